@@ -1,0 +1,114 @@
+"""How the ledger is read again: calls, each joined from its records, and the records themselves.
+
+Only values and a Protocol: what is asked, what comes back. Reading never writes, never recovers and never blocks the
+gateway that is writing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+from mcpgov.audit.record import RecordEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from mcpgov.models import Json
+
+    Record = Mapping[str, Json]
+
+
+OPEN = "open"  # the status of a call that is under way
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls are wanted; an empty field does not restrict. `principal` is an id or a name, `since` is included and
+    `until` is not. `reason` is that of the decision or of the outcome; `status` is one of OutcomeStatus, or `open`. The
+    newest come first unless `oldest_first`.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    connection: str = ""
+    method: str = ""
+    tool: str = ""
+    principal: str = ""
+    project: str = ""
+    reason: str = ""
+    status: str = ""
+    source: str = ""
+    correlation: str = ""
+    limit: int = 100
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, or one control event. `begun` is the intent, the denied record or the control record; `ended` is the
+    outcome of an intent, None while there is none. `position` grows with every record that ends something.
+    """
+
+    position: int
+    begun: Record
+    ended: Record | None = None
+
+    def get(self, name: str) -> Json:
+        """A field of the call: the outcome's where it has it, else that of the record that began it, else None."""
+        if self.ended is not None and name in self.ended:
+            return self.ended[name]
+        return self.begun.get(name)
+
+    @property
+    def reason(self) -> Json:
+        """Why the call ended as it did, or else why it was let through."""
+        return self.get("mcpgov.reason") or self.get("mcpgov.decision.reason") or self.get("mcpgov.control.event")
+
+    @property
+    def status(self) -> Json:
+        """How the call ended, or that it is under way; None for a control event."""
+        return None if self.is_control else self.get("mcpgov.status") or OPEN
+
+    @property
+    def fields(self) -> Record:
+        """The call as one flat object: the fields of both records, `ts` of the first and `ended_ts` of the second."""
+        if self.ended is None:
+            return self.begun
+        return {
+            **self.begun,
+            **self.ended,
+            "event": "call",
+            "ts": self.begun.get("ts"),
+            "ended_ts": self.ended.get("ts"),
+        }
+
+    @property
+    def is_control(self) -> bool:
+        """Whether this is about the gateway itself."""
+        return self.begun.get("event") == RecordEvent.CONTROL
+
+
+class AuditReader(Protocol):
+    """Reads a ledger; leaving its context lets go of the store. Every method raises StoreUnavailable."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+    def calls(self, wanted: CallFilter) -> Sequence[Call]:
+        """The calls that match, those still under way included; no control events."""
+        ...
+
+    def records(self, identifier: str) -> Sequence[Record]:
+        """Every record with this call id, correlation id or trace id, in the order written."""
+        ...
+
+    def latest(self, count: int) -> Sequence[Call]:
+        """The last `count` calls that ended and control events, oldest first."""
+        ...
+
+    def after(self, position: int, limit: int) -> Sequence[Call]:
+        """At most `limit` calls that ended, and control events, after `position`, oldest first."""
+        ...

@@ -1,0 +1,363 @@
+"""The records, and their canonical JSON: what an auditor reads, what a store keeps, what an export sends.
+
+Pure. One flat object a record, keys sorted, no white space, UTF-8, whole numbers only: RFC 8785 for everything written
+here. A name that OpenTelemetry defines is used as it stands (`mcp.method.name`, `gen_ai.tool.name`), every other begins
+with `mcpgov.`; only the record's own identity (`v event ts call_id correlation_id trace_id`) has plain names. What is
+not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from mcpgov.audit.redact import LONG_TEXT, clip, encodable, origin, without_query
+from mcpgov.errors import ANSWERS
+from mcpgov.models import LocalUpstream, OutcomeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcpgov.audit.redact import Fingerprint
+    from mcpgov.decision import Decision, Reason
+    from mcpgov.models import Connection, Credential, MCPRequest, Principal, RequestHead
+
+VERSION = 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Fields = dict[str, str | int | bool | list[int] | None]
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+class RecordEvent(StrEnum):
+    """What a record is about."""
+
+    INTENT = "intent"  # a call is about to be forwarded
+    OUTCOME = "outcome"  # how that ended
+    DENIED = "denied"  # a call that was never forwarded, whole
+    CONTROL = "control"  # something about the gateway itself
+
+
+class ControlEvent(StrEnum):
+    """What happened to the gateway itself."""
+
+    START = "start"
+    STOP = "stop"
+    RELOAD = "reload"
+    RELOAD_REFUSED = "reload-refused"
+    KEY_CREATED = "key-created"
+    KEY_REVOKED = "key-revoked"
+    STORE_RECOVERED = "store-recovered"
+
+
+class Row(NamedTuple):
+    """What a store keeps of one record: the columns that are searched, and the whole record as canonical JSON.
+
+    `final` is 1 for the record that ends a call and 0 otherwise; a store holds at most one row for each call and
+    `final`. `at` is microseconds since 1970-01-01 UTC.
+    """
+
+    call_id: str | None
+    final: int
+    event: str
+    at: int
+    connection: str | None = None
+    method: str | None = None
+    tool: str | None = None
+    principal: str | None = None
+    principal_name: str | None = None
+    project: str | None = None
+    reason: str | None = None
+    status: str | None = None
+    source: str | None = None
+    correlation_id: str | None = None
+    trace_id: str | None = None
+    record: str = ""
+
+
+def canonical(fields: Fields) -> str:
+    """The canonical JSON of a record's fields; those that hold None or the empty string are left out."""
+    text = _ENCODER.encode({name: value for name, value in fields.items() if value is not None and value != ""})
+    return encodable(text)
+
+
+def timestamp(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds and `Z`."""
+    return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
+
+
+def trace_id(request: MCPRequest | None) -> str:
+    """The trace that a request belongs to (W3C Trace Context, traceparent), or the empty string."""
+    parts = request.traceparent.split("-") if request else []
+    return clip(parts[1], 32) if len(parts) > 1 else ""
+
+
+def microseconds(at: datetime) -> int:
+    """Microseconds since 1970-01-01 UTC."""
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a call at the moment it is written down. `session` is the digest of the session's id."""
+
+    call_id: str
+    at: datetime
+    snapshot: str
+    head: RequestHead
+    principal: Principal | None = None
+    request: MCPRequest | None = None
+    connection: Connection | None = None
+    decision: Decision | None = None
+    credential: Credential | None = None
+    arguments: Fingerprint | None = None
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecord:
+    """Durable before the first byte leaves for the upstream."""
+
+    facts: Facts
+
+    def row(self) -> Row:
+        """The record as a store keeps it."""
+        reason = self.facts.decision.reason if self.facts.decision else None
+        fields = _facts(self.facts, RecordEvent.INTENT) | _decision(self.facts.decision, "allow", reason)
+        return _call_row(self.facts, fields, status=None, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedRecord:
+    """A call that was never forwarded: refused, or given up by its caller before there was an intent."""
+
+    facts: Facts
+    reason: Reason
+    status: OutcomeStatus = OutcomeStatus.DENIED
+    detail: str = ""
+    as_tool_result: bool = False
+    total: int | None = None  # microseconds from the head of the request to this record
+
+    def row(self) -> Row:
+        """The record as a store keeps it."""
+        told = ANSWERS.get(self.reason)
+        effect = "deny" if self.status is OutcomeStatus.DENIED else ""
+        fields = _facts(self.facts, RecordEvent.DENIED) | _decision(self.facts.decision, effect, self.reason)
+        fields |= {
+            "mcpgov.status": self.status,
+            "mcpgov.detail": clip(self.detail, LONG_TEXT),
+            "http.response.status_code": 200 if self.as_tool_result else told and told.status,
+            "mcpgov.latency.total_us": self.total,
+        }
+        return _call_row(self.facts, fields, status=self.status, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Microseconds: `decision` until the intent was handed over, `audit` until it was durable, `upstream` from there to
+    the head of the answer, `total` until the outcome.
+    """
+
+    decision: int | None = None
+    audit: int | None = None
+    upstream: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSeen:
+    """What passed by of an answer. `complete`: the message that answers the request was seen; None where none is due or
+    it was too large to look into. `code` is the upstream's JSON-RPC error code. `size` is in bytes.
+    """
+
+    status: int
+    events: int = 0
+    size: int = 0
+    complete: bool | None = None
+    is_error: bool | None = None
+    code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord:
+    """How a call ended for which there is an intent."""
+
+    call_id: str
+    at: datetime
+    status: OutcomeStatus
+    reason: Reason | None = None
+    detail: str = ""
+    correlation_id: str = ""
+    trace_id: str = ""
+    seen: AnswerSeen | None = None
+    latency: Latency = field(default_factory=Latency)
+
+    def row(self) -> Row:
+        """The record as a store keeps it."""
+        fields = _identity(RecordEvent.OUTCOME, self.at, self.call_id, self.correlation_id, self.trace_id)
+        fields |= {
+            "mcpgov.status": self.status,
+            "mcpgov.reason": self.reason,
+            "mcpgov.detail": clip(self.detail, LONG_TEXT),
+            "mcpgov.latency.decision_us": self.latency.decision,
+            "mcpgov.latency.audit_us": self.latency.audit,
+            "mcpgov.latency.upstream_us": self.latency.upstream,
+            "mcpgov.latency.total_us": self.latency.total,
+        }
+        if self.seen is not None:
+            fields |= _seen(self.seen)
+        return Row(
+            call_id=self.call_id,
+            final=1,
+            event=RecordEvent.OUTCOME.value,
+            at=microseconds(self.at),
+            reason=self.reason.value if self.reason else None,
+            status=self.status.value,
+            correlation_id=self.correlation_id or None,
+            trace_id=self.trace_id or None,
+            record=canonical(fields),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRecord:
+    """Something that happened to the gateway itself; `details` are written as `mcpgov.control.<name>`."""
+
+    event: ControlEvent
+    at: datetime
+    details: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+
+    def row(self) -> Row:
+        """The record as a store keeps it."""
+        fields: Fields = {"v": VERSION, "event": RecordEvent.CONTROL, "ts": timestamp(self.at)}
+        fields["mcpgov.control.event"] = self.event
+        for name, value in self.details.items():
+            fields[f"mcpgov.control.{name}"] = clip(value, LONG_TEXT) if isinstance(value, str) else value
+        return Row(
+            call_id=None,
+            final=0,
+            event=RecordEvent.CONTROL.value,
+            at=microseconds(self.at),
+            reason=self.event.value,
+            record=canonical(fields),
+        )
+
+
+def _call_row(facts: Facts, fields: Fields, *, status: OutcomeStatus | None, reason: Reason | None) -> Row:
+    request, principal = facts.request, facts.principal
+    return Row(
+        call_id=facts.call_id,
+        final=0 if status is None else 1,
+        event=(RecordEvent.INTENT if status is None else RecordEvent.DENIED).value,
+        at=microseconds(facts.at),
+        connection=clip(facts.head.connection) or None,
+        method=clip(request.method) or None if request else None,
+        tool=clip(request.tool) or None if request else None,
+        principal=clip(principal.id) or None if principal else None,
+        principal_name=clip(principal.name) or None if principal else None,
+        project=clip(principal.project) or None if principal else None,
+        reason=reason.value if reason else None,
+        status=status.value if status else None,
+        source=clip(facts.head.source_address) or None,
+        correlation_id=clip(facts.head.correlation_id) or None,
+        trace_id=trace_id(facts.request) or None,
+        record=canonical(fields),
+    )
+
+
+def _identity(event: RecordEvent, at: datetime, call_id: str, correlation: str, trace: str) -> Fields:
+    return {
+        "v": VERSION,
+        "event": event,
+        "ts": timestamp(at),
+        "call_id": call_id,
+        "correlation_id": correlation,
+        "trace_id": trace,
+    }
+
+
+def _facts(facts: Facts, event: RecordEvent) -> Fields:
+    head = facts.head
+    fields = _identity(event, facts.at, facts.call_id, head.correlation_id, trace_id(facts.request))
+    fields |= {
+        "http.request.method": clip(head.http_method),
+        "network.peer.address": head.peer,
+        "client.address": head.source_address,
+        "user_agent.original": clip(head.headers.get("user-agent")),
+        "mcpgov.correlation_id.claimed": clip(head.claimed_correlation_id),
+        "mcpgov.connection": clip(head.connection),
+        "mcpgov.snapshot": facts.snapshot,
+        "mcpgov.session.digest": facts.session,
+    }
+    if facts.principal is not None:
+        fields |= _principal(facts.principal)
+    if facts.request is not None:
+        fields |= _request(facts.request)
+    if facts.arguments is not None:
+        fields |= {"mcpgov.arguments.digest": facts.arguments.digest, "mcpgov.arguments.size": facts.arguments.size}
+    if facts.connection is not None:
+        fields |= _upstream(facts.connection, facts.decision.backend if facts.decision else None)
+    if facts.credential is not None:
+        fields |= {
+            "mcpgov.credential.kind": facts.credential.kind,
+            "mcpgov.credential.reference": facts.credential.reference,
+        }
+    return fields
+
+
+def _principal(principal: Principal) -> Fields:
+    return {
+        "mcpgov.principal.id": clip(principal.id),
+        "mcpgov.principal.kind": principal.kind,
+        "mcpgov.principal.name": clip(principal.name),
+        "mcpgov.principal.project": clip(principal.project),
+        "mcpgov.principal.credential": clip(principal.credential),
+    }
+
+
+def _request(request: MCPRequest) -> Fields:
+    return {
+        "mcp.protocol.version": clip(request.protocol_version),
+        "mcp.method.name": clip(request.method),
+        "gen_ai.tool.name": clip(request.tool),
+        "gen_ai.prompt.name": clip(request.name) if request.method == "prompts/get" else None,
+        "mcp.resource.uri": without_query(request.name) if request.method.startswith("resources/") else None,
+        "jsonrpc.request.id": None if request.id is None else clip(str(request.id)),
+        "mcpgov.era": request.era.value,
+        "mcpgov.kind": request.kind,
+        "mcpgov.traceparent": clip(request.traceparent),
+        "mcpgov.request.size": len(request.body),
+    }
+
+
+def _upstream(connection: Connection, backend: str | None) -> Fields:
+    upstream = connection.upstream
+    # The rest of a command line may carry a token; its first word names the program.
+    place = (
+        f"stdio:{clip(upstream.command[0])}" if isinstance(upstream, LocalUpstream) else origin(backend or upstream.url)
+    )
+    return {"mcpgov.upstream.server": clip(connection.server), "mcpgov.upstream.origin": place}
+
+
+def _decision(decision: Decision | None, effect: str, reason: Reason | None) -> Fields:
+    fields: Fields = {"mcpgov.decision.effect": effect, "mcpgov.decision.reason": reason}
+    if decision is not None:
+        fields |= {"mcpgov.decision.rule": clip(decision.rule), "mcpgov.decision.policy_hash": decision.policy_hash}
+        if decision.limits:
+            fields["mcpgov.decision.limits"] = [spent.limit for spent in decision.limits]
+            fields["mcpgov.decision.remaining"] = [spent.remaining for spent in decision.limits]
+    return fields
+
+
+def _seen(seen: AnswerSeen) -> Fields:
+    return {
+        "http.response.status_code": seen.status,
+        "rpc.response.status_code": None if seen.code is None else str(seen.code),
+        "mcpgov.answer.is_error": seen.is_error,
+        "mcpgov.answer.complete": seen.complete,
+        "mcpgov.answer.events": seen.events,
+        "mcpgov.answer.size": seen.size,
+    }

@@ -1,0 +1,104 @@
+"""What is seen of an answer as it passes: its size, its events, and whether it answered, failed, or was cut.
+
+Looks and never touches: the same objects go on, in the same order, at the same time, and nothing that cannot be read
+here makes a call fail. An answer that is too large to look into is counted and passed on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mcpgov.audit.record import AnswerSeen
+from mcpgov.models import Kind, OutcomeStatus
+
+if TYPE_CHECKING:
+    from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
+
+LARGEST = 1 << 20  # bytes of one message that is looked into; parsing more would hold up every other call
+_FAILED = 400  # the first HTTP status that says no
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The message that answers a request."""
+
+    is_error: bool = False
+    code: int | None = None
+
+
+def final_message(data: bytes, request_id: JSONRPCId) -> Final | None:
+    """Reads the answer to `request_id` out of one JSON-RPC message; None where it is no such thing."""
+    try:
+        message: Json = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or type(message.get("id")) is not type(request_id) or message["id"] != request_id:
+        return None
+    if "error" in message:
+        error = message["error"]
+        code = error.get("code") if isinstance(error, dict) else None
+        return Final(code=code if isinstance(code, int) else 0)
+    if "result" not in message:
+        return None
+    result = message["result"]
+    return Final(is_error=isinstance(result, dict) and result.get("isError") is True)
+
+
+class AnswerWatch:
+    """The events of one answer, noted as they pass. `seen` and `status` say what came by so far."""
+
+    def __init__(self, answer: Answer, request: MCPRequest | None) -> None:
+        self._answer = answer
+        self._awaited = request.id if request is not None and request.kind is Kind.REQUEST else None
+        self._events = 0
+        self._size = 0
+        self._final: Final | None = None
+        self._unread = False
+
+    @property
+    def answer(self) -> Answer:
+        """The same answer, watched."""
+        return replace(self._answer, events=self)
+
+    def __aiter__(self) -> AnswerWatch:
+        return self
+
+    async def __anext__(self) -> tuple[Event, ...]:
+        events = await anext(self._answer.events)
+        for event in events:
+            self._note(event)
+        return events
+
+    def _note(self, event: Event) -> None:
+        self._events += 1
+        self._size += len(event.raw)
+        data = event.data
+        if data is None or self._awaited is None or self._final is not None:
+            return
+        if len(data) > LARGEST:
+            self._unread = True
+        elif not self._answer.streaming or b'"id"' in data or b"\\u" in data:  # a key may be written with escapes
+            self._final = final_message(data, self._awaited)
+
+    @property
+    def status(self) -> OutcomeStatus:
+        """How the call ended, as far as the answer says."""
+        if self._answer.status >= _FAILED or (self._final is not None and self._final.code is not None):
+            return OutcomeStatus.RPC_ERROR
+        return OutcomeStatus.TOOL_ERROR if self._final is not None and self._final.is_error else OutcomeStatus.OK
+
+    @property
+    def seen(self) -> AnswerSeen:
+        """What passed by so far."""
+        final = self._final
+        known = self._awaited is not None and (final is not None or not self._unread)
+        return AnswerSeen(
+            status=self._answer.status,
+            events=self._events,
+            size=self._size,
+            complete=(final is not None) if known else None,
+            is_error=final.is_error if final else None,
+            code=final.code if final else None,
+        )

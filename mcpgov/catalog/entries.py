@@ -1,0 +1,282 @@
+"""One file of the catalog to one Entry: a server, and the connections under which it is exposed. Pure.
+
+Rules: a connection has exactly one way to its server. Nothing here falls back: keys without authType CustomKeys, or
+CustomKeys without keys, are errors. What an upstream may be sent to is in the file and nowhere else. Every error of a
+file is told at once, with its place, and no message quotes a key.
+Refuses to know: which policies exist, and what the other files say (snapshot.py joins them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import ValidationInfo as Info
+
+from mcpgov.catalog.urls import check_url
+from mcpgov.credential.references import Lookup, Unfit, has_reference, resolve
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
+from mcpgov.settings import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
+from mcpgov.yaml_source import YamlSource, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mcpgov.errors import Problem
+
+LONGEST_TIMEOUT: Final = 240.0
+_AUTH_LATER: Final = ("ProjectManagedIdentity", "AgenticIdentityToken", "OAuth2", "UserEntraToken")
+_SERVER_NAME: Final = re.compile(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+")  # MCP registry, server.schema.json 2025-12-11
+_CONNECTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VERSION: Final = re.compile(r"(?!latest$)[0-9A-Za-z](?:[0-9A-Za-z.+_-]*[0-9A-Za-z])?")
+_WILDCARD: Final = re.compile(r"(?:^|\.)[xX](?:\.|$)")  # 1.x is a range
+_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")  # RFC 9110 section 5.5, ASCII only
+_SECONDS: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)s")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEntry:
+    """A connection, with the names of the policies of its own scope and of each tool's."""
+
+    connection: Connection
+    policies: tuple[str, ...]
+    tools: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One server of the catalog. `policies` are those of server scope."""
+
+    name: str
+    title: str
+    version: str
+    description: str
+    policies: tuple[str, ...]
+    connections: tuple[ConnectionEntry, ...]
+    source: YamlSource = field(repr=False, compare=False)  # for saying where something stands; may hold keys
+
+
+def parse_entry(text: str, file: str, lookup: Lookup) -> Entry:
+    """The entry that `text` holds, its references resolved. Raises InvalidConfiguration with every problem."""
+    source = parse_yaml(text, file)
+    shape = read_model(EntryShape, source, lookup)
+    if problems := tuple(_contradictions(shape, source)):
+        raise InvalidConfiguration(problems)
+    folder = lookup.folder
+    return Entry(
+        name=shape.name,
+        title=shape.title,
+        version=shape.version,
+        description=shape.description,
+        policies=shape.policies,
+        connections=tuple(
+            ConnectionEntry(
+                _connection(name, shape, folder),
+                one.policies,
+                {tool: rule.policies for tool, rule in one.tools.items()},
+            )
+            for name, one in shape.connections.items()
+        ),
+        source=source,
+    )
+
+
+def _connection(name: str, shape: EntryShape, folder: str) -> Connection:
+    one = shape.connections[name]
+    upstream: RemoteUpstream | LocalUpstream
+    if shape.command:
+        directory = str(PurePath(folder, shape.cwd)) if shape.cwd else ""
+        upstream = LocalUpstream(shape.command, tuple(shape.env.items()), directory)
+    else:
+        upstream = RemoteUpstream(shape.upstream, shape.private, one.backends)
+    return Connection(name, shape.name, upstream, one.auth_type, tuple(one.keys.items()), one.timeout)
+
+
+def _contradictions(shape: EntryShape, source: YamlSource) -> Iterator[Problem]:
+    """What each key allows and all of them together do not."""
+    if shape.upstream and shape.command:
+        yield source.problem(("command",), "a server has an upstream or a command, not both", "remove one", at_key=True)
+    if not shape.upstream and not shape.command:
+        yield source.problem(
+            (), "nothing says where the server is", "add upstream: URL, or command: [PROGRAM, ARGUMENT]"
+        )
+    for key in ("env", "cwd") if shape.upstream else ("private",) if shape.command else ():
+        if key in shape.model_fields_set:
+            needs = "a command" if shape.upstream else "an upstream"
+            yield source.problem((key,), f"{key} belongs to {needs}", "remove it", at_key=True)
+    yield from _unfit_url(shape.upstream, shape, source, ("upstream",))
+    for name, one in shape.connections.items():
+        yield from _contradictions_of(one, shape, source, ("connections", name))
+
+
+def _contradictions_of(
+    one: ConnectionShape, shape: EntryShape, source: YamlSource, at: tuple[str, ...]
+) -> Iterator[Problem]:
+    if one.auth_type is AuthType.CUSTOM_KEYS and not one.keys:
+        yield source.problem((*at, "authType"), "CustomKeys without keys", "add keys: { HEADER: VALUE }")
+    if one.keys and one.auth_type is AuthType.NONE:
+        yield source.problem((*at, "keys"), "keys that are never sent", "add authType: CustomKeys", at_key=True)
+    if one.keys and shape.command:
+        yield source.problem((*at, "keys"), "a local server reads no headers", "hand it over in env:", at_key=True)
+    if one.backends and shape.command:
+        yield source.problem((*at, "backends"), "a local server has no other backends", "remove it", at_key=True)
+    written = Counter(header.lower().replace("_", "-") for header in one.keys)
+    for header in one.keys:
+        if written[header.lower().replace("_", "-")] > 1:
+            place = (*at, "keys", header)
+            yield source.problem(place, f"{header} is written twice", "a header name has no case", at_key=True)
+    for number, url in enumerate(one.backends):
+        yield from _unfit_url(url, shape, source, (*at, "backends", number))
+
+
+def _unfit_url(url: str, shape: EntryShape, source: YamlSource, at: tuple[str | int, ...]) -> Iterator[Problem]:
+    try:
+        if url:
+            check_url(url, private=shape.private)
+    except Unfit as unfit:
+        yield source.problem(at, f"the URL {unfit}", unfit.mend)
+
+
+def _matches(pattern: re.Pattern[str], message: str, mend: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise Unfit(message, mend)
+        return value
+
+    return AfterValidator(check)
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable():
+        raise Unfit("holds a line break or a control character", "write it in one line")
+    return value
+
+
+def _version(value: str) -> str:
+    if not _VERSION.fullmatch(value) or _WILDCARD.search(value):
+        raise Unfit("is not one version", "write one like 1.0.0, not a range")
+    return value
+
+
+def _url(value: str) -> str:
+    check_url(value, private=True)  # whether it must be public is asked when `private` is known
+    return value
+
+
+def _word(value: str) -> str:
+    if not value or "\x00" in value:
+        raise Unfit("is empty or holds a NUL", "write the program and each argument as text")
+    if has_reference(value):
+        raise Unfit("holds a reference, and a command line can be read by everyone", "put the secret into env:")
+    return value
+
+
+def _path(value: str) -> str:
+    if not value or "\x00" in value:
+        raise Unfit("is not the path of a folder", "write one, or remove the key")
+    return value
+
+
+def _seconds(value: object) -> float:
+    match = _SECONDS.fullmatch(value) if isinstance(value, str) else None
+    seconds = float(match[1]) if match else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_TIMEOUT:
+        raise Unfit("is not a time from 1s to 240s", "write it like 90s")
+    return float(seconds)
+
+
+def _auth_type(value: object) -> AuthType:
+    if isinstance(value, str) and value in _AUTH_LATER:
+        raise Unfit(f"asks for {value}, which is not supported yet", "write None or CustomKeys")
+    if not isinstance(value, str) or value not in set(AuthType):
+        raise Unfit("is not a way to sign in", "write None or CustomKeys")
+    return AuthType(value)
+
+
+def _resolved(fit: Callable[[str], bool], message: str, mend: str) -> PlainValidator:
+    """A text whose references are resolved; the outcome is never shown."""
+
+    def check(value: object, info: Info) -> Secret:
+        if not isinstance(value, str):
+            raise Unfit("must be text", "put it in quotes")
+        secret = resolve(value, lookup_of(info))
+        if not fit(secret.reveal()):
+            raise Unfit(message, mend)
+        return secret
+
+    return PlainValidator(check)
+
+
+def _fits_a_header(value: str) -> bool:
+    return _HEADER_VALUE.fullmatch(value) is not None
+
+
+def _fits_a_variable(value: str) -> bool:
+    return "\x00" not in value
+
+
+_TEXT: Final = WithJsonSchema({"type": "string"})
+Url = Annotated[str, AfterValidator(_url)]
+Line = Annotated[str, AfterValidator(_one_line)]
+ToolName = Annotated[
+    str, _matches(_TOOL_NAME, "is not the name of a tool", "use A-Z a-z 0-9 _ . -, at most 128 of them")
+]
+VariableName = Annotated[str, _matches(_VARIABLE_NAME, "is not the name of a variable", "write one like API_KEY")]
+ConnectionName = Annotated[
+    str,
+    _matches(_CONNECTION_NAME, "is not the name of a connection", "use a-z 0-9 and -, at most 63 of them"),
+]
+HeaderValue = Annotated[
+    Secret,
+    _resolved(_fits_a_header, "is not one line of plain ASCII", "remove line breaks and spaces at its ends"),
+    _TEXT,
+]
+VariableValue = Annotated[Secret, _resolved(_fits_a_variable, "holds a NUL", "remove it"), _TEXT]
+
+
+class ToolShape(Shape):
+    """What is said of one tool."""
+
+    policies: PolicyNames = ()
+
+
+class ConnectionShape(Shape):
+    """What is said of one connection."""
+
+    auth_type: Annotated[AuthType, BeforeValidator(_auth_type)] = Field(AuthType.NONE, alias="authType")
+    keys: dict[Annotated[str, AfterValidator(key_header)], HeaderValue] = Field(default_factory=dict[str, Secret])
+    client_auth_type: Annotated[str, AfterValidator(one_of("CustomKeys", "None", *_AUTH_LATER))] = Field(
+        "CustomKeys", alias="clientAuthType"
+    )
+    client_audience: NotYet = Field(None, alias="clientAudience")
+    timeout: Annotated[float, PlainValidator(_seconds), _TEXT] = 90.0
+    backends: tuple[Url, ...] = ()
+    policies: PolicyNames = ()
+    tools: dict[ToolName, ToolShape] = Field(default_factory=dict[str, ToolShape])
+
+
+class EntryShape(Shape):
+    """What is said of one server."""
+
+    name: Annotated[
+        str,
+        Field(max_length=200),
+        _matches(_SERVER_NAME, "is not a server name of the MCP registry", "write one like com.contoso/github"),
+    ]
+    title: Annotated[Line, Field(max_length=100)] = ""
+    version: Annotated[str, Field(max_length=255), AfterValidator(_version)] = "0.0.0"
+    description: Annotated[Line, Field(max_length=100)] = ""
+    upstream: Url = ""
+    private: Flag = False
+    command: tuple[Annotated[str, AfterValidator(_word)], ...] = ()
+    env: dict[VariableName, VariableValue] = Field(default_factory=dict[str, Secret])
+    cwd: Annotated[str, AfterValidator(_path)] = ""
+    policies: PolicyNames = ()
+    connections: Annotated[dict[ConnectionName, ConnectionShape], Field(min_length=1)]

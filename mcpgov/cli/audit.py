@@ -1,0 +1,243 @@
+"""`mcpgov audit`: follow, search and open the ledger. Reads only; works while the gateway runs and while it does not.
+
+What callers chose (tool names, ids) is shown with every control and invisible character written out, so that a record
+cannot move the cursor, rename a window or hide a part of itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import unicodedata
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mcpgov.audit.reader import AuditReader, Call, CallFilter
+from mcpgov.cli.serve import Config
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    from mcpgov.audit.reader import Record
+    from mcpgov.models import Json
+
+    OpenReader = Callable[[Path | None], AuditReader]
+
+POLL = 0.5  # seconds between two looks of `tail -f`
+AT_ONCE = 1000  # calls that one look takes
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+FILTERS = tuple(field.name for field in fields(CallFilter) if field.type == "str")
+STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow", "rpc-error": "yellow"}
+COLUMNS = (
+    "time (UTC)",
+    "principal",
+    "connection",
+    "tool or method",
+    "decision",
+    "reason",
+    "status",
+    "ms",
+    "correlation id",
+)
+WIDTHS = (23, 16, 14, 24, 8, 22, 11, 9, 0)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
+
+
+def build_audit_app(open_reader: OpenReader, pause: Callable[[float], None]) -> typer.Typer:
+    """The sub-commands of `mcpgov audit`. `pause` waits for so many seconds."""
+    audit = typer.Typer(no_args_is_help=True, help="The ledger: who called what, what was decided, how it ended.")
+    add_tail(audit, open_reader, pause)
+    add_query(audit, open_reader)
+    add_show(audit, open_reader)
+    return audit
+
+
+def add_tail(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[float], None]) -> None:
+    """Add the verb `tail`."""
+
+    @audit.command(epilog="Examples:  mcpgov audit tail  ·  mcpgov audit tail -f  ·  mcpgov audit tail -n 100 --json")
+    def tail(
+        count: Annotated[int, typer.Option("-n", min=1, help="How many to begin with.")] = 20,
+        config: Config = None,
+        *,
+        follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as calls end, until Ctrl-C.")] = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show the calls that ended last, and what happened to the gateway itself."""
+        with reading(open_reader, config) as reader, contextlib.suppress(KeyboardInterrupt):
+            if not as_json:
+                typer.echo(line(COLUMNS))
+            calls = reader.latest(count)
+            show_lines(calls, as_json=as_json)
+            position = calls[-1].position if calls else 0
+            while follow:
+                pause(POLL)
+                for call in reader.after(position, AT_ONCE):
+                    show_lines((call,), as_json=as_json)
+                    position = call.position
+
+
+def add_query(audit: typer.Typer, open_reader: OpenReader) -> None:
+    """Add the verb `query`."""
+
+    @audit.command(
+        epilog="Examples:  mcpgov audit query --since 1h status=denied  ·  mcpgov audit query tool=delete_repository"
+        " principal=ci-agent  ·  mcpgov audit query reason=rate-limited --since 2026-11-01 --json"
+    )
+    def query(
+        where: Annotated[
+            list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help=f"One of: {', '.join(FILTERS)}.")
+        ] = None,
+        since: Annotated[str, typer.Option(help="15m, 2h, 7d, or a date and time (UTC unless it says).")] = "",
+        until: Annotated[str, typer.Option(help="As --since; the calls before that.")] = "",
+        limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+        config: Config = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Find calls, the newest first. Every NAME=VALUE has to hold."""
+        now = datetime.now(UTC)
+        wanted = replace(filtered(where or []), since=moment(since, now), until=moment(until, now), limit=limit)
+        with reading(open_reader, config) as reader:
+            found = reader.calls(wanted)
+        if as_json:
+            show_lines(found, as_json=True)
+        else:
+            show_table(found)
+
+
+def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
+    """Add the verb `show`."""
+
+    @audit.command(
+        epilog="Examples:  mcpgov audit show 4bf92f3577b34da6a3ce929d0e0e4736  ·  mcpgov audit show ID --json"
+    )
+    def show(
+        identifier: Annotated[str, typer.Argument(metavar="ID", help="A call, correlation or trace id.")],
+        config: Config = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show every record of one call, or of every call in one trace."""
+        with reading(open_reader, config) as reader:
+            records = reader.records(identifier)
+        if not records:
+            typer.echo(f"There is no record with the id {printable(identifier)}. See `mcpgov audit query`.", err=True)
+            raise typer.Exit(1)
+        for record in records:
+            if as_json:
+                typer.echo(json.dumps(record))
+            else:
+                show_record(record)
+
+
+@contextlib.contextmanager
+def reading(open_reader: OpenReader, config: Path | None) -> Generator[AuditReader]:
+    """The ledger, open; what goes wrong is told on stderr and ends the verb with 1."""
+    try:
+        with open_reader(config) as reader:
+            yield reader
+    except (InvalidConfiguration, StoreUnavailable) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def filtered(where: Sequence[str]) -> CallFilter:
+    """The filter that NAME=VALUE arguments make. Raises typer.BadParameter."""
+    wanted = CallFilter()
+    for item in where:
+        name, equals, value = item.partition("=")
+        if name not in FILTERS or not equals:
+            raise typer.BadParameter(f"{item!r}: write NAME=VALUE with one of {', '.join(FILTERS)}")
+        wanted = replace(wanted, **{name: value})
+    return wanted
+
+
+def moment(text: str, now: datetime) -> datetime | None:
+    """A time, given as how long ago (15m, 2h, 7d) or in ISO 8601; UTC unless it says. Raises typer.BadParameter."""
+    if not text:
+        return None
+    ago = AGO.fullmatch(text)
+    if ago is not None:
+        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a time; write 15m, 2h, 7d or 2026-11-20T08:00") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def cells(call: Call) -> tuple[str, ...]:
+    """What the columns show of a call."""
+    what = call.get("gen_ai.tool.name") or call.get("mcp.method.name") or call.get("mcpgov.kind")
+    total = call.get("mcpgov.latency.total_us")
+    shown = (
+        str(call.begun.get("ts"))[:23].replace("T", " "),
+        call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id"),
+        call.get("mcpgov.connection"),
+        "mcpgov" if call.is_control else what,
+        call.get("mcpgov.decision.effect"),
+        call.reason,
+        call.status,
+        f"{total / 1000:.1f}" if isinstance(total, int) else None,
+        call.get("correlation_id"),
+    )
+    return tuple(printable(value) for value in shown)
+
+
+def line(values: Sequence[str]) -> str:
+    """Columns on one line; what is too long for its column pushes the rest along."""
+    return "  ".join(value.ljust(width) for value, width in zip(values, WIDTHS, strict=True)).rstrip()
+
+
+def show_lines(calls: Sequence[Call], *, as_json: bool) -> None:
+    """Calls, one a line."""
+    for call in calls:
+        typer.echo(json.dumps(call.fields) if as_json else line(cells(call)))
+
+
+def show_table(calls: Sequence[Call]) -> None:
+    """Calls as a table."""
+    table = Table(box=None, pad_edge=False)
+    for title in COLUMNS:
+        whole = title in {COLUMNS[0], COLUMNS[-1]}  # what is copied, or read down the column, is not broken
+        table.add_column(title, justify="right" if title == "ms" else "left", no_wrap=whole, overflow="fold")
+    for call in calls:
+        table.add_row(*map(Text, cells(call)), style=STYLES.get(str(call.status), ""))
+    Console(highlight=False).print(table)
+
+
+def show_record(record: Record) -> None:
+    """One record, field by field."""
+    table = Table(
+        box=None, pad_edge=False, show_header=False, title=printable(record.get("event")), title_justify="left"
+    )
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in record.items():
+        table.add_row(Text(name), Text(printable(value)))
+    Console(highlight=False).print(table)
+
+
+def printable(value: Json) -> str:
+    """A value as text that cannot do anything to a terminal: what is no visible character is written out."""
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if unicodedata.category(char)[0] not in "CZ" or char == " " else escaped(char) for char in text)
+
+
+def escaped(char: str) -> str:
+    """A character as Python would write it."""
+    return char.encode("unicode_escape").decode()

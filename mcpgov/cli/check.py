@@ -1,0 +1,87 @@
+"""`mcpgov check`: validates every file as a start would, offline, and tells everything that is wrong at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from mcpgov.cli.serve import Config
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.models import LocalUpstream
+from mcpgov.reload import load_generation
+
+if TYPE_CHECKING:
+    from mcpgov.models import Connection
+    from mcpgov.snapshot import Snapshot
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def add_check(app: typer.Typer) -> None:
+    """Add the verb `check`."""
+
+    @app.command(epilog="Examples:  mcpgov check  ·  mcpgov check --config /etc/mcpgov/mcpgov.yaml --json")
+    def check(config: Config = None, *, as_json: Json = False) -> None:
+        """Validate settings, catalog and policies without connecting anywhere. Exits 1 when anything is wrong."""
+        try:
+            snapshot = load_generation(config)
+        except InvalidConfiguration as invalid:
+            report(invalid, as_json=as_json)
+            raise typer.Exit(1) from None
+        if as_json:
+            typer.echo(json.dumps({"ok": True, **described(snapshot)}, indent=2))
+        else:
+            show(snapshot)
+
+
+def report(invalid: InvalidConfiguration, *, as_json: bool) -> None:
+    """Print every problem, one a line: file:line:column, what is wrong, how to mend it."""
+    if as_json:
+        problems = [asdict(problem) for problem in invalid.problems]
+        typer.echo(json.dumps({"ok": False, "problems": problems}, indent=2))
+        return
+    for problem in invalid.problems:
+        typer.echo(str(problem))
+    count = len(invalid.problems)
+    typer.echo(f"\n{count} problem{'s' if count > 1 else ''} found.")
+
+
+def show(snapshot: Snapshot) -> None:
+    """Print what would be served, in columns that are never cut."""
+    typer.echo(f"Everything is in order. On {snapshot.settings.listen}, mcpgov would serve:\n")
+    rows = [("PATH", "SERVER", "UPSTREAM", "AUTHTYPE", "POLICY")]
+    for row in described(snapshot)["connections"]:
+        steps = row["policy_steps"]
+        policy = f"{steps} step{'s' if steps > 1 else ''}" if steps else "none"
+        rows.append((row["path"], row["server"], row["upstream"], row["authType"], policy))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows if snapshot.connections else [("nothing: the catalog is empty",)]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
+
+
+def described(snapshot: Snapshot) -> dict[str, Any]:
+    """A generation in words for people and machines: no key, no query string of a URL."""
+    connections = [
+        {
+            "name": connection.name,
+            "path": f"/mcp/{connection.name}",
+            "server": connection.server,
+            "upstream": upstream(connection),
+            "authType": connection.auth_type.value,
+            "timeout": connection.timeout,
+            "policy_steps": sum(1 for _ in snapshot.policy(connection.name).all_steps()),
+        }
+        for connection in snapshot.connections.values()
+    ]
+    return {"stamp": snapshot.stamp, "listen": str(snapshot.settings.listen), "connections": connections}
+
+
+def upstream(connection: Connection) -> str:
+    """Where a connection leads, without the query string, which may hold a key."""
+    if isinstance(connection.upstream, LocalUpstream):
+        return f"{connection.upstream.command[0]} (local)"
+    return urlsplit(connection.upstream.url)._replace(query="").geturl()

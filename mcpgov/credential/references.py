@@ -1,0 +1,111 @@
+"""What stands for a secret in a file: `${env:NAME}` and `${file:PATH}`, resolved once, when the file is loaded.
+
+Rules: a reference that finds nothing, or finds something empty, is an error and never an empty secret, because an
+upstream that is sent an empty key may take the caller for anonymous. What was found is not looked at for references
+again. `$${` is a plain `${`. No message here quotes a value.
+Refuses to know: what the secret is for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from mcpgov.models import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_FILE_BYTES: Final = 65_536
+_REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<inside>[^{}]*)\}|\$\{")
+_ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Unfit(ValueError):
+    """A value that cannot be used: what is wrong, said of the key that holds it ("key is ..."), and how to mend it."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.mend = mend
+
+
+class Lookup(Protocol):
+    """Where references find their values, and the folder that relative paths start from."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of mcpgov.yaml."""
+        ...
+
+    def environment(self, name: str) -> str:
+        """The value of an environment variable. Raises Unfit when it is not set."""
+        ...
+
+    def file(self, path: str) -> str:
+        """The text of a file, without its last line break. Raises Unfit when it cannot be had."""
+        ...
+
+
+def has_reference(text: str) -> bool:
+    """Whether anything in `text` would be replaced."""
+    return "${" in text
+
+
+def resolve(text: str, lookup: Lookup) -> Secret:
+    """`text` with every reference replaced by what it stands for. Raises Unfit."""
+    return Secret(_REFERENCE.sub(lambda match: _value_of(match, lookup), text))
+
+
+def _value_of(match: re.Match[str], lookup: Lookup) -> str:
+    if match[0] == "$${":
+        return "${"
+    kind, _, argument = (match["inside"] or "").partition(":")
+    if kind == "env" and _ENVIRONMENT_NAME.fullmatch(argument):
+        value, source = lookup.environment(argument), f"the environment variable {argument}"
+    elif kind == "file" and argument:
+        value, source = lookup.file(argument), f"the file {argument}"
+    elif kind == "secret":
+        raise Unfit("uses ${secret:…}, which is not supported yet", "write ${env:NAME} or ${file:PATH}")
+    else:
+        raise Unfit(
+            "holds a reference that cannot be read", "write ${env:NAME} or ${file:PATH}, and $${ for a plain ${"
+        )
+    if not value.strip():
+        raise Unfit(f"names {source}, which is empty", "give it a value")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentAndFiles:
+    """The Lookup of a running gateway. Relative paths start from the folder of mcpgov.yaml."""
+
+    variables: Mapping[str, str]
+    folder: str = "."
+
+    def environment(self, name: str) -> str:
+        """The value of an environment variable. Raises Unfit when it is not set."""
+        try:
+            return self.variables[name]
+        except KeyError:
+            raise Unfit(f"names the environment variable {name}, which is not set", f"set {name} for mcpgov") from None
+
+    def file(self, path: str) -> str:
+        """The text of a regular file of at most 64 KiB, without its last line break. Raises Unfit."""
+        place = Path(self.folder, path)
+        try:
+            if not place.is_file():  # a pipe or a device would hold up the load, or never end
+                raise Unfit(f"names the file {path}, which is not there", f"looked for {place}")
+            with place.open("rb") as opened:
+                content = opened.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise Unfit(
+                f"names the file {path}, which cannot be read: {error.strerror}", f"looked for {place}"
+            ) from None
+        if len(content) > MAX_FILE_BYTES:
+            raise Unfit(f"names the file {path}, which is larger than {MAX_FILE_BYTES} bytes", "is it the right file?")
+        try:
+            return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise Unfit(f"names the file {path}, which is not text in UTF-8", "write the secret as text") from None

@@ -1,0 +1,214 @@
+"""Stage 1 of 6 · wire in, wire out: the raw ASGI endpoint of the data plane.
+
+    POST, GET, DELETE /mcp/{connection}    the only thing that reaches govern()
+    GET /livez, /readyz                    the only thing that is not recorded
+
+It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
+in the STATELESS era a client that closes the connection cancels its call (MCP 2026-07-28, Cancellation), at any moment;
+in the HANDSHAKE era a disconnect is not a cancellation (2025-11-25, same page), so the upstream call runs to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mcpgov.endpoint.inbound import parse_request
+from mcpgov.endpoint.limits import read_body
+from mcpgov.endpoint.reply import refusal_event, refusal_reply, reply_headers
+from mcpgov.errors import ClientGone
+from mcpgov.identity.client_ip import IPNetwork, source_address
+from mcpgov.models import Era, Headers, Kind, RequestHead
+from mcpgov.pipeline import Stages, govern
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from mcpgov.decision import Decision
+    from mcpgov.endpoint.limits import Sites
+    from mcpgov.endpoint.sessions import SessionSeal
+    from mcpgov.errors import Refusal
+    from mcpgov.models import Answer, MCPRequest, Principal
+    from mcpgov.strict_json import JsonLimits
+
+    Scope = Mapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+PREFIX = b"/mcp/"
+CONNECTION_NAME = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}")
+CLAIMED_CORRELATION = ("x-correlation-id", "x-ms-correlation-id", "x-request-id")
+CLAIMED_LENGTH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """What the endpoint needs to know. `drain` is how long, in seconds, a call whose client left may still run."""
+
+    limits: JsonLimits
+    seal: SessionSeal
+    sites: Sites
+    trusted_proxies: tuple[IPNetwork, ...] = ()
+    drain: float = 90.0
+
+
+class Gateway:
+    """The ASGI application of the data plane."""
+
+    def __init__(self, stages: Stages, settings: EndpointSettings, ready: Callable[[], bool]) -> None:
+        self._stages = stages
+        self._settings = settings
+        self._ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        if scope["type"] != "http":
+            return
+        path: bytes = scope["raw_path"]
+        if path == b"/livez":
+            await answer_plainly(send, 200, b"live\n")
+        elif path == b"/readyz":
+            await answer_plainly(send, *((200, b"ready\n") if self._ready() else (503, b"not ready\n")))
+        elif path.startswith(PREFIX) or path == PREFIX[:-1]:
+            await self._govern(head_of(scope, path, self._settings.trusted_proxies), receive, send)
+        else:
+            await answer_plainly(send, 404, b"not found\n")
+
+    async def _govern(self, head: RequestHead, receive: Receive, send: Send) -> None:
+        exchange = HttpExchange(head, receive, send, self._settings)
+        try:
+            await govern(exchange, self._stages)
+        except asyncio.CancelledError:
+            if not exchange.cancelled:
+                raise
+        finally:
+            exchange.close()
+
+
+class HttpExchange:
+    """One HTTP request and its reply: implements pipeline.Exchange."""
+
+    def __init__(self, head: RequestHead, receive: Receive, send: Send, settings: EndpointSettings) -> None:
+        self.head = head
+        self.cancelled = False
+        self._receive = receive
+        self._send = send
+        self._settings = settings
+        self._request: MCPRequest | None = None
+        self._principal_id = ""
+        self._started = False
+        self._gone = False
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def read(self, principal: Principal) -> MCPRequest:
+        """Read the body, parse it once, open the session's seal, and from then on watch for the client's leaving."""
+        self._settings.sites.check(self.head.headers)
+        body = await read_body(self._receive, self.head.headers, self._settings.limits.body)
+        if body is None:
+            raise ClientGone
+        self._principal_id = principal.id
+        self._request = parse_request(self.head, body, self._settings.limits)
+        self._request = self._opened(self._request)  # in two steps: a refused seal is answered with the request's id
+        call = asyncio.current_task()
+        if call is not None:
+            self._watcher = asyncio.create_task(self._watch(call))
+        return self._request
+
+    def _opened(self, request: MCPRequest) -> MCPRequest:
+        if not request.session_id:
+            return request
+        upstream_id = self._settings.seal.open(request.session_id, self._principal_id, self.head.connection)
+        return request.with_session(upstream_id)
+
+    async def _watch(self, call: asyncio.Task[object]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        if not self._cancels():
+            await asyncio.sleep(self._settings.drain)
+        self.cancelled = True
+        call.cancel()
+
+    def _cancels(self) -> bool:
+        request = self._request
+        return request is None or request.era is Era.STATELESS or request.kind is Kind.STREAM
+
+    async def relay(self, answer: Answer, decision: Decision) -> None:
+        """Send the answer on as it comes; the next piece is asked for when the client has taken the one before."""
+        headers = list(reply_headers(answer.headers, decision, self.head.correlation_id))
+        session = answer.headers.get("mcp-session-id")
+        if session:
+            sealed = self._settings.seal.seal(session, self._principal_id, self.head.connection)
+            headers.append((b"mcp-session-id", sealed.encode()))
+        if answer.streaming:
+            await self._start(answer.status, headers)
+            async for events in answer.events:
+                await self._body(b"".join([event.raw for event in events]), more=True)
+            await self._body(b"", more=False)
+        else:
+            body = b"".join([event.raw async for events in answer.events for event in events])
+            await self._whole(answer.status, headers, body)
+        if self._gone:
+            raise ClientGone
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer no: as a whole reply, or as the last event of a stream that has begun."""
+        if self._started:
+            await self._body(refusal_event(refusal, self._request, self.head), more=False)
+            return
+        reply = refusal_reply(refusal, self._request, self.head)
+        await self._whole(reply.status, list(reply.headers), reply.body)
+
+    async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        if status != 204:
+            headers.append((b"content-length", str(len(body)).encode()))
+        await self._start(status, headers)
+        await self._body(body, more=False)
+
+    async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _body(self, body: bytes, *, more: bool) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    def close(self) -> None:
+        """Stop watching for the client."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+
+def head_of(scope: Scope, path: bytes, trusted_proxies: tuple[IPNetwork, ...]) -> RequestHead:
+    """The head of a request. The connection's name is taken from the raw path, so no encoding can spell another.
+
+    A field whose name has an underscore is dropped: servers further on read `-` and `_` as one (GHSA-vjrc-mh2v-45x6).
+    """
+    headers = Headers(
+        tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"] if b"_" not in name)
+    )
+    peer = str(scope["client"][0]) if scope.get("client") else ""
+    named = path[len(PREFIX) :]
+    return RequestHead(
+        http_method=str(scope["method"]),
+        connection=named.decode() if CONNECTION_NAME.fullmatch(named) else "",
+        headers=headers,
+        peer=peer,
+        source_address=source_address(peer, headers.all("x-forwarded-for"), trusted_proxies),
+        received_at=datetime.now(UTC),
+        correlation_id=secrets.token_hex(16),
+        claimed_correlation_id=next(
+            (headers.get(name)[:CLAIMED_LENGTH] for name in CLAIMED_CORRELATION if name in headers), ""
+        ),
+    )
+
+
+async def answer_plainly(send: Send, status: int, text: bytes) -> None:
+    """A short text for people and probes."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text, "more_body": False})

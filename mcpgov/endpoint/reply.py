@@ -1,0 +1,119 @@
+"""How the gateway speaks to the client: the shape of a refusal, and which headers of an answer cross. Pure.
+
+A refusal is one JSON-RPC message, carried by a whole HTTP reply or as the last event of a stream that has begun.
+It is an error, or a tools/call result that the model reads. errors.ANSWERS says with which status and code.
+
+It refuses to know why a call is denied, and it never says more than the refusal's own message: no upstream address, no
+rule, no stack. A hidden tool is answered like one that does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcpgov.decision import Reason
+from mcpgov.endpoint.inbound import era_of
+from mcpgov.errors import ANSWERS
+from mcpgov.models import Era, Kind
+from mcpgov.strict_json import dumps
+
+if TYPE_CHECKING:
+    from mcpgov.decision import Decision
+    from mcpgov.errors import Refusal
+    from mcpgov.models import Headers, JSONRPCId, MCPRequest, RequestHead
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+DECISION_KEY = "io.github.mcpgov/decision"
+UNAUTHENTICATED = 401
+# What an answer may tell beside its body. Set-Cookie, WWW-Authenticate (it would send clients to a stranger's sign-in),
+# Server, Date and everything hop-by-hop stay here; Mcp-Session-Id crosses sealed, which is the endpoint's work.
+CROSSING = ("content-type", "cache-control", "x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalReply:
+    """A whole HTTP reply that says no. Header names are lower case."""
+
+    status: int
+    headers: RawHeaders
+    body: bytes
+
+
+def refusal_reply(refusal: Refusal, request: MCPRequest | None, head: RequestHead) -> RefusalReply:
+    """The HTTP reply to a refused request; `request` is None where it was refused before it could be read."""
+    status = 200 if _is_result(refusal, request) else ANSWERS[refusal.reason].status
+    headers = {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        **({"www-authenticate": "Bearer"} if status == UNAUTHENTICATED else {}),
+        **{name.lower(): value for name, value in refusal.headers},
+        "x-correlation-id": head.correlation_id,
+    }
+    return RefusalReply(status, _raw(tuple(headers.items())), dumps(_message(refusal, request, head)))
+
+
+def refusal_event(refusal: Refusal, request: MCPRequest | None, head: RequestHead) -> bytes:
+    """The same message as the last event of a stream that has begun (WHATWG HTML, server-sent events)."""
+    return b"event: message\ndata: " + dumps(_message(refusal, request, head)) + b"\n\n"
+
+
+def reply_headers(answer_headers: Headers, decision: Decision, correlation_id: str) -> RawHeaders:
+    """The headers that go out with an upstream's answer: what may cross, what the decision adds, and our own."""
+    headers = {"cache-control": "no-store"}  # an answer is for one caller
+    if answer_headers.get("content-type").lower().startswith("text/event-stream"):
+        headers["x-accel-buffering"] = "no"
+    headers |= {name: answer_headers.get(name) for name in CROSSING if name in answer_headers}
+    headers |= {name.lower(): value for name, value in decision.reply_headers}
+    headers["x-correlation-id"] = correlation_id
+    return _raw(tuple(headers.items()))
+
+
+def _raw(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def _is_result(refusal: Refusal, request: MCPRequest | None) -> bool:
+    return (
+        refusal.as_tool_result
+        and refusal.reason is not Reason.TOOL_HIDDEN
+        and request is not None
+        and request.kind is Kind.REQUEST
+        and bool(request.tool)
+    )
+
+
+def _message(refusal: Refusal, request: MCPRequest | None, head: RequestHead) -> dict[str, object]:
+    era = era_of(head.headers) if request is None else request.era
+    message: dict[str, object] = {"jsonrpc": "2.0", "id": _id(refusal, request)}
+    if _is_result(refusal, request):
+        return message | {"result": _result(refusal, era, head.correlation_id)}
+    return message | {"error": _error(refusal, request, era, head.correlation_id)}
+
+
+def _id(refusal: Refusal, request: MCPRequest | None) -> JSONRPCId | None:
+    """The id of the request that is answered. The id of a posted response is the server's, and answers nothing here."""
+    if request is None:
+        return refusal.request_id
+    return request.id if request.kind is Kind.REQUEST else None
+
+
+def _result(refusal: Refusal, era: Era, correlation_id: str) -> dict[str, object]:
+    result: dict[str, object] = {
+        "content": [{"type": "text", "text": refusal.message}],
+        "isError": True,
+        "_meta": {DECISION_KEY: {"reason": refusal.reason, "correlationId": correlation_id}},
+    }
+    return {"resultType": "complete", **result} if era is Era.STATELESS else result
+
+
+def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_id: str) -> dict[str, object]:
+    shape = ANSWERS[refusal.reason]
+    usual = shape.stateless_code if era is Era.STATELESS else shape.code
+    code = usual if refusal.code is None else refusal.code
+    if refusal.reason is Reason.TOOL_HIDDEN:
+        # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
+        return {"code": code, "message": f"Unknown tool: {request.tool if request else ''}"}
+    data = {**refusal.data, "reason": refusal.reason, "correlationId": correlation_id}
+    return {"code": code, "message": refusal.message, "data": data}

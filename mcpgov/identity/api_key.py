@@ -1,0 +1,149 @@
+"""Gateway keys: how one is made, how it is recognised, and whether it still holds.
+
+A key reads `mcpgov_` + 8 characters of id + 32 of secret + 6 of checksum, all base 62, so that scanners can find a leaked
+one and a mistyped one is refused without asking the store. At rest there is only its SHA-256: the secret has 190 bits,
+which a slow hash would not make safer. Comparison takes the same time for a wrong key as for an unknown one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.models import Principal, PrincipalKind, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from mcpgov.models import RequestHead
+
+PREFIX = "mcpgov_"
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_LENGTH = 8
+SECRET_LENGTH = 32
+CHECKSUM_LENGTH = 6
+KEY_LENGTH = len(PREFIX) + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+
+NO_DIGEST = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A gateway key at rest. `digest` is the SHA-256 of the whole key, in hex; times are UTC."""
+
+    id: str
+    digest: str
+    name: str
+    project: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class KeyStore(Protocol):
+    """Where keys are kept. Every method raises StoreUnavailable when it cannot do what it says."""
+
+    async def find(self, key_id: str) -> KeyRecord | None:
+        """The key with this id, revoked and expired ones included."""
+        ...
+
+    async def create(self, record: KeyRecord) -> None:
+        """Keep a new key."""
+        ...
+
+    async def list(self) -> Sequence[KeyRecord]:
+        """Every key, oldest first."""
+        ...
+
+    async def revoke(self, key_id: str, at: datetime) -> bool:
+        """Revoke a key; False when there is none with this id or it was revoked before."""
+        ...
+
+
+def mint_key(choose: Callable[[str], str]) -> tuple[str, Secret]:
+    """A new key as (id, the key itself). `choose` picks one character of an alphabet, unpredictably."""
+    key_id = "".join(choose(ALPHABET) for _ in range(ID_LENGTH))
+    body = PREFIX + key_id + "".join(choose(ALPHABET) for _ in range(SECRET_LENGTH))
+    return key_id, Secret(body + _checksum(body))
+
+
+def digest(key: str) -> str:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def key_id_of(key: str) -> str | None:
+    """The id inside a well-formed key; None when the length or the checksum says that it never was one."""
+    if len(key) != KEY_LENGTH or not key.isascii():
+        return None
+    body, checksum = key[:-CHECKSUM_LENGTH], key[-CHECKSUM_LENGTH:]
+    if not hmac.compare_digest(_checksum(body), checksum):
+        return None
+    return body[len(PREFIX) : len(PREFIX) + ID_LENGTH]
+
+
+def _checksum(body: str) -> str:
+    value = zlib.crc32(body.encode())
+    characters: list[str] = []
+    for _ in range(CHECKSUM_LENGTH):
+        value, remainder = divmod(value, len(ALPHABET))
+        characters.append(ALPHABET[remainder])
+    return "".join(reversed(characters))
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyAuthenticator:
+    """Recognises gateway keys in the named headers: after `Bearer ` in Authorization, bare in any other."""
+
+    keys: KeyStore
+    headers: tuple[str, ...]
+    now: Callable[[], datetime]
+
+    async def authenticate(self, head: RequestHead) -> Principal | None:
+        """The key's principal. Raises Refusal: credential-invalid, -revoked, -expired, -ambiguous, keys-unavailable."""
+        key = self._presented(head)
+        if key is None:
+            return None
+        key_id = key_id_of(key)
+        try:
+            record = await self.keys.find(key_id) if key_id is not None else None
+        except StoreUnavailable as error:
+            raise Refusal(
+                Reason.KEYS_UNAVAILABLE, "Keys cannot be checked at the moment.", detail=str(error)
+            ) from error
+        matches = hmac.compare_digest(record.digest if record else NO_DIGEST, digest(key))
+        if record is None or not matches:
+            raise Refusal(Reason.CREDENTIAL_INVALID, "This is not a valid gateway key.")
+        self._require_in_force(record)
+        return Principal(
+            id=f"key:{record.id}",
+            kind=PrincipalKind.KEY,
+            name=record.name,
+            project=record.project,
+            credential=f"{PREFIX}{record.id}…",
+        )
+
+    def _presented(self, head: RequestHead) -> str | None:
+        """The one gateway key in the request. Two different ones are refused: who calls must not depend on order."""
+        found: set[str] = set()
+        for name in self.headers:
+            for value in head.headers.all(name):
+                scheme, _, rest = value.partition(" ")
+                key = rest.strip() if name == "authorization" and scheme.lower() == "bearer" else value.strip()
+                if key.startswith(PREFIX):
+                    found.add(key)
+        if len(found) > 1:
+            raise Refusal(Reason.CREDENTIAL_AMBIGUOUS, "More than one gateway key was presented. Send exactly one.")
+        return found.pop() if found else None
+
+    def _require_in_force(self, record: KeyRecord) -> None:
+        if record.revoked_at is not None:
+            raise Refusal(Reason.CREDENTIAL_REVOKED, "This gateway key was revoked.", detail=record.id)
+        if record.expires_at is not None and record.expires_at <= self.now():
+            raise Refusal(Reason.CREDENTIAL_EXPIRED, "This gateway key has expired.", detail=record.id)

@@ -1,0 +1,257 @@
+"""The values that travel from the socket to the upstream and back. All frozen; nothing here decides or does anything.
+
+One order, the order of the flow: who asks for what (RequestHead, MCPRequest), who that is (Principal), where it may go
+(Connection), with which key (Credential), what comes back (Answer, Event), and how it ended (Outcome).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, StrEnum
+
+JSONRPCId = str | int
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class Secret:
+    """A value that does not print. `reveal()` is called only where the value leaves for the one who may have it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+
+class Headers:
+    """HTTP header fields in the order received: lower-case names, values as text (RFC 9110 section 5; latin-1)."""
+
+    __slots__ = ("_first", "fields")
+
+    def __init__(self, fields: tuple[tuple[str, str], ...] = ()) -> None:
+        self.fields = fields
+        first: dict[str, str] = {}
+        for name, value in fields:
+            first.setdefault(name, value)
+        self._first = first
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of `name` (lower case), or `default`."""
+        return self._first.get(name, default)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of `name`, in the order received."""
+        return tuple(value for field_name, value in self.fields if field_name == name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._first
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self.fields == other.fields
+
+    def __hash__(self) -> int:
+        return hash(self.fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self._first)})"  # names only: a value may be a credential
+
+
+class Era(Enum):
+    """The two ways MCP has been spoken over Streamable HTTP."""
+
+    HANDSHAKE = "handshake"  # 2025-03-26, 2025-06-18, 2025-11-25: initialize, sessions, GET stream, DELETE
+    STATELESS = "stateless"  # 2026-07-28: every request carries its own version, identity and capabilities
+
+
+class Kind(StrEnum):
+    """What a request on the data plane is."""
+
+    REQUEST = "request"  # JSON-RPC request: has a method and an id
+    NOTIFICATION = "notification"  # JSON-RPC notification: has a method, no id
+    RESPONSE = "response"  # JSON-RPC response to a request that the server made (HANDSHAKE only)
+    STREAM = "stream"  # GET: listen to the server (HANDSHAKE only)
+    END = "end"  # DELETE: end the session (HANDSHAKE only)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What is known of a request before its body is read.
+
+    `connection` is the name in the path, not yet looked up. `peer` is the address at the other end of the socket,
+    `source_address` the caller's own after the trusted-proxy walk. `correlation_id` is ours; the claimed one is recorded
+    and never trusted.
+    """
+
+    http_method: str
+    connection: str
+    headers: Headers
+    peer: str
+    source_address: str
+    received_at: datetime
+    correlation_id: str
+    claimed_correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MCPRequest:
+    """One request, parsed once and strictly. `body` holds exactly the bytes that were read into `params`.
+
+    `name` is what `Mcp-Name` mirrors: params.name, params.uri or params.taskId. `arguments` are those of tools/call.
+    `session_id` is the upstream's own, after the seal was opened for this principal and connection.
+    """
+
+    head: RequestHead
+    era: Era
+    kind: Kind
+    protocol_version: str
+    body: bytes = b""
+    id: JSONRPCId | None = None
+    method: str = ""
+    name: str = ""
+    params: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
+    session_id: str = ""
+    traceparent: str = ""
+
+    def with_session(self, session_id: str) -> MCPRequest:
+        """The same request, its session id replaced."""
+        return replace(self, session_id=session_id)
+
+    @property
+    def tool(self) -> str:
+        """The tool that is called, or the empty string."""
+        return self.name if self.method == "tools/call" else ""
+
+    @property
+    def arguments(self) -> Mapping[str, Json]:
+        """The arguments of a tools/call, empty where there are none."""
+        arguments = self.params.get("arguments") if self.method == "tools/call" else None
+        return arguments if isinstance(arguments, dict) else {}
+
+
+class PrincipalKind(StrEnum):
+    """What sort of caller a principal is."""
+
+    KEY = "key"
+    ANONYMOUS = "anonymous"
+    PROBE = "probe"  # mcpgov itself, looking at an upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls. `id` is stable and unique (limits, sessions and records are keyed by it); `project` is the label that
+    limits and reviews are asked for; `credential` is a printable reference to what was presented, never the value.
+    """
+
+    id: str
+    kind: PrincipalKind
+    name: str = ""
+    project: str = ""
+    credential: str = ""
+
+
+class AuthType(StrEnum):
+    """How mcpgov signs in to an upstream, in Foundry's words."""
+
+    NONE = "None"
+    CUSTOM_KEYS = "CustomKeys"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUpstream:
+    """An MCP server reached over Streamable HTTP. The query string of `url` is kept.
+
+    `backends` are the only other bases that may ever receive this connection's credential. Without `private`, loopback,
+    private and link-local addresses and plain http are refused, also when a name resolves to one.
+    """
+
+    url: str
+    private: bool = False
+    backends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalUpstream:
+    """An MCP server that mcpgov starts itself and speaks to over stdio. Comes from files on disk only.
+
+    `environment` is added to a small allow-list of our own environment; nothing else is inherited.
+    """
+
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, Secret], ...] = ()
+    working_directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What is exposed at /mcp/{name}: one way to one server, with its own credential. `timeout` is in seconds."""
+
+    name: str
+    server: str
+    upstream: RemoteUpstream | LocalUpstream
+    auth_type: AuthType = AuthType.NONE
+    keys: tuple[tuple[str, Secret], ...] = ()
+    timeout: float = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What is presented to the upstream. `reference` says in records which one it was, never what it is."""
+
+    kind: str
+    reference: str
+    headers: tuple[tuple[str, Secret], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message of an answer: the whole body of a JSON answer, or one server-sent event.
+
+    `raw` is what is sent on, byte for byte. `data` is the JSON text inside, or None for a comment, a priming event or
+    an empty body.
+    """
+
+    raw: bytes
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the upstream answered. `events` gives the events of one read together, as they arrive.
+
+    `streaming`: the body is text/event-stream and may last for hours; otherwise it is one complete event, or none.
+    """
+
+    status: int
+    headers: Headers
+    streaming: bool
+    events: AsyncIterator[tuple[Event, ...]]
+
+
+class OutcomeStatus(StrEnum):
+    """How a call ended, in the outcome record."""
+
+    OK = "ok"
+    TOOL_ERROR = "tool-error"  # a result with isError
+    RPC_ERROR = "rpc-error"  # a JSON-RPC error from the upstream, or an HTTP status of 400 and above
+    FAILED = "failed"  # the upstream did not answer as an MCP server should; the reason says how
+    CANCELLED = "cancelled"  # the client went away and the upstream call was cancelled
+    CLIENT_GONE = "client-gone"  # the client went away; the upstream finished
+    NOT_SENT = "not-sent"  # the intent was written, nothing left for the upstream
+    UNKNOWN = "unknown"  # found after a crash: nobody knows
+    DENIED = "denied"  # never forwarded

@@ -1,0 +1,269 @@
+"""Reads the files, and puts a new generation in force whole or not at all.
+
+Decides when files are read, and what happens when they are bad: the last good generation stays in force, and a report
+says why. Every file is read once, so that what was checked, what is stamped and what is served are the same bytes.
+What a change of files cannot change (where we listen, the ledger) is named in the report: it waits for a restart.
+
+Files are looked at when the system says that they changed, every few seconds for what it does not say (a network file
+system, a symlink that was swapped above the folder), and on request (SIGHUP), when references are resolved anew too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import threading
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from watchfiles import watch
+
+from mcpgov.catalog.entries import parse_entry
+from mcpgov.credential.references import EnvironmentAndFiles
+from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.policy.document import parse_document
+from mcpgov.settings import DEFAULT_FILE, Settings, parse_settings, read_text
+from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
+from mcpgov.yaml_source import parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from mcpgov.catalog.entries import Entry
+    from mcpgov.policy.document import PolicyDocument
+
+    Report = Callable[["ReloadResult"], Awaitable[None]]
+
+QUIET: Final = 100  # milliseconds without a change before files are read: an editor is done writing by then
+LOOK_EVERY: Final = 2_000  # milliseconds between looks of our own
+ENDINGS: Final = frozenset({".yaml", ".yml"})
+RELOADED: Final = frozenset({"catalog", "policies", "global_policies"})  # settings that need no restart
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """What came of a reload. `old` and `new` are the stamps in force before and after; with `problems` they are equal.
+
+    `restart` names the settings that were changed since the start and wait for the next one.
+    """
+
+    old: str
+    new: str
+    problems: tuple[Problem, ...] = ()
+    restart: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Every file as it was when it was read. `settings` is None where there is no mcpgov.yaml."""
+
+    place: Path
+    settings: str | None
+    catalog: Mapping[Path, str]
+    policies: Mapping[Path, str]
+    problems: tuple[Problem, ...]
+
+    @property
+    def settings_text(self) -> str:
+        """What mcpgov.yaml says; nothing at all where there is none."""
+        return "{}" if self.settings is None else self.settings
+
+    @property
+    def stamp(self) -> str:
+        """SHA-256 over the names and the bytes of all files, and over what could not be read."""
+        folders = [
+            sorted((place.name, text) for place, text in folder.items()) for folder in (self.catalog, self.policies)
+        ]
+        everything = [self.settings, *folders, list(map(str, self.problems))]
+        return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+
+
+class Findings:
+    """Collects the problems of many files, so that one bad file does not hide the next."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def take(self, parse: Callable[[], T]) -> T | None:
+        """What `parse` returns; None, its problems kept, when it raises InvalidConfiguration."""
+        try:
+            return parse()
+        except InvalidConfiguration as invalid:
+            self.problems.extend(invalid.problems)
+            return None
+
+
+def load_generation(path: Path | None, variables: Mapping[str, str] = os.environ) -> Snapshot:
+    """What mcpgov.yaml and its folders say. Raises InvalidConfiguration with every problem of every file."""
+    return generation_of(read_files(path), variables)
+
+
+def read_files(path: Path | None) -> Reading:
+    """Read mcpgov.yaml and the folders it names. What cannot be read is noted, not raised."""
+    place, found = path or Path(DEFAULT_FILE), Findings()
+    settings = found.take(lambda: read_text(place)) if path or os.path.lexists(place) else None
+    catalog, policies = folders_of(place, settings)
+    entries = found.take(partial(_texts, catalog, found)) or {}
+    documents = found.take(partial(_texts, policies, found, optional=True)) or {}
+    return Reading(place, settings, entries, documents, tuple(found.problems))
+
+
+def folders_of(place: Path, settings: str | None) -> tuple[Path, Path]:
+    """Where catalog and policies are, as far as the settings can be read: their errors must not hide those below."""
+    value = Findings().take(lambda: parse_yaml(settings or "", str(place)).value)
+    written = value if isinstance(value, dict) else {}
+    folders = [folder if isinstance(folder := written.get(key), str) else key for key in ("catalog", "policies")]
+    return place.parent / folders[0], place.parent / folders[1]
+
+
+def _texts(folder: Path, found: Findings, *, optional: bool = False) -> dict[Path, str]:
+    """The YAML files of a folder; hidden files and what editors leave behind are passed over."""
+    try:
+        places = sorted(folder.iterdir())
+    except OSError as error:
+        if optional and isinstance(error, FileNotFoundError):
+            return {}
+        problem = Problem(
+            str(folder), 0, 0, f"cannot be read: {error.strerror}", "mcpgov init makes a folder to start from"
+        )
+        raise InvalidConfiguration((problem,)) from None
+    wanted = [place for place in places if place.suffix in ENDINGS and not place.name.startswith(".")]
+    texts = {place: found.take(partial(read_text, place)) for place in wanted}
+    return {place: text for place, text in texts.items() if text is not None}
+
+
+def generation_of(reading: Reading, variables: Mapping[str, str]) -> Snapshot:
+    """What a reading says. Raises InvalidConfiguration with every problem of every file."""
+    found = Findings()
+    found.problems.extend(reading.problems)
+    lookup = EnvironmentAndFiles(variables, str(reading.place.parent))
+    settings = found.take(lambda: parse_settings(reading.settings_text, str(reading.place), lookup))
+    parsed = [found.take(partial(parse_entry, text, str(place), lookup)) for place, text in reading.catalog.items()]
+    entries = [entry for entry in parsed if entry is not None]
+    documents: dict[str, PolicyDocument] = {}
+    for place, text in reading.policies.items():
+        document = found.take(partial(parse_document, text, str(place)))
+        if document is not None:
+            documents[place.stem] = document
+    found.problems.extend(_across_files(reading, settings, entries))
+    if found.problems:
+        raise InvalidConfiguration(
+            tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
+        )
+    return assemble(reading.stamp, settings or Settings(), entries, documents)
+
+
+def _across_files(reading: Reading, settings: Settings | None, entries: Sequence[Entry]) -> Iterator[Problem]:
+    """What is wrong between files. Policies that could not be parsed exist all the same."""
+    first: dict[str, Path] = {}
+    for place in reading.policies:
+        if first.setdefault(place.stem, place) != place:
+            yield Problem(
+                str(place), 0, 0, f"the policy {place.stem} is also in {first[place.stem]}", "keep one of the two"
+            )
+    if settings and settings.global_policies:
+        source = parse_yaml(reading.settings_text, str(reading.place))
+        yield from unknown_policies(source, ("global_policies",), settings.global_policies, first)
+    yield from clashes(entries, first)
+
+
+class Generations:
+    """Holds what is in force. `report` hears of every reload, those that were refused too."""
+
+    def __init__(self, path: Path | None, report: Report, variables: Mapping[str, str] = os.environ) -> None:
+        """Read the first generation. Raises InvalidConfiguration: there is no last good one to keep yet."""
+        self._path, self._report, self._variables = path, report, variables
+        reading = read_files(path)
+        self._seen = reading.stamp
+        self._current = generation_of(reading, variables)
+        self._started_with = self._current.settings
+        self._wanted = asyncio.Event()
+        self._requested = False
+
+    def current(self) -> Snapshot:
+        """The generation in force."""
+        return self._current
+
+    def request_reload(self) -> None:
+        """Ask watch() to read everything anew, references too; for a signal handler of the event loop."""
+        self._requested = True
+        self._wanted.set()
+
+    def try_reload(self) -> ReloadResult:
+        """Read everything anew now. Blocks on files; what is in force changes whole or not at all."""
+        return self._reload(read_files(self._path))
+
+    async def watch(self) -> None:
+        """Reload whenever files change or a reload is requested, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._notice_changes())
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                requested, self._requested = self._requested, False
+                result = await asyncio.to_thread(self._look, requested=requested)
+                if result is not None:
+                    await self._report(result)
+
+    def _look(self, *, requested: bool) -> ReloadResult | None:
+        """Reload if the files are not those seen last; a bad file is reported once, not at every look."""
+        reading = read_files(self._path)
+        return self._reload(reading) if requested or reading.stamp != self._seen else None
+
+    def _reload(self, reading: Reading) -> ReloadResult:
+        old, self._seen = self._current.stamp, reading.stamp
+        try:
+            self._current = generation_of(reading, self._variables)
+        except InvalidConfiguration as invalid:
+            return ReloadResult(old, old, invalid.problems)
+        return ReloadResult(old, self._current.stamp, restart=self._waiting_for_restart())
+
+    def _waiting_for_restart(self) -> tuple[str, ...]:
+        now, then = self._current.settings, self._started_with
+        names = (name for name in Settings.model_fields if name not in RELOADED)
+        return tuple(name for name in names if getattr(now, name) != getattr(then, name))
+
+    async def _notice_changes(self) -> None:
+        """Set `_wanted` when something may have changed. What was replaced is watched anew."""
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, self._wanted.set)
+        stop = threading.Event()
+        try:
+            while True:
+                await asyncio.to_thread(self._wait_for_changes, tell, stop)
+        finally:
+            stop.set()
+
+    def _wait_for_changes(self, tell: Callable[[], object], stop: threading.Event) -> None:
+        """Tell of changes until `stop`, or until what is watched was replaced: a watch stays with the old one."""
+        watched = self._watched()
+        look = partial(watch, step=QUIET, rust_timeout=LOOK_EVERY, yield_on_timeout=True, recursive=False)
+        try:
+            for _ in look(*watched, stop_event=stop):
+                tell()
+                if self._watched() != watched:
+                    return
+        except (OSError, RuntimeError):  # gone between two lines, or the system has no more watches to give
+            stop.wait(LOOK_EVERY / 1000)
+            tell()
+
+    def _watched(self) -> dict[Path, tuple[int, int]]:
+        """The files and folders to watch, each with what tells it from another of the same name."""
+        place = self._path or Path(DEFAULT_FILE)
+        settings = self._current.settings
+        return {
+            path: identity for path in (place, settings.catalog, settings.policies) if (identity := _identity(path))
+        }
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

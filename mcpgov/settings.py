@@ -1,0 +1,336 @@
+"""mcpgov.yaml: one frozen Settings, every key optional, all errors at once with file, line, column and mend.
+
+Decides what each key means and its default. Rules: a key or value that belongs to a later version is refused by name,
+never ignored, so that nobody believes in a protection that is not there. Anonymous callers only where no stranger can
+reach us. A secret that is weak or a placeholder is refused. Relative paths start from the folder of the file.
+Refuses to know: what is done with the settings.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic import ValidationInfo as Info
+
+from mcpgov.catalog.urls import check_url
+from mcpgov.credential.references import EnvironmentAndFiles, Lookup, Unfit, resolve
+from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.models import Secret
+from mcpgov.yaml_source import MAX_BYTES, parse_yaml, problems_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mcpgov.yaml_source import YamlSource
+
+DEFAULT_FILE: Final = "mcpgov.yaml"
+SQLITE: Final = "sqlite:///"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+_HOP_BY_HOP: Final = "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"  # RFC 9110 section 7.6.1
+_NO_KEY: Final = re.compile(rf"{_HOP_BY_HOP}|host|content-.*|accept|accept-encoding|expect|mcp-.*", re.IGNORECASE)
+_PLACEHOLDERS: Final = re.compile(
+    rb"change.?me|replace.?me|placeholder|example|password|insecure|default|your.?(?:key|secret)"
+)
+_DISTINCT_BYTES: Final = 20  # 32 random bytes hold about 30 different ones; a repeated or typed pattern holds few
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Shape(BaseModel):
+    """A mapping in a file: no unknown keys, never changed, its values in no error message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def read_model(model: type[Model], source: YamlSource, lookup: Lookup) -> Model:
+    """The file as a `model`. Raises InvalidConfiguration with every problem, each with the mend its check gave."""
+    try:
+        return model.model_validate(source.value, context=lookup)
+    except ValidationError as error:
+        problems = problems_of(error, source, model)
+        causes = [
+            details.get("ctx", {}).get("error") for details in error.errors(include_url=False, include_input=False)
+        ]
+        mended = (
+            replace(problem, mend=cause.mend) if isinstance(cause, Unfit) else problem
+            for problem, cause in zip(problems, causes, strict=True)
+        )
+        raise InvalidConfiguration(tuple(mended)) from None
+
+
+def lookup_of(info: Info) -> Lookup:
+    """The Lookup that read_model() was given."""
+    context: Any = info.context
+    return context
+
+
+def key_header(name: str) -> str:
+    """A header name that may carry a key. Raises Unfit for what is no name, or steers HTTP or MCP."""
+    if not _TOKEN.fullmatch(name):
+        raise Unfit("is not the name of a header", "write a name such as X-API-Key")
+    if _NO_KEY.fullmatch(name):
+        raise Unfit("is a header that belongs to HTTP or MCP, and carries no key", "write another, such as X-API-Key")
+    return name
+
+
+def policy_name(name: str) -> str:
+    """The name of a policy: its file without the ending. Raises Unfit."""
+    if not _NAME.fullmatch(name):
+        raise Unfit("is not the name of a policy", "write the file's name without folder and ending, like: default")
+    return name
+
+
+def _own_key_header(name: str) -> str:
+    if "_" in key_header(name):
+        raise Unfit("has a _ in it, and such headers are dropped at the door", "write it with a -")
+    return name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: an IP address or localhost, and a port; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _listen(value: object) -> Address:
+    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    mend = "write ADDRESS:PORT, like 127.0.0.1:8080, or 0.0.0.0:8080 for every interface"
+    if match is None or int(match["port"]) > 65_535:
+        raise Unfit("is not an address to listen on", mend)
+    host = (match["v6"] or match["host"]).lower()
+    try:
+        return Address(host if host == "localhost" else str(ipaddress.ip_address(host)), int(match["port"]))
+    except ValueError:
+        raise Unfit("is not an IP address and port", mend) from None
+
+
+def _network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(value if isinstance(value, str) else "", strict=False)
+        ipaddress.ip_network(str(value))
+    except ValueError:
+        raise Unfit(
+            "is not a network", "write one like 10.0.0.0/8 or 10.1.2.3, with no bits set after the prefix"
+        ) from None
+    if network.prefixlen == 0:
+        raise Unfit(
+            "trusts everyone, so that every caller could choose its own address", "name the proxies' own networks"
+        )
+    return network
+
+
+def _folder(value: object) -> Path:
+    if not isinstance(value, str) or not value.strip() or "\x00" in value:
+        raise Unfit("is not the path of a folder", "write one like ./catalog")
+    return Path(value)
+
+
+def _public_url(url: str) -> str:
+    check_url(url, private=True)
+    if re.search(r"[/?]", url.partition("://")[2].removesuffix("/")):
+        raise Unfit("has a path or a query", "write only the scheme and the host, like https://mcp.contoso.com")
+    return url.removesuffix("/")
+
+
+def _store(url: str) -> str:
+    if url.startswith("postgresql"):
+        raise Unfit("asks for PostgreSQL, which is not supported yet", "write sqlite:///FILE")
+    if not url.startswith(SQLITE) or not url.removeprefix(SQLITE) or re.search(r"[?#\x00]|:memory:", url):
+        raise Unfit("is not a store that outlives the process", "write sqlite:///FILE, like sqlite:///mcpgov.db")
+    return url
+
+
+def _secret_key(value: object, info: Info) -> Secret:
+    if not isinstance(value, str):
+        raise Unfit("must be text", "put it in quotes")
+    secret = resolve(value, lookup_of(info))
+    try:
+        material = _decoded(secret)
+    except binascii.Error:
+        raise Unfit("is not base64", "make one with: openssl rand -base64 32") from None
+    if len(material) < 32:
+        raise Unfit("is shorter than 32 bytes", "make one with: openssl rand -base64 32")
+    placeholder = any(_PLACEHOLDERS.search(text.lower()) for text in (secret.reveal().encode(), material))
+    if placeholder or len(set(material)) < _DISTINCT_BYTES:
+        raise Unfit("is a placeholder or a pattern, not a secret", "make one with: openssl rand -base64 32")
+    return secret
+
+
+def _decoded(secret: Secret) -> bytes:
+    """The bytes of base64 text, in the standard or the URL alphabet, padded or not."""
+    text = secret.reveal().strip().translate(str.maketrans("-_", "+/")).rstrip("=")
+    return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), validate=True)
+
+
+def one_of(now: str, *later: str) -> Callable[[str], str]:
+    """A word of which only one value works today; those of a later version are refused by name."""
+
+    def check(value: str) -> str:
+        if value != now:
+            asked = next((word for word in later if value.startswith(word)), None)
+            raise Unfit(f"asks for {asked}, which is not supported yet" if asked else f"must be {now}", f"write {now}")
+        return value
+
+    return check
+
+
+def _not_yet(_: object) -> NoReturn:
+    raise Unfit("is not supported yet", "remove it")
+
+
+_TEXT: Final = WithJsonSchema({"type": "string"})
+Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return_type=str), _TEXT]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), _TEXT]
+PolicyNames = tuple[Annotated[str, AfterValidator(policy_name)], ...]
+NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
+Folder = Annotated[Path, PlainValidator(_folder), _TEXT]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Admin(Shape):
+    """The listener for operators, apart from the one for callers."""
+
+    listen: Listen = Address("127.0.0.1", 8081)
+
+
+class Identity(Shape):
+    """How callers prove who they are. `key_headers` are in lower case."""
+
+    allow_anonymous: Flag = False
+    key_headers: Annotated[tuple[Annotated[str, AfterValidator(_own_key_header)], ...], Field(min_length=1)] = (
+        "authorization",
+        "x-api-key",
+    )
+    entra: NotYet = None
+    oidc: NotYet = None
+
+
+class Audit(Shape):
+    """Where the ledger is, and when a record counts as written."""
+
+    store: Annotated[str, AfterValidator(_store)] = "sqlite:///mcpgov.db"
+    durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
+    outcome: NotYet = None
+
+
+class Limits(Shape):
+    """What a request may be at most: its body in bytes, its nesting, its keys, its longest text in bytes."""
+
+    body_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+    depth: Annotated[int, Field(strict=True, ge=4, le=256)] = 64
+    keys: Annotated[int, Field(strict=True, ge=16, le=1_000_000)] = 10_000
+    string_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+
+
+class Secrets(Shape):
+    """`key` seals session ids and keys the digests of arguments; base64 of at least 32 random bytes."""
+
+    key: Annotated[Secret, PlainValidator(_secret_key), _TEXT] | None = None
+
+    @property
+    def material(self) -> bytes | None:
+        """The bytes of `key`; None where none is set."""
+        return _decoded(self.key) if self.key else None
+
+
+class Experimental(Shape):
+    """What may change or go without notice. Nothing at present."""
+
+
+class Settings(Shape):
+    """Everything that mcpgov.yaml says. Paths are usable as they stand: the file's folder is in them."""
+
+    listen: Listen = Address("127.0.0.1", 8080)
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    admin: Admin = Admin()
+    catalog: Folder = Path("catalog")
+    policies: Folder = Path("policies")
+    global_policies: PolicyNames = ()
+    identity: Identity = Identity()
+    audit: Audit = Audit()
+    counters: Annotated[str, AfterValidator(one_of("memory", "redis", "valkey"))] = "memory"
+    registry: NotYet = None
+    trusted_proxies: tuple[Network, ...] = ()
+    limits: Limits = Limits()
+    secrets: Secrets = Secrets()
+    experimental: Experimental = Experimental()
+
+
+def load_settings(path: Path | None, variables: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a file; without one those of ./mcpgov.yaml, or the defaults. Raises InvalidConfiguration."""
+    place = path or Path(DEFAULT_FILE)
+    if path is None and not os.path.lexists(place):
+        return Settings()
+    return parse_settings(read_text(place), str(place), EnvironmentAndFiles(variables, str(place.parent)))
+
+
+def parse_settings(text: str, file: str, lookup: Lookup | None = None) -> Settings:
+    """The settings that `text` holds. Raises InvalidConfiguration with every problem."""
+    source = parse_yaml(text, file)
+    settings = read_model(Settings, source, lookup or EnvironmentAndFiles({}, str(Path(file).parent)))
+    if unsafe := tuple(_unsafe(settings, source)):
+        raise InvalidConfiguration(unsafe)
+    return _rooted(settings, Path(file).parent)
+
+
+def _unsafe(settings: Settings, source: YamlSource) -> Iterator[Problem]:
+    """What each setting allows and all of them together do not."""
+    if settings.identity.allow_anonymous:
+        at, mend = ("identity", "allow_anonymous"), "remove it, and make keys with: mcpgov keys create NAME"
+        if not settings.listen.loopback:
+            yield source.problem(at, f"strangers can reach {settings.listen}, and would need no key", mend)
+        if settings.public_url or settings.trusted_proxies:
+            yield source.problem(at, "strangers come in through the proxy, and would need no key", mend)
+    if settings.listen == settings.admin.listen and settings.listen.port:
+        yield source.problem(
+            ("admin", "listen"), "callers and operators cannot share a listener", "choose another port"
+        )
+
+
+def _rooted(settings: Settings, folder: Path) -> Settings:
+    """The settings with every relative path starting from `folder`."""
+    store = SQLITE + str(folder / settings.audit.store.removeprefix(SQLITE))
+    paths = {"catalog": folder / settings.catalog, "policies": folder / settings.policies}
+    return settings.model_copy(update={**paths, "audit": settings.audit.model_copy(update={"store": store})})
+
+
+def read_text(place: Path) -> str:
+    """The text of a regular file. Raises InvalidConfiguration."""
+    try:
+        if place.exists() and not place.is_file():  # a pipe or a device would hold up the load, or never end
+            raise InvalidConfiguration((Problem(str(place), 0, 0, "this is not a file"),))
+        with place.open("rb") as opened:
+            return opened.read(MAX_BYTES + 1).decode("utf-8")
+    except OSError as error:
+        raise InvalidConfiguration((Problem(str(place), 0, 0, f"cannot be read: {error.strerror}"),)) from None
+    except UnicodeDecodeError:
+        raise InvalidConfiguration((Problem(str(place), 0, 0, "this is not text", "save it as UTF-8"),)) from None

@@ -1,0 +1,119 @@
+"""One immutable generation of catalog, policies and settings. Reload swaps it whole; a call keeps what it began with.
+
+assemble() joins what was read file by file, and finds what no single file can show: a name used twice, a policy that
+does not exist, a backend that the connection does not list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mcpgov.decision import Reason
+from mcpgov.errors import InvalidConfiguration, Refusal
+from mcpgov.policy.document import compile_policy
+from mcpgov.settings import Settings
+from mcpgov.yaml_source import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from mcpgov.catalog.entries import ConnectionEntry, Entry
+    from mcpgov.errors import Problem
+    from mcpgov.models import Connection
+    from mcpgov.policy.document import ConnectionPolicy, PolicyDocument
+    from mcpgov.yaml_source import YamlSource
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is in force. `stamp` is a digest over every file it was made from; it stands in each audit record."""
+
+    stamp: str
+    connections: Mapping[str, Connection]
+    policies: Mapping[str, ConnectionPolicy]
+    settings: Settings = field(default=Settings())
+
+    def connection(self, name: str) -> Connection:
+        """The connection exposed at /mcp/{name}. Raises Refusal (unknown-connection): never "all of them"."""
+        try:
+            return self.connections[name]
+        except KeyError:
+            raise Refusal(Reason.UNKNOWN_CONNECTION, "There is no such connection.") from None
+
+    def policy(self, connection: str) -> ConnectionPolicy:
+        """The compiled policy of a connection."""
+        return self.policies[connection]
+
+
+def assemble(
+    stamp: str, settings: Settings, entries: Sequence[Entry], documents: Mapping[str, PolicyDocument]
+) -> Snapshot:
+    """One generation of what was read without a problem. Raises InvalidConfiguration for what does not fit together."""
+    connections: dict[str, Connection] = {}
+    policies: dict[str, ConnectionPolicy] = {}
+    problems: list[Problem] = []
+    for entry in entries:
+        for served in entry.connections:
+            name = served.connection.name
+            connections[name] = served.connection
+            policies[name] = compile_policy(
+                [documents[policy] for policy in settings.global_policies],
+                [documents[policy] for policy in entry.policies],
+                [documents[policy] for policy in served.policies],
+                {tool: [documents[policy] for policy in names] for tool, names in served.tools.items()},
+            )
+            problems += policies[name].foreign_backends(served.connection)
+    if problems:
+        raise InvalidConfiguration(tuple(problems))
+    return Snapshot(stamp, MappingProxyType(connections), MappingProxyType(policies), settings)
+
+
+def clashes(entries: Sequence[Entry], policies: Collection[str]) -> Iterator[Problem]:
+    """What the entries say against each other, and every policy they name that is not among `policies`."""
+    yield from _twice((entry.name, _server_place(entry)) for entry in entries)
+    yield from _twice(
+        (served.connection.name, _connection_place(entry, served)) for entry in entries for served in entry.connections
+    )
+    for entry in entries:
+        for at, names in _scopes(entry):
+            yield from unknown_policies(entry.source, at, names, policies)
+
+
+def unknown_policies(
+    source: YamlSource, at: tuple[str, ...], names: Sequence[str], policies: Collection[str]
+) -> Iterator[Problem]:
+    """Each of `names`, which stand in the list at `at`, that is not among `policies`."""
+    for number, name in enumerate(names):
+        if name not in policies:
+            mend = nearest(name, policies) if policies else f"write policies/{name}.yaml"
+            yield source.problem((*at, number), f"there is no policy {name}", mend)
+
+
+def _server_place(entry: Entry) -> Problem:
+    return entry.source.problem(("name",), f"the server {entry.name} is also in", "keep one of the two")
+
+
+def _connection_place(entry: Entry, served: ConnectionEntry) -> Problem:
+    name = served.connection.name
+    return entry.source.problem(("connections", name), f"the connection {name} is also in", "rename one", at_key=True)
+
+
+def _twice(named: Iterable[tuple[str, Problem]]) -> Iterator[Problem]:
+    """A problem for each name that came before, naming both places."""
+    first: dict[str, str] = {}
+    for name, here in named:
+        if name in first:
+            yield replace(here, message=f"{here.message} {first[name]}")
+        first.setdefault(name, f"{here.file}:{here.line}:{here.column}")
+
+
+def _scopes(entry: Entry) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Every list of policies in an entry: where it stands, and its names."""
+    yield ("policies",), entry.policies
+    for served in entry.connections:
+        at = ("connections", served.connection.name)
+        yield (*at, "policies"), served.policies
+        for tool, names in served.tools.items():
+            yield (*at, "tools", tool, "policies"), names

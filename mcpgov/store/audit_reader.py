@@ -1,0 +1,143 @@
+"""The AuditReader over SQL, the same for every database that schema.py can be made in.
+
+A call is one row: the record that began it, joined with the one that ended it. What is asked becomes bound values and
+never text of a statement.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from sqlalchemy import create_engine, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from mcpgov.audit.reader import OPEN, Call
+from mcpgov.audit.record import RecordEvent, microseconds
+from mcpgov.errors import StoreUnavailable
+from mcpgov.store.database import connect_to_read
+from mcpgov.store.schema import RECORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sqlalchemy import ColumnElement, Engine, Executable, Select
+
+    from mcpgov.audit.reader import CallFilter, Record
+
+BEGUN = RECORDS.alias("begun")
+ENDED = RECORDS.alias("ended")
+JOINED = BEGUN.outerjoin(
+    ENDED,
+    (ENDED.c.call_id == BEGUN.c.call_id) & (ENDED.c.final == 1) & (BEGUN.c.final == 0),
+)
+MOST = 100_000  # rows of one answer
+
+
+def open_sqlite_reader(path: Path) -> SqlAuditReader:
+    """A reader of the ledger in this file. Raises StoreUnavailable, InvalidConfiguration (newer schema)."""
+    connect_to_read(path).close()
+    return SqlAuditReader(create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool))
+
+
+class SqlAuditReader:
+    """Reads a ledger through an engine. Every method raises StoreUnavailable."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._engine.dispose()
+
+    def calls(self, wanted: CallFilter) -> list[Call]:
+        """The calls that match, those still under way included; no control events."""
+        order = (BEGUN.c.at, BEGUN.c.id) if wanted.oldest_first else (BEGUN.c.at.desc(), BEGUN.c.id.desc())
+        query = select(BEGUN.c.id, BEGUN.c.record, ENDED.c.record).select_from(JOINED)
+        query = query.where(
+            BEGUN.c.event.in_((RecordEvent.INTENT.value, RecordEvent.DENIED.value)), *conditions(wanted)
+        )
+        return [call(*row) for row in self._rows(query.order_by(*order).limit(min(wanted.limit, MOST)))]
+
+    def records(self, identifier: str) -> list[Record]:
+        """Every record with this call id, correlation id or trace id, in the order written."""
+        columns = (RECORDS.c.call_id, RECORDS.c.correlation_id, RECORDS.c.trace_id)
+        query = select(RECORDS.c.record).where(or_(*(column == identifier for column in columns)))
+        return [parsed(row[0]) for row in self._rows(query.order_by(RECORDS.c.id).limit(MOST))]
+
+    def latest(self, count: int) -> list[Call]:
+        """The last `count` calls that ended and control events, oldest first."""
+        rows = self._rows(ends().order_by(ENDED.c.id.desc()).limit(min(count, MOST)))
+        return [end(*row) for row in reversed(rows)]
+
+    def after(self, position: int, limit: int) -> list[Call]:
+        """At most `limit` calls that ended, and control events, after `position`, oldest first."""
+        query = ends().where(ENDED.c.id > position).order_by(ENDED.c.id)
+        return [end(*row) for row in self._rows(query.limit(min(limit, MOST)))]
+
+    def _rows(self, query: Executable) -> Sequence[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return connection.execute(query).all()
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the ledger cannot be read: {getattr(error, 'orig', None) or error}") from error
+
+
+def conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
+    """What a filter asks, as conditions on the joined call."""
+    found: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        found.append(BEGUN.c.at >= microseconds(wanted.since))
+    if wanted.until is not None:
+        found.append(BEGUN.c.at < microseconds(wanted.until))
+    for column, value in (
+        (BEGUN.c.connection, wanted.connection),
+        (BEGUN.c.method, wanted.method),
+        (BEGUN.c.tool, wanted.tool),
+        (BEGUN.c.project, wanted.project),
+        (BEGUN.c.source, wanted.source),
+        (BEGUN.c.correlation_id, wanted.correlation),
+    ):
+        if value:
+            found.append(column == value)
+    if wanted.principal:
+        found.append(or_(BEGUN.c.principal == wanted.principal, BEGUN.c.principal_name == wanted.principal))
+    return found + end_conditions(wanted)
+
+
+def end_conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
+    """What a filter asks of the way a call ended."""
+    found: list[ColumnElement[bool]] = []
+    if wanted.reason:
+        found.append(or_(BEGUN.c.reason == wanted.reason, ENDED.c.reason == wanted.reason))
+    if wanted.status == OPEN:
+        found.append((BEGUN.c.final == 0) & ENDED.c.id.is_(None))
+    elif wanted.status:
+        found.append(or_(BEGUN.c.status == wanted.status, ENDED.c.status == wanted.status))
+    return found
+
+
+def ends() -> Select[int, str, str]:
+    """Every record that ends a call or is about the gateway itself, with the intent of the call, if it had one."""
+    begun = ENDED.outerjoin(BEGUN, (BEGUN.c.call_id == ENDED.c.call_id) & (BEGUN.c.final == 0) & (ENDED.c.final == 1))
+    query = select(ENDED.c.id, ENDED.c.record, BEGUN.c.record).select_from(begun)
+    return query.where(or_(ENDED.c.final == 1, ENDED.c.event == RecordEvent.CONTROL.value))
+
+
+def call(position: int, begun: str, ended: str | None) -> Call:
+    """A call from its columns."""
+    return Call(position, parsed(begun), parsed(ended) if ended else None)
+
+
+def end(position: int, ended: str, begun: str | None) -> Call:
+    """A call, or a control event, from the columns of the record that ended it."""
+    return call(position, begun, ended) if begun else call(position, ended, None)
+
+
+def parsed(record: str) -> Record:
+    """A record from its canonical JSON."""
+    return cast("Record", json.loads(record))

@@ -1,0 +1,171 @@
+"""The SQLite file: where it lies, who may read it, how it is opened, and the key that lies beside it.
+
+Write-ahead log, so that readers and the writer never wait for each other; full synchronous, so that a commit is on
+the disk when it returns. Only the owner may read the file. `PRAGMA user_version` is the version of the schema; a file
+that a newer mcpgov wrote is refused, because guessing at a ledger would be worse than not starting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from typing import TYPE_CHECKING
+
+from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+PREFIX = "sqlite:///"
+DIGEST_KEY = 32  # bytes
+BUSY = 0.9  # seconds to wait for a lock that another process holds; twice that is still within a caller's patience
+
+# What schema.py defines, as SQLite reads it; written out so that the gateway starts without loading SQLAlchemy.
+SCHEMA = """
+CREATE TABLE keys (
+    id VARCHAR NOT NULL, digest VARCHAR NOT NULL, name VARCHAR NOT NULL, project VARCHAR NOT NULL,
+    created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT, PRIMARY KEY (id)
+);
+CREATE TABLE records (
+    id INTEGER NOT NULL, writer VARCHAR NOT NULL, seq BIGINT NOT NULL, call_id VARCHAR, final SMALLINT NOT NULL,
+    event VARCHAR NOT NULL, at BIGINT NOT NULL, connection VARCHAR, method VARCHAR, tool VARCHAR, principal VARCHAR,
+    principal_name VARCHAR, project VARCHAR, reason VARCHAR, status VARCHAR, source VARCHAR, correlation_id VARCHAR,
+    trace_id VARCHAR, record TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (writer, seq), UNIQUE (call_id, final)
+);
+CREATE INDEX records_at ON records (at);
+CREATE INDEX records_correlation_id ON records (correlation_id);
+CREATE INDEX records_trace_id ON records (trace_id);
+CREATE TABLE writers (
+    id VARCHAR NOT NULL, PRIMARY KEY (id)
+)
+"""
+
+
+def sqlite_path(url: str, folder: Path) -> Path:
+    """The file that `sqlite:///relative` or `sqlite:////absolute` names; relative to `folder`. Raises ValueError."""
+    if not url.startswith(PREFIX) or len(url) == len(PREFIX) or "?" in url:
+        raise ValueError(f"{url!r} is not a SQLite store; write {PREFIX}mcpgov.db")
+    return folder.absolute() / url.removeprefix(PREFIX)
+
+
+def create_database(path: Path) -> None:
+    """Make the file and its tables unless they are there. Raises StoreUnavailable, InvalidConfiguration (newer)."""
+    with unavailable(path):
+        if make_private(path, b""):
+            sync_folder(path.parent)
+        with contextlib.closing(connect(path)) as database:
+            if schema_version(database, path) < SCHEMA_VERSION:
+                create_tables(database, path)
+
+
+def create_tables(database: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, in one transaction, unless another process was faster."""
+    database.execute("BEGIN IMMEDIATE")
+    if schema_version(database, path) < SCHEMA_VERSION:
+        for statement in SCHEMA.split(";"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+    database.execute("COMMIT")
+
+
+def schema_version(database: sqlite3.Connection, path: Path) -> int:
+    """The version of the schema, 0 for an empty file. Raises InvalidConfiguration when it is newer than this one."""
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise InvalidConfiguration(
+            (
+                Problem(
+                    str(path),
+                    0,
+                    0,
+                    f"the store has schema {version}, which a newer mcpgov wrote; this one reads {SCHEMA_VERSION}",
+                    "run the version that wrote it, or name another file under audit.store",
+                ),
+            )
+        )
+    return version
+
+
+def connect(path: Path, *, busy: float = BUSY) -> sqlite3.Connection:
+    """Open the file, which must be there, for reading and writing. `busy` is in seconds. Raises sqlite3.Error."""
+    database = sqlite3.connect(
+        f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=busy
+    )
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA fullfsync = 1")  # where fsync does not reach the disk (macOS); nothing elsewhere
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open the file for reading alone. Raises StoreUnavailable when it is not there, InvalidConfiguration if newer."""
+    if not path.exists():
+        raise StoreUnavailable(f"{path} does not exist; the gateway makes it when it starts (mcpgov serve)")
+    with unavailable(path):
+        database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        try:
+            schema_version(database, path)
+        except (sqlite3.Error, InvalidConfiguration):
+            database.close()
+            raise
+        return database
+
+
+def digest_key(path: Path) -> bytes:
+    """The key that argument digests are made with, kept beside the store and not in it; made at first use.
+
+    Raises StoreUnavailable.
+    """
+    beside = path.with_name(path.name + ".key")
+    with unavailable(beside):
+        if make_private(beside, secrets.token_bytes(DIGEST_KEY)):
+            sync_folder(path.parent)
+        key = beside.read_bytes()
+    if len(key) != DIGEST_KEY:
+        raise StoreUnavailable(f"{beside} does not hold a key of {DIGEST_KEY} bytes; restore it or move it away")
+    return key
+
+
+def make_private(path: Path, content: bytes) -> bool:
+    """Make a file that only its owner may read, whole or not at all. Whether it was made: False if there was one."""
+    if path.exists():
+        return False
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # unlike a rename, it fails where another process was faster
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unavailable(path: Path) -> Generator[None]:
+    """Turn what SQLite and the system say into StoreUnavailable."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"{path}: {error}") from error

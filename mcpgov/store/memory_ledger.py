@@ -1,0 +1,82 @@
+"""The ledger in memory: the twin that tests run the whole gateway with, and the store of a demo that keeps nothing.
+
+Several writers may share one MemoryDisk, as several processes share a file. `forget()` is the crash of a writer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mcpgov.audit.record import RecordEvent
+from mcpgov.audit.writer import OpenCall
+from mcpgov.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mcpgov.audit.record import Row
+
+
+@dataclass(slots=True)
+class MemoryDisk:
+    """What was kept, by whom, as (writer, number, row), and whether each writer that did not finish is alive."""
+
+    rows: list[tuple[str, int, Row]] = field(default_factory=list["tuple[str, int, Row]"])
+    kept: set[tuple[str, int]] = field(default_factory=set["tuple[str, int]"])
+    writers: dict[str, bool] = field(default_factory=dict[str, bool])
+    names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class MemoryLedgerStore:
+    """The LedgerStore of one writer on a MemoryDisk."""
+
+    def __init__(self, disk: MemoryDisk | None = None) -> None:
+        self.disk = disk or MemoryDisk()
+        self.writer = f"memory{next(self.disk.names)}"
+        self._seq = 0
+
+    def open(self) -> None:
+        """Announce this writer."""
+        self.disk.writers[self.writer] = True
+
+    def recover(self, ended: Callable[[OpenCall], Row]) -> int:
+        """End the calls of every writer that is gone."""
+        with self.disk.lock:
+            gone = [writer for writer, alive in self.disk.writers.items() if not alive]
+            begun = [row for writer, _, row in self.disk.rows if writer in gone and row.event == RecordEvent.INTENT]
+            calls = [OpenCall(row.call_id or "", row.correlation_id or "", row.trace_id or "") for row in begun]
+            rows = [ended(call) for call in calls if (call.call_id, 1) not in self.disk.kept]
+            self._keep(rows)
+            for writer in gone:
+                del self.disk.writers[writer]
+            return len(rows)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Keep rows, all or none."""
+        with self.disk.lock:
+            if any((row.call_id, row.final) in self.disk.kept for row in rows if not row.final):
+                raise StoreUnavailable("a call cannot begin twice")
+            self._keep(rows)
+
+    def _keep(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            place = (row.call_id or "", row.final)
+            if row.call_id is None or place not in self.disk.kept:
+                self._seq += 1
+                self.disk.rows.append((self.writer, self._seq, row))
+                self.disk.kept.add(place)
+
+    def close(self, *, finished: bool) -> None:
+        """Let go; a writer that is not finished is left to recovery."""
+        if finished:
+            self.disk.writers.pop(self.writer, None)
+        else:
+            self.forget()
+
+    def forget(self) -> None:
+        """Be gone, as after a crash."""
+        self.disk.writers[self.writer] = False

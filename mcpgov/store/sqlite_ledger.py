@@ -1,0 +1,196 @@
+"""The ledger in SQLite: rows appended in one transaction, and recovery of the calls that a dead writer left open.
+
+The driver is used directly. A batch is one statement of many rows, because each return from SQLite to Python is a wait
+for the interpreter while the event loop is busy. After any failure the connection is dropped and opened anew: nothing
+is retried on a file that failed to reach the disk, and what comes back is what the disk has.
+
+A writer is alive while it holds the lock on a small file of its own beside the store. The system lets go of the lock
+when the process ends, however it ends; so recovery touches only the calls of those that are gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from mcpgov.audit.writer import OpenCall
+from mcpgov.errors import StoreUnavailable
+from mcpgov.store.database import BUSY, connect, create_database, make_private, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    from mcpgov.audit.record import Row
+
+ROWS = 50  # in one statement; older builds of SQLite take 999 values
+INSERT = (
+    "INSERT INTO records (writer, seq, call_id, final, event, at, connection, method, tool, principal, principal_name,"
+    " project, reason, status, source, correlation_id, trace_id, record) VALUES "
+)
+VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+STATEMENTS = tuple(INSERT + ", ".join([VALUES] * count) for count in range(ROWS + 1))
+LAST = "SELECT coalesce(max(seq), 0) FROM records WHERE writer = ?"
+ENDED = "SELECT 1 FROM records WHERE call_id = ? AND final = 1"
+LEFT_OPEN = """
+SELECT call_id, correlation_id, trace_id FROM records AS intent WHERE writer = ? AND event = 'intent'
+AND NOT EXISTS (SELECT 1 FROM records WHERE call_id = intent.call_id AND final = 1) ORDER BY seq
+"""
+
+
+class SqliteLedgerStore:
+    """The LedgerStore of one process in one SQLite file. `busy` is how long to wait for another's lock, in seconds."""
+
+    def __init__(self, path: Path, *, busy: float = BUSY) -> None:
+        self.writer = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
+        self._path = path
+        self._busy = busy
+        self._seq = 0
+        self._lock: sqlite3.Connection | None = None
+        self._database: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    def open(self) -> None:
+        """Make the file ready and announce this writer."""
+        create_database(self._path)
+        with self._connected() as database:
+            self._file = self._found()
+            self._lock = take_lock(lock_file(self._path, self.writer))
+            database.execute("INSERT INTO writers (id) VALUES (?)", (self.writer,))
+
+    def recover(self, ended: Callable[[OpenCall], Row]) -> int:
+        """End the calls of every writer that is gone, in one transaction."""
+        with self._connected() as database:
+            writers = [str(row[0]) for row in database.execute("SELECT id FROM writers")]
+            gone = [writer for writer in writers if writer != self.writer and self._is_gone(writer)]
+            database.execute("BEGIN IMMEDIATE")
+            rows: list[Row] = []
+            for writer in gone:
+                rows += [
+                    ended(OpenCall(*(text or "" for text in call))) for call in database.execute(LEFT_OPEN, (writer,))
+                ]
+                database.execute("DELETE FROM writers WHERE id = ?", (writer,))
+            self._insert(database, rows)
+            database.execute("COMMIT")
+            self._seq += len(rows)
+            for writer in gone:
+                lock_file(self._path, writer).unlink(missing_ok=True)
+            return len(rows)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Keep rows, all or none, durable on return."""
+        with self._connected() as database:
+            if self._found() != self._file:
+                raise StoreUnavailable(f"{self._path} was moved or replaced while in use; put it back, or restart")
+            try:
+                self._write(database, rows)
+            except sqlite3.IntegrityError:
+                self._write(database, without_second_ends(database, rows))
+
+    def close(self, *, finished: bool) -> None:
+        """Let go of the lock and the file."""
+        try:
+            if finished and self._lock is not None:
+                with self._connected() as database:
+                    database.execute("DELETE FROM writers WHERE id = ?", (self.writer,))
+                lock_file(self._path, self.writer).unlink(missing_ok=True)
+        finally:
+            self._drop()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
+
+    def _write(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        if len(rows) <= ROWS:
+            self._insert(database, rows)  # one statement is a transaction of its own
+        else:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                self._insert(database, rows)
+            except sqlite3.IntegrityError:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+        self._seq += len(rows)
+
+    def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        for start in range(0, len(rows), ROWS):
+            part = rows[start : start + ROWS]
+            values: list[str | int | None] = []
+            for seq, row in enumerate(part, self._seq + start + 1):
+                values += (self.writer, seq, *row)
+            database.execute(STATEMENTS[len(part)], values)
+
+    def _is_gone(self, writer: str) -> bool:
+        """Whether nobody holds a writer's lock."""
+        path = lock_file(self._path, writer)
+        if not path.exists():
+            return True
+        try:
+            take_lock(path).close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                return False
+            raise
+        return True
+
+    def _found(self) -> tuple[int, int]:
+        """Which file the path leads to now. One that was unlinked would take records and keep them from everybody."""
+        found = self._path.stat()
+        return found.st_dev, found.st_ino
+
+    @contextlib.contextmanager
+    def _connected(self) -> Generator[sqlite3.Connection]:
+        """The connection, opened if need be, and dropped after any failure."""
+        try:
+            with unavailable(self._path):
+                if self._database is None:
+                    self._database = connect(self._path, busy=self._busy)
+                    # A commit whose answer was lost may be on the disk all the same.
+                    self._seq = self._database.execute(LAST, (self.writer,)).fetchone()[0]
+                yield self._database
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def without_second_ends(database: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
+    """The rows without those that would end a call again: the first end of a call stands."""
+    kept: list[Row] = []
+    ended: set[str | None] = set()
+    for row in rows:
+        if row.final and (row.call_id in ended or database.execute(ENDED, (row.call_id,)).fetchone()):
+            continue
+        if row.final:
+            ended.add(row.call_id)
+        kept.append(row)
+    return kept
+
+
+def lock_file(path: Path, writer: str) -> Path:
+    """The file whose lock says that a writer is alive."""
+    return path.with_name(f"{path.name}-writer-{writer}")
+
+
+def take_lock(path: Path) -> sqlite3.Connection:
+    """Hold the lock on a file until the connection is closed. Raises sqlite3.OperationalError (SQLITE_BUSY).
+
+    SQLite's own lock, because it is the same on every system and is not inherited by a server that we start.
+    """
+    make_private(path, b"")
+    lock = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+    try:
+        lock.execute("PRAGMA journal_mode = MEMORY")  # no second file
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error:
+        lock.close()
+        raise
+    return lock

@@ -1,0 +1,9 @@
+"""Stage 6 of 6 · forward: the one way out.
+
+    switch.py         Upstreams: remote or local, and what a reload ends
+    forward.py        RemoteForwarder: Streamable HTTP, one pool a connection
+    local.py          LocalForwarder: MCP servers that mcpgov starts and speaks to over stdio
+    memory.py         MemoryUpstream: the twin that needs no socket
+
+Nothing here decides whether a call may be made; that it was allowed and written down is the caller's promise.
+"""

@@ -1,0 +1,77 @@
+"""Whether what an upstream answered is what an MCP server may answer. Pure.
+
+Rules: the upstream's refusal of *our* credential is never shown to the caller (401, 403, 407: clients would sign in
+at the wrong door); a redirect is never followed and never told; a body that is no JSON-RPC message is never relayed,
+because it speaks of the upstream's inside. What an MCP server says itself, errors with their status included, passes
+unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
+from mcpgov.models import Headers, Kind
+from mcpgov.upstream.messages import answers, parse_message
+
+if TYPE_CHECKING:
+    from mcpgov.models import MCPRequest
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+RETRY_AFTER = re.compile(r"[0-9]{1,6}|[A-Z][a-z]{2}, [0-9A-Za-z: ]{22,25}")  # RFC 9110 section 10.2.3
+
+
+def media_type(headers: Headers) -> str:
+    """The media type of a body, without its parameters."""
+    return headers.get("content-type").partition(";")[0].strip().lower()
+
+
+def require_tellable(status: int, headers: Headers) -> None:
+    """Raise the Refusal that stands for a status or an encoding that is never relayed."""
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Refusal(Reason.UPSTREAM_INVALID, "The upstream encoded an answer that was asked for plain.")
+    if status in {401, 403, 407}:
+        message = "The upstream did not accept the credential of this connection. Tell the gateway's operator."
+        raise Refusal(Reason.UPSTREAM_UNAUTHORIZED, message, detail=f"status {status}")
+    if status == 429:
+        told = headers.get("retry-after")
+        wait = (("Retry-After", told),) if RETRY_AFTER.fullmatch(told) else ()
+        raise Refusal(Reason.UPSTREAM_RATE_LIMITED, "The upstream limits the rate of calls.", headers=wait)
+    if 300 <= status <= 399:
+        raise Refusal(Reason.UPSTREAM_REDIRECTED, "The upstream redirected the call.", detail=f"status {status}")
+    if status < 200 or status > 599:
+        raise Refusal(
+            Reason.UPSTREAM_INVALID, "The upstream did not answer as an MCP server.", detail=f"status {status}"
+        )
+
+
+def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -> bytes:
+    """The part of a complete body that may be relayed: all or nothing. Raises Refusal where it must be an answer.
+
+    `body` is what came with any media type but text/event-stream.
+    """
+    message = parse_message(body) if body and media_type(headers) == JSON else None
+    if status >= 400:
+        if message is None and status >= 500:
+            raise Refusal(Reason.UPSTREAM_ERROR, "The upstream failed.", detail=f"status {status}")
+        return body if message else b""
+    if request.kind is Kind.REQUEST and (message is None or not answers(message, request.id)):
+        raise not_mcp(f"status {status}, {media_type(headers)!a} is no response to the request")
+    if request.kind is Kind.STREAM or (body and media_type(headers) != JSON):
+        raise not_mcp(f"status {status}, {media_type(headers)!a}")
+    return body if message else b""
+
+
+def not_mcp(detail: str) -> Refusal:
+    """The refusal for an upstream that speaks, but not MCP."""
+    return Refusal(Reason.UPSTREAM_INVALID, "The upstream did not answer as an MCP server.", detail=detail)
+
+
+def told_headers(headers: Headers, *, body: bool) -> Headers:
+    """The header fields that go with what is relayed; where the body is kept back, only what the status needs."""
+    if body:
+        return headers
+    return Headers(tuple(field for field in headers.fields if field[0] in {"allow", "mcp-session-id"}))

@@ -1,0 +1,269 @@
+"""Forwards to MCP servers over Streamable HTTP. Which bytes, with which fields, is decided in headers.py.
+
+Rules: nothing is followed, decoded, remembered or retried: no redirects, no decompression, no cookies, no proxies
+from the environment, and no second attempt on a connection that broke, for a tool may have run. One pool a
+connection, so that one upstream cannot starve another. What is read is what the client asked for: a slow client slows
+the upstream. Leaving the context before the end closes the socket at once, which is how a STATELESS call is cancelled
+(MCP 2026-07-28).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
+from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
+from mcpgov.upstream.addresses import AddressDenied, PublicResolver, denied_literal
+from mcpgov.upstream.answers import EVENT_STREAM, media_type, require_tellable, told_body, told_headers
+from mcpgov.upstream.headers import destination, outgoing
+from mcpgov.upstream.sse import Splitter, with_safe_line_ends
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Iterable
+
+    from aiohttp.abc import AbstractResolver
+
+    from mcpgov.decision import Decision
+    from mcpgov.models import Connection, Credential, MCPRequest
+
+HTTP_METHODS = {Kind.STREAM: "GET", Kind.END: "DELETE"}
+READ_BUFFER = 65536  # bytes; the socket is read on when less than this is left
+KEEP_ALIVE = (
+    4.0  # seconds; many servers close after 5, and a call that meets the closing is lost, for it is not retried
+)
+WHOLE_WRITE = 1 << 20  # bytes; a larger body is written in pieces
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardLimits:
+    """The most bytes of one JSON answer or one event, and the most calls and streams open on one connection."""
+
+    message_bytes: int = 32 << 20
+    open_calls: int = 1000
+
+
+@dataclass(slots=True)
+class Pool:
+    """The sockets to one upstream. A retired pool closes when its last call ends."""
+
+    session: aiohttp.ClientSession
+    retired: bool
+    open_calls: int = 0
+
+
+PoolKey = tuple[str, RemoteUpstream]
+
+
+class RemoteForwarder:
+    """Stage 6 for remote upstreams. `tls` is the one trust setting there is; `resolver` finds addresses of names."""
+
+    def __init__(
+        self,
+        limits: ForwardLimits | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._limits = limits or ForwardLimits()
+        self._tls = tls or ssl.create_default_context()
+        self._resolver = resolver
+        self._pools: dict[PoolKey, Pool] = {}
+        self._current: frozenset[PoolKey] | None = None
+
+    @asynccontextmanager
+    async def forward(
+        self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
+    ) -> AsyncGenerator[Answer, None]:
+        """Send the request on; `connection.timeout` bounds the wait until the answer, or the first event, is here."""
+        deadline = asyncio.get_running_loop().time() + connection.timeout
+        upstream = remote(connection)
+        url = destination(upstream, decision.backend)
+        require_reachable(url, upstream)
+        fields = outgoing(request, decision, credential, url)
+        key = (connection.name, upstream)
+        pool = self._acquire(key)
+        try:
+            with told_as_refusals():
+                async with asyncio.timeout_at(deadline):
+                    response = await pool.session.request(
+                        HTTP_METHODS.get(request.kind, "POST"),
+                        URL(url, encoded=True),
+                        headers=fields,
+                        data=io.BytesIO(request.body) if len(request.body) > WHOLE_WRITE else request.body or None,
+                        allow_redirects=False,
+                    )
+            try:
+                answer, events = await self._answer(request, response, deadline)
+                try:
+                    yield answer
+                finally:
+                    await events.aclose()
+            finally:
+                response.close()
+        finally:
+            await self._release(key, pool)
+
+    async def _answer(
+        self, request: MCPRequest, response: aiohttp.ClientResponse, deadline: float
+    ) -> tuple[Answer, AsyncGenerator[tuple[Event, ...], None]]:
+        status = response.status
+        headers = Headers(
+            tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.raw_headers)
+        )
+        require_tellable(status, headers)
+        if status == 200 and media_type(headers) == EVENT_STREAM:
+            events = self._stream(response, None if request.kind is Kind.STREAM else deadline)
+            return Answer(status, headers, streaming=True, events=events), events
+        body = told_body(request, status, headers, await self._whole(response, deadline))
+        events = once(body)
+        return Answer(status, told_headers(headers, body=bool(body)), streaming=False, events=events), events
+
+    async def _whole(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
+        body = bytearray()
+        with told_as_refusals():
+            async with asyncio.timeout_at(deadline):
+                while chunk := await read(response):
+                    body += chunk
+                    if len(body) > self._limits.message_bytes:
+                        raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an answer that is too large.")
+        return bytes(body)
+
+    async def _stream(
+        self, response: aiohttp.ClientResponse, deadline: float | None
+    ) -> AsyncGenerator[tuple[Event, ...], None]:
+        splitter = Splitter(self._limits.message_bytes)
+        with told_as_refusals():
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    chunk = await read(response)
+                events = splitter.split(chunk) if chunk else splitter.finish()
+                if any(event.data for event in events):
+                    deadline = None  # it has begun to answer, and may take its time
+                if events:
+                    yield tuple(map(with_safe_line_ends, events))
+                if not chunk:
+                    return
+
+    def _acquire(self, key: PoolKey) -> Pool:
+        pool = self._pools.get(key)
+        if pool is None:
+            retired = self._current is not None and key not in self._current
+            pool = self._pools[key] = Pool(self._open_session(key[1]), retired)
+        if pool.open_calls >= self._limits.open_calls:
+            message = "Too many calls to this upstream are open."
+            raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
+        pool.open_calls += 1
+        return pool
+
+    def _open_session(self, upstream: RemoteUpstream) -> aiohttp.ClientSession:
+        resolver = self._resolver or aiohttp.ThreadedResolver()
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                ssl=self._tls,
+                resolver=resolver if upstream.private else PublicResolver(resolver),
+                limit=0,  # open_calls is the limit, and refuses instead of queueing
+                keepalive_timeout=KEEP_ALIVE,
+            ),
+            timeout=NO_TIMEOUT,  # ours are deadlines, and end when an answer begins
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            requote_redirect_url=False,
+            read_bufsize=READ_BUFFER,
+            middlewares=(never_again,),
+        )
+
+    async def _release(self, key: PoolKey, pool: Pool) -> None:
+        pool.open_calls -= 1
+        if pool.retired and not pool.open_calls and self._pools.get(key) is pool:
+            del self._pools[key]
+            await pool.session.close()
+
+    async def update(self, connections: Iterable[Connection]) -> None:
+        """Keep what these connections use; what no longer is among them closes when its calls have ended."""
+        self._current = frozenset(
+            (connection.name, connection.upstream)
+            for connection in connections
+            if isinstance(connection.upstream, RemoteUpstream)
+        )
+        for key, pool in list(self._pools.items()):
+            pool.retired = key not in self._current
+            if pool.retired and not pool.open_calls:
+                del self._pools[key]
+                await pool.session.close()
+
+    async def close(self) -> None:
+        """Close every socket, also of calls that run."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.session.close()
+
+
+def remote(connection: Connection) -> RemoteUpstream:
+    """The remote upstream of a connection that has one."""
+    if not isinstance(connection.upstream, RemoteUpstream):
+        raise TypeError(connection.name)
+    return connection.upstream
+
+
+def require_reachable(url: str, upstream: RemoteUpstream) -> None:
+    """Refuse plain http and literal addresses that are not public, unless the upstream is `private`."""
+    parts = urlsplit(url)
+    if not upstream.private and (parts.scheme != "https" or denied_literal(parts.hostname or "")):
+        raise Refusal(Reason.UPSTREAM_ADDRESS_DENIED, "This upstream is not allowed to have such an address.")
+
+
+async def once(body: bytes) -> AsyncGenerator[tuple[Event, ...], None]:
+    """A complete body as the only event there is, or none."""
+    if body:
+        yield (Event(body, body),)
+
+
+async def read(response: aiohttp.ClientResponse) -> bytes:
+    """What has come of the body, at least one byte of it; empty at its end."""
+    try:
+        return await response.content.readany()
+    except RuntimeError:  # how the client says that its pool was closed meanwhile
+        raise aiohttp.ClientConnectionError from None
+
+
+async def never_again(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send once. The client would repeat GET and DELETE after a broken connection; it does not know our Refusal."""
+    with told_as_refusals():
+        return await send(request)
+
+
+@contextmanager
+def told_as_refusals() -> Generator[None]:
+    """Turn what goes wrong between us and an upstream into the Refusal that says so. No text of the error is told."""
+    try:
+        yield
+    except TimeoutError:
+        raise Refusal(Reason.UPSTREAM_TIMEOUT, "The upstream did not answer in time.") from None
+    except aiohttp.ClientError as error:
+        reason, message = why(error)
+        raise Refusal(reason, message, detail=type(error).__name__) from None
+
+
+def why(error: aiohttp.ClientError) -> tuple[Reason, str]:
+    """The reason and the message for an error of the HTTP client."""
+    if isinstance(error, aiohttp.InvalidURL) or (
+        isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressDenied)
+    ):
+        return Reason.UPSTREAM_ADDRESS_DENIED, "This upstream is not allowed to have such an address."
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Reason.UPSTREAM_UNREACHABLE, "The upstream cannot be reached."
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Reason.UPSTREAM_INVALID, "The upstream did not answer as an HTTP server."
+    return Reason.UPSTREAM_RESET, "The upstream broke off the connection."

@@ -1,0 +1,168 @@
+"""Which URL and which header fields a request goes upstream with. Pure.
+
+Rules: the fields are rebuilt by an allow-list, never copied and then cleaned, so what we do not know does not cross:
+not the caller's credential, Cookie, Referer, Origin, forwarding or hop-by-hop fields (RFC 9110 section 7.6.1). The
+policy's edits come next and the connection's credential last, so that it always wins. What mirrors the body
+(Mcp-Method, Mcp-Name) is made from the body that was evaluated. A credential leaves only for the hosts that the
+catalog entry names.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from mcpgov import __version__
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
+from mcpgov.models import Era, Kind
+
+if TYPE_CHECKING:
+    from mcpgov.decision import Decision, HeaderEdit
+    from mcpgov.models import Credential, MCPRequest, RemoteUpstream
+
+Fields = list[tuple[str, str]]
+
+USER_AGENT = f"mcpgov/{__version__}"
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+VALUE = re.compile(
+    r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?"
+)  # one line of visible ASCII; CR, LF and NUL inject fields
+COPIED = ("accept-language", "baggage", "tracestate")
+ACCEPT = {Kind.STREAM: "text/event-stream", Kind.END: "*/*"}
+ACCEPT_MESSAGES = "application/json, text/event-stream"
+RESERVED = frozenset(
+    {
+        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
+        *("keep-alive", "last-event-id", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"),
+        *("trailer", "transfer-encoding", "upgrade", "x-correlation-id"),
+    }
+)
+PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+SENTINEL = re.compile(r"=\?base64\?.*\?=")
+
+
+def destination(upstream: RemoteUpstream, backend: str | None) -> str:
+    """The URL to send to: the upstream's own, or its path and query appended to the base URL `backend`.
+
+    Raises Refusal (policy-error) for a backend that the catalog entry does not name: it must not get the credential.
+    """
+    if backend is None:
+        return upstream.url
+    if origin(backend) not in {origin(upstream.url), *map(origin, upstream.backends)}:
+        raise Refusal(
+            Reason.POLICY_ERROR, "The policy chose a backend that is not allowed.", detail=str(origin(backend))
+        )
+    base, own = urlsplit(backend), urlsplit(upstream.url)
+    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, own.query, ""))
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL, the default port filled in (RFC 6454 section 4)."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def outgoing(request: MCPRequest, decision: Decision, credential: Credential, url: str) -> tuple[tuple[str, str], ...]:
+    """The header fields of the request to `url`, in lower case. Raises Refusal for a field that no header can hold."""
+    fields: Fields = [("host", urlsplit(url).netloc.rpartition("@")[2]), *_protocol_fields(request)]
+    fields += _caller_fields(request)
+    for name, value in fields:
+        _check(name, value, Reason.HEADER_INVALID)
+    for edit in decision.header_edits:
+        fields = _edited(fields, edit)
+    for name, secret in credential.headers:
+        value = secret.reveal()
+        _check(name, value, Reason.CREDENTIAL_UNAVAILABLE)
+        _refuse_reserved(name, Reason.CREDENTIAL_UNAVAILABLE)
+        fields = [*_without(fields, name), (name.lower(), value)]
+    return tuple(fields)
+
+
+def _protocol_fields(request: MCPRequest) -> Fields:
+    """What the transport asks for, rebuilt from the parsed request (Streamable HTTP, both eras)."""
+    head = request.head
+    fields: Fields = [
+        ("user-agent", USER_AGENT),
+        ("accept", head.headers.get("accept") or ACCEPT.get(request.kind, ACCEPT_MESSAGES)),
+        ("accept-encoding", "identity"),  # an encoded answer could not be looked into, or grow without bound
+        ("x-correlation-id", head.correlation_id),
+    ]
+    if request.body:
+        fields.append(("content-type", "application/json"))
+    if request.era is Era.STATELESS or "mcp-protocol-version" in head.headers:
+        fields.append(("mcp-protocol-version", request.protocol_version))
+    if request.era is Era.STATELESS:
+        fields.append(("mcp-method", request.method))
+        if request.name:
+            fields.append(("mcp-name", encoded(request.name)))
+        return fields
+    if request.session_id:
+        fields.append(("mcp-session-id", request.session_id))
+    if "last-event-id" in head.headers:
+        fields.append(("last-event-id", head.headers.get("last-event-id")))
+    return fields
+
+
+def _caller_fields(request: MCPRequest) -> Fields:
+    """The few fields of the caller that cross; what its Connection field names stays behind."""
+    headers = request.head.headers
+    nominated = {token.strip().lower() for value in headers.all("connection") for token in value.split(",")}
+    fields: Fields = [("traceparent", request.traceparent)] if request.traceparent else []
+    for name, value in headers.fields:
+        mirrored = name.startswith("mcp-param-") and request.era is Era.STATELESS
+        if (mirrored or name in COPIED) and name not in nominated and value:
+            fields.append((name, value))
+    return fields
+
+
+def encoded(text: str) -> str:
+    """`text` as a mirrored header value; base64 where it is not plain (MCP 2026-07-28, Value Encoding)."""
+    if PLAIN.fullmatch(text) and not SENTINEL.fullmatch(text):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
+
+
+def _edited(fields: Fields, edit: HeaderEdit) -> Fields:
+    """The fields after one set-header. Several values become one field, joined by a comma (RFC 9110 section 5.3)."""
+    _refuse_reserved(edit.name, Reason.POLICY_ERROR)
+    kept, name = _without(fields, edit.name), edit.name.lower()
+    exists = len(kept) < len(fields)
+    if edit.action == "delete":
+        return kept
+    if edit.action == "skip" and exists:
+        return fields
+    values = list(edit.values)
+    if edit.action == "append":
+        values = [value for field, value in fields if _same(field, name)] + values
+    value = ", ".join(values)
+    _check(name, value, Reason.POLICY_ERROR)
+    return [*kept, (name, value)]
+
+
+def _without(fields: Fields, name: str) -> Fields:
+    return [field for field in fields if not _same(field[0], name)]
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether a server may read two names as one: many take `_` for `-` (GHSA-vjrc-mh2v-45x6)."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _check(name: str, value: str, reason: Reason) -> None:
+    if not TOKEN.fullmatch(name) or not VALUE.fullmatch(value):
+        raise Refusal(reason, "A header field of this call cannot be sent.", detail=f"header {name!a}")
+
+
+def _refuse_reserved(name: str, reason: Reason) -> None:
+    folded = _folded(name)
+    if folded in RESERVED or folded.startswith("mcp-"):
+        raise Refusal(
+            reason, "A header field of this call cannot be sent.", detail=f"header {name!a} is the gateway's own"
+        )

@@ -1,0 +1,75 @@
+"""What an upstream's JSON-RPC messages are, and which request each belongs to. Pure.
+
+Rule: an id or a token is the same only if its type is too: 1 and "1" are two requests (JSON-RPC 2.0 section 4).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn, cast
+
+if TYPE_CHECKING:
+    from mcpgov.models import Json
+
+Message = Mapping[str, "Json"]
+Exact = tuple[str, str | float]
+
+SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
+NOBODY: Message = {}
+
+
+def parse_message(text: bytes) -> Message | None:
+    """The JSON-RPC message in `text`, or None if there is none: not UTF-8, not JSON, not one object, not 2.0."""
+    try:
+        value: object = json.loads(text.decode(), parse_constant=_not_json)
+    except (ValueError, RecursionError):
+        return None
+    message = mapping(value)
+    known = message.get("jsonrpc") == "2.0" and ("method" in message or is_response(message))
+    return message if known else None
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and the infinities: a client in another language fails on them
+
+
+def mapping(value: object) -> Message:
+    """`value` if it is an object, else an empty one."""
+    return cast("Message", value) if isinstance(value, dict) else NOBODY
+
+
+def is_response(message: Message) -> bool:
+    """Whether a message answers a request."""
+    return "method" not in message and ("result" in message or "error" in message)
+
+
+def answers(message: Message, request_id: str | int | None) -> bool:
+    """Whether a message is the response to the request with this id; an error may not have known it."""
+    given = message.get("id")
+    same = exact(given) == exact(request_id) or (given is None and "error" in message)
+    return is_response(message) and same
+
+
+def error_code(message: Message) -> Json:
+    """The code of an error response; None for any other message."""
+    return mapping(message.get("error")).get("code")
+
+
+def exact(value: object) -> Exact | None:
+    """An id or a token in a form that compares as the protocol compares; None for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return ("string" if isinstance(value, str) else "number", value)
+
+
+def token_of(params: Message) -> Exact | None:
+    """The progress token that a request gives."""
+    return exact(mapping(params.get("_meta")).get("progressToken"))
+
+
+def progress_of(message: Message) -> Exact | None:
+    """The token that a progress notification belongs to."""
+    if message.get("method") != "notifications/progress":
+        return None
+    return exact(mapping(message.get("params")).get("progressToken"))

@@ -1,0 +1,176 @@
+"""One local MCP server as a process: started, spoken to line by line, heard on stderr, ended without a trace.
+
+Rules: it inherits a short list of our environment and nothing else; it has its own process group, and the whole group
+ends with it; its stdin pushes back on us and we push back on its stdout; what it says on stderr is logged escaped,
+short, without the secrets it was given, and not faster than a person could read. What the lines mean is for its
+owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from mcpgov.models import LocalUpstream, Secret
+
+INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+READ = 65536  # bytes
+LOGGED_CHARACTERS = 500
+LOGGED_LINES, LOGGED_SECONDS = 100, 10.0
+SHORTEST_SECRET = 4  # characters; to mask anything shorter would mask the language
+
+
+@dataclass(frozen=True, slots=True)
+class StdioLimits:
+    """The most bytes of one message, and the seconds a server gets for each step of ending: asked, told, killed."""
+
+    message_bytes: int = 32 << 20
+    grace: float = 2.0
+
+
+class StdioProcess:
+    """A running server. Whoever starts one reads `lines` to their end and then calls `stop`."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, limits: StdioLimits, name: str, secrets: list[Secret]
+    ) -> None:
+        self._process = process
+        self._limits = limits
+        self._log = structlog.get_logger().bind(connection=name, pid=process.pid)
+        self._writing = asyncio.Lock()
+        self._hearing = asyncio.create_task(self._hear(secrets))
+        self._stopping: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, name: str, upstream: LocalUpstream, limits: StdioLimits) -> Self:
+        """Start the command of `upstream`. Raises Refusal (upstream-unreachable)."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *upstream.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment_of(upstream),
+                cwd=upstream.working_directory or None,
+                start_new_session=True,  # its own group: our Ctrl-C is not its own, and its children end with it
+                limit=READ,
+            )
+        except OSError as error:
+            message = "The local server cannot be started."
+            raise Refusal(Reason.UPSTREAM_UNREACHABLE, message, detail=type(error).__name__) from None
+        return cls(process, limits, name, [secret for _, secret in upstream.environment])
+
+    async def send(self, message: bytes) -> None:
+        """Write one message as one line, when there is room for it. Raises Refusal (upstream-reset)."""
+        stdin = self._process.stdin
+        try:
+            async with self._writing:
+                if stdin is None or stdin.is_closing():
+                    raise ConnectionResetError
+                await stdin.drain()
+                stdin.write(one_line(message))
+        except (ConnectionError, RuntimeError):  # uvloop says RuntimeError for a pipe that is closed
+            raise ended() from None
+
+    def send_now(self, message: bytes) -> None:
+        """Write a short message without waiting, or lose it: for a word to a server that may have stopped listening."""
+        stdin = self._process.stdin
+        if stdin is not None and not stdin.is_closing() and stdin.transport.get_write_buffer_size() <= READ:
+            stdin.write(one_line(message))
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """What it writes on stdout, line by line, until it ends. Raises Refusal (upstream-too-large)."""
+        stdout = self._process.stdout
+        parts: list[bytes] = []
+        size = 0
+        while stdout is not None and size <= self._limits.message_bytes and (chunk := await stdout.read(READ)):
+            *complete, rest = chunk.split(b"\n")
+            for end in complete:
+                yield b"".join([*parts, end])
+                parts, size = [], 0
+            parts.append(rest)
+            size += len(rest)
+        if stdout is not None and size > self._limits.message_bytes:
+            self._signal_group(signal.SIGKILL)
+            while await stdout.read(READ):
+                pass  # what is not read would keep the pipe, and with it the process, from ending
+            raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The local server sent a message that is too large.")
+
+    async def stop(self) -> None:
+        """End it and its group, kindly first. Returns when it is gone; may be called again."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        for sign in (None, signal.SIGTERM, signal.SIGKILL):
+            if sign is not None:
+                self._signal_group(sign)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), self._limits.grace)
+                break
+        self._signal_group(signal.SIGKILL)  # what it started and left behind
+        self._hearing.cancel()
+        await asyncio.wait({self._hearing})
+        self._log.info("local-server-ended", returncode=self._process.returncode)
+
+    def _signal_group(self, sign: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, sign)
+
+    async def _hear(self, secrets: list[Secret]) -> None:
+        """Log what it says on stderr. Read on whatever comes: a full pipe would stop it."""
+        stderr = self._process.stderr
+        clock = asyncio.get_running_loop().time
+        since, said = clock(), 0
+        chunk, rest = b"\n", b""
+        while stderr is not None and chunk:
+            chunk = await stderr.read(READ)
+            *complete, rest = (rest[-READ:] + (chunk or b"\n")).split(b"\n")
+            for line in filter(None, complete):
+                if clock() - since > LOGGED_SECONDS:
+                    since, said = clock(), 0
+                said += 1
+                if said <= LOGGED_LINES:
+                    self._log.info("local-server-said", text=printable(line, secrets))
+                elif said == LOGGED_LINES + 1:
+                    self._log.warning("local-server-says-too-much", seconds=LOGGED_SECONDS)
+
+
+def environment_of(upstream: LocalUpstream) -> dict[str, str]:
+    """The environment a local server gets: a few names of ours, then its own."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return inherited | {name: secret.reveal() for name, secret in upstream.environment}
+
+
+def one_line(message: bytes) -> bytes:
+    """A JSON message as one line. Raw line ends in JSON stand only between tokens, where a space means the same."""
+    return message.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
+
+
+def printable(line: bytes, secrets: list[Secret]) -> str:
+    """A line of stderr as it may be logged."""
+    text = line.decode("utf-8", "replace")
+    for secret in secrets:
+        if len(secret.reveal()) >= SHORTEST_SECRET:
+            text = text.replace(secret.reveal(), "***")
+    return ascii(text[:LOGGED_CHARACTERS].rstrip())[1:-1]
+
+
+def ended() -> Refusal:
+    """The refusal for calls whose server has ended."""
+    return Refusal(Reason.UPSTREAM_RESET, "The local server ended.")

@@ -1,0 +1,42 @@
+"""Stage 6 as the pipeline sees it: remote or local, by what the connection's catalog entry says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from mcpgov.models import LocalUpstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from mcpgov.decision import Decision
+    from mcpgov.models import Answer, Connection, Credential, MCPRequest
+    from mcpgov.upstream.forward import RemoteForwarder
+    from mcpgov.upstream.local import LocalForwarder
+
+
+class Upstreams:
+    """Implements pipeline.Upstream over both forwarders."""
+
+    def __init__(self, remote: RemoteForwarder, local: LocalForwarder) -> None:
+        self._remote = remote
+        self._local = local
+
+    def forward(
+        self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send the request on; entering gives the answer's head, leaving closes what is left. Raises Refusal."""
+        chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._remote
+        return chosen.forward(request, connection, decision, credential)
+
+    async def update(self, connections: Iterable[Connection]) -> None:
+        """Keep what these connections use; called after each reload. What else is open ends with its last call."""
+        kept = tuple(connections)
+        await self._remote.update(kept)
+        await self._local.update(kept)
+
+    async def close(self) -> None:
+        """Close sockets and end local servers; calls that run get upstream-reset."""
+        await asyncio.gather(self._remote.close(), self._local.close())

@@ -1,0 +1,271 @@
+"""Reads one YAML file strictly, and remembers where everything in it stands.
+
+Decides what YAML means here: the part of YAML 1.2 that JSON has too, with comments and plain scalars. The only booleans
+are `true` and `false`, a number is a JSON number, everything else is text (`no`, `0755`, `12:30:45` and `2026-07-28`).
+What reads differently in two parsers, or grows when it is read, is refused: duplicate keys, anchors and aliases (an
+alias bomb), merge keys, tags, keys that are not text, a second document, an empty file.
+
+Every problem is found in one reading and names its line and column. Refuses to know what the values are for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from mcpgov.errors import InvalidConfiguration, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pydantic import BaseModel, ValidationError
+
+    from mcpgov.models import Json
+
+Path = tuple[str | int, ...]
+
+MAX_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 32
+_WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")  # only an escape can make these; no UTF-8 can carry the latter
+_LARGEST: Final = 2**63 - 1
+_WORDS: Final[Mapping[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class YamlSource:
+    """The plain value of a file, and the place of each value and key in it. Lines and columns count from 1."""
+
+    file: str
+    value: Json
+    values: Mapping[Path, tuple[int, int]] = field(repr=False)
+    keys: Mapping[Path, tuple[int, int]] = field(repr=False)
+
+    def problem(self, path: Path, message: str, mend: str = "", *, at_key: bool = False) -> Problem:
+        """A Problem at the value at `path` (or at its key); where there is no such path, at what would hold it."""
+        place = self.keys.get(path) if at_key else None
+        while place is None:
+            place = self.values.get(path) or (None if path else (0, 0))
+            path = path[:-1]
+        return Problem(self.file, *place, message, mend)
+
+
+def parse_yaml(text: str, file: str) -> YamlSource:
+    """The one document in `text`. `file` is only for messages. Raises InvalidConfiguration with every problem found."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise InvalidConfiguration((Problem(file, 0, 0, f"the file is larger than {MAX_BYTES} bytes", "split it"),))
+    reading = _Reading(text, file)
+    value = reading.document()
+    if reading.problems:
+        raise InvalidConfiguration(tuple(reading.problems))
+    return YamlSource(file, value, reading.values, reading.keys)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A mend that names the known word closest to `name`, or all of them when none is close."""
+    words = sorted(known)
+    close = difflib.get_close_matches(name, words, n=1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(words)}"
+
+
+class _Stop(Exception):
+    """The rest of the file cannot be read; the problem is already noted."""
+
+
+class _Reading:
+    """One pass over the parser's events. Aliases are never followed: they are refused where they stand."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+        self._events = _events(text)
+        self.problems: list[Problem] = []
+        self.values: dict[Path, tuple[int, int]] = {}
+        self.keys: dict[Path, tuple[int, int]] = {}
+
+    def document(self) -> Json:
+        """The value of the only document. Problems are left in `problems`."""
+        try:
+            self._next()  # the start of the stream
+            if isinstance(self._next(), yaml.StreamEndEvent):
+                self._note(None, "the file is empty", "write what it should say, or remove it")
+                return None
+            value = self._value(self._next(), ())
+            self._next()  # the end of the document
+            if not isinstance(following := self._next(), yaml.StreamEndEvent):
+                self._note(following, "a second document begins here", "one file holds one document: remove the ---")
+        except _Stop:
+            return None
+        if value is None and not self.problems:
+            self._note(None, "the file is empty", "write what it should say, or remove it")
+        return value
+
+    def _next(self) -> yaml.Event:
+        try:
+            return next(self._events)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+            message = error.problem or error.context or "this cannot be read"
+            mend = "indent with spaces, not tabs" if "\\t" in message else ""
+            self.problems.append(Problem(self._file, *place, f"not YAML: {message}", mend))
+        except yaml.reader.ReaderError as error:
+            before = self._text[: error.position]
+            place = (before.count("\n") + 1, error.position - before.rfind("\n"))
+            message = "a control character stands here"
+            self.problems.append(Problem(self._file, *place, message, "save the file as UTF-8 text"))
+        raise _Stop
+
+    def _note(self, event: yaml.Event | None, message: str, mend: str) -> None:
+        place = _place(event) if event else (0, 0)
+        self.problems.append(Problem(self._file, *place, message, mend))
+
+    def _value(self, event: yaml.Event, path: Path) -> Json:
+        self.values[path] = _place(event)
+        if len(path) > MAX_DEPTH:
+            self._note(event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+            raise _Stop
+        if isinstance(event, yaml.AliasEvent):
+            self._note(event, "an alias is not allowed", "write the value out")
+            return None
+        if getattr(event, "anchor", None) is not None:
+            self._note(event, "an anchor is not allowed", "remove the &name")
+        if getattr(event, "tag", None) is not None:
+            self._note(event, "a tag is not allowed", "remove the !tag")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        return self._sequence(path) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path)
+
+    def _sequence(self, path: Path) -> Json:
+        items: list[Json] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items))))
+        return items
+
+    def _mapping(self, path: Path) -> Json:
+        entries: dict[str, Json] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event, path)
+            if key in entries:
+                line, column = self.keys[*path, key]
+                self._note(event, f"the key {key} is written twice", f"it stands at {line}:{column} already")
+            else:
+                self.keys[*path, key] = _place(event)
+            entries[key] = self._value(self._next(), (*path, key))
+        return entries
+
+    def _key(self, event: yaml.Event, path: Path) -> str:
+        value = self._value(event, (*path, "\0"))  # also reads to its end a key that is a list or a mapping
+        if isinstance(event, yaml.ScalarEvent) and value == "<<" and event.style is None:
+            self._note(event, "a merge key is not allowed", "write the keys out")
+        if isinstance(value, str):
+            return value
+        if not isinstance(event, yaml.AliasEvent):
+            self._note(event, "a key must be text", "put it in quotes")
+        return f"\0{event.start_mark.index}"  # stands for the key that was refused; no text can hold a NUL
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Json:
+        text = event.value
+        if _NOT_TEXT.search(text):
+            self._note(event, "the text holds a NUL or half a character", "remove the escape that makes it")
+        if event.style is not None:  # quoted or a block
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _WHOLE.fullmatch(text):
+            if len(text) <= len(str(_LARGEST)) + 1 and abs(int(text)) <= _LARGEST:
+                return int(text)
+            self._note(event, "the number is too large", "put it in quotes if it is text")
+            return 0
+        if not _DECIMAL.fullmatch(text):
+            return text
+        if math.isinf(number := float(text)):
+            self._note(event, "the number is too large", "put it in quotes if it is text")
+        return number
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    loader: Any = yaml.SafeLoader(text)  # only its parser runs: nothing is composed, resolved or constructed
+    while (event := loader.get_event()) is not None:
+        yield event
+
+
+def _place(event: yaml.Event) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+_MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "string_type": ("must be text", "put it in quotes"),
+    "int_type": ("must be a whole number", ""),
+    "int_parsing": ("must be a whole number", ""),
+    "int_from_float": ("must be a whole number", ""),
+    "float_type": ("must be a number", ""),
+    "float_parsing": ("must be a number", ""),
+    "bool_type": ("must be true or false", "without quotes"),
+    "bool_parsing": ("must be true or false", "without quotes"),
+    "list_type": ("must be a list", "write [a, b], or one - a line"),
+    "tuple_type": ("must be a list", "write [a, b], or one - a line"),
+    "set_type": ("must be a list", "write [a, b], or one - a line"),
+    "dict_type": ("must be a mapping", "write key: value"),
+    "model_type": ("must be a mapping", "write key: value"),
+    "model_attributes_type": ("must be a mapping", "write key: value"),
+    "dataclass_type": ("must be a mapping", "write key: value"),
+}
+
+
+def problems_of(
+    error: ValidationError, source: YamlSource, model: type[BaseModel] | None = None, at: Path = ()
+) -> tuple[Problem, ...]:
+    """What pydantic found, said for people. No message holds a value of the file: a value may be a secret.
+
+    `model` gives an unknown key its nearest neighbour; `at` is the path of the value that was validated.
+    """
+    schema = model.model_json_schema() if model else {}
+    problems: list[Problem] = []
+    for details in error.errors(include_url=False, include_input=False):
+        path = (*at, *_path(details["loc"], source, at))
+        name = str(details["loc"][-1]) if details["loc"] else ""
+        if details["type"] == "missing":
+            problems.append(source.problem(path, f"{name} is missing", f"add {name}:"))
+        elif details["type"] == "extra_forbidden":
+            known = _keys_at(schema, schema, details["loc"][:-1])
+            mend = nearest(name, known) if known else "remove it"
+            problems.append(source.problem(path, f"there is no key {name} here", mend, at_key=True))
+        else:
+            message, mend = _said(details["type"], details["msg"])
+            problems.append(source.problem(path, f"{path[-1]} {message}" if path else message, mend))
+    return tuple(problems)
+
+
+def _path(loc: Path, source: YamlSource, at: Path) -> Path:
+    """`loc` without what pydantic adds to it: the branch of a union, the mark of a key."""
+    path: Path = ()
+    for step in loc:
+        if (*at, *path, step) in source.values:
+            path = (*path, step)
+    return path
+
+
+def _said(kind: str, message: str) -> tuple[str, str]:
+    if kind in _MESSAGES:
+        return _MESSAGES[kind]
+    said = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return re.sub(r"^(?:Input|String|Value|List|Tuple|Dictionary) should ", "must ", said), ""
+
+
+def _keys_at(schema: Mapping[str, Any], node: Mapping[str, Any], loc: Path) -> tuple[str, ...]:
+    """The keys that a model's JSON Schema allows at `loc`; the name of a union's branch is passed over."""
+    if "$ref" in node:
+        return _keys_at(schema, schema["$defs"][node["$ref"].rpartition("/")[2]], loc)
+    if branches := node.get("anyOf") or node.get("oneOf"):
+        return tuple(key for branch in branches for key in _keys_at(schema, branch, loc))
+    if not loc:
+        return tuple(node.get("properties", ()))
+    inner: Any = node.get("properties", {}).get(loc[0]) or node.get("items") or node.get("additionalProperties")
+    return () if inner is True else _keys_at(schema, inner or node, loc[1:])

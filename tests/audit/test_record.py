@@ -1,0 +1,278 @@
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpgov.audit.record import (
+    AnswerSeen,
+    ControlEvent,
+    ControlRecord,
+    DeniedRecord,
+    Facts,
+    IntentRecord,
+    Latency,
+    OutcomeRecord,
+    Row,
+    canonical,
+    microseconds,
+    timestamp,
+    trace_id,
+)
+from mcpgov.audit.redact import Fingerprint
+from mcpgov.decision import Decision, Reason
+from mcpgov.models import Headers, LocalUpstream, OutcomeStatus
+from tests.audit.calls import ALICE, ALLOWED, CITY, NOW, facts, head, request
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+FULL = replace(
+    facts("w-1", traceparent=TRACEPARENT), arguments=Fingerprint("hmac-sha256:00", 28), session="hmac-sha256:11"
+)
+
+
+def fields(row: Row) -> dict[str, object]:
+    return json.loads(row.record)
+
+
+def test_an_intent_holds_everything_that_is_known() -> None:
+    assert fields(IntentRecord(FULL).row()) == {
+        "v": 1,
+        "event": "intent",
+        "ts": "2026-11-20T12:00:00.123456Z",
+        "call_id": "w-1",
+        "correlation_id": "correlation-w-1",
+        "trace_id": TRACE,
+        "client.address": "10.0.0.7",
+        "gen_ai.tool.name": "search",
+        "http.request.method": "POST",
+        "jsonrpc.request.id": "7",
+        "mcp.method.name": "tools/call",
+        "mcp.protocol.version": "2026-07-28",
+        "mcpgov.arguments.digest": "hmac-sha256:00",
+        "mcpgov.arguments.size": 28,
+        "mcpgov.connection": "city",
+        "mcpgov.credential.kind": "CustomKeys",
+        "mcpgov.credential.reference": "city: X-Key",
+        "mcpgov.decision.effect": "allow",
+        "mcpgov.decision.limits": [60],
+        "mcpgov.decision.policy_hash": "sha256:" + "a" * 64,
+        "mcpgov.decision.reason": "allowed",
+        "mcpgov.decision.remaining": [59],
+        "mcpgov.decision.rule": "company#1",
+        "mcpgov.era": "stateless",
+        "mcpgov.kind": "request",
+        "mcpgov.principal.credential": "mcpgov_3fGh81Kx…",
+        "mcpgov.principal.id": "key:3fGh81Kx",
+        "mcpgov.principal.kind": "key",
+        "mcpgov.principal.name": "alice",
+        "mcpgov.principal.project": "payments",
+        "mcpgov.request.size": 24,
+        "mcpgov.session.digest": "hmac-sha256:11",
+        "mcpgov.snapshot": "stamp",
+        "mcpgov.traceparent": TRACEPARENT,
+        "mcpgov.upstream.origin": "https://city.example:8443",
+        "mcpgov.upstream.server": "dev.mcpgov/city",
+        "network.peer.address": "10.0.0.1",
+        "user_agent.original": "agent/1.0",
+    }
+
+
+def test_an_intent_is_found_by_its_columns() -> None:
+    row = IntentRecord(FULL).row()
+    assert row._replace(record="") == Row(
+        *("w-1", 0, "intent", 1795176000123456, "city", "tools/call", "search", "key:3fGh81Kx", "alice", "payments"),
+        *("allowed", None, "10.0.0.7", "correlation-w-1", TRACE),
+    )
+
+
+def test_no_secret_enters_a_record() -> None:
+    for row in (IntentRecord(FULL).row(), DeniedRecord(FULL, Reason.TOOL_DENIED).row()):
+        assert "hunter2" not in str(row)
+
+
+def test_a_denial_before_anything_is_known_is_still_whole() -> None:
+    known = Facts("w-2", NOW, "stamp", head("c"))
+    row = DeniedRecord(known, Reason.CREDENTIAL_MISSING, detail="no key", total=1200).row()
+    assert fields(row) == {
+        "v": 1,
+        "event": "denied",
+        "ts": "2026-11-20T12:00:00.123456Z",
+        "call_id": "w-2",
+        "correlation_id": "c",
+        "client.address": "10.0.0.7",
+        "http.request.method": "POST",
+        "http.response.status_code": 401,
+        "mcpgov.connection": "city",
+        "mcpgov.decision.effect": "deny",
+        "mcpgov.decision.reason": "credential-missing",
+        "mcpgov.detail": "no key",
+        "mcpgov.latency.total_us": 1200,
+        "mcpgov.snapshot": "stamp",
+        "mcpgov.status": "denied",
+        "network.peer.address": "10.0.0.1",
+        "user_agent.original": "agent/1.0",
+    }
+    assert (row.final, row.event, row.reason, row.status) == (1, "denied", "credential-missing", "denied")
+    assert (row.method, row.tool, row.principal, row.trace_id) == (None, None, None, None)
+
+
+def test_a_denial_names_the_rule_and_what_the_caller_was_told() -> None:
+    rule = Decision(Reason.TOOL_DENIED, "company#2", "sha256:b", as_tool_result=True)
+    told = fields(DeniedRecord(replace(FULL, decision=rule), Reason.TOOL_DENIED, as_tool_result=True).row())
+    assert (told["mcpgov.decision.rule"], told["mcpgov.decision.policy_hash"]) == ("company#2", "sha256:b")
+    assert told["http.response.status_code"] == 200
+
+
+def test_a_caller_that_went_away_was_not_denied() -> None:
+    row = DeniedRecord(FULL, Reason.CLIENT_GONE, OutcomeStatus.CANCELLED).row()
+    assert "mcpgov.decision.effect" not in fields(row)
+    assert "http.response.status_code" not in fields(row)
+    assert (row.status, row.reason) == ("cancelled", "client-gone")
+
+
+def test_an_intent_without_a_decision_claims_none() -> None:
+    row = IntentRecord(replace(FULL, decision=None)).row()
+    assert "mcpgov.decision.reason" not in fields(row)
+    assert row.reason is None
+
+
+def test_the_backend_that_a_policy_chose_is_the_origin() -> None:
+    elsewhere = replace(ALLOWED, backend="https://x:y@europe.example/base?token=hunter2")
+    row = IntentRecord(replace(FULL, decision=elsewhere)).row()
+    assert fields(row)["mcpgov.upstream.origin"] == "https://europe.example"
+    undecided = IntentRecord(replace(FULL, decision=None)).row()
+    assert fields(undecided)["mcpgov.upstream.origin"] == "https://city.example:8443"
+
+
+def test_a_local_server_is_named_by_its_program_alone() -> None:
+    local = replace(CITY, upstream=LocalUpstream(("mcp-server", "--token", "hunter2")))
+    row = IntentRecord(replace(FULL, connection=local)).row()
+    assert fields(row)["mcpgov.upstream.origin"] == "stdio:mcp-server"
+    assert "hunter2" not in row.record
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "field", "value"),
+    [
+        ("tools/call", "search", "gen_ai.tool.name", "search"),
+        ("prompts/get", "greet", "gen_ai.prompt.name", "greet"),
+        ("resources/read", "file:///a?token=x", "mcp.resource.uri", "file:///a"),
+    ],
+)
+def test_what_is_asked_for_has_the_name_that_opentelemetry_gives_it(
+    method: str, name: str, field: str, value: str
+) -> None:
+    asked = replace(FULL, request=request(name, method, about=FULL.head))
+    found = fields(IntentRecord(asked).row())
+    targets = {"gen_ai.tool.name", "gen_ai.prompt.name", "mcp.resource.uri"}
+    assert {target: found[target] for target in targets if target in found} == {field: value}
+
+
+def test_a_notification_has_no_id() -> None:
+    asked = replace(FULL, request=replace(request(about=FULL.head), id=None))
+    assert "jsonrpc.request.id" not in fields(IntentRecord(asked).row())
+
+
+def test_an_outcome_says_how_the_call_ended_and_how_long_it_took() -> None:
+    seen = AnswerSeen(200, 3, 700, complete=True, is_error=False, code=-32601)
+    record = OutcomeRecord(
+        *("w-1", NOW, OutcomeStatus.RPC_ERROR, Reason.UPSTREAM_ERROR, "detail", "correlation", TRACE),
+        *(seen, Latency(1, 2, 3, 4)),
+    )
+    row = record.row()
+    assert fields(row) == {
+        "v": 1,
+        "event": "outcome",
+        "ts": "2026-11-20T12:00:00.123456Z",
+        "call_id": "w-1",
+        "correlation_id": "correlation",
+        "trace_id": TRACE,
+        "http.response.status_code": 200,
+        "mcpgov.answer.complete": True,
+        "mcpgov.answer.events": 3,
+        "mcpgov.answer.is_error": False,
+        "mcpgov.answer.size": 700,
+        "mcpgov.detail": "detail",
+        "mcpgov.latency.audit_us": 2,
+        "mcpgov.latency.decision_us": 1,
+        "mcpgov.latency.total_us": 4,
+        "mcpgov.latency.upstream_us": 3,
+        "mcpgov.reason": "upstream-error",
+        "mcpgov.status": "rpc-error",
+        "rpc.response.status_code": "-32601",
+    }
+    assert (row.final, row.event, row.status, row.reason) == (1, "outcome", "rpc-error", "upstream-error")
+
+
+def test_an_outcome_of_which_nothing_is_known_says_only_that() -> None:
+    row = OutcomeRecord("w-1", NOW, OutcomeStatus.UNKNOWN).row()
+    assert fields(row) == {
+        "v": 1,
+        "event": "outcome",
+        "ts": "2026-11-20T12:00:00.123456Z",
+        "call_id": "w-1",
+        "mcpgov.status": "unknown",
+    }
+    assert (row.reason, row.correlation_id, row.trace_id) == (None, None, None)
+
+
+def test_a_control_record_belongs_to_no_call() -> None:
+    row = ControlRecord(ControlEvent.RELOAD_REFUSED, NOW, {"problems": 2, "first": "x" * 2000}).row()
+    assert (row.call_id, row.final, row.event, row.reason) == (None, 0, "control", "reload-refused")
+    assert fields(row) == {
+        "v": 1,
+        "event": "control",
+        "ts": "2026-11-20T12:00:00.123456Z",
+        "mcpgov.control.event": "reload-refused",
+        "mcpgov.control.problems": 2,
+        "mcpgov.control.first": "x" * 1024 + "…[+976]",
+    }
+
+
+def test_canonical_json_is_sorted_compact_utf8_with_controls_escaped() -> None:
+    assert canonical({"b": 1, "a": 'ä\n\x00\x1f"\\\u2028', "c": None, "d": "", "e": False, "f": [1]}) == (
+        '{"a":"ä\\n\\u0000\\u001f\\"\\\\\u2028","b":1,"e":false,"f":[1]}'
+    )
+
+
+@given(st.text(st.characters()), st.text(st.characters()))
+def test_no_text_of_a_caller_breaks_a_record(tool: str, agent: str) -> None:
+    about = replace(
+        FULL.head,
+        headers=Headers((("user-agent", agent),)),
+        claimed_correlation_id=tool,
+        connection=agent,
+        correlation_id=tool,
+    )
+    hostile = replace(
+        FULL,
+        head=about,
+        principal=replace(ALICE, id=agent, name=tool, project=agent),
+        request=replace(request(tool, about=about), id=agent, protocol_version=tool, traceparent=agent),
+    )
+    for row in (IntentRecord(hostile).row(), DeniedRecord(hostile, Reason.TOOL_DENIED, detail=tool).row()):
+        for value in row:
+            str(value).encode("utf-8")
+        assert not re.search(r"[\x00-\x1f]", row.record)
+        assert json.loads(row.record)["event"] == row.event
+        assert len(row.record) < 20_000
+
+
+def test_times_are_utc_with_microseconds() -> None:
+    elsewhere = datetime(2026, 11, 20, 14, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert timestamp(elsewhere) == "2026-11-20T12:00:00.000000Z"
+    assert microseconds(elsewhere) == 1795176000000000
+    assert microseconds(datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)) == -1
+
+
+@pytest.mark.parametrize(
+    ("traceparent", "expected"),
+    [(TRACEPARENT, TRACE), ("", ""), ("nonsense", ""), ("00-" + "f" * 99, "f" * 32 + "…[+67]")],
+)
+def test_the_trace_is_read_from_the_traceparent(traceparent: str, expected: str) -> None:
+    assert trace_id(request(traceparent=traceparent, about=head())) == expected
+    assert trace_id(None) == ""

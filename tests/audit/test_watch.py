@@ -1,0 +1,132 @@
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mcpgov.audit.record import AnswerSeen
+from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, final_message
+from mcpgov.models import Answer, Event, Headers, Kind, MCPRequest, OutcomeStatus
+from tests.audit.calls import head, request
+
+
+def message(**fields: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", **fields}).encode()
+
+
+async def events(*batches: tuple[Event, ...]) -> AsyncIterator[tuple[Event, ...]]:
+    for batch in batches:
+        yield batch
+
+
+async def watched(
+    *batches: tuple[Event, ...],
+    status: int = 200,
+    streaming: bool = False,
+    asked: MCPRequest | None = request(about=head()),  # noqa: B008
+) -> AnswerWatch:
+    watch = AnswerWatch(Answer(status, Headers(), streaming, events(*batches)), asked)
+    assert [batch async for batch in watch.answer.events] == list(batches)
+    return watch
+
+
+def json_event(**fields: object) -> tuple[Event, ...]:
+    data = message(**fields)
+    return (Event(data, data),)
+
+
+def sse(**fields: object) -> Event:
+    data = message(**fields)
+    return Event(b"data: " + data + b"\n\n", data)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (message(id=7, result={}), Final()),
+        (message(id=7, result=None), Final()),
+        (message(id=7, result={"isError": False}), Final()),
+        (message(id=7, result={"isError": True}), Final(is_error=True)),
+        (message(id=7, result={"isError": "true"}), Final()),
+        (message(id=7, error={"code": -32602, "message": "x"}), Final(code=-32602)),
+        (message(id=7, error={"code": "x"}), Final(code=0)),
+        (message(id=7, error="x"), Final(code=0)),
+        (message(id=8, result={}), None),
+        (message(id="7", result={}), None),
+        (message(id=7.0, result={}), None),
+        (message(id=True, result={}), None),
+        (message(id=7, method="sampling/createMessage"), None),
+        (message(method="notifications/progress"), None),
+        (b"[]", None),
+        (b"7", None),
+        (b"{", None),
+        (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
+        (b'{"id":' + b"7" * 5000 + b"}", None),
+        (b"", None),
+    ],
+)
+def test_the_answer_to_a_request_is_recognised(data: bytes, found: Final | None) -> None:
+    assert final_message(data, 7) == found
+
+
+async def test_a_result_is_ok() -> None:
+    watch = await watched(json_event(id=7, result={"isError": False}))
+    size = len(message(id=7, result={"isError": False}))
+    assert watch.status is OutcomeStatus.OK
+    assert watch.seen == AnswerSeen(200, 1, size, complete=True, is_error=False)
+
+
+async def test_a_result_with_is_error_is_a_tool_error() -> None:
+    watch = await watched(json_event(id=7, result={"isError": True}))
+    assert watch.status is OutcomeStatus.TOOL_ERROR
+    assert watch.seen.is_error is True
+
+
+async def test_a_json_rpc_error_is_an_rpc_error_with_its_code() -> None:
+    watch = await watched(json_event(id=7, error={"code": -32601}))
+    assert (watch.status, watch.seen.code) == (OutcomeStatus.RPC_ERROR, -32601)
+
+
+async def test_an_http_error_is_an_rpc_error() -> None:
+    watch = await watched((Event(b"no"),), status=500)
+    assert (watch.status, watch.seen.complete) == (OutcomeStatus.RPC_ERROR, False)
+
+
+async def test_the_answer_is_found_between_the_events_of_a_stream() -> None:
+    progress, other = sse(method="notifications/progress"), sse(id=3, method="sampling/createMessage")
+    late = sse(id=7, result={"isError": False})
+    escaped = b'{"jsonrpc":"2.0","\\u0069d":7,"result":{"isError":true}}'
+    stream = ((Event(b": hello\n\n"), progress), (other, Event(b"data: x", escaped)), (late,))
+    watch = await watched(*stream, streaming=True)
+    assert watch.status is OutcomeStatus.TOOL_ERROR
+    assert watch.seen.events == 5
+    assert watch.seen.size == sum(len(event.raw) for batch in stream for event in batch)
+
+
+async def test_a_stream_that_ends_before_the_answer_is_not_complete() -> None:
+    watch = await watched((sse(method="notifications/progress"),), streaming=True)
+    assert (watch.status, watch.seen.complete) == (OutcomeStatus.OK, False)
+
+
+async def test_an_answer_that_is_too_large_is_counted_and_not_read() -> None:
+    watch = await watched(json_event(id=7, result={"isError": True, "text": "x" * LARGEST}))
+    assert (watch.status, watch.seen.complete, watch.seen.is_error) == (OutcomeStatus.OK, None, None)
+    assert watch.seen.size > LARGEST
+
+
+async def test_what_needs_no_answer_is_neither_complete_nor_incomplete() -> None:
+    for kind in (Kind.NOTIFICATION, Kind.STREAM):
+        asked = MCPRequest(head(), request(about=head()).era, kind, "2025-11-25")
+        assert (await watched(json_event(id=7, result={}), asked=asked)).seen.complete is None
+    assert (await watched((), status=202, asked=None)).seen == AnswerSeen(202)
+
+
+async def test_what_the_upstream_raises_passes_through() -> None:
+    async def broken() -> AsyncIterator[tuple[Event, ...]]:
+        yield json_event(method="x")
+        raise ConnectionResetError
+
+    watch = AnswerWatch(Answer(200, Headers(), True, broken()), request(about=head()))
+    with pytest.raises(ConnectionResetError):
+        _ = [batch async for batch in watch.answer.events]
+    assert watch.seen.events == 1

@@ -1,0 +1,78 @@
+"""`mcpgov init` writes a folder that passes `mcpgov check`, and never changes what is there."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from mcpgov.cli.init import add_init
+from mcpgov.models import RemoteUpstream
+from mcpgov.reload import load_generation
+
+WRITTEN = {".gitignore", "README.md", "mcpgov.yaml", "catalog/microsoft-learn.yaml", "policies/default.yaml"}
+
+
+def init(*arguments: str) -> Result:
+    app = typer.Typer()
+    add_init(app)
+    return CliRunner().invoke(app, arguments)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(place.relative_to(folder)): place.read_text() for place in folder.rglob("*") if place.is_file()}
+
+
+def test_the_folder_is_written_whole_and_passes_a_check(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "gateway"
+    result = init(str(folder))
+    assert result.exit_code == 0, result.output
+    assert set(files(folder)) == WRITTEN
+    snapshot = load_generation(folder / "mcpgov.yaml", {})
+    connection = snapshot.connection("microsoft-learn")
+    assert connection.upstream == RemoteUpstream("https://learn.microsoft.com/api/mcp")
+    assert len(snapshot.policy("microsoft-learn").general) == 2
+    assert "*.db" in files(folder)[".gitignore"]
+
+
+def test_without_an_argument_the_current_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert init().exit_code == 0
+    assert set(files(tmp_path)) == WRITTEN
+
+
+@pytest.mark.parametrize("name", ["mcpgov.yaml", "catalog", "policies"])
+def test_a_configuration_that_is_there_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    result = init(str(tmp_path))
+    assert result.exit_code == 1
+    assert "nothing was written" in result.stderr
+    assert files(tmp_path) == {name: "mine"}
+
+
+def test_other_files_are_kept_and_named(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    result = init(str(tmp_path))
+    assert result.exit_code == 0
+    assert f"kept   {tmp_path}/README.md" in result.stdout
+    assert files(tmp_path)["README.md"] == "mine"
+    assert set(files(tmp_path)) == WRITTEN
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = init(str(tmp_path / "file" / "gateway"))
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+
+
+def test_what_is_commented_out_works_when_it_is_not(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    settings = tmp_path / "mcpgov.yaml"
+    settings.write_text(
+        settings.read_text().replace("# global_policies", "global_policies").replace("# public", "public")
+    )
+    policy = tmp_path / "policies" / "default.yaml"
+    policy.write_text(policy.read_text().replace("  # - ip-filter", "  - ip-filter"))
+    snapshot = load_generation(settings, {})
+    assert len(snapshot.policy("microsoft-learn").general) == 6

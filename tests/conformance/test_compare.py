@@ -1,0 +1,59 @@
+"""Two runs of the suite differ exactly when a verdict differs; a comparison that misses one would be a false claim."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from tests.conformance.compare import compare, load_run, passed_and_failed
+
+
+def write_checks(folder: Path, scenario: str, *verdicts: tuple[str, str]) -> None:
+    results = folder / f"server-{scenario}-2026-11-20T10-11-12-345Z"
+    results.mkdir(parents=True)
+    checks = [{"id": check, "status": status, "timestamp": "x"} for check, status in verdicts]
+    (results / "checks.json").write_text(json.dumps(checks))
+
+
+def test_run_is_read_by_scenario_without_observations(tmp_path: Path) -> None:
+    write_checks(tmp_path, "tools-list", ("tools-list", "SUCCESS"), ("outgoing-request", "INFO"))
+    write_checks(tmp_path, "ping", ("ping", "SUCCESS"), ("ping", "SUCCESS"))
+    assert load_run(tmp_path) == {
+        "ping": Counter({("ping", "SUCCESS"): 2}),
+        "tools-list": Counter({("tools-list", "SUCCESS"): 1}),
+    }
+
+
+def test_folder_that_is_no_result_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "checks.json").write_text("[]")
+    assert load_run(tmp_path) == {}
+
+
+def test_passed_and_failed_are_counted_over_all_scenarios() -> None:
+    run = {
+        "a": Counter({("x", "SUCCESS"): 2, ("y", "FAILURE"): 1}),
+        "b": Counter({("z", "SUCCESS"): 1, ("w", "SKIPPED"): 1}),
+    }
+    assert passed_and_failed(run) == (3, 1)
+
+
+def test_equal_runs_have_no_difference_and_say_so() -> None:
+    run = {"a": Counter({("x", "SUCCESS"): 2}), "b": Counter({("y", "FAILURE"): 1})}
+    assert str(compare(run, run)) == "2 vs 2 scenarios, 3 vs 3 checks, 0 scenario(s) differ"
+
+
+def test_changed_verdict_is_a_difference_of_its_scenario() -> None:
+    first = {"a": Counter({("x", "SUCCESS"): 1}), "b": Counter({("y", "SUCCESS"): 1})}
+    second = {"a": Counter({("x", "FAILURE"): 1}), "b": Counter({("y", "SUCCESS"): 1})}
+    assert compare(first, second).differences == ("a: -x=SUCCESS +x=FAILURE",)
+
+
+def test_check_made_less_often_is_a_difference() -> None:
+    first, second = {"a": Counter({("x", "SUCCESS"): 2})}, {"a": Counter({("x", "SUCCESS"): 1})}
+    assert compare(first, second).differences == ("a: -x=SUCCESS",)
+
+
+def test_scenario_of_one_run_alone_is_a_difference() -> None:
+    run = {"a": Counter({("x", "SUCCESS"): 1})}
+    assert compare(run, {}).differences == ("a: only in the first run",)
+    assert compare({}, run).differences == ("a: only in the second run",)

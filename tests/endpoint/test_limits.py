@@ -1,0 +1,90 @@
+"""What comes before MCP: the Host and Origin that may speak to us, and how much body is read."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+
+from mcpgov.decision import Reason
+from mcpgov.endpoint.limits import Sites, read_body
+from mcpgov.errors import Refusal
+from mcpgov.models import Headers
+
+LOOPBACK = Sites.of("127.0.0.1", "")
+PUBLIC = Sites.of("0.0.0.0", "https://gw.contoso.com")
+BEHIND_A_PROXY = Sites.of("0.0.0.0", "")
+
+
+def headers(host: str, origin: str = "") -> Headers:
+    return Headers((("host", host), *((("origin", origin),) if origin else ())))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:8080"])
+def test_a_loopback_gateway_answers_to_every_loopback_name(host: str) -> None:
+    LOOPBACK.check(headers(host))
+
+
+@pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.evil.example", "localhost.evil", "", "[", "127.0.0.2"])
+def test_a_rebound_name_is_refused(host: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        LOOPBACK.check(headers(host))
+    assert caught.value.reason is Reason.HOST_DENIED
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://localhost.evil.example", "http://["])
+def test_a_foreign_origin_is_refused_though_the_host_is_ours(origin: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        LOOPBACK.check(headers("localhost:8080", origin))
+    assert caught.value.reason is Reason.ORIGIN_DENIED
+
+
+def test_a_local_page_may_call_a_loopback_gateway() -> None:
+    LOOPBACK.check(headers("127.0.0.1:8080", "http://localhost:3000"))
+
+
+def test_a_public_gateway_answers_to_its_public_name_and_to_loopback_probes() -> None:
+    PUBLIC.check(headers("gw.contoso.com", "https://gw.contoso.com"))
+    PUBLIC.check(headers("localhost:8080"))
+    with pytest.raises(Refusal):
+        PUBLIC.check(headers("gw.contoso.com.evil.example"))
+
+
+def test_without_a_public_url_the_proxy_in_front_decides_on_the_host_but_an_origin_must_match_it() -> None:
+    BEHIND_A_PROXY.check(headers("whatever.internal", "https://whatever.internal"))
+    with pytest.raises(Refusal) as caught:
+        BEHIND_A_PROXY.check(headers("whatever.internal", "https://evil.example.com"))
+    assert caught.value.reason is Reason.ORIGIN_DENIED
+
+
+def arriving(*messages: dict[str, Any]) -> Callable[[], Awaitable[Mapping[str, Any]]]:
+    """An ASGI receive that gives these messages, and fails when asked for more."""
+    waiting = iter(messages)
+
+    async def receive() -> Mapping[str, Any]:
+        return next(waiting)
+
+    return receive
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def test_a_body_in_pieces_is_read_whole() -> None:
+    assert await read_body(arriving(part(b"ab", more=True), part(b"", more=True), part(b"c")), Headers(), 3) == b"abc"
+
+
+async def test_a_body_one_byte_over_the_limit_is_refused_as_soon_as_that_byte_comes() -> None:
+    with pytest.raises(Refusal) as caught:
+        await read_body(arriving(part(b"ab", more=True), part(b"cd", more=True)), Headers(), 3)
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
+async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
+    with pytest.raises(Refusal):
+        await read_body(arriving(), Headers((("content-length", "4"),)), 3)
+    assert await read_body(arriving(part(b"abc")), Headers((("content-length", "3"),)), 3) == b"abc"
+
+
+async def test_a_client_that_leaves_before_its_body_is_complete_leaves_nothing() -> None:
+    assert await read_body(arriving(part(b"ab", more=True), {"type": "http.disconnect"}), Headers(), 9) is None

@@ -1,0 +1,158 @@
+"""How no is said in each era, and which headers of an answer cross."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mcpgov.decision import Decision, Reason
+from mcpgov.endpoint.reply import RefusalReply, refusal_event, refusal_reply, reply_headers
+from mcpgov.errors import ANSWERS, Refusal
+from mcpgov.models import Era, Headers, Kind, MCPRequest
+from tests.endpoint.messages import STATELESS, call, head, mirrors, post, request, stateless
+
+CALL = post(call())
+STATELESS_CALL = post(stateless("tools/call", name="echo"), mirrors("tools/call", "echo"))
+CODES = {Era.HANDSHAKE: "code", Era.STATELESS: "stateless_code"}
+
+
+def body(reply: RefusalReply) -> dict[str, Any]:
+    """The JSON-RPC message of a reply."""
+    return json.loads(reply.body)
+
+
+def answered(refusal: Refusal, to: MCPRequest | None = CALL) -> RefusalReply:
+    """The reply to a request, or to what came without one."""
+    return refusal_reply(refusal, to, head() if to is None else to.head)
+
+
+@pytest.mark.parametrize("to", [CALL, STATELESS_CALL], ids=["handshake", "stateless"])
+@pytest.mark.parametrize("reason", sorted(set(ANSWERS) - {Reason.TOOL_HIDDEN}))
+def test_every_reason_is_answered_with_its_status_code_and_name(reason: Reason, to: MCPRequest) -> None:
+    reply = answered(Refusal(reason, "No."), to)
+    code = getattr(ANSWERS[reason], CODES[to.era])
+    data = {"reason": reason.value, "correlationId": "correlation"}
+    assert reply.status == ANSWERS[reason].status
+    assert body(reply) == {"jsonrpc": "2.0", "id": 7, "error": {"code": code, "message": "No.", "data": data}}
+    headers = dict(reply.headers)
+    assert headers[b"content-type"] == b"application/json"
+    assert headers[b"x-correlation-id"] == b"correlation"
+    assert (headers.get(b"www-authenticate") == b"Bearer") is (reply.status == 401)
+
+
+def test_on_the_stateless_era_every_400_is_an_error_that_a_client_knows() -> None:
+    known = {-32700, -32600, -32602, -32020, -32021, -32022}
+    assert {shape.stateless_code for shape in ANSWERS.values() if shape.status == 400} <= known
+
+
+def test_codes_of_our_own_lie_outside_the_reserved_range() -> None:
+    specified = {-32700, -32600, -32602, -32020, -32022}
+    for shape in ANSWERS.values():
+        for code in {shape.code, shape.stateless_code} - specified:
+            assert not -32768 <= code <= -32000
+
+
+def test_a_closer_code_and_more_data_are_told_but_never_the_detail() -> None:
+    refusal = Refusal(Reason.INVALID_MESSAGE, "No.", data={"supported": ["x"], "reason": "mine"}, detail="s3cret")
+    refusal.code = -32602
+    error = body(answered(refusal))["error"]
+    assert error["code"] == -32602
+    assert error["data"] == {"supported": ["x"], "reason": "invalid-message", "correlationId": "correlation"}
+    assert b"s3cret" not in answered(refusal).body
+
+
+def test_before_a_request_is_read_the_header_gives_the_era_and_the_refusal_the_id() -> None:
+    refusal = Refusal(Reason.HEADER_INVALID, "No.")
+    refusal.request_id = "abc"
+    handshake = refusal_reply(refusal, None, head())
+    stateless_one = refusal_reply(refusal, None, head({"mcp-protocol-version": STATELESS}))
+    assert (body(handshake)["id"], body(handshake)["error"]["code"]) == ("abc", -32600)
+    assert (body(stateless_one)["id"], body(stateless_one)["error"]["code"]) == ("abc", -32020)
+    assert body(answered(Refusal(Reason.INVALID_JSON, "No."), None))["id"] is None
+
+
+@pytest.mark.parametrize("kind", [Kind.NOTIFICATION, Kind.RESPONSE, Kind.STREAM, Kind.END])
+def test_what_is_no_request_is_answered_without_an_id(kind: Kind) -> None:
+    reply = answered(Refusal(Reason.RATE_LIMITED, "No.", as_tool_result=True), replace(CALL, kind=kind))
+    assert (reply.status, body(reply)["id"]) == (429, None)
+
+
+def test_headers_of_the_refusal_are_sent_in_lower_case() -> None:
+    reply = answered(Refusal(Reason.RATE_LIMITED, "No.", headers=(("Retry-After", "7"), ("X-RateLimit-Limit", "60"))))
+    assert (b"retry-after", b"7") in reply.headers
+    assert (b"x-ratelimit-limit", b"60") in reply.headers
+    challenge = 'Bearer resource_metadata="x"'
+    reply = answered(Refusal(Reason.CREDENTIAL_MISSING, "No.", headers=(("WWW-Authenticate", challenge),)))
+    assert [value for name, value in reply.headers if name == b"www-authenticate"] == [challenge.encode()]
+
+
+@pytest.mark.parametrize(("to", "marked"), [(CALL, False), (STATELESS_CALL, True)], ids=["handshake", "stateless"])
+def test_a_denial_that_the_model_is_to_read_is_a_result(to: MCPRequest, *, marked: bool) -> None:
+    reply = answered(Refusal(Reason.TOOL_DENIED, "Not in production.", as_tool_result=True), to)
+    decision = {"io.github.mcpgov/decision": {"reason": "tool-denied", "correlationId": "correlation"}}
+    told = {"content": [{"type": "text", "text": "Not in production."}], "isError": True, "_meta": decision}
+    result = told | ({"resultType": "complete"} if marked else {})
+    assert (reply.status, body(reply)) == (200, {"jsonrpc": "2.0", "id": 7, "result": result})
+
+
+def test_only_a_call_is_answered_with_a_result() -> None:
+    refusal = Refusal(Reason.TOOL_DENIED, "No.", as_tool_result=True)
+    for to in (post(request("tools/list")), None):
+        assert (answered(refusal, to).status, "error" in body(answered(refusal, to))) == (403, True)
+
+
+@pytest.mark.parametrize("to", [CALL, STATELESS_CALL], ids=["handshake", "stateless"])
+def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(to: MCPRequest) -> None:
+    refusal = Refusal(Reason.TOOL_HIDDEN, "Hidden by rule 3.", data={"rule": 3}, as_tool_result=True)
+    reply = answered(refusal, to)
+    unknown = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32602, "message": "Unknown tool: echo"}}
+    assert (reply.status, body(reply)) == (200, unknown)
+    from_upstream = reply_headers(Headers((("content-type", "application/json"),)), ALLOWED, "correlation")
+    assert sorted(reply.headers) == sorted(from_upstream)
+
+
+def test_hidden_before_the_request_is_read_names_no_tool() -> None:
+    assert body(answered(Refusal(Reason.TOOL_HIDDEN, "No."), None))["error"]["message"] == "Unknown tool: "
+
+
+def test_a_stream_that_has_begun_ends_with_the_same_message() -> None:
+    refusal = Refusal(Reason.UPSTREAM_RESET, "The server\u2028closed.\nthe connection")
+    event = refusal_event(refusal, CALL, CALL.head)
+    name, data, *rest = event.decode("ascii").split("\n")
+    assert (name, rest) == ("event: message", ["", ""])
+    assert json.loads(data.removeprefix("data: ")) == body(answered(refusal))
+
+
+ALLOWED = Decision(Reason.ALLOWED)
+
+
+def crossed(answer: dict[str, str], decision: Decision = ALLOWED) -> dict[str, str]:
+    """The headers of the reply to an answer with these; none of them twice."""
+    headers = reply_headers(Headers(tuple(answer.items())), decision, "ours")
+    assert len(dict(headers)) == len(headers)
+    return {name.decode(): value.decode() for name, value in headers}
+
+
+def test_few_headers_of_an_answer_cross() -> None:
+    kept = {"content-type": "application/json", "cache-control": "no-cache", "allow": "POST", "retry-after": "3"}
+    dropped = ["set-cookie", "www-authenticate", "server", "date", "connection", "transfer-encoding", "content-length"]
+    dropped += ["keep-alive", "mcp-session-id", "content-encoding", "location", "x-powered-by", "x-correlation-id"]
+    assert crossed(kept | dict.fromkeys(dropped, "theirs")) == kept | {"x-correlation-id": "ours"}
+
+
+def test_an_event_stream_is_neither_buffered_nor_stored() -> None:
+    stream = {"content-type": "Text/event-stream; charset=utf-8"}
+    ours = {"x-accel-buffering": "no", "cache-control": "no-store", "x-correlation-id": "ours"}
+    assert crossed(stream) == stream | ours
+    assert crossed(stream | {"cache-control": "no-cache"})["cache-control"] == "no-cache"
+
+
+def test_an_answer_is_for_one_caller_and_not_stored() -> None:
+    assert crossed({}) == {"cache-control": "no-store", "x-correlation-id": "ours"}
+
+
+def test_a_decision_adds_headers_but_not_another_correlation_id() -> None:
+    decision = replace(ALLOWED, reply_headers=(("X-RateLimit-Remaining", "3"), ("X-Correlation-Id", "forged")))
+    found = crossed({}, decision)
+    assert (found["x-ratelimit-remaining"], found["x-correlation-id"]) == ("3", "ours")

@@ -1,0 +1,146 @@
+import errno
+import os
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.store.database import (
+    connect,
+    connect_to_read,
+    create_database,
+    digest_key,
+    make_private,
+    sqlite_path,
+    unavailable,
+)
+
+
+def test_a_relative_url_is_relative_to_the_folder_and_an_absolute_one_is_not() -> None:
+    assert sqlite_path("sqlite:///mcpgov.db", Path("/etc/mcpgov")) == Path("/etc/mcpgov/mcpgov.db")
+    assert sqlite_path("sqlite:///data/a.db", Path("/etc/mcpgov")) == Path("/etc/mcpgov/data/a.db")
+    assert sqlite_path("sqlite:////var/lib/a.db", Path("/etc/mcpgov")) == Path("/var/lib/a.db")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://host/x", "sqlite:///", "sqlite://", "mcpgov.db", "sqlite:///a.db?mode=ro"]
+)
+def test_a_url_that_names_no_sqlite_file_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="SQLite store"):
+        sqlite_path(url, Path("/etc"))
+
+
+def test_a_new_store_is_for_its_owner_alone_in_wal_mode_and_fully_synchronous(tmp_path: Path) -> None:
+    path = tmp_path / "a b?#%.db"  # a name that a URI would read otherwise
+    create_database(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with closing(connect(path)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+        beside = path.with_name(path.name + "-wal")
+        assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+
+
+def test_making_a_store_again_changes_nothing(tmp_path: Path) -> None:
+    create_database(tmp_path / "a.db")
+    with closing(connect(tmp_path / "a.db")) as database:
+        database.execute("INSERT INTO writers VALUES ('w')")
+    create_database(tmp_path / "a.db")
+    with closing(connect(tmp_path / "a.db")) as database:
+        assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
+
+
+def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+    gate = threading.Barrier(8)
+
+    def make() -> None:
+        gate.wait()
+        try:
+            create_database(tmp_path / "a.db")
+        except StoreUnavailable as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a.db"]
+
+
+def test_a_newer_schema_is_refused_with_the_mend(tmp_path: Path) -> None:
+    create_database(tmp_path / "a.db")
+    with closing(connect(tmp_path / "a.db")) as database:
+        database.execute("PRAGMA user_version = 2")
+    for opened in (create_database, connect_to_read):
+        with pytest.raises(InvalidConfiguration, match=r"schema 2, which a newer mcpgov wrote.*run the version"):
+            opened(tmp_path / "a.db")
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_text("this is not a database, and it is longer than a header of one hundred bytes " * 4)
+    for opened in (create_database, connect_to_read):
+        with pytest.raises(StoreUnavailable, match="not a database"):
+            opened(tmp_path / "a.db")
+
+
+def test_a_store_in_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="No such file"):
+        create_database(tmp_path / "none" / "a.db")
+
+
+def test_reading_makes_no_file_and_says_who_does(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="does not exist; the gateway makes it"):
+        connect_to_read(tmp_path / "a.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    create_database(tmp_path / "a.db")
+    with (
+        closing(connect_to_read(tmp_path / "a.db")) as database,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        database.execute("INSERT INTO writers VALUES ('w')")
+
+
+def test_the_digest_key_lies_beside_the_store_and_stays(tmp_path: Path) -> None:
+    key = digest_key(tmp_path / "a.db")
+    assert len(key) == 32
+    assert digest_key(tmp_path / "a.db") == key
+    assert digest_key(tmp_path / "b.db") != key
+    assert stat.S_IMODE((tmp_path / "a.db.key").stat().st_mode) == 0o600
+
+
+def test_a_digest_key_that_was_cut_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "a.db.key").write_bytes(b"short")
+    with pytest.raises(StoreUnavailable, match=r"a\.db\.key does not hold a key"):
+        digest_key(tmp_path / "a.db")
+
+
+def test_a_private_file_is_made_once_and_leaves_no_draft(tmp_path: Path) -> None:
+    made = [make_private(tmp_path / "a", content) for content in (b"first", b"second")]
+    assert made == [True, False]
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_private_file_that_another_process_makes_meanwhile_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"theirs")
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert not make_private(tmp_path / "a", b"ours")
+    assert (tmp_path / "a").read_bytes() == b"theirs"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_what_the_system_says_becomes_unavailable_and_names_the_file() -> None:
+    with pytest.raises(StoreUnavailable, match=r"/x\.db: .*No space left"), unavailable(Path("/x.db")):
+        raise OSError(errno.ENOSPC, "No space left on device")

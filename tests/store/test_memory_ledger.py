@@ -1,0 +1,23 @@
+from mcpgov.audit.record import Row
+from mcpgov.audit.writer import LedgerStore
+from mcpgov.store.memory_ledger import MemoryDisk, MemoryLedgerStore
+from tests.contract.ledger_contract import LedgerContract
+
+
+class TestMemoryLedgerStore(LedgerContract):
+    def setup_method(self) -> None:
+        self.disk = MemoryDisk()
+
+    def writer(self) -> LedgerStore:
+        return MemoryLedgerStore(self.disk)
+
+    def crash(self, store: LedgerStore) -> None:
+        assert isinstance(store, MemoryLedgerStore)
+        store.forget()
+
+    def kept(self) -> list[tuple[str, int, Row]]:
+        return self.disk.rows
+
+
+def test_a_store_has_a_disk_of_its_own_unless_it_is_given_one() -> None:
+    assert MemoryLedgerStore().disk is not MemoryLedgerStore().disk

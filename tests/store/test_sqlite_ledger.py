@@ -1,0 +1,145 @@
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mcpgov.audit.record import Row
+from mcpgov.audit.writer import LedgerStore
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.store.sqlite_ledger import INSERT, ROWS, STATEMENTS, VALUES, SqliteLedgerStore, take_lock
+from tests.contract.ledger_contract import LedgerContract, intent, outcome, unknown
+
+
+def rows_of(path: Path) -> list[tuple[str, int, Row]]:
+    """Every row in a file, read by a connection of its own."""
+    database = sqlite3.connect(path)
+    found = database.execute("SELECT * FROM records ORDER BY id").fetchall()
+    database.close()
+    return [(writer, seq, Row(*rest)) for _, writer, seq, *rest in found]
+
+
+class TestSqliteLedgerStore(LedgerContract):
+    @pytest.fixture(autouse=True)
+    def ledger(self, tmp_path: Path) -> Iterator[None]:
+        self.path = tmp_path / "mcpgov.db"
+        self.stores: list[SqliteLedgerStore] = []
+        yield
+        for store in self.stores:
+            store.close(finished=False)
+
+    def writer(self) -> LedgerStore:
+        self.stores.append(SqliteLedgerStore(self.path, busy=5))
+        return self.stores[-1]
+
+    def crash(self, store: LedgerStore) -> None:
+        store.close(finished=False)  # the system closes the same files, and lets go of the same locks
+
+    def kept(self) -> list[tuple[str, int, Row]]:
+        return rows_of(self.path)
+
+    def test_no_file_is_left_behind_by_writers_that_finished_or_were_recovered(self, store: LedgerStore) -> None:
+        self.crash(store)
+        other = self.writer()
+        other.open()
+        assert len(list(self.path.parent.glob("*-writer-*"))) == 2
+        other.recover(unknown)
+        other.close(finished=True)
+        assert [path.name for path in self.path.parent.iterdir()] == ["mcpgov.db"]
+
+    def test_a_writer_whose_lock_file_is_missing_is_gone(self, store: LedgerStore) -> None:
+        store.append([intent("1")])
+        self.crash(store)
+        for left in self.path.parent.glob("*-writer-*"):
+            left.unlink()
+        other = self.writer()
+        other.open()
+        assert other.recover(unknown) == 1
+
+    def test_a_lock_that_cannot_be_asked_for_touches_nothing(self, store: LedgerStore) -> None:
+        store.append([intent("1")])
+        self.crash(store)
+        left = next(self.path.parent.glob("*-writer-*"))
+        left.unlink()
+        left.mkdir()
+        other = self.writer()
+        other.open()
+        with pytest.raises(StoreUnavailable):
+            other.recover(unknown)
+        left.rmdir()
+        assert other.recover(unknown) == 1
+
+    def test_a_commit_whose_answer_was_lost_does_not_use_a_number_twice(self, store: LedgerStore) -> None:
+        with sqlite3.connect(self.path) as database:
+            database.execute(STATEMENTS[1], (store.writer, 1, *intent("lost")))
+        database.close()
+        with pytest.raises(StoreUnavailable):
+            store.append([intent("refused")])
+        store.append([intent("next")])
+        assert [(seq, row.call_id) for _, seq, row in self.kept()] == [(1, "lost"), (2, "next")]
+
+    def test_a_store_that_was_moved_away_refuses_until_it_is_back(self, store: LedgerStore) -> None:
+        store.append([intent("1")])
+        elsewhere = self.path.with_name("elsewhere.db")
+        self.path.rename(elsewhere)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                store.append([intent("2")])
+        elsewhere.rename(self.path)
+        store.append([intent("3")])
+        assert [row.call_id for _, _, row in self.kept()] == ["1", "3"]
+
+    def test_a_store_that_was_replaced_is_not_written_to(self, store: LedgerStore) -> None:
+        self.path.rename(self.path.with_name("elsewhere.db"))
+        SqliteLedgerStore(self.path).open()
+        with pytest.raises(StoreUnavailable, match="moved or replaced"):
+            store.append([intent("1")])
+
+    def test_a_lock_of_another_process_fails_the_batch_and_is_forgotten_with_it(self) -> None:
+        store = SqliteLedgerStore(self.path, busy=0.01)
+        self.stores.append(store)
+        store.open()
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.append([intent("1")])
+        other.execute("ROLLBACK")
+        other.close()
+        store.append([intent("2")])
+        assert [(seq, row.call_id) for _, seq, row in self.kept()] == [(1, "2")]
+
+    def test_a_store_from_a_newer_version_is_refused(self, store: LedgerStore) -> None:
+        with sqlite3.connect(self.path) as database:
+            database.execute("PRAGMA user_version = 99")
+        database.close()
+        with pytest.raises(InvalidConfiguration, match="newer"):
+            self.writer().open()
+
+    def test_a_store_may_be_closed_twice_and_without_being_opened(self) -> None:
+        store = SqliteLedgerStore(self.path)
+        store.close(finished=True)
+        store.open()
+        store.close(finished=True)
+        store.close(finished=True)
+        assert rows_of(self.path) == []
+
+    def test_what_happens_in_the_thread_of_the_writer_needs_no_other(self, store: LedgerStore) -> None:
+        thread = threading.Thread(target=store.append, args=([intent("1"), outcome("1")],))
+        thread.start()
+        thread.join()
+        assert len(self.kept()) == 2
+
+
+def test_the_statement_has_a_place_for_every_column() -> None:
+    assert INSERT.partition("(")[2].partition(")")[0].split(", ") == ["writer", "seq", *Row._fields]
+    assert VALUES.count("?") == 2 + len(Row._fields)
+    assert STATEMENTS[ROWS].count("?") <= 999
+
+
+def test_a_lock_is_held_until_it_is_closed(tmp_path: Path) -> None:
+    first = take_lock(tmp_path / "lock")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        take_lock(tmp_path / "lock")
+    first.close()
+    take_lock(tmp_path / "lock").close()

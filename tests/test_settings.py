@@ -1,0 +1,229 @@
+"""Every setting has a default and a meaning; whatever else is written is refused, all at once, with place and mend."""
+
+import base64
+import os
+import secrets
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpgov.credential.references import EnvironmentAndFiles
+from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.settings import Address, Settings, load_settings, parse_settings, read_text
+
+KEY = base64.b64encode(bytes(range(100, 140))).decode()
+
+
+def problems(text: str, **variables: str) -> tuple[Problem, ...]:
+    with pytest.raises(InvalidConfiguration) as caught:
+        parse_settings(text, "mcpgov.yaml", EnvironmentAndFiles(variables))
+    return caught.value.problems
+
+
+def test_without_a_word_everything_has_its_default() -> None:
+    settings = parse_settings("{}", "mcpgov.yaml")
+    assert settings == Settings()
+    assert str(settings.listen) == "127.0.0.1:8080"
+    assert str(settings.admin.listen) == "127.0.0.1:8081"
+    assert settings.identity.key_headers == ("authorization", "x-api-key")
+    assert not settings.identity.allow_anonymous
+    assert settings.secrets.material is None
+
+
+def test_every_key_can_be_set() -> None:
+    text = f"""
+listen: "[::1]:9000"
+public_url: https://mcp.contoso.com/
+admin: {{ listen: localhost:0 }}
+catalog: entries
+policies: /etc/policies
+global_policies: [company, default]
+identity: {{ allow_anonymous: false, key_headers: [X-Gateway-Key] }}
+audit: {{ store: "sqlite:///data/ledger.db", durability: durable }}
+counters: memory
+trusted_proxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"]
+limits: {{ body_bytes: 1024, depth: 4, keys: 16, string_bytes: 1024 }}
+secrets: {{ key: {KEY} }}
+experimental: {{}}
+"""
+    settings = parse_settings(text, "conf/mcpgov.yaml")
+    assert settings.listen == Address("::1", 9000)
+    assert str(settings.listen) == "[::1]:9000"
+    assert settings.public_url == "https://mcp.contoso.com"
+    assert settings.admin.listen == Address("localhost", 0)
+    assert (settings.catalog, settings.policies) == (Path("conf/entries"), Path("/etc/policies"))
+    assert settings.global_policies == ("company", "default")
+    assert settings.identity.key_headers == ("x-gateway-key",)
+    assert settings.audit.store == "sqlite:///conf/data/ledger.db"
+    assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")))
+    assert settings.limits.depth == 4
+    assert settings.secrets.material == bytes(range(100, 140))
+    assert KEY not in repr(settings)
+
+
+def test_an_absolute_store_stays_where_it_is() -> None:
+    store = "sqlite:////var/lib/mcpgov.db"
+    assert parse_settings(f"audit: {{ store: '{store}' }}", "conf/mcpgov.yaml").audit.store == store
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("listen: 8080", "not an address to listen on"),
+        ("listen: :8080", "not an address to listen on"),
+        ("listen: 127.0.0.1", "not an address to listen on"),
+        ("listen: 127.0.0.1:99999", "not an address to listen on"),
+        ("listen: mcp.contoso.com:80", "not an IP address and port"),
+        ("listen: 127.0.0.256:80", "not an IP address and port"),
+        ("public_url: mcp.contoso.com", "not a URL"),
+        ("public_url: https://mcp.contoso.com/base", "has a path"),
+        ("public_url: https://mcp.contoso.com?x=1", "has a path"),
+        ("public_url: https://u:p@mcp.contoso.com", "user name or password"),
+        ("admin: { listen: x }", "not an address to listen on"),
+        ("admin: { listen: 127.0.0.1:8080 }", "cannot share a listener"),
+        ("catalog: ''", "not the path of a folder"),
+        ("catalog: [a]", "not the path of a folder"),
+        ('policies: "\\0"', "not the path of a folder"),
+        ("global_policies: default", "must be a list"),
+        ("global_policies: [../default]", "not the name of a policy"),
+        ("global_policies: [Default.yaml]", "not the name of a policy"),
+        ("identity: { allow_anonymous: yes }", "must be"),
+        ("identity: { allow_anonymous: 'true' }", "must be"),
+        ("identity: { key_headers: [] }", "at least 1"),
+        ("identity: { key_headers: ['X Key'] }", "not the name of a header"),
+        ("identity: { key_headers: [Mcp-Session-Id] }", "carries no key"),
+        ("identity: { key_headers: [Proxy-Authorization] }", "carries no key"),
+        ("identity: { key_headers: [Host] }", "carries no key"),
+        ("identity: { key_headers: [X_Key] }", "dropped at the door"),
+        ("audit: { store: ./ledger.db }", "not a store"),
+        ("audit: { store: 'sqlite://' }", "not a store"),
+        ("audit: { store: 'sqlite:///' }", "not a store"),
+        ("audit: { store: 'sqlite:///:memory:' }", "not a store"),
+        ("audit: { store: 'sqlite:///a.db?mode=memory' }", "not a store"),
+        ("audit: { store: 'postgresql://db/mcpgov' }", "PostgreSQL, which is not supported yet"),
+        ("audit: { durability: os-cache }", "os-cache, which is not supported yet"),
+        ("audit: { durability: none }", "must be durable"),
+        ("audit: { outcome: before-reply }", "outcome is not supported yet"),
+        ("counters: 'redis://cache:6379'", "redis, which is not supported yet"),
+        ("counters: 1", "must be text"),
+        ("identity: { entra: { tenant: x } }", "entra is not supported yet"),
+        ("identity: { oidc: [] }", "oidc is not supported yet"),
+        ("registry: { anonymous: true }", "registry is not supported yet"),
+        ("experimental: { warp: true }", "no key warp"),
+        ("trusted_proxies: [10.0.0.1/8]", "not a network"),
+        ("trusted_proxies: [0.0.0.0/0]", "trusts everyone"),
+        ("trusted_proxies: ['::/0']", "trusts everyone"),
+        ("trusted_proxies: [10]", "not a network"),
+        ("limits: { depth: 3 }", "greater than or equal to 4"),
+        ("limits: { body_bytes: 1e9 }", "must be"),
+        ("limits: { keys: '100' }", "must be"),
+        ("secrets: { key: 7 }", "must be text"),
+        ("secrets: { key: '%%%' }", "not base64"),
+        ("secrets: { key: aGVsbG8= }", "shorter than 32 bytes"),
+        ("secrets: { key: '${env:ABSENT}' }", "ABSENT, which is not set"),
+        ("secrets: { vault: x }", "no key vault"),
+        ("lsten: 127.0.0.1:1", "no key lsten"),
+        ("- listen", "must be a mapping"),
+        ("", "the file is empty"),
+        ("# nothing", "the file is empty"),
+        ("listen: [", "not YAML"),
+        ("listen: &a x", "anchor"),
+        ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2", "written twice"),
+        ("identity: { allow_anonymous: true }\nlisten: 0.0.0.0:8080", "strangers can reach 0.0.0.0:8080"),
+        ("identity: { allow_anonymous: true }\npublic_url: https://mcp.contoso.com", "through the proxy"),
+        ("identity: { allow_anonymous: true }\ntrusted_proxies: [10.0.0.7]", "through the proxy"),
+    ],
+)
+def test_what_cannot_be_put_in_force_is_refused(text: str, says: str) -> None:
+    found = problems(text)
+    assert [problem for problem in found if says in problem.message], found
+    assert all(problem.file == "mcpgov.yaml" for problem in found)
+
+
+def test_each_check_says_how_to_mend_it() -> None:
+    (found,) = problems("listen: 0.0.0.0")
+    assert (found.line, found.column) == (1, 9)
+    assert found.mend.startswith("write ADDRESS:PORT")
+
+
+def test_all_errors_are_told_at_once() -> None:
+    found = problems("listen: x\nregistry: {}\naudit:\n  durability: os-cache\n  stroe: y\ncounters: redis\n")
+    assert sorted((problem.line, problem.column) for problem in found) == [(1, 9), (2, 11), (4, 15), (5, 3), (6, 11)]
+
+
+def test_an_unknown_key_names_its_nearest_neighbour() -> None:
+    (found,) = problems("identity: { key_header: [X-Key] }")
+    assert "key_headers" in found.mend
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8080", "localhost:8080", "127.7.7.7:1", "'[::1]:8080'"])
+def test_anonymous_callers_are_possible_on_loopback(listen: str) -> None:
+    assert parse_settings(f"identity: {{ allow_anonymous: true }}\nlisten: {listen}", "x").identity.allow_anonymous
+
+
+@pytest.mark.parametrize(
+    "material",
+    [
+        b"changeme" * 4,
+        b"Change-Me " + bytes(range(40)),
+        b"\0" * 32,
+        b"0123456789abcdef" * 4,
+        b"my example key, for the docs, of enough length",
+        bytes(range(19)) * 2,
+    ],
+)
+def test_a_weak_or_placeholder_key_is_refused_and_not_repeated(material: bytes) -> None:
+    key = base64.b64encode(material).decode()
+    (found,) = problems("secrets: { key: '${env:KEY}' }", KEY=key)
+    assert "not a secret" in found.message
+    assert key not in str(found)
+
+
+def test_a_placeholder_that_is_itself_base64_is_refused() -> None:
+    (found,) = problems("secrets: { key: " + "your-secret-key-goes-here-ABCDEFGHIJKLMNOPQRSTUVWXYZ" + " }")
+    assert "placeholder" in found.message
+
+
+@given(st.binary(min_size=32, max_size=64).filter(lambda material: len(set(material)) >= 20))
+def test_a_random_key_is_taken_in_either_alphabet(material: bytes) -> None:
+    for text in (base64.b64encode(material).decode(), base64.urlsafe_b64encode(material).decode().rstrip("=")):
+        settings = parse_settings("secrets: { key: '${env:KEY}' }", "x", EnvironmentAndFiles({"KEY": text}))
+        assert settings.secrets.material == material
+
+
+def test_the_recommended_ways_of_making_a_key_work() -> None:
+    for text in (secrets.token_urlsafe(32), secrets.token_hex(32), base64.b64encode(secrets.token_bytes(32)).decode()):
+        parse_settings("secrets: { key: '${env:KEY}' }", "x", EnvironmentAndFiles({"KEY": text}))
+
+
+def test_a_file_is_loaded_with_its_folder_and_its_references(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY + "\n")
+    place = tmp_path / "mcpgov.yaml"
+    place.write_text("secrets: { key: '${file:key}' }\nglobal_policies: ['${env:NO}']")
+    with pytest.raises(InvalidConfiguration, match="not the name of a policy"):
+        load_settings(place, {})
+    place.write_text("secrets: { key: '${file:key}' }")
+    settings = load_settings(place, {})
+    assert settings.secrets.material == bytes(range(100, 140))
+    assert settings.catalog == tmp_path / "catalog"
+
+
+def test_the_default_file_need_not_exist_and_a_named_one_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(None) == Settings()
+    Path("mcpgov.yaml").write_text("listen: 127.0.0.1:1")
+    assert load_settings(None).listen.port == 1
+    with pytest.raises(InvalidConfiguration, match=r"absent\.yaml: cannot be read: No such file"):
+        load_settings(Path("absent.yaml"))
+
+
+def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, says in (("", "not a file"), ("pipe", "not a file"), ("binary", "not text"), ("loop", "cannot be read")):
+        with pytest.raises(InvalidConfiguration, match=says):
+            read_text(tmp_path / name)

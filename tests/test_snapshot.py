@@ -1,0 +1,108 @@
+"""Files that are each in order are put in force together, or refused for what only shows between them."""
+
+from typing import cast
+
+import pytest
+
+from mcpgov.catalog.entries import Entry, parse_entry
+from mcpgov.credential.references import EnvironmentAndFiles
+from mcpgov.decision import Reason
+from mcpgov.errors import InvalidConfiguration, Refusal
+from mcpgov.policy.document import parse_document
+from mcpgov.settings import Settings
+from mcpgov.snapshot import assemble, clashes
+
+DOCUMENTS = {
+    name: parse_document(text, f"policies/{name}.yaml")
+    for name, text in {
+        "company": "inbound: [{ set-header: { name: X-Company, value: contoso } }]",
+        "default": "inbound: [{ tool-rules: { deny: [delete_*] } }]",
+        "owners": "inbound: [{ tool-rules: { deny: ['*'] } }]",
+        "europe": "inbound: [{ set-backend-service: { base-url: https://eu.contoso.com } }]",
+    }.items()
+}
+
+
+def entry(name: str, *connections: str, more: str = "") -> Entry:
+    served = "".join(f"  {connection}\n" for connection in connections)
+    text = f"name: com.contoso/{name}\nupstream: https://{name}.contoso.com\n{more}connections:\n{served}"
+    return parse_entry(text, f"catalog/{name}.yaml", EnvironmentAndFiles({}))
+
+
+def found(*entries: Entry) -> list[str]:
+    return [str(problem) for problem in clashes(entries, DOCUMENTS)]
+
+
+def test_each_connection_gets_the_policies_of_its_scopes_in_order() -> None:
+    github = entry(
+        "github",
+        "github: { policies: [default], tools: { drop: { policies: [owners] } } }",
+        "plain: {}",
+        more="policies: [company]\n",
+    )
+    snapshot = assemble("stamp", Settings(global_policies=("europe",)), (), DOCUMENTS)
+    assert snapshot.connections == {}
+    snapshot = assemble("stamp", Settings(), [github], DOCUMENTS)
+    assert [step.rule for step in snapshot.policy("github").general] == ["company#1 set-header", "default#1 tool-rules"]
+    assert [step.rule for step in snapshot.policy("github").by_tool["drop"]][-1] == "owners#1 tool-rules"
+    assert [step.rule for step in snapshot.policy("plain").general] == ["company#1 set-header"]
+    assert snapshot.connection("github") == github.connections[0].connection
+    assert snapshot.stamp == "stamp"
+
+
+def test_global_policies_are_in_force_on_every_connection() -> None:
+    snapshot = assemble(
+        "", Settings(global_policies=("default",)), [entry("a", "a: {}"), entry("b", "b: {}")], DOCUMENTS
+    )
+    assert all(
+        [step.rule for step in policy.general] == ["default#1 tool-rules"] for policy in snapshot.policies.values()
+    )
+
+
+def test_an_unknown_connection_is_never_all_of_them() -> None:
+    snapshot = assemble("", Settings(), [entry("a", "a: {}")], DOCUMENTS)
+    for name in ("b", "", "*", "A"):
+        with pytest.raises(Refusal) as caught:
+            snapshot.connection(name)
+        assert caught.value.reason is Reason.UNKNOWN_CONNECTION
+
+
+def test_a_generation_cannot_be_changed() -> None:
+    snapshot = assemble("", Settings(), [entry("a", "a: {}")], DOCUMENTS)
+    with pytest.raises(TypeError):
+        cast("dict[str, object]", snapshot.connections)["b"] = snapshot
+
+
+def test_a_backend_that_the_connection_does_not_name_is_refused() -> None:
+    assemble("", Settings(), [entry("a", "a: { policies: [europe], backends: [https://eu.contoso.com] }")], DOCUMENTS)
+    entries = [entry("a", "a: { policies: [europe] }"), entry("b", "b: { policies: [europe] }")]
+    with pytest.raises(InvalidConfiguration) as caught:
+        assemble("", Settings(), entries, DOCUMENTS)
+    assert [problem.file for problem in caught.value.problems] == ["policies/europe.yaml"] * 2
+    assert "backends of b" in str(caught.value)
+
+
+def test_a_connection_name_is_used_once_and_both_places_are_told() -> None:
+    (problem,) = found(entry("a", "x: {}"), entry("b", "y: {}", "x: {}"))
+    assert problem == "catalog/b.yaml:5:3: the connection x is also in catalog/a.yaml:4:3 (rename one)"
+
+
+def test_a_server_name_is_used_once() -> None:
+    (problem,) = found(entry("a", "x: {}"), entry("a", "y: {}"))
+    assert problem == "catalog/a.yaml:1:7: the server com.contoso/a is also in catalog/a.yaml:1:7 (keep one of the two)"
+
+
+def test_a_policy_that_does_not_exist_is_named_in_every_scope() -> None:
+    scopes = "x: { policies: [default, defalt], tools: { drop: { policies: [owner] } } }"
+    problems = found(entry("a", scopes, more="policies: [contoso]\n"))
+    assert [problem.partition(": there is ")[0] for problem in problems] == [
+        "catalog/a.yaml:3:12",
+        "catalog/a.yaml:5:28",
+        "catalog/a.yaml:5:65",
+    ]
+    assert "did you mean default?" in problems[1]
+    assert "write policies/contoso.yaml" in str(next(clashes([entry("a", "x: {}", more="policies: [contoso]\n")], ())))
+
+
+def test_files_that_agree_have_no_problem() -> None:
+    assert found(entry("a", "x: { policies: [default] }"), entry("b", "y: {}")) == []

@@ -1,0 +1,314 @@
+"""The HTTP forwarder keeps the contract against a real server, and what is special about HTTP."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from mcpgov.decision import Decision, Reason
+from mcpgov.errors import Refusal
+from mcpgov.models import Connection, Kind, MCPRequest, RemoteUpstream
+from mcpgov.upstream.forward import ForwardLimits, RemoteForwarder, why
+from mcpgov.upstream.memory import ScriptedAnswer
+from tests.contract.upstream_contract import Stage, UpstreamContract
+from tests.upstream.calls import ALLOWED, KEYED, NOBODY, bodiless, body_of, call, events_of, starting, to
+from tests.upstream.certificates import self_signed
+from tests.upstream.loopback import OK, Fault, Loopback, Then, loopback
+
+SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+PROGRESS = b'data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'
+
+
+class TestRemoteForwarder(UpstreamContract):
+    @pytest.fixture
+    async def stage(self) -> AsyncGenerator[Stage, None]:
+        async with loopback() as server:
+            upstream = RemoteForwarder()
+            yield Stage(upstream, server, to(server.url))
+            await upstream.close()
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[Loopback, None]:
+    async with loopback() as running:
+        yield running
+
+
+@pytest.fixture
+async def forwarder() -> AsyncGenerator[RemoteForwarder, None]:
+    made = RemoteForwarder()
+    yield made
+    await made.close()
+
+
+async def forwarded(forwarder: RemoteForwarder, connection: Connection, request: MCPRequest | None = None) -> bytes:
+    async with forwarder.forward(request or call(), connection, ALLOWED, NOBODY) as answer:
+        return await body_of(answer)
+
+
+async def refusal_of(forwarder: RemoteForwarder, connection: Connection, request: MCPRequest | None = None) -> Refusal:
+    with pytest.raises(Refusal) as refused:
+        await forwarded(forwarder, connection, request)
+    return refused.value
+
+
+FAULTS: dict[str, tuple[Fault, Reason]] = {
+    "accepts then silent": (Fault(then=Then.HANG), Reason.UPSTREAM_TIMEOUT),
+    "first byte never followed": (Fault(b"H", Then.HANG), Reason.UPSTREAM_TIMEOUT),
+    "body never finished": (
+        Fault(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", Then.HANG),
+        Reason.UPSTREAM_TIMEOUT,
+    ),
+    "closes at once": (Fault(), Reason.UPSTREAM_RESET),
+    "reset in the head": (Fault(b"HTTP/1.1 200 OK\r\nconte", Then.RESET), Reason.UPSTREAM_RESET),
+    "closes in the body": (Fault(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"), Reason.UPSTREAM_RESET),
+    "reset in the body": (Fault(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", Then.RESET), Reason.UPSTREAM_RESET),
+    "reset in a stream": (
+        Fault(SSE[:-2] + b"transfer-encoding: chunked\r\n\r\n2\r\n: \r\n", Then.RESET),
+        Reason.UPSTREAM_RESET,
+    ),
+    "not HTTP": (Fault(b"220 mail.example ESMTP\r\n"), Reason.UPSTREAM_INVALID),
+    "huge header": (Fault(b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n"), Reason.UPSTREAM_INVALID),
+    "two lengths": (
+        Fault(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}"),
+        Reason.UPSTREAM_INVALID,
+    ),
+    "switches protocols": (
+        Fault(b"HTTP/1.1 101 Go\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"),
+        Reason.UPSTREAM_INVALID,
+    ),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS)
+async def test_a_broken_upstream_gets_a_definite_answer_and_one_request(
+    server: Loopback, forwarder: RemoteForwarder, fault: Fault, reason: Reason
+) -> None:
+    server.script(fault)
+    timeout = 0.1 if fault.then is Then.HANG else 30
+    refusal = await refusal_of(forwarder, to(server.url, timeout=timeout))
+    assert refusal.reason is reason
+    assert str(server.port) not in refusal.message + refusal.detail
+    assert len(server.ledger) == 1
+    assert await forwarded(forwarder, to(server.url)) == OK  # the next call finds a clean pool
+
+
+@pytest.mark.parametrize("kind", [Kind.REQUEST, Kind.STREAM, Kind.END])
+async def test_a_request_on_a_connection_that_broke_is_never_repeated(
+    server: Loopback, forwarder: RemoteForwarder, kind: Kind
+) -> None:
+    await forwarded(forwarder, to(server.url))
+    server.script(Fault())
+    request = call() if kind is Kind.REQUEST else bodiless(kind)
+    assert (await refusal_of(forwarder, to(server.url), request)).reason is Reason.UPSTREAM_RESET
+    assert (server.connections, len(server.ledger)) == (1, 2)
+
+
+async def test_a_port_where_nobody_listens_is_unreachable(forwarder: RemoteForwarder) -> None:
+    async with loopback() as gone:
+        url = gone.url
+    assert (await refusal_of(forwarder, to(url))).reason is Reason.UPSTREAM_UNREACHABLE
+
+
+async def test_a_name_that_does_not_exist_is_unreachable(forwarder: RemoteForwarder) -> None:
+    assert (await refusal_of(forwarder, to("http://nowhere.invalid/"))).reason is Reason.UPSTREAM_UNREACHABLE
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    async with loopback(certificate) as server:
+        distrusting = RemoteForwarder()
+        refusal = await refusal_of(distrusting, to(server.url))
+        assert (refusal.reason, server.ledger) == (Reason.UPSTREAM_UNREACHABLE, [])
+        await distrusting.close()
+
+
+async def test_leaving_early_is_seen_through_tls(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    async with loopback(certificate) as server:
+        trusting = RemoteForwarder(tls=ssl.create_default_context(cafile=certificate))
+        server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
+        async with trusting.forward(call(), to(server.url), ALLOWED, NOBODY) as answer:
+            assert await anext(answer.events)
+        await asyncio.wait_for(server.ledger[0].cut.wait(), 10)
+        await trusting.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_never_followed(server: Loopback, forwarder: RemoteForwarder, status: int) -> None:
+    async with loopback() as canary:
+        server.script(ScriptedAnswer(status, headers=(("location", canary.url),)))
+        assert (await refusal_of(forwarder, to(server.url))).reason is Reason.UPSTREAM_REDIRECTED
+        assert (canary.connections, canary.ledger) == (0, [])
+
+
+async def test_no_cookie_is_kept(server: Loopback, forwarder: RemoteForwarder) -> None:
+    server.script(ScriptedAnswer(chunks=(OK,), headers=(("set-cookie", "id=1; Path=/"),)))
+    await forwarded(forwarder, to(server.url))
+    await forwarded(forwarder, to(server.url))
+    assert [sent.headers.get("cookie") for sent in server.ledger] == ["", ""]
+
+
+async def test_the_http_client_adds_no_field_of_its_own(server: Loopback, forwarder: RemoteForwarder) -> None:
+    await forwarded(forwarder, to(server.url), bodiless(Kind.END))
+    await forwarded(forwarder, to(server.url))
+    ended, called = ({name for name, _ in sent.headers.fields} for sent in server.ledger)
+    ours = {"host", "user-agent", "accept", "accept-encoding", "x-correlation-id", "content-length"}
+    assert ended == ours | {"mcp-session-id"}
+    assert called == ours | {"content-type"}
+
+
+async def test_host_query_and_path_go_out_as_they_are_written(server: Loopback, forwarder: RemoteForwarder) -> None:
+    await forwarded(
+        forwarder, to(f"http://127.0.0.1:{server.port}/a%2Fb/é?key=a%20b+c&x=%2f&empty=".replace("é", "%e9"))
+    )
+    assert server.ledger[0].url == "/a%2Fb/%e9?key=a%20b+c&x=%2f&empty="
+    assert server.ledger[0].headers.get("host") == f"127.0.0.1:{server.port}"
+
+
+async def test_a_backend_gets_the_path_and_query_of_the_upstream(server: Loopback, forwarder: RemoteForwarder) -> None:
+    async with loopback() as other:
+        base = f"http://127.0.0.1:{other.port}/eu/"
+        connection = to(server.url + "?v=1")
+        upstream = RemoteUpstream(server.url + "?v=1", private=True, backends=(base,))
+        decision = Decision(Reason.ALLOWED, backend=base)
+        async with forwarder.forward(call(), replace(connection, upstream=upstream), decision, KEYED) as answer:
+            await body_of(answer)
+        assert ([sent.url for sent in other.ledger], server.ledger) == (["/eu/mcp?v=1"], [])
+
+
+async def test_a_large_body_arrives_whole(server: Loopback, forwarder: RemoteForwarder) -> None:
+    request = call(params={"name": "echo", "arguments": {"text": "x" * 3_000_000}})
+    await forwarded(forwarder, to(server.url), request)
+    assert server.ledger[0].body == request.body
+
+
+async def test_calls_after_each_other_share_one_socket(server: Loopback, forwarder: RemoteForwarder) -> None:
+    for _ in range(5):
+        await forwarded(forwarder, to(server.url))
+    assert (server.connections, len(server.ledger)) == (1, 5)
+
+
+async def test_an_answer_that_is_too_large_is_cut(server: Loopback) -> None:
+    limits = ForwardLimits(message_bytes=1000)
+    for answer in (
+        ScriptedAnswer(chunks=(b"x" * 600, b"x" * 600)),
+        ScriptedAnswer(chunks=(b"data:" + b"x" * 1200,), content_type="text/event-stream"),
+    ):
+        forwarder = RemoteForwarder(limits)
+        server.script(answer)
+        assert (await refusal_of(forwarder, to(server.url))).reason is Reason.UPSTREAM_TOO_LARGE
+        await forwarder.close()
+
+
+async def test_a_stream_has_no_read_timeout_once_it_has_begun(server: Loopback, forwarder: RemoteForwarder) -> None:
+    server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
+    async with forwarder.forward(call(), to(server.url, timeout=0.1), ALLOWED, NOBODY) as answer:
+        assert await anext(answer.events)
+        waiting = asyncio.ensure_future(anext(answer.events))
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert not done
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+
+async def test_a_get_stream_needs_only_its_head_in_time(server: Loopback, forwarder: RemoteForwarder) -> None:
+    server.script(ScriptedAnswer(content_type="text/event-stream", ends=False))
+    async with forwarder.forward(bodiless(Kind.STREAM), to(server.url, timeout=0.1), ALLOWED, NOBODY) as answer:
+        waiting = asyncio.ensure_future(anext(answer.events))
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert not done
+        waiting.cancel()
+        await asyncio.wait({waiting})
+
+
+async def test_an_upstream_that_is_faster_than_the_client_is_held_back(
+    server: Loopback, forwarder: RemoteForwarder
+) -> None:
+    server.script(Fault(SSE, endless=PROGRESS * 1000))
+    async with forwarder.forward(call(), to(server.url), ALLOWED, NOBODY) as answer:
+        assert await anext(answer.events)
+        await asyncio.wait_for(server.held_back.wait(), 20)
+        held_at = server.bytes_sent
+        assert held_at < 16 << 20  # what the buffers of two sockets take
+        while server.bytes_sent == held_at:
+            assert await anext(answer.events)
+
+
+async def test_too_many_open_calls_are_refused_and_not_queued(server: Loopback) -> None:
+    forwarder = RemoteForwarder(ForwardLimits(open_calls=1))
+    server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
+    async with forwarder.forward(call(), to(server.url), ALLOWED, NOBODY):
+        refusal = await refusal_of(forwarder, to(server.url))
+        assert (refusal.reason, refusal.headers) == (Reason.OVERLOADED, (("Retry-After", "1"),))
+        assert await forwarded(forwarder, to(server.url, name="other")) == OK  # its own bulkhead
+    assert await forwarded(forwarder, to(server.url)) == OK
+    await forwarder.close()
+
+
+async def test_a_retired_pool_closes_after_its_last_call(server: Loopback, forwarder: RemoteForwarder) -> None:
+    await forwarder.update([to(server.url), to(server.url, name="other")])
+    await forwarded(forwarder, to(server.url, name="other"))
+    server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS, OK)))
+    async with forwarder.forward(call(), to(server.url), ALLOWED, NOBODY) as answer:
+        await forwarder.update([starting("a-local-server")])
+        assert len(await events_of(answer)) == 1  # the call ends on the generation it began with
+    assert await forwarded(forwarder, to(server.url)) == OK  # so does one that began and was not yet sent
+    assert server.connections == 3
+
+
+async def test_a_private_address_is_refused_as_a_literal(forwarder: RemoteForwarder) -> None:
+    for url in ("https://127.0.0.1:1/", "https://[::ffff:169.254.169.254]/", "https://127.1/", "http://8.8.8.8/"):
+        assert (await refusal_of(forwarder, to(url, private=False))).reason is Reason.UPSTREAM_ADDRESS_DENIED
+
+
+class Flipping(AbstractResolver):
+    """Names that resolve to each of `addresses` in turn."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = list(addresses)
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        address = self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
+        return [{"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_name_that_resolves_to_a_private_address_is_refused(server: Loopback) -> None:
+    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+    refusal = await refusal_of(forwarder, to(f"https://rebound.example:{server.port}/", private=False))
+    assert (refusal.reason, server.connections) == (Reason.UPSTREAM_ADDRESS_DENIED, 0)
+    await forwarder.close()
+
+
+async def test_a_private_upstream_may_resolve_to_this_machine(server: Loopback) -> None:
+    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+    assert await forwarded(forwarder, to(f"http://inside.example:{server.port}/")) == OK
+    assert server.ledger[0].headers.get("host") == f"inside.example:{server.port}"
+    await forwarder.close()
+
+
+async def test_closing_ends_calls_that_run(server: Loopback, forwarder: RemoteForwarder) -> None:
+    server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
+    with pytest.raises(Refusal, match="upstream-reset"):
+        async with forwarder.forward(call(), to(server.url), ALLOWED, NOBODY) as answer:
+            assert await anext(answer.events)
+            await forwarder.close()
+            await events_of(answer)
+    await asyncio.wait_for(server.ledger[0].cut.wait(), 10)
+
+
+async def test_a_local_upstream_is_a_mistake_of_ours(forwarder: RemoteForwarder) -> None:
+    with pytest.raises(TypeError, match="test"):
+        await forwarded(forwarder, starting("a-local-server"))
+
+
+def test_errors_of_the_client_that_no_case_names_are_a_reset() -> None:
+    assert why(aiohttp.ClientPayloadError())[0] is Reason.UPSTREAM_RESET
