@@ -60,8 +60,8 @@ POLICY = """\
 inbound:
   - ip-filter: { action: allow, addresses: [127.0.0.0/8] }
   - tool-rules: { allow: ["echo*"], deny: [delete_everything] }
-  - rate-limit-by-key: { calls: 10000000, renewal-period: 60 }
-  - set-header: { name: X-Team, values: [bench] }
+  - rate-limit-by-key: { calls: 100000, renewal-period: 1 }
+  - set-header: { name: X-Team, value: bench }
 """
 CONCURRENCIES = (1, 16)
 TICKS = os.sysconf("SC_CLK_TCK")

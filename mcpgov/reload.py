@@ -118,8 +118,8 @@ def folders_of(place: Path, settings: str | None) -> tuple[Path, Path]:
     """Where catalog and policies are, as far as the settings can be read: their errors must not hide those below."""
     value = Findings().take(lambda: parse_yaml(settings or "", str(place)).value)
     written = value if isinstance(value, dict) else {}
-    folders = [folder if isinstance(folder := written.get(key), str) else key for key in ("catalog", "policies")]
-    return place.parent / folders[0], place.parent / folders[1]
+    catalog, policies = (str(written.get(key) or key) for key in ("catalog", "policies"))
+    return place.parent / catalog, place.parent / policies
 
 
 def _texts(folder: Path, found: Findings, *, optional: bool = False) -> dict[Path, str]:

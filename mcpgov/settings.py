@@ -149,7 +149,7 @@ def _network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _folder(value: object) -> Path:
-    if not isinstance(value, str) or not value.strip() or "\x00" in value:
+    if not isinstance(value, str) or not value.strip():
         raise Unfit("is not the path of a folder", "write one like ./catalog")
     return Path(value)
 
@@ -164,7 +164,7 @@ def _public_url(url: str) -> str:
 def _store(url: str) -> str:
     if url.startswith("postgresql"):
         raise Unfit("asks for PostgreSQL, which is not supported yet", "write sqlite:///FILE")
-    if not url.startswith(SQLITE) or not url.removeprefix(SQLITE) or re.search(r"[?#\x00]|:memory:", url):
+    if not url.startswith(SQLITE) or not url.removeprefix(SQLITE) or re.search(r"[?#]|:memory:", url):
         raise Unfit("is not a store that outlives the process", "write sqlite:///FILE, like sqlite:///mcpgov.db")
     return url
 

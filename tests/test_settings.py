@@ -86,7 +86,7 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("admin: { listen: 127.0.0.1:8080 }", "cannot share a listener"),
         ("catalog: ''", "not the path of a folder"),
         ("catalog: [a]", "not the path of a folder"),
-        ('policies: "\\0"', "not the path of a folder"),
+        ("policies: ' '", "not the path of a folder"),
         ("global_policies: default", "must be a list"),
         ("global_policies: [../default]", "not the name of a policy"),
         ("global_policies: [Default.yaml]", "not the name of a policy"),

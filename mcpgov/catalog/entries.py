@@ -171,15 +171,15 @@ def _url(value: str) -> str:
 
 
 def _word(value: str) -> str:
-    if not value or "\x00" in value:
-        raise Unfit("is empty or holds a NUL", "write the program and each argument as text")
+    if not value:
+        raise Unfit("is empty", "write the program and each argument as text")
     if has_reference(value):
         raise Unfit("holds a reference, and a command line can be read by everyone", "put the secret into env:")
     return value
 
 
 def _path(value: str) -> str:
-    if not value or "\x00" in value:
+    if not value:
         raise Unfit("is not the path of a folder", "write one, or remove the key")
     return value
 

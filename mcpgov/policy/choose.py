@@ -28,7 +28,7 @@ class Choose(Element):
         """`when`, a list of `condition` and `do`; and `otherwise`."""
         place.only("when", "otherwise")
         when = place.items("when")
-        if not when and isinstance(place.value, dict):
+        if isinstance(place.value, dict) and not place.at("when").value:
             place.note("choose has no branch", 'add when: [{ condition: "…", do: [ … ] }]')
         branches: list[tuple[Condition, tuple[Step, ...]]] = []
         for number, branch in enumerate(when, start=1):

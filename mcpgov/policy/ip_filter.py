@@ -41,7 +41,7 @@ class IpFilter(PlainElement):
                 item.note(f"{text} {error}")
         if place.at("address-range").value is not None:
             ranges += _from_to(place.at("address-range"))
-        elif isinstance(place.value, dict) and not place.items("addresses"):
+        elif isinstance(place.value, dict) and not place.at("addresses").value:
             place.note("no address is listed", "add addresses: [10.0.0.0/24]")
         return cls(action == "allow", tuple(ranges))
 

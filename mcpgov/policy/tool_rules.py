@@ -78,9 +78,9 @@ def _entry(place: Place) -> tuple[list[tuple[Place, str]], bool, str]:
     """One entry of `deny` that is a mapping: the tools, whether they are hidden, and what is told."""
     place.only("tool", "tools", "hide", "message")
     names = list(place.texts("tools"))
-    if place.at("tool").value is not None:
-        names.append((place.at("tool"), place.text("tool")))
-    if not names and isinstance(place.value, dict):
+    if tool := place.text("tool", ""):
+        names.append((place.at("tool"), tool))
+    if isinstance(place.value, dict) and place.at("tool").value is None and not place.at("tools").value:
         place.note("no tool is named", "add tool: NAME or tools: [ … ]")
     hide, message = place.flag("hide", default=True), place.text("message", "")
     if hide and message:

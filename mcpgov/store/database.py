@@ -55,15 +55,16 @@ def sqlite_path(url: str, folder: Path) -> Path:
 def create_database(path: Path) -> None:
     """Make the file and its tables unless they are there. Raises StoreUnavailable, InvalidConfiguration (newer)."""
     with unavailable(path):
-        if make_private(path, b""):
-            sync_folder(path.parent)
+        if not path.exists():
+            with placed(path) as draft, contextlib.closing(connect(draft)) as database:
+                create_tables(database, draft)
         with contextlib.closing(connect(path)) as database:
             if schema_version(database, path) < SCHEMA_VERSION:
                 create_tables(database, path)
 
 
 def create_tables(database: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, in one transaction, unless another process was faster."""
+    """Make the tables in an empty file, in one transaction, unless another process was faster."""
     database.execute("BEGIN IMMEDIATE")
     if schema_version(database, path) < SCHEMA_VERSION:
         for statement in SCHEMA.split(";"):
@@ -126,36 +127,35 @@ def digest_key(path: Path) -> bytes:
     """
     beside = path.with_name(path.name + ".key")
     with unavailable(beside):
-        if make_private(beside, secrets.token_bytes(DIGEST_KEY)):
-            sync_folder(path.parent)
+        if not beside.exists():
+            with placed(beside) as draft:
+                draft.write_bytes(secrets.token_bytes(DIGEST_KEY))
         key = beside.read_bytes()
     if len(key) != DIGEST_KEY:
         raise StoreUnavailable(f"{beside} does not hold a key of {DIGEST_KEY} bytes; restore it or move it away")
     return key
 
 
-def make_private(path: Path, content: bytes) -> bool:
-    """Make a file that only its owner may read, whole or not at all. Whether it was made: False if there was one."""
-    if path.exists():
-        return False
+@contextlib.contextmanager
+def placed(path: Path) -> Generator[Path]:
+    """A new file that only its owner may read, to be filled under another name; it takes its own name when it is whole
+    and on the disk, unless another process was faster.
+    """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # unlike a rename, it fails where another process was faster
-    except FileExistsError:
-        return False
+        yield draft
+        synced(draft)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # unlike a rename, this never replaces a file
+            synced(path.parent)
     finally:
         draft.unlink()
-    return True
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def synced(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

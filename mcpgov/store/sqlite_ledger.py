@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.database import BUSY, connect, create_database, make_private, unavailable
+from mcpgov.store.database import BUSY, connect, create_database, placed, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -185,7 +185,9 @@ def take_lock(path: Path) -> sqlite3.Connection:
 
     SQLite's own lock, because it is the same on every system and is not inherited by a server that we start.
     """
-    make_private(path, b"")
+    if not path.exists():
+        with placed(path):
+            pass  # an empty file is enough
     lock = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
     try:
         lock.execute("PRAGMA journal_mode = MEMORY")  # no second file

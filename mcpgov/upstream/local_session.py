@@ -104,7 +104,6 @@ class LocalSession:
         """End the process. Requests that are open get what came, then upstream-reset."""
         self._finish(ended())
         await self._process.stop()
-        self._reading.cancel()
         await asyncio.wait({self._reading})
 
     async def _read(self) -> None:

@@ -127,9 +127,7 @@ class SharedServer:
         self._fail(ended())
         if process is not None:
             await process.stop()
-        for reading in self._reading:
-            reading.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
+        await asyncio.gather(*self._reading)
 
     async def _first(self, request: MCPRequest, minted: int, call: Call, deadline: float) -> Answer:
         probe = request.method == "server/discover"

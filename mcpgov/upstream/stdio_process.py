@@ -40,37 +40,71 @@ class StdioLimits:
     grace: float = 2.0
 
 
+class OutPipe:
+    """A pipe that a process writes to and we read: ours to close, whoever else still holds the other end."""
+
+    def __init__(self, theirs: int, reader: asyncio.StreamReader, transport: asyncio.BaseTransport) -> None:
+        self.theirs = theirs
+        self.close = transport.close
+        self._reader = reader
+
+    @classmethod
+    async def open(cls) -> Self:
+        """A new pipe. `theirs` is the file descriptor to write to."""
+        ours, theirs = os.pipe()
+        reader = asyncio.StreamReader(limit=READ)
+        file = os.fdopen(ours, "rb", 0)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), file
+        )
+        return cls(theirs, reader, transport)
+
+    async def read(self) -> bytes:
+        """What has come, at least one byte of it; empty at the end."""
+        return await self._reader.read(READ)
+
+
 class StdioProcess:
     """A running server. Whoever starts one reads `lines` to their end and then calls `stop`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, limits: StdioLimits, name: str, secrets: list[Secret]
+        self, process: asyncio.subprocess.Process, pipes: tuple[OutPipe, OutPipe], name: str, limits: StdioLimits
     ) -> None:
         self._process = process
+        self._stdout, self._stderr = pipes
         self._limits = limits
         self._log = structlog.get_logger().bind(connection=name, pid=process.pid)
         self._writing = asyncio.Lock()
-        self._hearing = asyncio.create_task(self._hear(secrets))
-        self._stopping: asyncio.Task[None] | None = None
+        self._exited = asyncio.Event()
+        self._read_out = asyncio.Event()
+        self._reaping: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, name: str, upstream: LocalUpstream, limits: StdioLimits) -> Self:
         """Start the command of `upstream`. Raises Refusal (upstream-unreachable)."""
+        stdout, stderr = await OutPipe.open(), await OutPipe.open()
         try:
             process = await asyncio.create_subprocess_exec(
                 *upstream.command,
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdout=stdout.theirs,
+                stderr=stderr.theirs,
                 env=environment_of(upstream),
                 cwd=upstream.working_directory or None,
                 start_new_session=True,  # its own group: our Ctrl-C is not its own, and its children end with it
-                limit=READ,
             )
         except OSError as error:
+            stdout.close()
+            stderr.close()
             message = "The local server cannot be started."
             raise Refusal(Reason.UPSTREAM_UNREACHABLE, message, detail=type(error).__name__) from None
-        return cls(process, limits, name, [secret for _, secret in upstream.environment])
+        finally:
+            os.close(stdout.theirs)
+            os.close(stderr.theirs)
+        started = cls(process, (stdout, stderr), name, limits)
+        secrets = [secret for _, secret in upstream.environment]
+        started._reaping = asyncio.create_task(started._reap(secrets))
+        return started
 
     async def send(self, message: bytes) -> None:
         """Write one message as one line, when there is room for it. Raises Refusal (upstream-reset)."""
@@ -92,41 +126,46 @@ class StdioProcess:
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """What it writes on stdout, line by line, until it ends. Raises Refusal (upstream-too-large)."""
-        stdout = self._process.stdout
         parts: list[bytes] = []
         size = 0
-        while stdout is not None and size <= self._limits.message_bytes and (chunk := await stdout.read(READ)):
-            *complete, rest = chunk.split(b"\n")
-            for end in complete:
-                yield b"".join([*parts, end])
-                parts, size = [], 0
-            parts.append(rest)
-            size += len(rest)
-        if stdout is not None and size > self._limits.message_bytes:
-            self._signal_group(signal.SIGKILL)
-            while await stdout.read(READ):
-                pass  # what is not read would keep the pipe, and with it the process, from ending
-            raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The local server sent a message that is too large.")
+        try:
+            while chunk := await self._stdout.read():
+                *complete, rest = chunk.split(b"\n")
+                for end in complete:
+                    yield b"".join([*parts, end])
+                    parts, size = [], 0
+                parts.append(rest)
+                size += len(rest)
+                if size > self._limits.message_bytes:
+                    raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The local server sent a message that is too large.")
+        finally:
+            self._read_out.set()
 
     async def stop(self) -> None:
-        """End it and its group, kindly first. Returns when it is gone; may be called again."""
-        if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop())
-        await asyncio.shield(self._stopping)
-
-    async def _stop(self) -> None:
+        """End it and its group, kindly first. Returns when it is gone."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         for sign in (None, signal.SIGTERM, signal.SIGKILL):
-            if sign is not None:
+            if sign is not None and not self._exited.is_set():
                 self._signal_group(sign)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), self._limits.grace)
-                break
+                await asyncio.wait_for(self._exited.wait(), self._limits.grace)
+        if self._reaping is not None:
+            await asyncio.wait({self._reaping}, timeout=3 * self._limits.grace)
+
+    async def _reap(self, secrets: list[Secret]) -> None:
+        """Stay with the process to its end, and leave nothing of it: no child, no pipe."""
+        hearing = asyncio.create_task(self._hear(secrets))
+        await self._process.wait()
         self._signal_group(signal.SIGKILL)  # what it started and left behind
-        self._hearing.cancel()
-        await asyncio.wait({self._hearing})
+        self._exited.set()
         self._log.info("local-server-ended", returncode=self._process.returncode)
+        await asyncio.wait({hearing}, timeout=self._limits.grace)  # its last words say why it ended
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._read_out.wait(), self._limits.grace)
+        self._stdout.close()  # also where something got away and still holds it
+        self._stderr.close()
+        await asyncio.wait({hearing})
 
     def _signal_group(self, sign: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
@@ -134,12 +173,11 @@ class StdioProcess:
 
     async def _hear(self, secrets: list[Secret]) -> None:
         """Log what it says on stderr. Read on whatever comes: a full pipe would stop it."""
-        stderr = self._process.stderr
         clock = asyncio.get_running_loop().time
         since, said = clock(), 0
         chunk, rest = b"\n", b""
-        while stderr is not None and chunk:
-            chunk = await stderr.read(READ)
+        while chunk:
+            chunk = await self._stderr.read()
             *complete, rest = (rest[-READ:] + (chunk or b"\n")).split(b"\n")
             for line in filter(None, complete):
                 if clock() - since > LOGGED_SECONDS:

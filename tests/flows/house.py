@@ -161,6 +161,14 @@ connections:
         records = [record for call in calls for record in (call.begun, call.ended) if record is not None]
         return [record for record in records if all(record.get(name) == value for name, value in fields.items())]
 
+    async def event(self, name: str) -> Mapping[str, Json]:
+        """The control record of this event, once there is one."""
+        reader = app.open_reader(self.folder / "mcpgov.yaml")
+        async with asyncio.timeout(10):
+            while not (found := [call.begun for call in reader.latest(1000) if call.reason == name]):
+                await asyncio.sleep(0)
+        return found[-1]
+
     def _calls(self) -> Sequence[Call]:
         reader = app.open_reader(self.folder / "mcpgov.yaml")
         return reader.calls(CallFilter(limit=10_000, oldest_first=True))

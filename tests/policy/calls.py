@@ -89,3 +89,15 @@ def problems(text: str, file: str = "policies/test.yaml") -> list[str]:
     with pytest.raises(InvalidConfiguration) as raised:
         parse_document(text, file)
     return [str(problem).removeprefix(f"{file}:") for problem in raised.value.problems]
+
+
+def assert_refused(name: str, element: str, expected: list[str]) -> None:
+    """`expected` lists each problem as `what stands at its place <- how its message begins`."""
+    text = f"inbound: [{name}: {element}]"
+    with pytest.raises(InvalidConfiguration) as raised:
+        parse_document(text, "policies/test.yaml")
+    found = [(problem.column, str(problem).partition(": ")[2]) for problem in raised.value.problems]
+    assert len(found) == len(expected), found
+    for (column, message), (at, _, begins) in zip(found, (one.partition(" <- ") for one in expected), strict=True):
+        assert message.startswith(begins)
+        assert text[column - 1 :].startswith(at), message

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mcpgov.policy.addresses import AddressRange, forms, parse_address, parse_range, unmapped
 
 # written, what it is, which IPv4 addresses it may lead to
-FORMS = [
+FORMS: list[tuple[str, str, list[str]]] = [
     ("10.0.0.1", "10.0.0.1", []),
     ("0.0.0.0", "0.0.0.0", []),
     ("255.255.255.255", "255.255.255.255", []),
@@ -31,10 +31,10 @@ FORMS = [
     ("::127.0.0.1", "::7f00:1", ["127.0.0.1"]),
     ("::1", "::1", ["0.0.0.1"]),
     ("::", "::", ["0.0.0.0"]),
-    # translated (SIIT)
+    # the translated form of SIIT
     ("::ffff:0:10.0.0.1", "::ffff:0:a00:1", ["10.0.0.1"]),
     ("::ffff:0:127.0.0.1", "::ffff:0:7f00:1", ["127.0.0.1"]),
-    # 6to4
+    # those of 6to4
     ("2002:a00:1::", "2002:a00:1::", ["10.0.0.1"]),
     ("2002:a9fe:a9fe::", "2002:a9fe:a9fe::", ["169.254.169.254"]),
     ("2002:7f00:1:5::9", "2002:7f00:1:5::9", ["127.0.0.1"]),
@@ -77,15 +77,12 @@ def test_the_table_has_forty_forms() -> None:
 
 NO_ADDRESS = [
     *("", " ", "localhost", "10.0.0", "127.1", "2130706433", "0x7f.0.0.1", "010.0.0.1", "10.0.0.256", "10.0.0.1:80"),
-    *("[::1]", "::1]", "10.0.0.1 ", "10.0.0.1\n", "10.0.0.1%eth0", "①⑩.0.0.1", "unknown", "fe80::1%", "1::2::3", "/32"),
+    *("[::1]", "::1]", "10.0.0.1 ", "10.0.0.1\n", "10.0.0.1%eth0", "①⑩.0.0.1", "unknown", "1::2::3", "/32"),
 ]
 
 
 @pytest.mark.parametrize("written", NO_ADDRESS)
 def test_what_is_no_address_is_refused(written: str) -> None:
-    if written == "fe80::1%":
-        assert str(parse_address(written)) == "fe80::1"  # an empty zone: still that address
-        return
     with pytest.raises(ValueError, match="does not appear"):
         parse_address(written)
 
@@ -105,10 +102,7 @@ RANGES = [
 @pytest.mark.parametrize(("written", "first", "last"), RANGES)
 def test_range_has_its_first_and_last_address(written: str, first: str, last: str) -> None:
     addresses = parse_range(written)
-    assert (str(addresses.first), str(addresses.last)) == (str(ipaddress.ip_address(first)), last) or (
-        addresses.last == ipaddress.ip_address(last)
-    )
-    assert addresses.first == ipaddress.ip_address(first)
+    assert addresses == AddressRange(ipaddress.ip_address(first), ipaddress.ip_address(last))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from mcpgov.store.database import (
     connect_to_read,
     create_database,
     digest_key,
-    make_private,
+    placed,
     sqlite_path,
     unavailable,
 )
@@ -124,21 +124,34 @@ def test_a_digest_key_that_was_cut_is_not_used(tmp_path: Path) -> None:
         digest_key(tmp_path / "a.db")
 
 
-def test_a_private_file_is_made_once_and_leaves_no_draft(tmp_path: Path) -> None:
-    made = [make_private(tmp_path / "a", content) for content in (b"first", b"second")]
-    assert made == [True, False]
-    assert (tmp_path / "a").read_bytes() == b"first"
+def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    with placed(tmp_path / "a") as draft:
+        assert stat.S_IMODE(draft.stat().st_mode) == 0o600
+        assert not (tmp_path / "a").exists()
+        draft.write_bytes(b"whole")
+    assert (tmp_path / "a").read_bytes() == b"whole"
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_private_file_that_another_process_makes_meanwhile_is_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").write_bytes(b"theirs")
-    monkeypatch.setattr(Path, "exists", lambda _: False)
-    assert not make_private(tmp_path / "a", b"ours")
+def test_a_file_that_another_process_made_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    with placed(tmp_path / "a") as draft:
+        draft.write_bytes(b"ours")
+        (tmp_path / "a").write_bytes(b"theirs")
     assert (tmp_path / "a").read_bytes() == b"theirs"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_file_that_could_not_be_filled_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), placed(tmp_path / "a"):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    create_database(tmp_path / "a.db")
+    with closing(connect_to_read(tmp_path / "a.db")) as database:
+        assert database.execute("SELECT * FROM records").fetchall() == []
 
 
 def test_what_the_system_says_becomes_unavailable_and_names_the_file() -> None:

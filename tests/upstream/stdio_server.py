@@ -7,8 +7,11 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
@@ -43,40 +46,54 @@ def progress(message: Message, times: int = 2, text: str = "") -> None:
         note("notifications/progress", progressToken=token, progress=step, message=text)
 
 
-def call(message: Message) -> None:
-    params = message["params"]
-    tool, arguments = params["name"], params.get("arguments", {})
-    if tool == "progress":
-        progress(message, **arguments)
-    elif tool == "ask":
-        say({"id": "from-server", "method": "roots/list"})
-        answer = json.loads(sys.stdin.readline())
-        return result(message, got=answer)
-    elif tool == "noise":
-        raw("this is no JSON")
-        raw('{"jsonrpc": "2.0", "id": 99, "result": "nobody asked"}')
-        note("notifications/message", data="unattributed")
-        sys.stderr.write(f"key={os.environ.get('KEY')}\x1b[31m\n" + "x" * 5000 + "\n" * 3 + "last words")
-        sys.stderr.flush()
-    elif tool == "exact":
-        return raw('{"id":%s, "x-top":[1.50,"\\u2028\u2028"],\r "jsonrpc":"2.0","result":{}}' % json.dumps(message["id"]))
-    elif tool == "endless":
-        return raw('{"jsonrpc":"2.0","id":%s,"result":{"number":1e999}}' % json.dumps(message["id"]))
-    elif tool == "big":
-        return raw("x" * arguments["bytes"])
-    elif tool == "die":
-        sys.exit(3)
-    elif tool == "silent":
-        return None
-    elif tool == "environment":
-        return result(message, environment=dict(os.environ), cwd=os.getcwd())
-    return result(message, tool=tool, meta=params.get("_meta"))
+def ask(message: Message) -> None:
+    say({"id": "from-server", "method": "roots/list"})
+    result(message, got=json.loads(sys.stdin.readline()))
+
+
+def noise(message: Message) -> None:
+    raw("this is no JSON")
+    raw('{"jsonrpc": "2.0", "id": 99, "result": "nobody asked"}')
+    note("notifications/message", data="unattributed")
+    sys.stderr.write(f"key={os.environ.get('KEY')}\x1b[31m\n" + "x" * 5000 + "\n" * 3 + "last words")
+    sys.stderr.flush()
+    result(message)
+
+
+def exact(message: Message) -> None:
+    text = '{"id":ID, "x-top":[1.50,"\\u2028\u2028"],\r "jsonrpc":"2.0","result":{}}'
+    raw(text.replace("ID", json.dumps(message["id"])))
+
+
+def chatter(message: Message) -> None:
+    sys.stderr.write("word\n" * 1000)
+    sys.stderr.flush()
+    result(message)
+
+
+TOOLS: dict[str, Callable[[Message], None]] = {
+    "ask": ask,
+    "noise": noise,
+    "exact": exact,
+    "chatter": chatter,
+    "progress": lambda message: (progress(message, **message["params"]["arguments"]), echo(message))[1],
+    "endless": lambda message: raw('{"jsonrpc":"2.0","id":ID,"result":[1e999]}'.replace("ID", str(message["id"]))),
+    "big": lambda message: raw("x" * message["params"]["arguments"]["bytes"]),
+    "die": lambda message: sys.exit(3),
+    "silent": lambda message: None,
+    "environment": lambda message: result(message, environment=dict(os.environ), cwd=str(Path.cwd())),
+    "offspring": lambda message: result(message, pid=subprocess.Popen(["sleep", "3600"]).pid),
+}
+
+
+def echo(message: Message) -> None:
+    result(message, tool=message["params"]["name"], meta=message["params"].get("_meta"))
 
 
 def on(message: Message) -> None:
     method = message.get("method")
     if method == "tools/call":
-        return call(message)
+        return TOOLS.get(message["params"]["name"], echo)(message)
     if method == "initialize":
         return error(message, -32602) if "--refuses" in FLAGS else result(message, protocolVersion="2025-11-25")
     if method == "server/discover":

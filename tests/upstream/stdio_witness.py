@@ -39,6 +39,12 @@ class Seen:
             await self._changed.wait_for(lambda: any(line.get("method") == method for line in self.lines))
         return next(line for line in self.lines if line.get("method") == method)
 
+    async def got_lines(self, number: int) -> list[dict[str, Any]]:
+        """All messages, when there are so many."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: len(self.lines) >= number)
+        return self.lines
+
     async def ended(self) -> None:
         """Return when the process is gone."""
         async with asyncio.timeout(PATIENCE), self._changed:
@@ -51,18 +57,25 @@ class Witness:
     def __init__(self) -> None:
         self.processes: list[Seen] = []
         self.port = 0
+        self._met = asyncio.Condition()
 
     async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen = Seen()
-        self.processes.append(seen)
+        async with self._met:
+            self.processes.append(seen)
+            self._met.notify_all()
         try:
             await seen.watch(reader)
         finally:
             writer.close()
 
-    def connection(
-        self, *flags: str, timeout: float = PATIENCE, name: str = "test", key: str = "s3cret"
-    ) -> Connection:
+    async def process(self, number: int = 0) -> Seen:
+        """The process that was started as this one, when it runs."""
+        async with asyncio.timeout(PATIENCE), self._met:
+            await self._met.wait_for(lambda: len(self.processes) > number)
+        return self.processes[number]
+
+    def connection(self, *flags: str, timeout: float = PATIENCE, name: str = "test", key: str = "s3cret") -> Connection:
         """A connection to the test server."""
         environment = (("LEDGER_PORT", Secret(str(self.port))), ("KEY", Secret(key)))
         upstream = LocalUpstream((sys.executable, "-I", "-S", str(SCRIPT), *flags), environment)

@@ -67,7 +67,7 @@ async def test_every_session_has_a_process_of_its_own(local: LocalForwarder, wit
     await sent(local, witness.connection(), tool("echo", first))
     await sent(local, witness.connection(), tool("echo", second))
     assert first != second
-    assert [len(process.lines) for process in witness.processes] == [2, 2]
+    assert [len(await process.got_lines(2)) for process in witness.processes] == [2, 2]
     assert len({process.pid for process in witness.processes}) == 2
 
 
@@ -86,7 +86,7 @@ async def test_delete_ends_the_process_and_the_session(local: LocalForwarder, wi
     session = await opened(local, witness.connection())
     assert await sent(local, witness.connection(), bodiless(Kind.END, session)) == (204, None)
     assert (await refused(local, witness.connection(), tool("echo", session))).reason is Reason.UNKNOWN_SESSION
-    await witness.processes[0].ended()
+    await (await witness.process()).ended()
 
 
 async def test_a_process_that_dies_resets_the_call_and_ends_the_session(
@@ -101,13 +101,13 @@ async def test_a_refused_initialize_leaves_no_session_and_no_process(local: Loca
     async with local.forward(call("initialize"), witness.connection("--refuses"), ALLOWED, NOBODY) as answer:
         assert "mcp-session-id" not in answer.headers
         assert json.loads(await body_of(answer))["error"]["code"] == -32602
-    await witness.processes[0].ended()
+    await (await witness.process()).ended()
 
 
 async def test_an_idle_session_ends(witness: Witness) -> None:
     local = LocalForwarder(replace(QUICK, idle=0.05))
     session = await opened(local, witness.connection())
-    await witness.processes[0].ended()
+    await (await witness.process()).ended()
     assert (await refused(local, witness.connection(), tool("echo", session))).reason is Reason.UNKNOWN_SESSION
     await local.close()
 
@@ -122,7 +122,7 @@ async def test_a_session_with_an_open_stream_is_not_idle(witness: Witness) -> No
         assert (await sent(local, witness.connection(), tool("echo", session)))[0] == 200
         waiting.cancel()
         await asyncio.wait({waiting})
-    await witness.processes[0].ended()
+    await (await witness.process()).ended()
     await local.close()
 
 
@@ -173,9 +173,7 @@ async def test_a_session_survives_a_reload_that_keeps_its_connection(local: Loca
     assert (await sent(local, witness.connection(), tool("echo", session)))[0] == 200
 
 
-async def test_a_session_ends_with_its_connection_when_nothing_is_open(
-    local: LocalForwarder, witness: Witness
-) -> None:
+async def test_a_session_ends_with_its_connection_when_nothing_is_open(local: LocalForwarder, witness: Witness) -> None:
     session = await opened(local, witness.connection())
     await sent(local, witness.connection(), call("tools/list", era=Era.STATELESS))
     await local.update([witness.connection(key="another")])
@@ -201,7 +199,7 @@ async def test_a_call_ends_on_the_generation_it_began_with(local: LocalForwarder
     for process in witness.processes:
         await process.ended()
     assert await opened(local, connection)  # began before the reload, was not sent until after it
-    await witness.processes[2].ended()
+    await (await witness.process(2)).ended()
 
 
 async def test_a_policy_cannot_choose_another_backend_for_a_local_server(local: LocalForwarder) -> None:

@@ -91,13 +91,13 @@ async def test_the_request_arrives_as_it_was_written_on_one_line(client: Client)
     pretty = json.dumps(json.loads(request.body), indent=2).replace("\n", "\r\n").encode()
     async with client.forward(replace(request, body=pretty)) as answer:
         assert json.loads(await body_of(answer))["result"]["tool"] == "echo"
-    assert await client.witness.processes[0].got("tools/call") == json.loads(request.body)
+    assert await (await client.witness.process()).got("tools/call") == json.loads(request.body)
 
 
 async def test_the_servers_own_request_goes_to_the_open_call_and_its_answer_back(client: Client) -> None:
     async with client.forward(client.tool("ask")) as answer:
         assert (await next_message(answer.events))["method"] == "roots/list"
-        reply = {"jsonrpc": "2.0", "id": "from-server", "result": {"roots": []}}
+        reply: dict[str, Any] = {"jsonrpc": "2.0", "id": "from-server", "result": {"roots": []}}
         async with client.forward(response(client, reply)) as accepted:
             assert (accepted.status, await events_of(accepted)) == (202, [])
         assert (await next_message(answer.events))["result"]["got"] == reply
@@ -128,7 +128,7 @@ async def collected(client: Client, request: MCPRequest) -> list[Any]:
 
 async def test_what_belongs_to_no_request_waits_for_the_get_stream(client: Client) -> None:
     await client.notify("notifications/speak")
-    await client.witness.processes[0].got("notifications/speak")
+    await (await client.witness.process()).got("notifications/speak")
     async with client.listen() as answer:
         assert (answer.status, answer.streaming) == (200, True)
         assert (await next_message(answer.events))["method"] == "notifications/tools/list_changed"
@@ -175,7 +175,7 @@ async def test_a_message_that_is_too_large_ends_the_server(client: Client) -> No
     with pytest.raises(Refusal) as refusal:
         await collected(client, client.tool("big", bytes=1_000_000))
     assert refusal.value.reason is Reason.UPSTREAM_TOO_LARGE
-    await client.witness.processes[0].ended()
+    await (await client.witness.process()).ended()
 
 
 async def test_a_client_that_does_not_read_holds_its_server_back_and_loses_nothing(client: Client) -> None:

@@ -1,0 +1,39 @@
+from mcpgov.audit.reader import Call
+
+INTENT = {"event": "intent", "ts": "1", "call_id": "a", "mcpgov.decision.reason": "allowed"}
+OUTCOME = {
+    "event": "outcome",
+    "ts": "2",
+    "call_id": "a",
+    "mcpgov.status": "failed",
+    "mcpgov.reason": "upstream-timeout",
+}
+
+
+def test_a_call_is_read_from_its_outcome_first() -> None:
+    call = Call(1, INTENT, OUTCOME)
+    assert (call.get("ts"), call.get("mcpgov.decision.reason"), call.get("none")) == ("2", "allowed", None)
+    assert (call.status, call.reason, call.is_control) == ("failed", "upstream-timeout", False)
+
+
+def test_a_call_under_way_is_open() -> None:
+    call = Call(1, INTENT)
+    assert (call.status, call.reason) == ("open", "allowed")
+    assert call.fields == INTENT
+
+
+def test_a_call_is_one_object_with_both_times() -> None:
+    assert Call(1, INTENT, OUTCOME).fields == {
+        "event": "call",
+        "ts": "1",
+        "ended_ts": "2",
+        "call_id": "a",
+        "mcpgov.decision.reason": "allowed",
+        "mcpgov.status": "failed",
+        "mcpgov.reason": "upstream-timeout",
+    }
+
+
+def test_a_control_event_has_a_reason_and_no_status() -> None:
+    call = Call(1, {"event": "control", "mcpgov.control.event": "reload"})
+    assert (call.status, call.reason, call.is_control) == (None, "reload", True)

@@ -1,0 +1,111 @@
+"""The whole put together: commands that start or say why not, and what a reload leaves behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mcpgov import __version__, app
+from mcpgov.audit.reader import CallFilter
+from tests.flows.house import house
+from tests.flows.upstream import CityUpstream, listening
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one command in `folder`, in a process of its own."""
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "mcpgov", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(app.build_cli(), ["--version"])
+    assert result.stdout == f"mcpgov {__version__}\n"
+
+
+def test_serve_tells_every_problem_and_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mcpgov.yaml").write_text("listen: nowhere\nadmn: {}\n")
+    (tmp_path / "catalog").mkdir()
+    done = command(tmp_path, "serve")
+    assert done.returncode == 1
+    assert "mcpgov.yaml:1:9" in done.stderr
+    assert "mcpgov.yaml:2:1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "mcpgov.db").exists()
+
+
+def test_serve_says_so_when_the_address_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        (tmp_path / "mcpgov.yaml").write_text(f"listen: {address}\n")
+        done = command(tmp_path, "serve")
+    assert done.returncode == 1
+    assert f"cannot listen on {address}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_ends_cleanly_when_told_and_writes_down_that_it_did(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "mcpgov.yaml").write_text("listen: 127.0.0.1:0\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "mcpgov", "serve", "--log-format", "json"], cwd=tmp_path, stderr=subprocess.PIPE
+    ) as serving:
+        assert serving.stderr is not None
+        assert json.loads(serving.stderr.readline())["event"] == "serving"
+        serving.send_signal(number)
+        lines = serving.stderr.read().splitlines()
+        assert serving.wait(30) == 0
+    assert json.loads(lines[-1])["event"] == "stopped"
+    events = [call.reason for call in app.open_reader(tmp_path / "mcpgov.yaml").latest(10)]
+    assert events == ["start", "stop"]
+
+
+def test_a_store_that_cannot_be_made_is_told_plainly(tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "mcpgov.yaml").write_text('audit: { store: "sqlite:///no/such/folder/a.db" }\n')
+    done = command(tmp_path, "serve")
+    assert done.returncode == 1
+    assert "The store cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_every_reload_is_written_down_with_what_it_replaced(tmp_path: Path) -> None:
+    async with listening(CityUpstream()) as url, house(tmp_path) as gateway:
+        assert gateway.running is not None
+        before = gateway.running.generations.current().stamp
+        gateway.catalog(f"{url}/mcp")
+        gateway.running.generations.request_reload()
+        reader = app.open_reader(tmp_path / "mcpgov.yaml")
+        reload = await gateway.event("reload")
+        assert reload["mcpgov.control.old"] == before
+        assert reload["mcpgov.control.new"] == gateway.running.generations.current().stamp
+        gateway.write("policies/broken.yaml", "inbound: [ { no-such-element: {} } ]")
+        gateway.running.generations.request_reload()
+        refused = await gateway.event("reload-refused")
+        assert "broken.yaml:1:14" in str(refused["mcpgov.control.first"])
+        assert (await (await gateway.client()).call("get_city")).status == 200
+        assert len(reader.calls(CallFilter())) == 1
+
+
+def test_keys_made_on_the_command_line_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / "mcpgov.yaml").write_text("listen: 127.0.0.1:0\n")
+    made = json.loads(command(tmp_path, "keys", "create", "ci", "--json").stdout)
+    assert command(tmp_path, "keys", "revoke", made["id"]).returncode == 0
+    events = [call.reason for call in app.open_reader(tmp_path / "mcpgov.yaml").latest(10)]
+    assert events == ["key-created", "key-revoked"]
+    assert made["key"].encode() not in (tmp_path / "mcpgov.db").read_bytes()

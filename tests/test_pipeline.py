@@ -1,0 +1,170 @@
+"""govern() without a socket: the order of the stages, and that every exit is written down."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+
+from mcpgov.audit.ledger import AuditLedger
+from mcpgov.audit.redact import Digester
+from mcpgov.decision import Decision, Reason, Spend, Spent
+from mcpgov.errors import Refusal
+from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal
+from mcpgov.pipeline import Stages, govern
+from mcpgov.policy.document import ConnectionPolicy, compile_policy, parse_document
+from mcpgov.snapshot import Snapshot
+from mcpgov.store.memory_ledger import MemoryLedgerStore
+from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer, answer_ok
+from tests.audit.calls import ALICE, CITY, CREDENTIAL, head, request
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+NO_POLICY = compile_policy([], [], [], {})
+ONE_CALL = parse_document("inbound: [ { rate-limit-by-key: { calls: 1, renewal-period: 60 } } ]", "one.yaml")
+
+
+class Exchange:
+    """An exchange that notes what was relayed and refused."""
+
+    def __init__(self) -> None:
+        self.head = head()
+        self.relayed: list[bytes] = []
+        self.refusals: list[Refusal] = []
+
+    async def read(self, principal: Principal) -> MCPRequest:
+        assert principal is ALICE
+        return request(about=self.head)
+
+    async def relay(self, answer: Answer, decision: Decision) -> None:
+        assert decision.allowed
+        self.relayed += [event.raw async for events in answer.events for event in events]
+
+    async def refuse(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+
+
+class House:
+    """Every stage as a twin, over one ledger in memory. `steps` is the order in which they were asked."""
+
+    def __init__(self, policy: ConnectionPolicy = NO_POLICY) -> None:
+        self.steps: list[str] = []
+        self.policy = policy
+        self.store = MemoryLedgerStore()
+        self.upstream = MemoryUpstream(self.answer)
+        self.kept_when_forwarded: list[str] = []
+        self.spent = Spent(allowed=True, limit=1, remaining=0, reset=60)
+        self.missing_credential = False
+
+    def answer(self, request: MCPRequest) -> ScriptedAnswer:
+        self.steps.append("forward")
+        self.kept_when_forwarded = self.events
+        return answer_ok(request)
+
+    @property
+    def events(self) -> list[str]:
+        """The records of calls, in order."""
+        return [row.event for _, _, row in self.store.disk.rows if row.call_id]
+
+    async def identify(self, _head: object) -> Principal:
+        self.steps.append("identify")
+        return ALICE
+
+    async def spend(self, effect: Spend) -> Spent:
+        self.steps.append(f"spend {effect.calls}")
+        return self.spent
+
+    async def credential_for(self, connection: Connection, principal: Principal) -> Credential:
+        self.steps.append("credential")
+        assert (connection, principal) == (CITY, ALICE)
+        if self.missing_credential:
+            raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "no key")
+        return CREDENTIAL
+
+    @asynccontextmanager
+    async def ledger(self) -> AsyncGenerator[AuditLedger]:
+        """The ledger, open."""
+        ledger = AuditLedger(self.store, Digester(b"k" * 32), lambda: NOW)
+        await ledger.start()
+        try:
+            yield ledger
+        finally:
+            await ledger.close()
+
+    async def govern(self, connections: Mapping[str, Connection] | None = None) -> Exchange:
+        """Take one call through."""
+        served = {"city": CITY} if connections is None else connections
+        snapshot = Snapshot("stamp", served, {"city": self.policy})
+        exchange = Exchange()
+        async with self.ledger() as ledger:
+            await govern(exchange, Stages(lambda: snapshot, self, self, self, ledger, self.upstream))
+        return exchange
+
+
+async def test_the_stages_are_asked_in_the_order_of_the_sentence() -> None:
+    house = House(compile_policy([ONE_CALL], [], [], {}))
+    exchange = await house.govern()
+    assert house.steps == ["identify", "spend 1", "credential", "forward"]
+    assert len(exchange.relayed) == 1
+    assert house.events == ["intent", "outcome"]
+
+
+async def test_the_intent_is_kept_before_the_upstream_hears_anything() -> None:
+    house = House()
+    await house.govern()
+    assert house.kept_when_forwarded == ["intent"]
+
+
+async def test_a_denied_call_asks_for_no_credential_and_never_reaches_the_upstream() -> None:
+    house = House(compile_policy([ONE_CALL], [], [], {}))
+    house.spent = Spent(allowed=False, limit=1, remaining=0, reset=60, retry_after=30)
+    exchange = await house.govern()
+    assert house.steps == ["identify", "spend 1"]
+    assert [refusal.reason for refusal in exchange.refusals] == [Reason.RATE_LIMITED]
+    assert ("Retry-After", "30") in exchange.refusals[0].headers
+    assert house.upstream.ledger == []
+    assert house.events == ["denied"]
+
+
+async def test_an_unknown_connection_is_refused_and_written_down() -> None:
+    house = House()
+    exchange = await house.govern(connections={})
+    assert [refusal.reason for refusal in exchange.refusals] == [Reason.UNKNOWN_CONNECTION]
+    assert house.events == ["denied"]
+
+
+async def test_a_credential_that_cannot_be_had_is_a_refusal_and_never_a_call_without_one() -> None:
+    house = House()
+    house.missing_credential = True
+    exchange = await house.govern()
+    assert [refusal.reason for refusal in exchange.refusals] == [Reason.CREDENTIAL_UNAVAILABLE]
+    assert house.upstream.ledger == []
+    assert house.events == ["denied"]
+
+
+async def test_a_failed_call_is_made_once_and_has_one_outcome() -> None:
+    house = House()
+    house.upstream.script(Refusal(Reason.UPSTREAM_RESET, "broke off"))
+    exchange = await house.govern()
+    assert [refusal.reason for refusal in exchange.refusals] == [Reason.UPSTREAM_RESET]
+    assert len(house.upstream.ledger) == 1
+    assert house.events == ["intent", "outcome"]
+
+
+class BrokenPolicies(dict[str, ConnectionPolicy]):
+    """Policies that fall over when they are asked for."""
+
+    def __getitem__(self, key: str, /) -> ConnectionPolicy:
+        raise ZeroDivisionError(key)
+
+
+async def test_an_exception_in_a_policy_denies_and_tells_nothing_of_itself() -> None:
+    house, exchange = House(), Exchange()
+    snapshot = Snapshot("stamp", {"city": CITY}, BrokenPolicies())
+    async with house.ledger() as ledger:
+        await govern(exchange, Stages(lambda: snapshot, house, house, house, ledger, house.upstream))
+    (refusal,) = exchange.refusals
+    assert refusal.reason is Reason.INTERNAL_ERROR
+    assert "ZeroDivisionError" not in str(refusal) + refusal.detail
+    assert house.upstream.ledger == []
+    assert house.events == ["denied"]
+
+
