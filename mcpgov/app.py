@@ -34,7 +34,7 @@ from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
-from mcpgov.cli.serve import LogFormat, add_demo, add_serve
+from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve
 from mcpgov.credential.keys import ConnectionKeys
 from mcpgov.endpoint.asgi import EndpointSettings, Gateway
 from mcpgov.endpoint.http_protocol import UnpipelinedHttpProtocol
@@ -120,6 +120,7 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
     await ledger.start(version=__version__, stamp=generations.current().stamp)
     report.to(ledger, upstreams, generations)
     watching = asyncio.create_task(generations.watch())
+    watching.add_done_callback(log_failure)
     try:
         yield Running(Gateway(stages, endpoint, lambda: ledger.ready), generations, settings)
     finally:
@@ -129,6 +130,12 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
         await upstreams.close()
         await ledger.close()
         keys.close()
+
+
+def log_failure(task: asyncio.Task[None]) -> None:
+    """Say so when the files are no longer watched, instead of serving on in silence."""
+    if not task.cancelled() and (failure := task.exception()):
+        structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
 
 
 class Reporter:
@@ -196,7 +203,7 @@ def open_reader(config: Path | None) -> AuditReader:
     return reader
 
 
-def serve(config: Path | None, *, log_format: LogFormat, log_level: str) -> None:
+def serve(config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     configure_logging(json=log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()), level=log_level)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -43,5 +43,5 @@ def configure_logging(*, json: bool, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers = [stderr]
     root.setLevel(level.upper())
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop lines are told by ours
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for chatty in ("uvicorn", "asyncio", "watchfiles"):  # what they have to tell is told by ours
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file. Default: ./mcpgov.yaml if there is one.")
 ]
 LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Demo(Protocol):
@@ -24,7 +25,7 @@ class Demo(Protocol):
 class Serve(Protocol):
     """Runs the gateway until it is told to stop. Raises InvalidConfiguration before anything is served."""
 
-    def __call__(self, config: Path | None, *, log_format: LogFormat, log_level: str) -> None:
+    def __call__(self, config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
         """Serve what the settings file says."""
         ...
 
@@ -36,7 +37,7 @@ def add_serve(app: typer.Typer, run: Serve) -> None:
     def serve(
         config: Config = None,
         log_format: Annotated[LogFormat, typer.Option(help="auto: text in a terminal, json elsewhere.")] = "auto",
-        log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+        log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = "info",
     ) -> None:
         """Run the gateway. Ctrl-C or SIGTERM lets running calls finish first."""
         run(config, log_format=log_format, log_level=log_level)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -24,7 +25,7 @@ POPULATION = {"Lisbon": 567_000, "Oslo": 717_000, "Kyoto": 1_464_000}
 
 def build_server() -> MCPServer:
     """The server with its four tools: two that read, two that change things."""
-    server = MCPServer("city-records")
+    server = MCPServer("city-records", log_level="WARNING")
 
     @server.tool()
     def list_cities() -> list[str]:
@@ -69,7 +70,8 @@ class RequireKey:
 def main() -> None:
     """Serve on a free loopback port until told to stop."""
     listener = socket.create_server(("127.0.0.1", 0))
-    print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)
+    sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp\n")
+    sys.stdout.flush()
     app = RequireKey(build_server().streamable_http_app(), os.environ[KEY_VARIABLE])
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     server.run(sockets=[listener])

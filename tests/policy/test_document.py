@@ -61,8 +61,8 @@ def test_document_without_elements_is_written_so() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", ["policies/test.yaml: the file is empty (write what it should say, or remove it)"]),
-        ("# nothing", ["policies/test.yaml: the file is empty (write what it should say, or remove it)"]),
+        ("", [" the file is empty (write what it should say, or remove it)"]),
+        ("# nothing", [" the file is empty (write what it should say, or remove it)"]),
         ("base: true", ["1:1: the document has no section (add inbound: [ … ]; inbound: [] does nothing)"]),
         ("- ip-filter: {}", ["1:1: must be a mapping (write { base: … })"]),
         ("inbound:", ["1:9: inbound must be a list (write [a, b], or one - a line; [] for none)"]),

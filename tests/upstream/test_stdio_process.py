@@ -101,7 +101,8 @@ async def test_a_word_to_a_process_that_does_not_listen_is_lost_and_not_kept() -
 async def test_stderr_is_logged_escaped_short_without_secrets_and_to_its_last_word() -> None:
     with capture_logs() as logs:
         process = await start(
-            "import os, sys\nsys.stderr.write(f'key={os.environ[\"KEY\"]}\\x1b[31m\\n' + 'x' * 5000 + '\\n\\nlast words')",
+            "import os, sys\n"
+            "sys.stderr.write('key=' + os.environ['KEY'] + '\\x1b[31m\\n' + 'x' * 5000 + '\\n\\nlast words')",
             ("KEY", Secret("s3cret")),
             ("SHORT", Secret("a")),
         )
