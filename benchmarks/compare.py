@@ -18,10 +18,11 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-CALL = {
+CALL: dict[str, Any] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "tools/call",
@@ -64,6 +65,7 @@ inbound:
   - set-header: { name: X-Team, value: bench }
 """
 CONCURRENCIES = (1, 16)
+WIDTHS = (4, 9, 10, 13, 14, 14)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -74,7 +76,7 @@ class Target:
     name: str
     url: str
     process: subprocess.Popen[bytes]
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict[str, str])
     latency: dict[int, list[float]] = field(default_factory=lambda: {c: [] for c in CONCURRENCIES})
     cpu: dict[int, list[float]] = field(default_factory=lambda: {c: [] for c in CONCURRENCIES})
     rate: dict[int, list[float]] = field(default_factory=lambda: {c: [] for c in CONCURRENCIES})
@@ -169,7 +171,8 @@ def start_all(stack: ExitStack, folder: Path) -> list[Target]:
 def report(targets: list[Target]) -> None:
     """Print medians over the rounds, and each as a ratio to mcpgov."""
     governed = next(target for target in targets if target.name == "mcpgov")
-    print(f"{'target':24} {'c':>3} {'p50 ms':>8} {'calls/s':>9} {'CPU us/call':>12} {'p50 / mcpgov':>13} {'CPU / mcpgov':>13}")
+    columns = zip(("c", "p50 ms", "calls/s", "CPU us/call", "p50 / mcpgov", "CPU / mcpgov"), WIDTHS, strict=True)
+    print("target".ljust(24) + "".join(name.rjust(width) for name, width in columns))
     for concurrency in CONCURRENCIES:
         for target in targets:
             p50, cpu = statistics.median(target.latency[concurrency]), statistics.median(target.cpu[concurrency])

@@ -1,9 +1,13 @@
-"""The peer of the benchmarks: a FastMCP proxy. Run as `python -m benchmarks.fastmcp_proxy PORT UPSTREAM default|shared`."""
+"""The peer of the benchmarks: a FastMCP proxy.
+
+Run as `python -m benchmarks.fastmcp_proxy PORT UPSTREAM default|shared`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 from fastmcp import Client
 from fastmcp.server import create_proxy
@@ -11,7 +15,13 @@ from fastmcp.server import create_proxy
 
 async def main(port: int, upstream: str, *, shared: bool) -> None:
     """Serve until stopped: a new backend client for each call (the default), or one that all calls share."""
-    options = {"host": "127.0.0.1", "port": port, "json_response": True, "stateless_http": True, "log_level": "error"}
+    options: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": port,
+        "json_response": True,
+        "stateless_http": True,
+        "log_level": "error",
+    }
     if not shared:
         await create_proxy(upstream).run_http_async(show_banner=False, **options)
         return

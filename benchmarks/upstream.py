@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-TOOL = {"name": "echo", "description": "Echo.", "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}}}
-CAPABILITIES = {"tools": {}}
+TOOL = {
+    "name": "echo",
+    "description": "Echo.",
+    "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+}
+CAPABILITIES: dict[str, Any] = {"tools": {}}
 INFO = {"name": "bench", "version": "1"}
 
 
@@ -29,7 +33,7 @@ def result_of(method: str, params: dict[str, Any]) -> dict[str, Any]:
     if method == "tools/list":
         return {"tools": [TOOL], "resultType": "complete", "ttlMs": 60_000, "cacheScope": "public"}
     if method == "server/discover":
-        offered = {"supportedVersions": ["2026-07-28"], "capabilities": CAPABILITIES, "ttlMs": 60_000}
+        offered: dict[str, Any] = {"supportedVersions": ["2026-07-28"], "capabilities": CAPABILITIES, "ttlMs": 60_000}
         return {**offered, "cacheScope": "public", "resultType": "complete", "serverInfo": INFO}
     version = params.get("protocolVersion", "2025-11-25")
     return {"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": INFO}

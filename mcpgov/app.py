@@ -1,4 +1,4 @@
-"""The composition root: the one file that names concrete classes and puts them together, and the console script's entry.
+"""The composition root: the one file that names concrete classes and puts them together, and the console script.
 
 Everything else receives what it needs. Parts that a plain start does not need are loaded when they are asked for.
 Nobody imports this file.
@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
@@ -110,9 +111,7 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
     )
     limits = settings.limits
     endpoint = EndpointSettings(
-        limits=JsonLimits(
-            body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes
-        ),
+        limits=JsonLimits(body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes),
         seal=SessionSeal(seal_key),
         sites=Sites.of(settings.listen.host, settings.public_url or ""),
         trusted_proxies=settings.trusted_proxies,
@@ -175,8 +174,8 @@ def store_path(settings: Settings) -> Path:
 def keys_of(settings: Settings, store: Path) -> tuple[bytes, bytes]:
     """The key that seals session ids and the key that argument digests are made with.
 
-    Both come from `secrets.key`, which all replicas share. Without it the seal ends with the process, and the digest key
-    lies in a file beside the store.
+    Both come from `secrets.key`, which all replicas share. Without it the seal ends with the process, and the digest
+    key lies in a file beside the store.
     """
     material = settings.secrets.material
     if material is None:
@@ -207,8 +206,12 @@ def serve(config: Path | None, *, log_format: LogFormat, log_level: LogLevel) ->
     """Run the gateway until SIGTERM or Ctrl-C."""
     configure_logging(json=log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()), level=log_level)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it is done; we close what is ours
+        signal.signal(number, keep_on)
     uvloop.run(serve_until_told(config))
+
+
+def keep_on(_number: int, _frame: FrameType | None) -> None:
+    """Nothing: uvicorn raises the signal once more when it is done, and we still close what is ours."""
 
 
 async def serve_until_told(config: Path | None) -> None:

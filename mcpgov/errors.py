@@ -126,7 +126,7 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file: where, what, and how to mend it. Lines and columns count from 1; 0 is the whole file."""
+    """One thing wrong in a file: where, what, how to mend it. Lines and columns count from 1; 0 is the whole file."""
 
     file: str
     line: int

@@ -94,8 +94,8 @@ class RequestHead:
     """What is known of a request before its body is read.
 
     `connection` is the name in the path, not yet looked up. `peer` is the address at the other end of the socket,
-    `source_address` the caller's own after the trusted-proxy walk. `correlation_id` is ours; the claimed one is recorded
-    and never trusted.
+    `source_address` the caller's own after the trusted-proxy walk. `correlation_id` is ours; the claimed one is
+    recorded and never trusted.
     """
 
     http_method: str

@@ -1,6 +1,6 @@
 """govern(): the whole flow, in the order of the sentence, and the only way through.
 
-    client -> 1 endpoint -> 2 identity -> 3 policy -> 4 credential -> 5 audit intent -> 6 upstream -> audit outcome -> client
+    client > 1 endpoint > 2 identity > 3 policy > 4 credential > 5 audit intent > 6 upstream > audit outcome > client
 
 Who calls is asked before the body is read, so a stranger cannot make us hold four megabytes (docs/decisions/0003).
 The stages know nothing of each other; what one learns reaches the next through this function.
@@ -166,7 +166,7 @@ def require_allowed(decision: Decision) -> None:
         raise Refusal(
             decision.reason,
             decision.message,
-            detail=decision.rule,
+            detail=decision.detail,
             headers=decision.reply_headers,
             as_tool_result=decision.as_tool_result,
         )

@@ -1,4 +1,4 @@
-"""Operational logs: JSON lines for machines, colours for a terminal. Not the audit: what must be proved is in the ledger.
+"""Operational logs: JSON lines for machines, text for a terminal. Not the audit: what must be proved is in the ledger.
 
 Everything that logs through the standard library (the server, asyncio) comes out in the same form.
 """

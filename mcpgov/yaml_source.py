@@ -168,7 +168,7 @@ class _Reading:
             return value
         if not isinstance(event, yaml.AliasEvent):
             self._note(event, "a key must be text", "put it in quotes")
-        return f"\0{event.start_mark.index}"  # stands for the key that was refused; no text can hold a NUL
+        return f"\0{_place(event)}"  # stands for the key that was refused; no text can hold a NUL
 
     def _scalar(self, event: yaml.ScalarEvent) -> Json:
         text = event.value
@@ -197,7 +197,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 def _place(event: yaml.Event) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (0, 0)
 
 
 _MESSAGES: Final[Mapping[str, tuple[str, str]]] = {

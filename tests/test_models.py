@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from mcpgov.models import Era, Headers, Kind, MCPRequest, RequestHead, Secret
+from mcpgov.models import Era, Headers, Json, Kind, MCPRequest, RequestHead, Secret
 
 HEAD = RequestHead("POST", "city", Headers(), "127.0.0.1", "127.0.0.1", datetime(2026, 11, 21, tzinfo=UTC), "c1")
 
@@ -30,7 +30,7 @@ def test_headers_keep_every_field_and_print_only_names() -> None:
 
 
 def test_only_a_tools_call_has_a_tool_and_arguments() -> None:
-    params = {"name": "get_city", "arguments": {"n": 1}}
+    params: dict[str, Json] = {"name": "get_city", "arguments": {"n": 1}}
     call = MCPRequest(HEAD, Era.STATELESS, Kind.REQUEST, "2026-07-28", b"{}", 1, "tools/call", "get_city", params)
     prompt = MCPRequest(HEAD, Era.STATELESS, Kind.REQUEST, "2026-07-28", b"{}", 1, "prompts/get", "get_city", params)
     assert (call.tool, call.arguments) == ("get_city", {"n": 1})

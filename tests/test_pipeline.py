@@ -4,12 +4,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.decision import Decision, Reason, Spend, Spent
 from mcpgov.errors import Refusal
-from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal
+from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal, RequestHead
 from mcpgov.pipeline import Stages, govern
 from mcpgov.policy.document import ConnectionPolicy, compile_policy, parse_document
 from mcpgov.snapshot import Snapshot
@@ -64,7 +63,8 @@ class House:
         """The records of calls, in order."""
         return [row.event for _, _, row in self.store.disk.rows if row.call_id]
 
-    async def identify(self, _head: object) -> Principal:
+    async def identify(self, head: RequestHead) -> Principal:
+        assert head.connection == "city"
         self.steps.append("identify")
         return ALICE
 
@@ -166,5 +166,3 @@ async def test_an_exception_in_a_policy_denies_and_tells_nothing_of_itself() -> 
     assert "ZeroDivisionError" not in str(refusal) + refusal.detail
     assert house.upstream.ledger == []
     assert house.events == ["denied"]
-
-

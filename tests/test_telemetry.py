@@ -32,10 +32,7 @@ def test_json_logs_are_one_object_a_line_whoever_logs(capfd: pytest.CaptureFixtu
 
 def test_an_exception_is_logged_as_data(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging(json=True)
-    try:
-        raise ValueError("why")
-    except ValueError:
-        structlog.get_logger().exception("internal-error")
+    structlog.get_logger().error("internal-error", exc_info=ValueError("why"))
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["exception"][0]["exc_type"] == "ValueError"
 

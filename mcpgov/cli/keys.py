@@ -36,7 +36,7 @@ def build_keys(open_keys: OpenKeys) -> typer.Typer:
     keys = typer.Typer(no_args_is_help=True, help="Gateway keys: what callers sign in with.")
 
     @keys.command(
-        epilog="Examples:  mcpgov keys create ci-agent --project payments  ·  mcpgov keys create alice --expires 90d --json"
+        epilog="Examples:  mcpgov keys create ci --project payments  ·  mcpgov keys create alice --expires 90d --json"
     )
     def create(
         name: Annotated[str, typer.Argument(help="Who will hold it; shown in records.")],

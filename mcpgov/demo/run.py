@@ -1,4 +1,4 @@
-"""Sets the demo's stage: a folder of files, an upstream, a key, a gateway; lets the client tell its story; shows the audit.
+"""Sets the stage: a folder of files, an upstream, a key, a gateway; lets the client tell its story; shows the audit.
 
 Everything is done with the commands that a person would type, each in a process of its own.
 """

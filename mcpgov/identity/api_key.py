@@ -1,8 +1,8 @@
 """Gateway keys: how one is made, how it is recognised, and whether it still holds.
 
-A key reads `mcpgov_` + 8 characters of id + 32 of secret + 6 of checksum, all base 62, so that scanners can find a leaked
-one and a mistyped one is refused without asking the store. At rest there is only its SHA-256: the secret has 190 bits,
-which a slow hash would not make safer. Comparison takes the same time for a wrong key as for an unknown one.
+A key reads `mcpgov_` + 8 characters of id + 32 of secret + 6 of checksum, all base 62, so that scanners can find a
+leaked one and a mistyped one is refused without asking the store. At rest there is only its SHA-256: the secret has
+190 bits, which a slow hash would not make safer. A wrong key takes the same time to refuse as an unknown one.
 """
 
 from __future__ import annotations

@@ -81,11 +81,6 @@ class ConnectionPolicy:
         """Every step of every scope, also those inside others; one that several tools share comes for each of them."""
         yield from _everything(self.general, self.by_tool)
 
-    def backends(self) -> tuple[str, ...]:
-        """Every base URL that the policies may choose."""
-        urls = (step.element.base_url for step in self.all_steps() if isinstance(step.element, SetBackendService))
-        return tuple(dict.fromkeys(urls))
-
     def foreign_backends(self, connection: Connection) -> tuple[Problem, ...]:
         """A Problem for each place that chooses a host which `connection` does not name."""
         return tuple({

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mcpgov.policy.context import Context
 
 CREDENTIAL_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
+_KEY: Final = "mcpgov_"  # a gateway key begins so, whichever header carries it
 _STRING: Final = Type.STRING
 _MISSING_KEY: Final = "NOT_FOUND: Key not found in map"  # how the engine's message begins; what follows quotes the key
 _COMPLAINT: Final = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<what>.*)")
@@ -46,7 +47,7 @@ class ExpressionError(Exception):
 def _headers(context: Context) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in context.request.head.headers.fields:
-        if name not in CREDENTIAL_HEADERS:
+        if name not in CREDENTIAL_HEADERS and _KEY not in value:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110 section 5.3
     return headers
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json, MCPRequest
 
 LIST_METHOD: Final = "tools/list"
-LIMITS: Final = JsonLimits(body=64 * 1024 * 1024, depth=128, keys=2_000_000, string=64 * 1024 * 1024)
+LIMITS: Final = JsonLimits(64 * 1024 * 1024, depth=128, keys=2_000_000, values=4_000_000, string=64 * 1024 * 1024)
 _LINE: Final = re.compile(rb"(?P<text>[^\r\n]*)(?P<end>\r\n|\r|\n|\Z)")
 _BOM: Final = b"\xef\xbb\xbf"
 # The key "tools" in every way that JSON lets one write it.

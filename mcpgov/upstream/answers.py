@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Headers, Kind
+from mcpgov.models import Event, Headers, Kind
 from mcpgov.upstream.messages import answers, parse_message
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from mcpgov.models import MCPRequest
 
 JSON = "application/json"
@@ -63,6 +65,12 @@ def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -
     if request.kind is Kind.STREAM or (body and media_type(headers) != JSON):
         raise not_mcp(f"status {status}, {media_type(headers)!a}")
     return body if message else b""
+
+
+async def whole(body: bytes) -> AsyncGenerator[tuple[Event, ...], None]:
+    """A complete body as the only event there is, or none."""
+    if body:
+        yield (Event(body, body),)
 
 
 def not_mcp(detail: str) -> Refusal:

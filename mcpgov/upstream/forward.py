@@ -24,7 +24,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
 from mcpgov.upstream.addresses import AddressDenied, PublicResolver, denied_literal
-from mcpgov.upstream.answers import EVENT_STREAM, media_type, require_tellable, told_body, told_headers
+from mcpgov.upstream.answers import EVENT_STREAM, media_type, require_tellable, told_body, told_headers, whole
 from mcpgov.upstream.headers import destination, outgoing
 from mcpgov.upstream.sse import Splitter, with_safe_line_ends
 
@@ -126,7 +126,7 @@ class RemoteForwarder:
             events = self._stream(response, None if request.kind is Kind.STREAM else deadline)
             return Answer(status, headers, streaming=True, events=events), events
         body = told_body(request, status, headers, await self._whole(response, deadline))
-        events = once(body)
+        events = whole(body)
         return Answer(status, told_headers(headers, body=bool(body)), streaming=False, events=events), events
 
     async def _whole(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
@@ -222,12 +222,6 @@ def require_reachable(url: str, upstream: RemoteUpstream) -> None:
     parts = urlsplit(url)
     if not upstream.private and (parts.scheme != "https" or denied_literal(parts.hostname or "")):
         raise Refusal(Reason.UPSTREAM_ADDRESS_DENIED, "This upstream is not allowed to have such an address.")
-
-
-async def once(body: bytes) -> AsyncGenerator[tuple[Event, ...], None]:
-    """A complete body as the only event there is, or none."""
-    if body:
-        yield (Event(body, body),)
 
 
 async def read(response: aiohttp.ClientResponse) -> bytes:

@@ -155,13 +155,11 @@ class LocalForwarder:
         return await StdioProcess.start(*key, self._limits.stdio)
 
     def _died(self, session: LocalSession) -> None:
-        slot = self._sessions.get(session.id)
-        if slot is not None:
-            self._end(slot)
+        self._end(self._sessions[session.id])
 
     def _end(self, slot: Slot) -> None:
-        if self._sessions.pop(slot.session.id, None) is not None:
-            self._in_background(slot.session.end())
+        del self._sessions[slot.session.id]
+        self._in_background(slot.session.end())
         if slot.idle is not None:
             slot.idle.cancel()
 

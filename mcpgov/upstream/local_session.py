@@ -12,8 +12,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import structlog
-
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.upstream.mailbox import Mailbox, first_messages, json_answer, stream_answer
@@ -44,7 +42,6 @@ class LocalSession:
         self._unsolicited = Mailbox(MAILBOX_BYTES)
         self._listeners = 0
         self._dead = False
-        self._log = structlog.get_logger().bind(session=session_id)
         self._reading = asyncio.create_task(self._read())
 
     @property
@@ -60,8 +57,6 @@ class LocalSession:
     async def exchange(self, request: MCPRequest, deadline: float) -> AsyncGenerator[Answer, None]:
         """Write a request and give its answer. Raises Refusal: upstream-timeout, upstream-reset, invalid-message."""
         call, token = exact(request.id), token_of(request.params)
-        if self._dead:
-            raise ended()
         if call is None or call in self._calls:
             raise Refusal(Reason.INVALID_MESSAGE, "A request with this id is open in this session.")
         mailbox = self._calls[call] = Mailbox(MAILBOX_BYTES)
@@ -76,16 +71,13 @@ class LocalSession:
             yield json_answer(first[0], 200, headers) if alone else stream_answer(first, mailbox, headers)
         finally:
             mailbox.close()
-            if self._calls.get(call) is mailbox:
-                del self._calls[call]
+            del self._calls[call]
             if token is not None and self._tokens.get(token) is mailbox:
                 del self._tokens[token]
 
     @asynccontextmanager
     async def listen(self) -> AsyncGenerator[Answer, None]:
         """The stream of what belongs to no request. A newer one takes over: the client of the older has come back."""
-        if self._dead:
-            raise ended()
         self.stop_listening()
         self._listeners += 1
         try:
@@ -112,7 +104,7 @@ class LocalSession:
             async for line in self._process.lines():
                 message = parse_message(line)
                 if message is None:
-                    self._log.debug("local-server-said-no-message", bytes=len(line))
+                    self._process.log.debug("local-server-said-no-message", bytes=len(line))
                 else:
                     await self._route(line, message)
         except Refusal as refusal:
@@ -138,7 +130,7 @@ class LocalSession:
         else:
             mailbox = await self._room_for_unsolicited()
         if mailbox is None:
-            self._log.debug("local-server-said-it-to-nobody")
+            self._process.log.debug("local-server-said-it-to-nobody")
             return
         await mailbox.room()
         mailbox.put(line, last=is_response(message))

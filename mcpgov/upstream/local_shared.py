@@ -16,8 +16,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
 from mcpgov.decision import Reason
 from mcpgov.errors import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION, Refusal
 from mcpgov.strict_json import dumps
@@ -179,7 +177,7 @@ class SharedServer:
         message = parse_message(line)
         call = None if message is None else self._calls.get(belongs_to(message))
         if message is None or call is None:
-            structlog.get_logger().debug("local-server-said-it-to-nobody", bytes=len(line))
+            process.log.debug("local-server-said-it-to-nobody", bytes=len(line))
             if message is not None and "method" in message and "id" in message:
                 process.send_now(refused_request(message))
         elif call.mailbox.full:  # to wait for one caller would hold up all the others

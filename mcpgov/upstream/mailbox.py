@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Event, Headers
-from mcpgov.upstream.answers import EVENT_STREAM, JSON
+from mcpgov.upstream.answers import EVENT_STREAM, JSON, whole
 from mcpgov.upstream.sse import with_safe_line_ends
 
 if TYPE_CHECKING:
@@ -85,17 +85,6 @@ class Mailbox:
         return taken
 
 
-async def single(message: bytes) -> AsyncGenerator[tuple[Event, ...], None]:
-    """A complete JSON answer."""
-    yield (Event(message, message),)
-
-
-async def nothing() -> AsyncGenerator[tuple[Event, ...], None]:
-    """An answer without a body."""
-    for event in ():
-        yield event
-
-
 async def streamed(first: tuple[bytes, ...], mailbox: Mailbox) -> AsyncGenerator[tuple[Event, ...], None]:
     """`first` and then everything that comes, as server-sent events."""
     if first:
@@ -112,12 +101,12 @@ def server_sent(message: bytes) -> Event:
 
 def empty_answer(status: int) -> Answer:
     """An answer that is only a status."""
-    return Answer(status, Headers(), streaming=False, events=nothing())
+    return Answer(status, Headers(), streaming=False, events=whole(b""))
 
 
 def json_answer(message: bytes, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """A complete answer with one message."""
-    return Answer(status, Headers((("content-type", JSON), *headers)), streaming=False, events=single(message))
+    return Answer(status, Headers((("content-type", JSON), *headers)), streaming=False, events=whole(message))
 
 
 async def first_messages(mailbox: Mailbox, sending: Awaitable[None], deadline: float) -> tuple[bytes, ...]:

@@ -13,7 +13,7 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import structlog
 
@@ -28,16 +28,19 @@ if TYPE_CHECKING:
 INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
 READ = 65536  # bytes
 LOGGED_CHARACTERS = 500
-LOGGED_LINES, LOGGED_SECONDS = 100, 10.0
+LOGGED_LINES = 100
 SHORTEST_SECRET = 4  # characters; to mask anything shorter would mask the language
 
 
 @dataclass(frozen=True, slots=True)
 class StdioLimits:
-    """The most bytes of one message, and the seconds a server gets for each step of ending: asked, told, killed."""
+    """The most bytes of one message, the seconds a server gets for each step of ending (asked, told, killed), and the
+    seconds in which at most LOGGED_LINES of what it says on stderr are logged.
+    """
 
     message_bytes: int = 32 << 20
     grace: float = 2.0
+    logged_seconds: float = 10.0
 
 
 class OutPipe:
@@ -68,16 +71,22 @@ class StdioProcess:
     """A running server. Whoever starts one reads `lines` to their end and then calls `stop`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, pipes: tuple[OutPipe, OutPipe], name: str, limits: StdioLimits
+        self,
+        process: asyncio.subprocess.Process,
+        pipes: tuple[OutPipe, OutPipe],
+        name: str,
+        limits: StdioLimits,
+        secrets: list[Secret],
     ) -> None:
         self._process = process
+        self._stdin = cast("asyncio.StreamWriter", process.stdin)
         self._stdout, self._stderr = pipes
         self._limits = limits
-        self._log = structlog.get_logger().bind(connection=name, pid=process.pid)
+        self.log = structlog.get_logger().bind(connection=name, pid=process.pid)
         self._writing = asyncio.Lock()
         self._exited = asyncio.Event()
         self._read_out = asyncio.Event()
-        self._reaping: asyncio.Task[None] | None = None
+        self._reaping = asyncio.create_task(self._reap(secrets))
 
     @classmethod
     async def start(cls, name: str, upstream: LocalUpstream, limits: StdioLimits) -> Self:
@@ -101,28 +110,23 @@ class StdioProcess:
         finally:
             os.close(stdout.theirs)
             os.close(stderr.theirs)
-        started = cls(process, (stdout, stderr), name, limits)
-        secrets = [secret for _, secret in upstream.environment]
-        started._reaping = asyncio.create_task(started._reap(secrets))
-        return started
+        return cls(process, (stdout, stderr), name, limits, [secret for _, secret in upstream.environment])
 
     async def send(self, message: bytes) -> None:
         """Write one message as one line, when there is room for it. Raises Refusal (upstream-reset)."""
-        stdin = self._process.stdin
         try:
             async with self._writing:
-                if stdin is None or stdin.is_closing():
+                if self._stdin.is_closing():
                     raise ConnectionResetError
-                await stdin.drain()
-                stdin.write(one_line(message))
+                await self._stdin.drain()
+                self._stdin.write(one_line(message))
         except (ConnectionError, RuntimeError):  # uvloop says RuntimeError for a pipe that is closed
             raise ended() from None
 
     def send_now(self, message: bytes) -> None:
         """Write a short message without waiting, or lose it: for a word to a server that may have stopped listening."""
-        stdin = self._process.stdin
-        if stdin is not None and not stdin.is_closing() and stdin.transport.get_write_buffer_size() <= READ:
-            stdin.write(one_line(message))
+        if not self._stdin.is_closing() and self._stdin.transport.get_write_buffer_size() <= READ:
+            self._stdin.write(one_line(message))
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """What it writes on stdout, line by line, until it ends. Raises Refusal (upstream-too-large)."""
@@ -143,15 +147,13 @@ class StdioProcess:
 
     async def stop(self) -> None:
         """End it and its group, kindly first. Returns when it is gone."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._stdin.close()
         for sign in (None, signal.SIGTERM, signal.SIGKILL):
             if sign is not None and not self._exited.is_set():
                 self._signal_group(sign)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._exited.wait(), self._limits.grace)
-        if self._reaping is not None:
-            await asyncio.wait({self._reaping}, timeout=3 * self._limits.grace)
+        await asyncio.wait({self._reaping}, timeout=3 * self._limits.grace)
 
     async def _reap(self, secrets: list[Secret]) -> None:
         """Stay with the process to its end, and leave nothing of it: no child, no pipe."""
@@ -159,7 +161,7 @@ class StdioProcess:
         await self._process.wait()
         self._signal_group(signal.SIGKILL)  # what it started and left behind
         self._exited.set()
-        self._log.info("local-server-ended", returncode=self._process.returncode)
+        self.log.info("local-server-ended", returncode=self._process.returncode)
         await asyncio.wait({hearing}, timeout=self._limits.grace)  # its last words say why it ended
         with suppress(TimeoutError):
             await asyncio.wait_for(self._read_out.wait(), self._limits.grace)
@@ -180,13 +182,13 @@ class StdioProcess:
             chunk = await self._stderr.read()
             *complete, rest = (rest[-READ:] + (chunk or b"\n")).split(b"\n")
             for line in filter(None, complete):
-                if clock() - since > LOGGED_SECONDS:
+                if clock() - since > self._limits.logged_seconds:
                     since, said = clock(), 0
                 said += 1
                 if said <= LOGGED_LINES:
-                    self._log.info("local-server-said", text=printable(line, secrets))
+                    self.log.info("local-server-said", text=printable(line, secrets))
                 elif said == LOGGED_LINES + 1:
-                    self._log.warning("local-server-says-too-much", seconds=LOGGED_SECONDS)
+                    self.log.warning("local-server-says-too-much", seconds=self._limits.logged_seconds)
 
 
 def environment_of(upstream: LocalUpstream) -> dict[str, str]:

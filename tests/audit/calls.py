@@ -10,6 +10,7 @@ from mcpgov.models import (
     Credential,
     Era,
     Headers,
+    Json,
     Kind,
     MCPRequest,
     Principal,
@@ -42,7 +43,7 @@ def request(
     tool: str = "search", method: str = "tools/call", traceparent: str = "", *, about: RequestHead
 ) -> MCPRequest:
     """A request whose arguments hold a secret."""
-    params = {"name": tool, "arguments": {"text": "hunter2", "count": 3}}
+    params: dict[str, Json] = {"name": tool, "arguments": {"text": "hunter2", "count": 3}}
     body = b'{"jsonrpc":"2.0","id":7}'
     return MCPRequest(
         about, Era.STATELESS, Kind.REQUEST, "2026-07-28", body, 7, method, tool, params, traceparent=traceparent

@@ -1,3 +1,5 @@
+"""Every exit of a call leaves exactly one end behind, whatever the store and the caller do."""
+
 import asyncio
 import json
 from collections.abc import AsyncIterator
@@ -98,28 +100,28 @@ TIMEOUT = Refusal(Reason.UPSTREAM_TIMEOUT, "late", detail="after 90 s")
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "events", "status", "reason"),
+    ("fault", "error", "events", "ending"),
     [
-        ("identify", NO_ACCESS, ["denied"], "denied", "credential-unavailable"),
-        ("read", NO_ACCESS, ["denied"], "denied", "credential-unavailable"),
-        ("credential", NO_ACCESS, ["denied"], "denied", "credential-unavailable"),
-        ("credential", RuntimeError(), ["denied"], "denied", "internal-error"),
-        ("read", ClientGone(), ["denied"], "client-gone", "client-gone"),
-        ("connect", TIMEOUT, ["intent", "outcome"], "failed", "upstream-timeout"),
-        ("body", TIMEOUT, ["intent", "outcome"], "failed", "upstream-timeout"),
-        ("connect", RuntimeError(), ["intent", "outcome"], "failed", "internal-error"),
-        ("relay", ClientGone(), ["intent", "outcome"], "client-gone", "client-gone"),
-        ("end", ClientGone(), ["intent", "outcome"], "client-gone", "client-gone"),
+        ("identify", NO_ACCESS, ["denied"], ("denied", "credential-unavailable")),
+        ("read", NO_ACCESS, ["denied"], ("denied", "credential-unavailable")),
+        ("credential", NO_ACCESS, ["denied"], ("denied", "credential-unavailable")),
+        ("credential", RuntimeError(), ["denied"], ("denied", "internal-error")),
+        ("read", ClientGone(), ["denied"], ("client-gone", "client-gone")),
+        ("connect", TIMEOUT, ["intent", "outcome"], ("failed", "upstream-timeout")),
+        ("body", TIMEOUT, ["intent", "outcome"], ("failed", "upstream-timeout")),
+        ("connect", RuntimeError(), ["intent", "outcome"], ("failed", "internal-error")),
+        ("relay", ClientGone(), ["intent", "outcome"], ("client-gone", "client-gone")),
+        ("end", ClientGone(), ["intent", "outcome"], ("client-gone", "client-gone")),
     ],
 )
 async def test_every_exit_leaves_exactly_one_end(
-    ledger: AuditLedger, store: FaultyStore, fault: str, error: Exception, events: list[str], status: str, reason: str
+    ledger: AuditLedger, store: FaultyStore, fault: str, error: Exception, events: list[str], ending: tuple[str, str]
 ) -> None:
     await Flow(ledger, fault, error).govern()
     found = await finished(ledger, store)
     assert [record["event"] for record in found] == events
-    assert found[-1]["mcpgov.status"] == status
-    assert (found[-1].get("mcpgov.reason") or found[-1]["mcpgov.decision.reason"]) == reason
+    reason = found[-1].get("mcpgov.reason") or found[-1]["mcpgov.decision.reason"]
+    assert (found[-1]["mcpgov.status"], reason) == ending
 
 
 async def test_a_refusal_that_cannot_be_delivered_is_still_recorded_once(

@@ -1,3 +1,5 @@
+"""A call is read as one thing, from the records that began and ended it."""
+
 from mcpgov.audit.reader import Call
 
 INTENT = {"event": "intent", "ts": "1", "call_id": "a", "mcpgov.decision.reason": "allowed"}

@@ -1,3 +1,5 @@
+"""The records say what is known, in one canonical form, and no text of a caller can break them."""
+
 import json
 import re
 from dataclasses import replace

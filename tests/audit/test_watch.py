@@ -1,3 +1,5 @@
+"""What passes by of an answer is seen, and nothing of it is changed."""
+
 import json
 from collections.abc import AsyncIterator
 

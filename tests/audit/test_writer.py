@@ -1,3 +1,5 @@
+"""Durable means durable, an end that is owed is written in the end, and the thread outlives everything."""
+
 import asyncio
 import json
 from collections.abc import AsyncIterator

@@ -71,6 +71,7 @@ def test_a_key_is_printed_once_and_only_its_digest_is_kept(app: typer.Typer, key
 def test_a_key_as_json_says_when_it_ends(app: typer.Typer, keys: MemoryKeys) -> None:
     made = json.loads(run(app, "create", "alice", "--expires", "90d", "--json"))
     (record,) = keys.records.values()
+    assert record.expires_at is not None
     assert record.expires_at == record.created_at + timedelta(days=90)
     assert (made["id"], made["name"], made["expires_at"]) == (record.id, "alice", record.expires_at.isoformat())
 

@@ -1,13 +1,12 @@
 """The demo's upstream: an MCP server that nobody gets into without its key."""
 
-from tests.flows.upstream import listening
-
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from mcpgov.demo.city_server import KEY_HEADER, RequireKey, build_server
+from tests.flows.upstream import listening
 
 
 async def with_key(key: str) -> str:
@@ -28,5 +27,8 @@ async def test_with_the_key_the_records_answer() -> None:
 
 @pytest.mark.parametrize("key", ["", "wrong"])
 async def test_without_the_key_nobody_gets_in(key: str) -> None:
-    async with listening(RequireKey(build_server().streamable_http_app(), "right")) as url, httpx2.AsyncClient() as http:
+    async with (
+        listening(RequireKey(build_server().streamable_http_app(), "right")) as url,
+        httpx2.AsyncClient() as http,
+    ):
         assert (await http.post(f"{url}/mcp", headers={KEY_HEADER: key}, json={})).status_code == 401

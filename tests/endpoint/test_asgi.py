@@ -86,7 +86,9 @@ class Fountain:
             pass
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b'data: {"jsonrpc":"2.0","method":"x"}\n\n', "more_body": True})
+        await send(
+            {"type": "http.response.body", "body": b'data: {"jsonrpc":"2.0","method":"x"}\n\n', "more_body": True}
+        )
         for _ in range(MEGABYTES):
             await send({"type": "http.response.body", "body": MEGABYTE, "more_body": True})
             self.sent += 1

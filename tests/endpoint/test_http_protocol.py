@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-import uvicorn
 
 from mcpgov.endpoint.http_protocol import UnpipelinedHttpProtocol
+from tests.flows.upstream import listening
 
 REQUEST = b"POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -43,17 +43,9 @@ class Slow:
 @asynccontextmanager
 async def served(app: Slow) -> AsyncGenerator[int]:
     """The application on a real port."""
-    config = uvicorn.Config(app, port=0, http=UnpipelinedHttpProtocol, lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server._serve())  # noqa: SLF001 - without its signal handlers
-    while not server.started:
-        await asyncio.sleep(0)
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
+    async with listening(app, http=UnpipelinedHttpProtocol) as url:
+        yield int(url.rpartition(":")[2])
         app.go_on.set()
-        server.should_exit = True
-        await running
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ClientEntry:
-    """What the client knows of one call: `result`, `refused` (with the reason), or `nothing` when the line went dead."""
+    """What the client knows of one call: `result`, `refused` (with a reason), or `nothing` if the line went dead."""
 
     id: str
     got: str

@@ -1,4 +1,4 @@
-"""The gateway as a process of its own, in front of the upstream that keeps a ledger, with a client that keeps one too."""
+"""The gateway as a process of its own, before an upstream that keeps a ledger, and a client that keeps one too."""
 
 import asyncio
 import itertools
@@ -13,11 +13,15 @@ from pathlib import Path
 
 import aiohttp
 
+from mcpgov.models import Json
 from tests.faults.checker import ClientEntry, Finding, Kept, UpstreamEntry, check
 
 ROOT = Path(__file__).parents[2]
 VERSION = "2026-07-28"
-META = {"io.modelcontextprotocol/protocolVersion": VERSION, "io.modelcontextprotocol/clientCapabilities": {}}
+META: dict[str, Json] = {
+    "io.modelcontextprotocol/protocolVersion": VERSION,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 HEADERS = {
     "Content-Type": "application/json",
     "Accept": "application/json, text/event-stream",
@@ -47,6 +51,7 @@ class Site:
 
     folder: Path
     client: list[ClientEntry] = field(default_factory=list[ClientEntry])
+    milestone: tuple[int, asyncio.Event] = field(default_factory=lambda: (0, asyncio.Event()))
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @property
@@ -64,6 +69,10 @@ class Site:
         """The upstream's ledger."""
         lines = (self.folder / "upstream.jsonl").read_text().splitlines()
         return [UpstreamEntry(**json.loads(line)) for line in lines]
+
+    def locks(self) -> list[str]:
+        """The files whose locks say which gateways live."""
+        return [path.name for path in self.folder.glob("*-writer-*")]
 
     def findings(self) -> list[Finding]:
         """What does not add up."""
@@ -95,8 +104,9 @@ class Site:
                 return process, json.loads(told[-1])["connections"][0]
         raise AssertionError("".join(told))
 
-    async def calls(self, url: str, *, at_once: int) -> None:
-        """Call as fast as answers come, until the gateway is gone."""
+    async def calls(self, url: str, *, at_once: int, then: asyncio.Event, after: int) -> None:
+        """Call as fast as answers come, until the gateway is gone. `then` is set `after` so many calls."""
+        self.milestone = len(self.client) + after, then
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as http:
             await asyncio.gather(*(self._caller(http, url) for _ in range(at_once)))
 
@@ -108,8 +118,8 @@ class Site:
     async def call(self, http: aiohttp.ClientSession, url: str) -> ClientEntry:
         """One call, and what the client knows of it."""
         request_id = f"call-{next(self.numbers)}"
-        params = {"name": "work", "arguments": {"for": request_id}, "_meta": META}
-        message = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
+        params: dict[str, Json] = {"name": "work", "arguments": {"for": request_id}, "_meta": META}
+        message: dict[str, Json] = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
         try:
             async with http.post(url, json=message, headers=HEADERS) as response:
                 answer = await response.json()
@@ -119,6 +129,8 @@ class Site:
             told = answer.get("error", {}).get("data", {}).get("reason", "")
             entry = ClientEntry(request_id, "refused" if "error" in answer else "result", told)
         self.client.append(entry)
+        if len(self.client) == self.milestone[0]:
+            self.milestone[1].set()
         return entry
 
 

@@ -66,7 +66,7 @@ def also(history: History, call: str, text: str) -> None:
     history.kept.append(Kept("w", len(history.kept) + 1, call, text))
 
 
-PLANTED: dict[str, Callable[[History], None]] = {
+PLANTED: dict[str, Callable[[History], object]] = {
     "lost-intent": lambda history: history.upstream.append(UpstreamEntry("9", "t9")),
     "orphan-outcome": lambda history: without(history, 1),
     "unaudited-answer": lambda history: history.client.append(ClientEntry("9", "result")),

@@ -21,7 +21,10 @@ from tests.flows.upstream import listening
 
 STATELESS = "2026-07-28"
 HANDSHAKE = "2025-11-25"
-META = {"io.modelcontextprotocol/protocolVersion": STATELESS, "io.modelcontextprotocol/clientCapabilities": {}}
+META: dict[str, Any] = {
+    "io.modelcontextprotocol/protocolVersion": STATELESS,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 
 
 @dataclass
@@ -140,7 +143,6 @@ connections:
 
     async def key(self, name: str = "agent", project: str = "payments") -> str:
         """A gateway key that holds."""
-
         key_id, key = mint_key(secrets.choice)
         async with app.open_keys(self.folder / "mcpgov.yaml") as keys:
             await keys.create(KeyRecord(key_id, digest(key.reveal()), name, project, datetime.now(UTC)))

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 from tests.flows.house import META, House, rpc
 from tests.flows.upstream import CityUpstream
 
-PARAMS = {"name": "get_city", "arguments": {}}
+PARAMS: dict[str, Any] = {"name": "get_city", "arguments": {}}
 WITHIN = 10
 
 

@@ -13,9 +13,7 @@ BODY = (
 MIRRORS = {"MCP-Protocol-Version": STATELESS, "Mcp-Method": "tools/call", "Mcp-Name": "get_city"}
 
 
-async def test_the_upstream_gets_exactly_the_bytes_that_were_evaluated(
-    gateway: House, upstream: CityUpstream
-) -> None:
+async def test_the_upstream_gets_exactly_the_bytes_that_were_evaluated(gateway: House, upstream: CityUpstream) -> None:
     reply = await (await gateway.client()).post(BODY, MIRRORS)
     assert reply.message["id"] == "a-1"
     assert upstream.calls[0].body == BODY
@@ -68,7 +66,7 @@ async def test_one_correlation_id_joins_the_answer_the_upstream_and_the_record(
     ours = reply.headers["x-correlation-id"]
     assert ours != "claimed-1"
     assert upstream.calls[0].headers["x-correlation-id"] == ours
-    intent, outcome = await gateway.records(**{"correlation_id": ours})
+    intent, outcome = await gateway.records(correlation_id=ours)
     assert (intent["event"], outcome["event"]) == ("intent", "outcome")
     assert intent["mcpgov.correlation_id.claimed"] == "claimed-1"
 
@@ -119,7 +117,7 @@ async def test_routing_by_header_sends_the_call_and_its_credential_to_a_named_ba
         "inbound:\n"
         "  - choose:\n"
         "      when:\n"
-        "        - condition: 'request.headers[\"x-region\"] == \"eu\"'\n"
+        '        - condition: \'request.headers["x-region"] == "eu"\'\n'
         f"          do: [ {{ set-backend-service: {{ base-url: {base} }} }} ]\n",
     )
     gateway.catalog(gateway.upstream, policies="[rules]")

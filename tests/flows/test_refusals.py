@@ -1,10 +1,11 @@
-"""How a call is refused: what the client is told, that the upstream never hears of it, and that it stands in the ledger."""
+"""How a call is refused: what the client is told, that the upstream hears nothing, and that it stands in the ledger."""
 
 import asyncio
 import contextlib
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,12 @@ async def test_what_is_not_exactly_a_connection_is_unknown(gateway: House, upstr
     ],
 )
 async def test_a_bad_request_is_refused_recorded_and_never_forwarded(
-    gateway: House, upstream: CityUpstream, body: bytes, headers: dict[str, str | None], expected: tuple[int, int], reason: str
+    gateway: House,
+    upstream: CityUpstream,
+    body: bytes,
+    headers: dict[str, str | None],
+    expected: tuple[int, int],
+    reason: str,
 ) -> None:
     reply = await (await gateway.client()).post(body, {**MIRRORS, **headers})
     assert (reply.status, reply.message["error"]["code"]) == expected
@@ -143,7 +149,7 @@ async def test_a_visible_tool_is_denied_with_a_result_that_tells_the_model_why(
     client = await gateway.client()
     listed = (await client.request("tools/list")).message["result"]["tools"]
     assert "rename_city" in [tool["name"] for tool in listed]
-    params = {"name": "rename_city", "arguments": {}}
+    params: dict[str, Any] = {"name": "rename_city", "arguments": {}}
     asked = client.call("rename_city") if era == STATELESS else client.handshake_request("tools/call", params)
     result = (await asked).message["result"]
     assert result["isError"] is True
@@ -184,7 +190,9 @@ async def test_an_upstream_that_does_not_answer_in_time_gives_504_and_is_let_go(
     gateway: House, upstream: CityUpstream
 ) -> None:
     catalog = gateway.folder / "catalog" / "city.yaml"
-    catalog.write_text(catalog.read_text().replace("    authType: CustomKeys\n", "    authType: CustomKeys\n    timeout: 1s\n"))
+    catalog.write_text(
+        catalog.read_text().replace("    authType: CustomKeys\n", "    authType: CustomKeys\n    timeout: 1s\n")
+    )
     gateway.reload()
     upstream.hold = asyncio.Event()
     reply = await (await gateway.client()).call("get_city")

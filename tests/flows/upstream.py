@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,14 +107,30 @@ class CityUpstream:
         await send({"type": "http.response.body", "body": body})
 
 
+class Server(uvicorn.Server):
+    """A server inside a test: it leaves the signals to the test runner."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
 @asynccontextmanager
 async def listening(app: Any, **options: Any) -> AsyncGenerator[str]:
     """An ASGI application on a real loopback port; gives its base URL."""
     config = uvicorn.Config(
-        app, port=0, lifespan="off", log_config=None, server_header=False, date_header=False, proxy_headers=False, **options
+        app,
+        port=0,
+        lifespan="off",
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        **options,
     )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server._serve())  # noqa: SLF001 - without its signal handlers
+    server = Server(config)
+    running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0)
     try:

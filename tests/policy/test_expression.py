@@ -63,6 +63,11 @@ def test_header_with_the_callers_credential_is_not_visible(name: str) -> None:
     assert not compile_condition(f'"{name}" in request.headers').holds(asked)
 
 
+def test_header_that_holds_a_gateway_key_is_not_visible_whatever_its_name() -> None:
+    asked = context(headers=(("x-team-key", "mcpgov_abc"), ("x-team-key", "blue")))
+    assert compile_text('request.headers["x-team-key"]').value(asked) == "blue"
+
+
 CONDITIONS = [
     ("true", True),
     ("false", False),

@@ -1,3 +1,5 @@
+"""Calls are found again, by filter and by id, while somebody writes and while nobody does."""
+
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace

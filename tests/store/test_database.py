@@ -1,5 +1,6 @@
+"""The store is made once, whole and private, and a file that cannot be understood is refused."""
+
 import errno
-import os
 import sqlite3
 import stat
 import threading
@@ -18,6 +19,10 @@ from mcpgov.store.database import (
     sqlite_path,
     unavailable,
 )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_relative_url_is_relative_to_the_folder_and_an_absolute_one_is_not() -> None:
@@ -130,7 +135,7 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
         assert not (tmp_path / "a").exists()
         draft.write_bytes(b"whole")
     assert (tmp_path / "a").read_bytes() == b"whole"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_a_file_that_another_process_made_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
@@ -138,13 +143,13 @@ def test_a_file_that_another_process_made_meanwhile_is_left_as_it_is(tmp_path: P
         draft.write_bytes(b"ours")
         (tmp_path / "a").write_bytes(b"theirs")
     assert (tmp_path / "a").read_bytes() == b"theirs"
-    assert os.listdir(tmp_path) == ["a"]
+    assert names(tmp_path) == ["a"]
 
 
 def test_a_file_that_could_not_be_filled_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), placed(tmp_path / "a"):
         raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""The ledger in memory keeps the contract."""
+
 from mcpgov.audit.record import Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.store.memory_ledger import MemoryDisk, MemoryLedgerStore

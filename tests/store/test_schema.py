@@ -1,3 +1,5 @@
+"""The tables that SQLAlchemy knows are the tables that a store is made with."""
+
 import sqlite3
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Keys are found as they were kept, and revoked for everybody at once."""
+
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,3 +1,5 @@
+"""The ledger in SQLite keeps the contract, also when its file is locked, moved or newer."""
+
 import sqlite3
 import threading
 from collections.abc import Iterator

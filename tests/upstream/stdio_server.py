@@ -46,6 +46,11 @@ def progress(message: Message, times: int = 2, text: str = "") -> None:
         note("notifications/progress", progressToken=token, progress=step, message=text)
 
 
+def speak(times: int = 1, text: str = "") -> None:
+    for _ in range(times):
+        note("notifications/tools/list_changed", text=text)
+
+
 def ask(message: Message) -> None:
     say({"id": "from-server", "method": "roots/list"})
     result(message, got=json.loads(sys.stdin.readline()))
@@ -80,6 +85,7 @@ TOOLS: dict[str, Callable[[Message], None]] = {
     "endless": lambda message: raw('{"jsonrpc":"2.0","id":ID,"result":[1e999]}'.replace("ID", str(message["id"]))),
     "big": lambda message: raw("x" * message["params"]["arguments"]["bytes"]),
     "die": lambda message: sys.exit(3),
+    "talk": lambda message: (speak(**message["params"]["arguments"]), echo(message))[1],
     "silent": lambda message: None,
     "environment": lambda message: result(message, environment=dict(os.environ), cwd=str(Path.cwd())),
     "offspring": lambda message: result(message, pid=subprocess.Popen(["sleep", "3600"]).pid),
@@ -104,7 +110,7 @@ def on(message: Message) -> None:
         note("notifications/subscriptions/acknowledged", _meta={SUBSCRIPTION: message["id"]})
         return note("notifications/cancelled", requestId=message["id"])
     if method == "notifications/speak":
-        return note("notifications/tools/list_changed")
+        return speak(**message["params"])
     return error(message, -32601) if "id" in message and method else None
 
 

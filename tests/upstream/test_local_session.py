@@ -12,6 +12,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Connection, Event, Kind, MCPRequest
 from mcpgov.upstream.local import LocalForwarder, LocalLimits
+from mcpgov.upstream.local_session import MAILBOX_BYTES
 from mcpgov.upstream.sse import Splitter
 from mcpgov.upstream.stdio_process import StdioLimits
 from tests.upstream.calls import ALLOWED, NOBODY, bodiless, body_of, call, events_of
@@ -36,8 +37,8 @@ class Client:
     def forward(self, request: MCPRequest) -> Any:
         return self.local.forward(request, self.connection, ALLOWED, NOBODY)
 
-    async def notify(self, method: str) -> None:
-        async with self.forward(call(method, request_id=None, session_id=self.session)) as answer:
+    async def notify(self, method: str, **params: Any) -> None:
+        async with self.forward(call(method, params, request_id=None, session_id=self.session)) as answer:
             assert (answer.status, await events_of(answer)) == (202, [])
 
     def listen(self) -> Any:
@@ -179,16 +180,37 @@ async def test_a_message_that_is_too_large_ends_the_server(client: Client) -> No
 
 
 async def test_a_client_that_does_not_read_holds_its_server_back_and_loses_nothing(client: Client) -> None:
-    times = 3000
+    times = 20_000
     async with client.forward(client.tool("progress", 1, 1, times=times, text="x" * 1000)) as answer:
-        await client.notify("notifications/while-full")
-        got = await events_of(answer)
-    assert len(got) == times + 1
+        await client.notify("notifications/after")
+        server = await client.witness.process()
+        after = asyncio.ensure_future(server.got("notifications/after"))
+        done, _ = await asyncio.wait({after}, timeout=0.5)
+        assert not done  # the server is still writing
+        assert len(await events_of(answer)) == times + 1
+        await after
+
+
+async def test_what_a_left_call_would_have_got_waits_for_the_get_stream(client: Client) -> None:
+    async with client.forward(client.tool("talk", times=20_000, text="x" * 1000)):
+        await client.notify("notifications/after")
+        server = await client.witness.process()
+        after = asyncio.ensure_future(server.got("notifications/after"))
+        done, _ = await asyncio.wait({after}, timeout=0.5)
+        assert not done
+    await after  # now it could finish
+    async with client.listen() as answer:
+        assert (await next_message(answer.events))["method"] == "notifications/tools/list_changed"
+    assert b'"echo"' in await collected_json(client, client.tool("echo", 2))
 
 
 async def test_what_nobody_listens_to_does_not_fill_memory_and_blocks_nothing(client: Client) -> None:
-    for _ in range(50):
-        await client.notify("notifications/speak")
+    await client.notify("notifications/speak", times=3000, text="x" * 1000)
+    await client.notify("notifications/after")
+    await (await client.witness.process()).got("notifications/after")
+    async with client.listen() as answer:
+        kept = await asyncio.wait_for(anext(answer.events), 10)
+        assert MAILBOX_BYTES // 2000 < len(kept) < 2 * MAILBOX_BYTES // 1000
     assert b'"echo"' in await collected_json(client, client.tool("echo"))
 
 

@@ -1,6 +1,7 @@
 """The splitter: any chunking gives the same events, nothing is lost, and only CR, LF and CRLF end a line."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def split(stream: bytes, *cuts: int) -> tuple[Event, ...]:
     """The events of a stream that comes in pieces."""
     splitter = Splitter(LIMIT)
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    events = [splitter.split(stream[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    events = [splitter.split(stream[start:end]) for start, end in pairwise(edges)]
     return tuple(event for some in [*events, splitter.finish()] for event in some)
 
 

@@ -122,6 +122,15 @@ async def test_a_server_that_talks_without_end_is_not_logged_without_end() -> No
     assert events.count("local-server-says-too-much") == 1
 
 
+async def test_a_server_that_talks_slowly_is_logged_whole() -> None:
+    upstream = LocalUpstream((sys.executable, "-I", "-S", "-c", "import sys\nsys.stderr.write('word\\n' * 500)"))
+    with capture_logs() as logs:
+        process = await StdioProcess.start("test", upstream, StdioLimits(logged_seconds=0.0))
+        assert [line async for line in process.lines()] == []
+        await process.stop()
+    assert [log["event"] for log in logs].count("local-server-said") == 500
+
+
 def test_only_a_short_list_is_inherited_and_the_entry_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
     monkeypatch.setenv("TZ", "UTC")

@@ -1,0 +1,211 @@
+"""The ledger is read by people and by machines, safely, while the gateway writes and while it does not."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
+from mcpgov.cli.audit import build_audit_app, filtered, moment, printable
+from mcpgov.decision import Reason
+from mcpgov.models import Json, OutcomeStatus
+from mcpgov.store.audit_reader import open_sqlite_reader
+from mcpgov.store.sqlite_ledger import SqliteLedgerStore
+from tests.audit.calls import NOW, facts
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+HOSTILE = "evil\x1b[2J\u202e\n"
+
+
+class Ledger:
+    """A ledger with four calls, and the command line that reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = SqliteLedgerStore(path)
+        self.store.open()
+        self.pauses: list[float] = []
+        self.meanwhile: Callable[[], None] = self.interrupt
+        self.store.append(
+            [
+                ControlRecord(ControlEvent.START, NOW).row(),
+                IntentRecord(facts("1", NOW, tool="search", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")).row(),
+                self.outcome("1"),
+                DeniedRecord(facts("2", NOW, tool="delete"), Reason.TOOL_DENIED, total=900).row(),
+                IntentRecord(facts("3", NOW, method="tools/list")).row(),
+                DeniedRecord(facts("4", NOW, tool=HOSTILE), Reason.TOOL_HIDDEN).row(),
+            ]
+        )
+
+    def outcome(self, call_id: str) -> Row:
+        return OutcomeRecord(call_id, NOW, OutcomeStatus.OK, trace_id=TRACE, latency=Latency(total=12_345)).row()
+
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.meanwhile()
+
+    def run(self, *arguments: str) -> Result:
+        app = build_audit_app(lambda _: open_sqlite_reader(self.path), self.pause)
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "mcpgov.db")
+    yield ledger
+    ledger.store.close(finished=False)
+
+
+def test_tail_shows_what_ended_last_and_what_happened_to_the_gateway(ledger: Ledger) -> None:
+    result = ledger.run("tail")
+    header, *lines = result.stdout.splitlines()
+    assert header.startswith("time (UTC)               principal")
+    assert [line.split() for line in lines] == [
+        ["2026-11-20", "12:00:00.123", "mcpgov", "start"],
+        *(
+            ["2026-11-20", "12:00:00.123", "alice", "city", *rest]
+            for rest in (
+                ["search", "allow", "allowed", "ok", "12.3", "correlation-1"],
+                ["delete", "deny", "tool-denied", "denied", "0.9", "correlation-2"],
+                ["evil\\x1b[2J\\u202e\\n", "deny", "tool-hidden", "denied", "correlation-4"],
+            )
+        ),
+    ]
+
+
+def test_tail_shows_as_many_as_are_asked_for(ledger: Ledger) -> None:
+    assert len(ledger.run("tail", "-n", "2").stdout.splitlines()) == 3
+
+
+def test_tail_follows_until_it_is_interrupted(ledger: Ledger) -> None:
+    def call_ends() -> None:
+        ledger.store.append([ledger.outcome("3")])
+        ledger.meanwhile = nothing_ends
+
+    def nothing_ends() -> None:
+        ledger.meanwhile = ledger.interrupt
+
+    ledger.meanwhile = call_ends
+    result = ledger.run("tail", "-f", "-n", "1", "--json")
+    assert result.exit_code == 0
+    assert [json.loads(line)["call_id"] for line in result.stdout.splitlines()] == ["4", "3"]
+    assert ledger.pauses == [0.5, 0.5, 0.5]
+
+
+def test_tail_of_an_empty_ledger_follows_from_its_beginning(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "other.db")
+    empty = SqliteLedgerStore(tmp_path / "empty.db")
+    empty.open()
+    ledger.path = tmp_path / "empty.db"
+
+    def first() -> None:
+        empty.append([ControlRecord(ControlEvent.START, NOW).row()])
+        ledger.meanwhile = ledger.interrupt
+
+    ledger.meanwhile = first
+    assert json.loads(ledger.run("tail", "-f", "--json").stdout)["event"] == "control"
+
+
+def test_query_shows_a_table_of_calls_newest_first(ledger: Ledger) -> None:
+    result = ledger.run("query")
+    assert result.exit_code == 0
+    rows = result.stdout.splitlines()[1:]
+    assert [row.split()[4] for row in rows] == ["evil\\x1b[2J\\u202e\\n", "tools/list", "delete", "search"]
+    assert "open" in rows[1]
+    assert "\x1b" not in result.stdout
+
+
+def test_query_finds_what_matches_every_filter(ledger: Ledger) -> None:
+    result = ledger.run("query", "tool=delete", "principal=alice", "status=denied", "--json")
+    [found] = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (found["call_id"], found["mcpgov.decision.reason"]) == ("2", "tool-denied")
+    assert ledger.run("query", "tool=delete", "principal=bob", "--json").stdout == ""
+
+
+def test_query_is_bounded_in_number_and_time(ledger: Ledger) -> None:
+    assert len(ledger.run("query", "--limit", "2", "--json").stdout.splitlines()) == 2
+    assert ledger.run("query", "--until", "2026-11-20", "--json").stdout == ""
+    assert len(ledger.run("query", "--since", "2026-11-20", "--json").stdout.splitlines()) == 4
+
+
+def test_json_is_ascii_and_one_object_a_line(ledger: Ledger) -> None:
+    lines = ledger.run("query", "reason=tool-hidden", "--json").stdout.splitlines()
+    assert [json.loads(line)["gen_ai.tool.name"] for line in lines] == [HOSTILE]
+    assert lines[0].isascii()
+
+
+@pytest.mark.parametrize("where", ["tools=delete", "tool", "limit=3", "since=1h"])
+def test_a_filter_that_there_is_not_is_explained(ledger: Ledger, where: str) -> None:
+    result = ledger.run("query", where)
+    assert result.exit_code == 2
+    assert "NAME=VALUE" in result.stderr
+
+
+def test_show_gives_every_record_of_a_call(ledger: Ledger) -> None:
+    result = ledger.run("show", "1")
+    assert result.exit_code == 0
+    assert "gen_ai.tool.name" in result.stdout
+    assert "mcpgov.latency.total_us" in result.stdout
+    by_trace = ledger.run("show", TRACE, "--json").stdout.splitlines()
+    assert [json.loads(line)["event"] for line in by_trace] == ["intent", "outcome"]
+
+
+def test_show_of_an_id_that_there_is_not_fails(ledger: Ledger) -> None:
+    result = ledger.run("show", "none\x1b")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "There is no record with the id none\\x1b. See `mcpgov audit query`.\n"
+
+
+@pytest.mark.parametrize("verb", [["tail"], ["query"], ["show", "1"]])
+def test_a_store_that_is_not_there_is_told_in_one_line(tmp_path: Path, ledger: Ledger, verb: list[str]) -> None:
+    ledger.path = tmp_path / "none.db"
+    result = ledger.run(*verb)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith("none.db does not exist; the gateway makes it when it starts (mcpgov serve)\n")
+
+
+@pytest.mark.parametrize("verb", [[], ["tail"], ["query"], ["show"]])
+def test_every_verb_explains_itself_with_examples(ledger: Ledger, verb: list[str]) -> None:
+    result = ledger.run(*verb, "--help")
+    assert result.exit_code == 0
+    assert not verb or "mcpgov audit" in result.stdout
+
+
+def test_a_time_is_an_age_or_a_date() -> None:
+    assert moment("", NOW) is None
+    assert moment("90s", NOW) == NOW - timedelta(seconds=90)
+    assert moment("15m", NOW) == NOW - timedelta(minutes=15)
+    assert moment("2h", NOW) == NOW - timedelta(hours=2)
+    assert moment("7d", NOW) == NOW - timedelta(days=7)
+    assert moment("2026-11-20", NOW) == datetime(2026, 11, 20, tzinfo=UTC)
+    assert moment("2026-11-20T08:00+02:00", NOW) == datetime(2026, 11, 20, 6, tzinfo=UTC)
+    with pytest.raises(typer.BadParameter, match="not a time"):
+        moment("yesterday", NOW)
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert filtered(["tool=a=b"]).tool == "a=b"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, ""),
+        ("plain text", "plain text"),
+        ("Zürich 🏔", "Zürich 🏔"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("\x9b31m\x7f", "\\x9b31m\\x7f"),
+        ("a\u200bb\u202ec\u2028d\u00a0e", "a\\u200bb\\u202ec\\u2028d\\xa0e"),
+        (True, "true"),
+        ([60, 59], "[60, 59]"),
+    ],
+)
+def test_what_is_printed_cannot_do_anything_to_a_terminal(value: Json, shown: str) -> None:
+    assert printable(value) == shown

@@ -1,0 +1,65 @@
+"""Which addresses are public, in every form an address can be written in, and the resolver that gives no other."""
+
+import socket
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from mcpgov.upstream.addresses import AddressDenied, PublicResolver, denied_literal
+
+DENIED = (
+    *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
+    *("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "224.0.0.1", "255.255.255.255"),
+    *("::1", "[::1]", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1"),
+    *("::ffff:127.0.0.1", "::ffff:a9fe:a9fe", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::1", "2002:7f00:1::"),
+    *("2001::1", "2001:db8::1", "3fff::1", "5f00::1"),
+)
+ALLOWED = ("8.8.8.8", "20.50.123.45", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "[2606:4700::1111]")
+
+
+@pytest.mark.parametrize("host", DENIED)
+def test_an_address_that_is_not_public_is_denied(host: str) -> None:
+    assert denied_literal(host)
+
+
+@pytest.mark.parametrize("host", ALLOWED)
+def test_a_public_address_is_allowed(host: str) -> None:
+    assert not denied_literal(host)
+
+
+@pytest.mark.parametrize("host", ["example.com", "localhost", "127.1", "2130706433", ""])
+def test_a_name_is_judged_by_what_it_resolves_to(host: str) -> None:
+    assert not denied_literal(host)
+
+
+class Names(AbstractResolver):
+    """One name with these addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self.closed = False
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
+            for address in self.addresses
+        ]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_name_with_public_addresses_resolves() -> None:
+    inner = Names("8.8.8.8", "2606:4700::1111")
+    resolver = PublicResolver(inner)
+    assert [found["host"] for found in await resolver.resolve("example.com", 443)] == list(inner.addresses)
+    await resolver.close()
+    assert inner.closed
+
+
+@pytest.mark.parametrize("host", DENIED[:6])
+async def test_one_address_that_is_not_public_refuses_the_name(host: str) -> None:
+    with pytest.raises(AddressDenied):
+        await PublicResolver(Names("8.8.8.8", host)).resolve("example.com", 443)

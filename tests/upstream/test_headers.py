@@ -1,0 +1,219 @@
+"""Which header fields go upstream, and where they may go: the allow-list, the policy's edits, the credential."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpgov import __version__
+from mcpgov.decision import Decision, HeaderEdit, Reason
+from mcpgov.errors import Refusal
+from mcpgov.models import Credential, Era, Kind, MCPRequest, RemoteUpstream, Secret
+from mcpgov.upstream.headers import destination, encoded, outgoing
+from tests.upstream.calls import ALLOWED, KEYED, NOBODY, bodiless, call
+
+URL = "https://mcp.example.com:8443/mcp?key=1"
+FORBIDDEN = (
+    *("authorization", "x-api-key", "api-key", "cookie", "referer", "origin", "x-forwarded-for", "forwarded"),
+    *("x-real-ip", "via", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"),
+    *("proxy-authorization", "content-encoding", "content-length", "x-custom", "mcp-session-id", "mcp-method"),
+    *("mcp-name", "x-correlation-id", "accept-encoding", "host", "user-agent"),
+)
+
+
+def fields(
+    request: MCPRequest, *edits: HeaderEdit, credential: Credential = NOBODY, url: str = URL
+) -> list[tuple[str, str]]:
+    return list(outgoing(request, Decision(Reason.ALLOWED, header_edits=edits), credential, url))
+
+
+def key(*headers: tuple[str, str]) -> Credential:
+    return Credential("CustomKeys", "test", tuple((name, Secret(value)) for name, value in headers))
+
+
+def test_a_handshake_call_has_exactly_these_fields() -> None:
+    request = call(session_id="upstream-session", headers=(("mcp-protocol-version", "2025-11-25"),))
+    assert fields(request) == [
+        ("host", "mcp.example.com:8443"),
+        ("user-agent", f"mcpgov/{__version__}"),
+        ("accept", "application/json, text/event-stream"),
+        ("accept-encoding", "identity"),
+        ("x-correlation-id", "c0ffee"),
+        ("content-type", "application/json"),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("mcp-session-id", "upstream-session"),
+    ]
+
+
+def test_a_stateless_call_mirrors_the_body_and_not_the_callers_headers() -> None:
+    lies = (("mcp-method", "tools/list"), ("mcp-name", "other"), ("mcp-session-id", "s"), ("last-event-id", "1"))
+    sent = dict(fields(call(era=Era.STATELESS, session_id="s", headers=lies)))
+    assert (sent["mcp-protocol-version"], sent["mcp-method"], sent["mcp-name"]) == ("2026-07-28", "tools/call", "echo")
+    assert not {"mcp-session-id", "last-event-id"} & set(sent)
+    assert "mcp-name" not in dict(fields(call("tools/list", era=Era.STATELESS)))
+
+
+def test_no_version_is_said_where_the_caller_said_none() -> None:
+    assert "mcp-protocol-version" not in dict(fields(call("initialize")))
+
+
+def test_a_get_asks_for_events_from_where_it_left_off() -> None:
+    sent = dict(fields(bodiless(Kind.STREAM, headers=(("last-event-id", "e-7"),))))
+    assert (sent["accept"], sent["last-event-id"], sent["mcp-session-id"]) == ("text/event-stream", "e-7", "s-1")
+    assert "content-type" not in sent
+    assert dict(fields(bodiless(Kind.END)))["accept"] == "*/*"
+
+
+def test_what_the_caller_accepts_is_what_the_upstream_is_asked_for() -> None:
+    assert dict(fields(call(headers=(("accept", "application/json"),))))["accept"] == "application/json"
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_the_callers_field_never_crosses(name: str) -> None:
+    assert "caller-value" not in str(fields(call(headers=((name, "caller-value"),))))
+
+
+def test_trace_context_and_language_cross() -> None:
+    theirs = (("baggage", "a=1"), ("tracestate", "v=1"), ("accept-language", "de"), ("traceparent", "not-validated"))
+    sent = dict(fields(replace(call(headers=theirs), traceparent="00-a-b-01")))
+    assert (sent["traceparent"], sent["tracestate"], sent["baggage"]) == ("00-a-b-01", "v=1", "a=1")
+    assert sent["accept-language"] == "de"
+    assert "traceparent" not in dict(fields(call(headers=theirs)))
+
+
+def test_parameter_headers_cross_in_the_era_that_verifies_them() -> None:
+    theirs = (("mcp-param-region", "eu"), ("mcp-param-empty", ""))
+    assert dict(fields(call(era=Era.STATELESS, headers=theirs)))["mcp-param-region"] == "eu"
+    assert "mcp-param-empty" not in dict(fields(call(era=Era.STATELESS, headers=theirs)))
+    assert "mcp-param-region" not in dict(fields(call(headers=theirs)))
+
+
+def test_what_the_connection_field_names_stays_behind_but_nothing_of_ours_does() -> None:
+    hostile = ("connection", "close, Baggage, authorization, mcp-method,x-agent-identity")
+    request = call(era=Era.STATELESS, headers=(hostile, ("baggage", "a=1")))
+    sent = dict(fields(request, credential=key(("X-Agent-Identity", "agent"), ("Authorization", "Bearer k"))))
+    assert "baggage" not in sent
+    assert (sent["x-agent-identity"], sent["authorization"], sent["mcp-method"]) == ("agent", "Bearer k", "tools/call")
+
+
+@pytest.mark.parametrize("value", ["a\r\nx: y", "a\x00", "naïve", " a", "a ", "\u2028"])
+def test_a_callers_value_that_no_field_can_hold_is_refused(value: str) -> None:
+    with pytest.raises(Refusal, match="header-invalid"):
+        fields(call(headers=(("baggage", value),)))
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (HeaderEdit("Accept-Language", "override", ("fr",)), "fr"),
+        (HeaderEdit("Accept_Language", "override", ("fr",)), None),
+        (HeaderEdit("accept-language", "skip", ("fr",)), "de"),
+        (HeaderEdit("accept-language", "append", ("fr", "es")), "de, fr, es"),
+        (HeaderEdit("ACCEPT-LANGUAGE", "delete"), None),
+        (HeaderEdit("x-other", "delete"), "de"),
+    ],
+)
+def test_a_policy_edits_a_field_that_is_there(edit: HeaderEdit, expected: str | None) -> None:
+    assert dict(fields(call(headers=(("accept-language", "de"),)), edit)).get("accept-language") == expected
+
+
+@pytest.mark.parametrize("action", ["override", "skip", "append"])
+def test_a_policy_sets_a_field_that_is_not_there(action: str) -> None:
+    assert dict(fields(call(), HeaderEdit("X-Team", action, ("a",))))["x-team"] == "a"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        HeaderEdit("X-Team", "override", ("a\r\nb",)),
+        HeaderEdit("X-Team", "override"),
+        HeaderEdit("X Team", "override", ("a",)),
+        HeaderEdit("Host", "override", ("evil",)),
+        HeaderEdit("MCP_Method", "override", ("tools/list",)),
+        HeaderEdit("Content_Length", "delete"),
+    ],
+)
+def test_an_edit_that_would_forge_the_message_is_refused(edit: HeaderEdit) -> None:
+    with pytest.raises(Refusal, match="policy-error"):
+        fields(call(), edit)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_the_credential_wins_over_every_edit(name: str) -> None:
+    sent = fields(call(), HeaderEdit(name, "override", ("Bearer policy",)), credential=KEYED)
+    assert [value for field, value in sent if field == "authorization"] == ["Bearer upstream-key"]
+
+
+def test_the_credential_wins_over_a_name_that_a_server_would_read_as_its_own() -> None:
+    sent = fields(call(), HeaderEdit("X_API_Key", "override", ("policy",)), credential=key(("X-API-Key", "upstream")))
+    assert [value for _, value in sent if value in {"policy", "upstream"}] == ["upstream"]
+
+
+@pytest.mark.parametrize(
+    "bad", [("X-Key", "a\r\nb"), ("X-Key", "a\x00"), ("X-Key", ""), ("X Key", "a"), ("Host", "a"), ("Mcp-Name", "a")]
+)
+def test_a_credential_that_no_field_can_hold_is_unavailable_and_is_not_told(bad: tuple[str, str]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        fields(call(), credential=key(bad))
+    assert refusal.value.reason is Reason.CREDENTIAL_UNAVAILABLE
+    assert repr(bad[1]) not in refusal.value.message + refusal.value.detail
+
+
+def test_userinfo_is_no_part_of_the_host() -> None:
+    assert fields(call(), url="https://user:pass@mcp.example.com/")[0] == ("host", "mcp.example.com")
+
+
+@given(st.text(min_size=1))
+def test_a_mirrored_name_is_always_a_field_and_never_ambiguous(name: str) -> None:
+    try:
+        text = encoded(name)
+    except UnicodeEncodeError:
+        return  # a lone surrogate was refused when the body was parsed
+    assert all(" " <= character <= "~" for character in text)
+    assert text == text.strip()
+    assert text == name or text.startswith("=?base64?")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("get_weather", "get_weather"),
+        ("two words", "two words"),
+        ("日本", "=?base64?5pel5pys?="),
+        (" padded", "=?base64?IHBhZGRlZA==?="),
+        ("=?base64?YQ==?=", "=?base64?PT9iYXNlNjQ/WVE9PT89?="),
+    ],
+)
+def test_a_mirrored_name_is_encoded_as_the_specification_says(name: str, text: str) -> None:
+    assert encoded(name) == text
+
+
+UPSTREAM = RemoteUpstream(URL, backends=("https://eu.example.com", "https://us.example.com:444/base/"))
+
+
+@pytest.mark.parametrize(
+    ("backend", "url"),
+    [
+        (None, URL),
+        ("https://eu.example.com", "https://eu.example.com/mcp?key=1"),
+        ("https://eu.example.com:443/x/", "https://eu.example.com:443/x/mcp?key=1"),
+        ("https://us.example.com:444/base", "https://us.example.com:444/base/mcp?key=1"),
+        ("https://mcp.example.com:8443", URL),
+    ],
+)
+def test_a_backend_gets_the_path_and_query_of_the_upstream(backend: str | None, url: str) -> None:
+    assert destination(UPSTREAM, backend) == url
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["https://evil.example.com", "http://eu.example.com", "https://eu.example.com:444", "https://eu.example.com.evil"],
+)
+def test_a_backend_that_is_not_named_never_gets_the_credential(backend: str) -> None:
+    with pytest.raises(Refusal, match="policy-error"):
+        destination(UPSTREAM, backend)
+
+
+def test_a_plain_decision_changes_nothing() -> None:
+    assert outgoing(call(), ALLOWED, NOBODY, URL) == tuple(fields(call()))

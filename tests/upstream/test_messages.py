@@ -1,0 +1,74 @@
+"""JSON-RPC messages of an upstream: what is one, and which request it belongs to."""
+
+import pytest
+
+from mcpgov.models import Json
+from mcpgov.upstream.messages import (
+    answers,
+    error_code,
+    exact,
+    is_response,
+    mapping,
+    parse_message,
+    progress_of,
+    token_of,
+)
+
+NO_MESSAGES = (
+    *(b"", b"{", b"null", b"[]", b'"x"', b"{}", b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"1.0","result":1,"id":1}'),
+    *(b'\xef\xbb\xbf{"jsonrpc":"2.0","method":"x"}', b'{"jsonrpc":"2.0","method":"\xff"}', b"[" * 100_000),
+    *(b'[{"jsonrpc":"2.0","id":1,"result":{}}]', b'{"jsonrpc":"2.0","id":1,"result":NaN}'),
+    '{"jsonrpc":"2.0","method":"x"}'.encode("utf-16"),
+)
+
+
+@pytest.mark.parametrize("text", NO_MESSAGES, ids=lambda text: repr(text[:40]))
+def test_what_is_no_message_is_none(text: bytes) -> None:
+    assert parse_message(text) is None
+
+
+def test_a_message_is_an_object_of_version_2_with_a_method_a_result_or_an_error() -> None:
+    for text in (b'{"jsonrpc":"2.0","method":"x"}', b'{"jsonrpc":"2.0","result":null}', b'{"jsonrpc":"2.0","error":1}'):
+        assert parse_message(text) is not None
+
+
+RESPONSES: list[tuple[dict[str, Json], str | int, bool]] = [
+    ({"id": 1, "result": {}}, 1, True),
+    ({"id": "1", "result": {}}, 1, False),
+    ({"id": 1, "result": {}}, "1", False),
+    ({"id": True, "result": {}}, 1, False),
+    ({"id": None, "error": {}}, 1, True),
+    ({"id": None, "result": {}}, 1, False),
+    ({"id": 2, "error": {}}, 1, False),
+    ({"id": 1, "method": "x", "result": {}}, 1, False),
+]
+
+
+@pytest.mark.parametrize(("message", "request_id", "answered"), RESPONSES)
+def test_a_response_answers_the_request_with_exactly_its_id(
+    message: dict[str, Json], request_id: str | int, *, answered: bool
+) -> None:
+    assert answers(message, request_id) is answered
+
+
+def test_a_message_with_a_method_is_no_response() -> None:
+    assert is_response({"result": 1})
+    assert is_response({"error": 1})
+    assert not is_response({"method": "x", "result": 1})
+
+
+def test_ids_and_tokens_compare_by_type_and_value() -> None:
+    assert exact(1) == exact(1.0) != exact("1")
+    neither: list[Json] = [None, True, [1], {}]
+    assert [exact(value) for value in neither] == [None] * 4
+
+
+def test_tokens_codes_and_objects_are_found_where_they_are_and_nowhere_else() -> None:
+    assert token_of({"_meta": {"progressToken": "t"}}) == ("string", "t")
+    assert token_of({"_meta": []}) is None
+    progress: dict[str, Json] = {"method": "notifications/progress", "params": {"progressToken": 3}}
+    assert progress_of(progress) == ("number", 3)
+    assert progress_of({"method": "notifications/message", "params": {"progressToken": 3}}) is None
+    assert error_code({"error": {"code": -32601}}) == -32601
+    assert error_code({"error": "no"}) is None
+    assert mapping(None) == {}
