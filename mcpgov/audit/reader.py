@@ -102,7 +102,10 @@ class AuditReader(Protocol):
         ...
 
     def records(self, identifier: str) -> Sequence[Record]:
-        """Every record with this call id, correlation id or trace id, in the order written."""
+        """Every record with this call, correlation or trace id, in the order written.
+
+        The beginning of a correlation id is enough, from 8 characters on.
+        """
         ...
 
     def latest(self, count: int) -> Sequence[Call]:

@@ -38,18 +38,9 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 FILTERS = tuple(field.name for field in fields(CallFilter) if field.type == "str")
 STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow", "rpc-error": "yellow"}
-COLUMNS = (
-    "time (UTC)",
-    "principal",
-    "connection",
-    "tool or method",
-    "decision",
-    "reason",
-    "status",
-    "ms",
-    "correlation id",
-)
-WIDTHS = (23, 16, 14, 24, 8, 22, 11, 9, 0)
+COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "decision", "reason", "status", "ms", "id")
+WIDTHS = (19, 12, 12, 20, 8, 18, 9, 8, 12)
+ID = 12  # characters of a correlation id that are shown; `show` needs no more
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
 
@@ -121,10 +112,16 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     """Add the verb `show`."""
 
     @audit.command(
-        epilog="Examples:  mcpgov audit show 4bf92f3577b34da6a3ce929d0e0e4736  ·  mcpgov audit show ID --json"
+        epilog="Examples:  mcpgov audit show 3fa9c1d27b60  ·  mcpgov audit show 4bf92f3577b34da6a3ce929d0e0e4736 --json"
     )
     def show(
-        identifier: Annotated[str, typer.Argument(metavar="ID", help="A call, correlation or trace id.")],
+        identifier: Annotated[
+            str,
+            typer.Argument(
+                metavar="ID",
+                help="A call, correlation or trace id; the first 8 characters of a correlation id will do.",
+            ),
+        ],
         config: Config = None,
         *,
         as_json: AsJson = False,
@@ -183,7 +180,7 @@ def cells(call: Call) -> tuple[str, ...]:
     what = call.get("gen_ai.tool.name") or call.get("mcp.method.name") or call.get("mcpgov.kind")
     total = call.get("mcpgov.latency.total_us")
     shown = (
-        str(call.begun.get("ts"))[:23].replace("T", " "),
+        str(call.begun.get("ts"))[:19].replace("T", " "),
         call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id"),
         call.get("mcpgov.connection"),
         "mcpgov" if call.is_control else what,
@@ -191,7 +188,7 @@ def cells(call: Call) -> tuple[str, ...]:
         call.reason,
         call.status,
         f"{total / 1000:.1f}" if isinstance(total, int) else None,
-        call.get("correlation_id"),
+        str(call.get("correlation_id") or "")[:ID],
     )
     return tuple(printable(value) for value in shown)
 

@@ -65,10 +65,9 @@ async def read_body(receive: Callable[[], Awaitable[Mapping[str, Any]]], headers
 
     Raises Refusal (too-large) as soon as more than `limit` bytes are announced or have come.
     """
-    too_large = Refusal(Reason.TOO_LARGE, f"The body is larger than {limit} bytes.")
     announced = headers.get("content-length")
     if announced.isdecimal() and int(announced) > limit:
-        raise too_large
+        raise too_large(limit)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -78,6 +77,11 @@ async def read_body(receive: Callable[[], Awaitable[Mapping[str, Any]]], headers
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
-            raise too_large
+            raise too_large(limit)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def too_large(limit: int) -> Refusal:
+    """The refusal of a body of more than `limit` bytes."""
+    return Refusal(Reason.TOO_LARGE, f"The body is larger than {limit} bytes.")

@@ -33,6 +33,7 @@ JOINED = BEGUN.outerjoin(
     ENDED,
     (ENDED.c.call_id == BEGUN.c.call_id) & (ENDED.c.final == 1) & (BEGUN.c.final == 0),
 )
+PREFIX = 8  # characters of a correlation id that are enough to find it
 MOST = 100_000  # rows of one answer
 
 
@@ -64,9 +65,12 @@ class SqlAuditReader:
         return [call(*row) for row in self._rows(query.order_by(*order).limit(min(wanted.limit, MOST)))]
 
     def records(self, identifier: str) -> list[Record]:
-        """Every record with this call id, correlation id or trace id, in the order written."""
-        columns = (RECORDS.c.call_id, RECORDS.c.correlation_id, RECORDS.c.trace_id)
-        query = select(RECORDS.c.record).where(or_(*(column == identifier for column in columns)))
+        """Every record with this call, correlation or trace id, in the order written."""
+        found = [RECORDS.c.call_id == identifier, RECORDS.c.correlation_id == identifier]
+        found.append(RECORDS.c.trace_id == identifier)
+        if len(identifier) >= PREFIX:
+            found.append(RECORDS.c.correlation_id.between(identifier, f"{identifier}\U0010ffff"))
+        query = select(RECORDS.c.record).where(or_(*found))
         return [parsed(row[0]) for row in self._rows(query.order_by(RECORDS.c.id).limit(MOST))]
 
     def latest(self, count: int) -> list[Call]:

@@ -145,6 +145,7 @@ class SqliteLedgerStore:
     @contextlib.contextmanager
     def _connected(self) -> Generator[sqlite3.Connection]:
         """The connection, opened if need be, and dropped after any failure."""
+        whole = False
         try:
             with unavailable(self._path):
                 if self._database is None:
@@ -152,9 +153,10 @@ class SqliteLedgerStore:
                     # A commit whose answer was lost may be on the disk all the same.
                     self._seq = self._database.execute(LAST, (self.writer,)).fetchone()[0]
                 yield self._database
-        except BaseException:
-            self._drop()
-            raise
+                whole = True
+        finally:
+            if not whole:
+                self._drop()
 
     def _drop(self) -> None:
         if self._database is not None:

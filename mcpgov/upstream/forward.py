@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ READ_BUFFER = 65536  # bytes; the socket is read on when less than this is left
 KEEP_ALIVE = (
     4.0  # seconds; many servers close after 5, and a call that meets the closing is lost, for it is not retried
 )
+CLEAN_TRIES = 3  # connections looked at until one is silent
 WHOLE_WRITE = 1 << 20  # bytes; a larger body is written in pieces
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
@@ -181,7 +182,8 @@ class RemoteForwarder:
             trust_env=False,
             requote_redirect_url=False,
             read_bufsize=READ_BUFFER,
-            middlewares=(never_again,),
+            middlewares=(send_once,),
+            request_class=CleanRequest,
         )
 
     async def _release(self, key: PoolKey, pool: Pool) -> None:
@@ -232,10 +234,27 @@ async def read(response: aiohttp.ClientResponse) -> bytes:
         raise aiohttp.ClientConnectionError from None
 
 
-async def never_again(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send once. The client would repeat GET and DELETE after a broken connection; it does not know our Refusal."""
+class StaleConnection(Exception):
+    """A connection from the pool on which something came that nobody asked for. Nothing was sent on it."""
+
+
+class CleanRequest(aiohttp.ClientRequest):
+    """A request that is sent only on a connection that is silent: what waits there would be taken for its answer."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """Write the request. Raises StaleConnection."""
+        if conn.protocol is None or conn.protocol.should_close:
+            raise StaleConnection
+        return await super().send(conn)
+
+
+async def send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send at most once. The client would repeat GET and DELETE after a broken connection; it does not know Refusal."""
     with told_as_refusals():
-        return await send(request)
+        for _ in range(CLEAN_TRIES):
+            with suppress(StaleConnection):
+                return await send(request)
+        raise aiohttp.ClientConnectionError
 
 
 @contextmanager

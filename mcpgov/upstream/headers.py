@@ -27,17 +27,16 @@ Fields = list[tuple[str, str]]
 
 USER_AGENT = f"mcpgov/{__version__}"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-VALUE = re.compile(
-    r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?"
-)  # one line of visible ASCII; CR, LF and NUL inject fields
+# One line of visible ASCII, or nothing: CR, LF and NUL inject fields.
+VALUE = re.compile(r"([\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?)?")
 COPIED = ("accept-language", "baggage", "tracestate")
 ACCEPT = {Kind.STREAM: "text/event-stream", Kind.END: "*/*"}
 ACCEPT_MESSAGES = "application/json, text/event-stream"
 RESERVED = frozenset(
     {
-        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
-        *("keep-alive", "last-event-id", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te"),
-        *("trailer", "transfer-encoding", "upgrade", "x-correlation-id"),
+        *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"),
+        *("expect", "host", "keep-alive", "last-event-id", "proxy-authenticate", "proxy-authorization"),
+        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-correlation-id"),
     }
 )
 PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -75,7 +74,7 @@ def outgoing(request: MCPRequest, decision: Decision, credential: Credential, ur
         fields = _edited(fields, edit)
     for name, secret in credential.headers:
         value = secret.reveal()
-        _check(name, value, Reason.CREDENTIAL_UNAVAILABLE)
+        _check(name, value or "\0", Reason.CREDENTIAL_UNAVAILABLE)  # an empty one would call us anonymous
         _refuse_reserved(name, Reason.CREDENTIAL_UNAVAILABLE)
         fields = [*_without(fields, name), (name.lower(), value)]
     return tuple(fields)
@@ -136,22 +135,19 @@ def _edited(fields: Fields, edit: HeaderEdit) -> Fields:
         return fields
     values = list(edit.values)
     if edit.action == "append":
-        values = [value for field, value in fields if _same(field, name)] + values
+        values = [value for field, value in fields if _folded(field) == _folded(name)] + values
     value = ", ".join(values)
     _check(name, value, Reason.POLICY_ERROR)
     return [*kept, (name, value)]
 
 
 def _without(fields: Fields, name: str) -> Fields:
-    return [field for field in fields if not _same(field[0], name)]
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether a server may read two names as one: many take `_` for `-` (GHSA-vjrc-mh2v-45x6)."""
-    return _folded(one) == _folded(other)
+    folded = _folded(name)
+    return [field for field in fields if _folded(field[0]) != folded]
 
 
 def _folded(name: str) -> str:
+    """One spelling for the names that a server may read as one: many take `_` for `-` (GHSA-vjrc-mh2v-45x6)."""
     return name.lower().replace("_", "-")
 
 

@@ -19,19 +19,22 @@ SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 NOBODY: Message = {}
 
 
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and the infinities: a client in another language fails on them
+
+
+DECODER = json.JSONDecoder(parse_constant=_not_json)
+
+
 def parse_message(text: bytes) -> Message | None:
     """The JSON-RPC message in `text`, or None if there is none: not UTF-8, not JSON, not one object, not 2.0."""
     try:
-        value: object = json.loads(text.decode(), parse_constant=_not_json)
+        value: object = DECODER.decode(text.decode())
     except (ValueError, RecursionError):
         return None
     message = mapping(value)
     known = message.get("jsonrpc") == "2.0" and ("method" in message or is_response(message))
     return message if known else None
-
-
-def _not_json(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and the infinities: a client in another language fails on them
 
 
 def mapping(value: object) -> Message:

@@ -80,7 +80,7 @@ def with_safe_line_ends(event: Event) -> Event:
 
     In JSON they stand only inside strings, where the escape means the same.
     """
-    if event.data is None or not FOREIGN_LINE_ENDS.search(event.data):
+    if event.data is None or event.data.isascii() or not FOREIGN_LINE_ENDS.search(event.data):
         return event
     return Event(FOREIGN_LINE_ENDS.sub(_escape, event.raw), FOREIGN_LINE_ENDS.sub(_escape, event.data))
 

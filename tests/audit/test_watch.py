@@ -10,6 +10,8 @@ from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, final_message
 from mcpgov.models import Answer, Event, Headers, Kind, MCPRequest, OutcomeStatus
 from tests.audit.calls import head, request
 
+ASKED = request(about=head())
+
 
 def message(**fields: object) -> bytes:
     return json.dumps({"jsonrpc": "2.0", **fields}).encode()
@@ -24,7 +26,7 @@ async def watched(
     *batches: tuple[Event, ...],
     status: int = 200,
     streaming: bool = False,
-    asked: MCPRequest | None = request(about=head()),  # noqa: B008
+    asked: MCPRequest | None = ASKED,
 ) -> AnswerWatch:
     watch = AnswerWatch(Answer(status, Headers(), streaming, events(*batches)), asked)
     assert [batch async for batch in watch.answer.events] == list(batches)

@@ -66,15 +66,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def test_tail_shows_what_ended_last_and_what_happened_to_the_gateway(ledger: Ledger) -> None:
     result = ledger.run("tail")
     header, *lines = result.stdout.splitlines()
-    assert header.startswith("time (UTC)               principal")
+    assert header.startswith("time (UTC)           principal")
     assert [line.split() for line in lines] == [
-        ["2026-11-20", "12:00:00.123", "mcpgov", "start"],
+        ["2026-11-20", "12:00:00", "mcpgov", "start"],
         *(
-            ["2026-11-20", "12:00:00.123", "alice", "city", *rest]
+            ["2026-11-20", "12:00:00", "alice", "city", *rest]
             for rest in (
-                ["search", "allow", "allowed", "ok", "12.3", "correlation-1"],
-                ["delete", "deny", "tool-denied", "denied", "0.9", "correlation-2"],
-                ["evil\\x1b[2J\\u202e\\n", "deny", "tool-hidden", "denied", "correlation-4"],
+                ["search", "allow", "allowed", "ok", "12.3", "correlation-"],
+                ["delete", "deny", "tool-denied", "denied", "0.9", "correlation-"],
+                ["evil\\x1b[2J\\u202e\\n", "deny", "tool-hidden", "denied", "correlation-"],
             )
         ),
     ]

@@ -102,6 +102,8 @@ def test_a_filter_finds_what_matches_all_of_it(reader: AuditReader, wanted: Call
     [
         ("2", ["intent", "outcome"]),
         ("correlation-1", ["intent", "outcome"]),
+        ("correlation-", ["intent", "intent", "denied", "intent", "outcome", "intent"]),
+        ("correla", []),
         ("f" * 32, ["outcome", "intent"]),
         ("3", ["denied"]),
         ("none", []),

@@ -14,6 +14,7 @@ from mcpgov.store.database import (
     connect,
     connect_to_read,
     create_database,
+    create_tables,
     digest_key,
     placed,
     sqlite_path,
@@ -157,6 +158,14 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     create_database(tmp_path / "a.db")
     with closing(connect_to_read(tmp_path / "a.db")) as database:
         assert database.execute("SELECT * FROM records").fetchall() == []
+
+
+def test_tables_that_another_process_made_meanwhile_are_left_as_they_are(tmp_path: Path) -> None:
+    create_database(tmp_path / "a.db")
+    with closing(connect(tmp_path / "a.db")) as database:
+        database.execute("INSERT INTO writers VALUES ('w')")
+        create_tables(database, tmp_path / "a.db")
+        assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
 
 
 def test_what_the_system_says_becomes_unavailable_and_names_the_file() -> None:

@@ -43,6 +43,7 @@ class Loopback:
         self.port = 0
         self.scheme = "http"
         self._script: list[ScriptedAnswer | Fault] = []
+        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -57,6 +58,7 @@ class Loopback:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         try:
             while await self._one(reader, writer):
                 pass
@@ -64,7 +66,14 @@ class Loopback:
             pass
         finally:
             self._tasks.discard(task)
+            self._writers.discard(writer)
             writer.close()
+
+    async def say_unasked(self, unasked: bytes) -> None:
+        """Write to every client that is connected."""
+        for writer in self._writers:
+            writer.write(unasked)
+            await writer.drain()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Connection, Kind, MCPRequest, RemoteUpstream
-from mcpgov.upstream.forward import ForwardLimits, RemoteForwarder, why
+from mcpgov.upstream.forward import CLEAN_TRIES, ForwardLimits, RemoteForwarder, why
 from mcpgov.upstream.memory import ScriptedAnswer
 from tests.contract.upstream_contract import Stage, UpstreamContract
 from tests.upstream.calls import ALLOWED, KEYED, NOBODY, bodiless, body_of, call, events_of, starting, to
@@ -147,11 +147,14 @@ async def test_a_redirect_is_never_followed(server: Loopback, forwarder: RemoteF
         assert (canary.connections, canary.ledger) == (0, [])
 
 
-async def test_no_cookie_is_kept(server: Loopback, forwarder: RemoteForwarder) -> None:
+async def test_no_cookie_is_kept(server: Loopback) -> None:
+    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+    connection = to(f"http://inside.example:{server.port}/")  # jars keep nothing of bare addresses
     server.script(ScriptedAnswer(chunks=(OK,), headers=(("set-cookie", "id=1; Path=/"),)))
-    await forwarded(forwarder, to(server.url))
-    await forwarded(forwarder, to(server.url))
+    await forwarded(forwarder, connection)
+    await forwarded(forwarder, connection)
     assert [sent.headers.get("cookie") for sent in server.ledger] == ["", ""]
+    await forwarder.close()
 
 
 async def test_the_http_client_adds_no_field_of_its_own(server: Loopback, forwarder: RemoteForwarder) -> None:
@@ -192,6 +195,31 @@ async def test_calls_after_each_other_share_one_socket(server: Loopback, forward
     for _ in range(5):
         await forwarded(forwarder, to(server.url))
     assert (server.connections, len(server.ledger)) == (1, 5)
+
+
+async def test_an_answer_that_nobody_asked_for_is_never_given_to_the_next_caller(
+    server: Loopback, forwarder: RemoteForwarder
+) -> None:
+    forged = b'{"jsonrpc":"2.0","id":1,"result":"of somebody else"}'
+    late = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(forged)
+    for _ in range(3):
+        assert await forwarded(forwarder, to(server.url)) == OK
+        await server.say_unasked(late + forged)
+        async with loopback() as elsewhere:
+            await forwarded(forwarder, to(elsewhere.url))  # the late answer is here by now
+    assert (server.connections, len(server.ledger)) == (3, 3)
+
+
+async def test_no_more_than_a_few_connections_are_tried_and_nothing_is_sent_on_them(
+    server: Loopback, forwarder: RemoteForwarder
+) -> None:
+    assert await asyncio.gather(*(forwarded(forwarder, to(server.url)) for _ in range(CLEAN_TRIES))) == [OK] * 3
+    await server.say_unasked(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    async with loopback() as elsewhere:
+        await forwarded(forwarder, to(elsewhere.url))
+    assert (await refusal_of(forwarder, to(server.url))).reason is Reason.UPSTREAM_RESET
+    assert await forwarded(forwarder, to(server.url)) == OK
+    assert (server.connections, len(server.ledger)) == (CLEAN_TRIES + 1, CLEAN_TRIES + 1)
 
 
 async def test_an_answer_that_is_too_large_is_cut(server: Loopback) -> None:

@@ -118,6 +118,10 @@ def test_a_policy_edits_a_field_that_is_there(edit: HeaderEdit, expected: str | 
     assert dict(fields(call(headers=(("accept-language", "de"),)), edit)).get("accept-language") == expected
 
 
+def test_a_policy_may_set_an_empty_field() -> None:
+    assert dict(fields(call(), HeaderEdit("X-Team", "override", ("",))))["x-team"] == ""
+
+
 @pytest.mark.parametrize("action", ["override", "skip", "append"])
 def test_a_policy_sets_a_field_that_is_not_there(action: str) -> None:
     assert dict(fields(call(), HeaderEdit("X-Team", action, ("a",))))["x-team"] == "a"
@@ -127,7 +131,8 @@ def test_a_policy_sets_a_field_that_is_not_there(action: str) -> None:
     "edit",
     [
         HeaderEdit("X-Team", "override", ("a\r\nb",)),
-        HeaderEdit("X-Team", "override"),
+        HeaderEdit("Accept", "override", ("text/html",)),
+        HeaderEdit("X-Correlation-Id", "override", ("forged",)),
         HeaderEdit("X Team", "override", ("a",)),
         HeaderEdit("Host", "override", ("evil",)),
         HeaderEdit("MCP_Method", "override", ("tools/list",)),

@@ -1,0 +1,46 @@
+"""docs/audit.md names every field that a record can have, every status and every filter."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from mcpgov.audit.record import (
+    AnswerSeen,
+    ControlEvent,
+    ControlRecord,
+    DeniedRecord,
+    IntentRecord,
+    Latency,
+    OutcomeRecord,
+)
+from mcpgov.audit.redact import Fingerprint
+from mcpgov.cli.audit import FILTERS
+from mcpgov.decision import Reason
+from mcpgov.models import OutcomeStatus
+from tests.audit.calls import NOW, facts, request
+
+PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
+NAMED = set(re.findall(r"`([a-z_.-]+)`", PAGE))
+
+
+def test_every_field_is_named() -> None:
+    full = replace(facts("1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01"), arguments=Fingerprint("d", 1), session="d")
+    full = replace(full, head=replace(full.head, claimed_correlation_id="claimed"))
+    reading = [
+        replace(full, request=request("x", method, about=full.head)) for method in ("prompts/get", "resources/read")
+    ]
+    seen = AnswerSeen(200, complete=True, is_error=False, code=0)
+    records = [
+        *(IntentRecord(known) for known in (full, *reading)),
+        DeniedRecord(full, Reason.TOOL_DENIED, detail="why", total=1),
+        OutcomeRecord("1", NOW, OutcomeStatus.OK, Reason.CLIENT_GONE, "why", "c", "t", seen, Latency(1, 2, 3, 4)),
+        ControlRecord(ControlEvent.START, NOW),
+    ]
+    fields = {name for record in records for name in json.loads(record.row().record)}
+    assert fields - NAMED == set()
+
+
+def test_every_status_and_filter_is_named() -> None:
+    assert {*OutcomeStatus, *FILTERS} - NAMED == set()
+    assert "status=open" in PAGE
