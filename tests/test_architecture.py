@@ -16,7 +16,7 @@ Rule = Callable[[Modules], Iterator[str]]
 
 STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
-    *("models", "decision", "errors", "yaml_source", "strict_json"),
+    *("models", "decision", "errors", "yaml_source", "strict_json", "destinations"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.redact", "upstream.headers", "upstream.sse", "upstream.circuit"),
 )

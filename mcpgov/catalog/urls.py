@@ -14,8 +14,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from mcpgov.credential.references import Unfit, has_reference
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+from mcpgov.destinations import IPAddress, is_public
 
 MAX_URL: Final = 2048
 _URL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
@@ -23,14 +22,6 @@ _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _PRIVATE_NAMES: Final = ("localhost", "local", "internal", "home.arpa")
 _IPV6: Final = re.compile(r"[0-9a-f:.]+")  # no zone: it names an interface of one machine
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-_NEVER_PUBLIC: Final = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("192.0.0.0/24", "168.63.129.16"),  # protocol assignments; what answers inside Azure only
-        *("::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10"),
-    )
-)
 
 
 def check_url(url: str, *, private: bool) -> None:
@@ -47,14 +38,6 @@ def check_url(url: str, *, private: bool) -> None:
         )
     if address is None and any(host == name or host.endswith("." + name) for name in _PRIVATE_NAMES):
         raise Unfit(f"leads to {host}, a name on your own network", "say `private: true` if this is your own server")
-
-
-def is_public(address: IPAddress) -> bool:
-    """Whether an address is one of the public internet, also when it is an IPv4 address in the clothes of IPv6."""
-    if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in _NAT64):
-        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-    reserved = any(address in network for network in _NEVER_PUBLIC if network.version == address.version)
-    return address.is_global and not address.is_multicast and not reserved
 
 
 def _split(url: str) -> tuple[SplitResult, str]:

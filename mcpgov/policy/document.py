@@ -13,13 +13,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.destinations import may_receive
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.policy.choose import Choose
 from mcpgov.policy.element import BACKEND, INBOUND, Step, walk
 from mcpgov.policy.ip_filter import IpFilter
 from mcpgov.policy.place import Loadable, Place
 from mcpgov.policy.rate_limit_by_key import RateLimitByKey
-from mcpgov.policy.set_backend_service import SetBackendService, may_receive
+from mcpgov.policy.set_backend_service import SetBackendService
 from mcpgov.policy.set_header import SetHeader
 from mcpgov.policy.tool_rules import ToolRules
 from mcpgov.yaml_source import parse_yaml
@@ -83,15 +84,14 @@ class ConnectionPolicy:
 
     def foreign_backends(self, connection: Connection) -> tuple[Problem, ...]:
         """A Problem for each place that chooses a host which `connection` does not name."""
-        return tuple({
-            Problem(
-                *(step.file, step.line, step.column),
-                f"set-backend-service chooses a host that the connection {connection.name} does not name",
-                f"add {step.element.base_url} to backends of {connection.name}, or change the policy",
-            ): None
-            for step in self.all_steps()
-            if isinstance(step.element, SetBackendService) and not may_receive(connection, step.element.base_url)
-        })  # fmt: skip
+        found: dict[Problem, None] = {}  # in the order met, each once: tools share steps
+        for step in self.all_steps():
+            chosen = step.element
+            if isinstance(chosen, SetBackendService) and not may_receive(connection.upstream, chosen.base_url):
+                what = f"set-backend-service chooses a host that the connection {connection.name} does not name"
+                mend = f"add {chosen.base_url} to backends of {connection.name}, or change the policy"
+                found[Problem(step.file, step.line, step.column, what, mend)] = None
+        return tuple(found)
 
 
 def parse_document(text: str, file: str) -> PolicyDocument:

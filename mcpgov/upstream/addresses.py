@@ -12,31 +12,11 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-AZURE_WIRE_SERVER = ipaddress.IPv4Address("168.63.129.16")  # looks public; answers with secrets inside Azure
-NOT_PUBLIC_IPV4 = ipaddress.IPv4Network("192.0.0.0/24")  # protocol assignments; one cloud keeps its metadata there
-EMBEDS_IPV4 = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64 (RFC 6052)
-NEVER_PUBLIC = tuple(
-    ipaddress.IPv6Network(network)
-    for network in ("::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10")
-)
+from mcpgov.destinations import is_public
 
 
 class AddressDenied(OSError):
     """A name or a literal leads to an address that is not public."""
-
-
-def is_public(address: IPAddress) -> bool:
-    """Whether an address is one of the public internet, also when it is an IPv4 address in the clothes of IPv6."""
-    if isinstance(address, ipaddress.IPv6Address):
-        carries = address.ipv4_mapped or address in EMBEDS_IPV4
-        if carries:
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-        return address.is_global and not address.is_multicast and not any(address in net for net in NEVER_PUBLIC)
-    if address == AZURE_WIRE_SERVER or address in NOT_PUBLIC_IPV4:
-        return False
-    return address.is_global and not address.is_multicast
 
 
 def denied_literal(host: str) -> bool:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mcpgov import __version__
 from mcpgov.decision import Reason
+from mcpgov.destinations import may_receive, origin
 from mcpgov.errors import Refusal
 from mcpgov.models import Era, Kind
 
@@ -50,18 +51,12 @@ def destination(upstream: RemoteUpstream, backend: str | None) -> str:
     """
     if backend is None:
         return upstream.url
-    if origin(backend) not in {origin(upstream.url), *map(origin, upstream.backends)}:
+    if not may_receive(upstream, backend):
         raise Refusal(
             Reason.POLICY_ERROR, "The policy chose a backend that is not allowed.", detail=str(origin(backend))
         )
     base, own = urlsplit(backend), urlsplit(upstream.url)
     return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, own.query, ""))
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a URL, the default port filled in (RFC 6454 section 4)."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def outgoing(request: MCPRequest, decision: Decision, credential: Credential, url: str) -> tuple[tuple[str, str], ...]:

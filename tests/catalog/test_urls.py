@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.catalog.urls import check_url, is_public
+from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import Unfit
-from mcpgov.upstream import addresses
+from mcpgov.destinations import is_public
 
 PUBLIC = (
     "https://api.githubcopilot.com/mcp/",
@@ -119,15 +119,3 @@ def test_a_numeric_host_is_judged_as_the_system_would_read_it(host: str) -> None
     else:
         fit = True
     assert not fit or (address is not None and is_public(address))
-
-
-@given(st.ip_addresses(v=4))
-def test_an_ipv4_address_inside_an_ipv6_address_is_judged_too(address: ipaddress.IPv4Address) -> None:
-    for prefix in ("::ffff:0:0", "64:ff9b::", "::"):
-        carrier = ipaddress.IPv6Address(int(ipaddress.IPv6Address(prefix)) + int(address))
-        assert is_public(address) or not is_public(carrier)
-
-
-@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
-def test_what_is_refused_when_we_connect_is_refused_in_the_file(address: ipaddress.IPv4Address) -> None:
-    assert is_public(address) == addresses.is_public(address)

@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -59,15 +61,11 @@ class MemoryKeys:
         return key_id in self.records and at > NOW
 
 
-def record(**changes: object) -> KeyRecord:
-    fields: dict[str, object] = {
-        "id": KEY_ID,
-        "digest": digest(KEY),
-        "name": "ci-agent",
-        "project": "payments",
-        "created_at": NOW,
-    }
-    return KeyRecord(**{**fields, **changes})  # pyright: ignore[reportArgumentType]
+KEPT = KeyRecord(KEY_ID, digest(KEY), "ci-agent", "payments", NOW)
+
+
+def record(**changes: Any) -> KeyRecord:
+    return replace(KEPT, **changes)
 
 
 def head(*fields: tuple[str, str]) -> RequestHead:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.policy.set_backend_service import may_receive, origin
 from tests.policy.calls import LOCAL, assert_refused, context, decision
 
 
@@ -53,25 +52,6 @@ backend: [set-backend-service: { base-url: "https://api.contoso.com" }]
 inbound: [set-backend-service: { base-url: "https://europe-api.contoso.com" }]
 """
     assert decision(text, context()).backend == "https://api.contoso.com"
-
-
-NO_ORIGIN = [
-    *("", "europe-api.contoso.com", "ftp://api.contoso.com", "https://", "https:///x", "//api.contoso.com"),
-    *("https://user@api.contoso.com", "https://api.contoso.com@evil.example", "https://api.contoso.com\\@evil.example"),
-    *("https://api.contoso.com\n", "https://api contoso.com", "https://${{ x }}.com", "https://ä.example"),
-    *("https://api.contoso.com:port", "https://[zz]"),
-]
-
-
-@pytest.mark.parametrize("url", NO_ORIGIN)
-def test_url_that_two_readers_could_read_differently_has_no_origin(url: str) -> None:
-    assert origin(url) is None
-    assert not may_receive(context().connection, url)
-
-
-def test_origin_fills_in_the_port_and_folds_the_host() -> None:
-    assert origin("HTTPS://A.example/x?y#z") == ("https", "a.example", 443)
-    assert origin("http://[2001:DB8::1]:8080") == ("http", "[2001:db8::1]", 8080)
 
 
 @pytest.mark.parametrize(
