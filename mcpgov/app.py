@@ -17,12 +17,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
-import uvicorn
 import uvloop
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -38,8 +36,8 @@ from mcpgov.cli.keys import build_keys
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve
 from mcpgov.credential.keys import ConnectionKeys
 from mcpgov.endpoint.asgi import EndpointSettings, Gateway
-from mcpgov.endpoint.http_protocol import UnpipelinedHttpProtocol
 from mcpgov.endpoint.limits import Sites
+from mcpgov.endpoint.server import GatewayServer
 from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.identity.api_key import ApiKeyAuthenticator
@@ -65,8 +63,6 @@ if TYPE_CHECKING:
     from mcpgov.audit.reader import AuditReader
     from mcpgov.settings import Settings
 
-HTTP_PROTOCOL = UnpipelinedHttpProtocol
-DRAIN = 30  # seconds that running calls have after SIGTERM
 KEY_LENGTH = 32  # bytes
 
 
@@ -205,13 +201,7 @@ def open_reader(config: Path | None) -> AuditReader:
 def serve(config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     configure_logging(json=log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()), level=log_level)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, keep_on)
     uvloop.run(serve_until_told(config))
-
-
-def keep_on(_number: int, _frame: FrameType | None) -> None:
-    """Nothing: uvicorn raises the signal once more when it is done, and we still close what is ours."""
 
 
 async def serve_until_told(config: Path | None) -> None:
@@ -219,25 +209,13 @@ async def serve_until_told(config: Path | None) -> None:
     async with running(config) as gateway:
         listen = gateway.settings.listen
         with listener(listen.host, listen.port) as sock:
-            options = uvicorn.Config(
-                gateway.gateway,
-                http=HTTP_PROTOCOL,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_graceful_shutdown=DRAIN,
-            )
-            server = uvicorn.Server(options)
+            server = GatewayServer(gateway.gateway)
+            server.end_on_signals()
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
             url = gateway.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
             connections = gateway.generations.current().connections
             structlog.get_logger().info("serving", connections=[f"{url}/mcp/{name}" for name in connections])
-            await server.serve(sockets=[sock])
-            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+            await server.serve_on(sock)
     structlog.get_logger().info("stopped")
 
 

@@ -180,7 +180,7 @@ class RemoteUpstream:
     private and link-local addresses and plain http are refused, also when a name resolves to one.
     """
 
-    url: str
+    url: str = field(repr=False)  # its query may hold a key
     private: bool = False
     backends: tuple[str, ...] = ()
 

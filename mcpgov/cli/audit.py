@@ -38,9 +38,10 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 FILTERS = tuple(field.name for field in fields(CallFilter) if field.type == "str")
 STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow", "rpc-error": "yellow"}
-COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "decision", "reason", "status", "ms", "id")
-WIDTHS = (19, 12, 12, 20, 8, 18, 9, 8, 12)
+COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "reason", "status", "ms", "id")
+WIDTHS = (19, 12, 14, 20, 18, 9, 8, 12)
 ID = 12  # characters of a correlation id that are shown; `show` needs no more
+NARROW = 96  # columns of a terminal that are too few for a table with ids
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
 
@@ -184,7 +185,6 @@ def cells(call: Call) -> tuple[str, ...]:
         call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id"),
         call.get("mcpgov.connection"),
         "mcpgov" if call.is_control else what,
-        call.get("mcpgov.decision.effect"),
         call.reason,
         call.status,
         f"{total / 1000:.1f}" if isinstance(total, int) else None,
@@ -205,14 +205,20 @@ def show_lines(calls: Sequence[Call], *, as_json: bool) -> None:
 
 
 def show_table(calls: Sequence[Call]) -> None:
-    """Calls as a table."""
+    """Calls as a table; a day that they all share is said once, and a narrow terminal is spared the ids."""
+    console, rows = Console(highlight=False), [cells(call) for call in calls]
+    days = {row[0][:10] for row in rows}
+    if len(days) == 1:
+        console.print(f"calls of {days.pop()}")
+        rows = [(row[0][11:], *row[1:]) for row in rows]
+    titles = COLUMNS[:-1] if console.width < NARROW else COLUMNS
     table = Table(box=None, pad_edge=False)
-    for title in COLUMNS:
+    for title in titles:
         whole = title in {COLUMNS[0], COLUMNS[-1]}  # what is copied, or read down the column, is not broken
         table.add_column(title, justify="right" if title == "ms" else "left", no_wrap=whole, overflow="fold")
-    for call in calls:
-        table.add_row(*map(Text, cells(call)), style=STYLES.get(str(call.status), ""))
-    Console(highlight=False).print(table)
+    for call, row in zip(calls, rows, strict=True):
+        table.add_row(*map(Text, row[: len(titles)]), style=STYLES.get(str(call.status), ""))
+    console.print(table)
 
 
 def show_record(record: Record) -> None:

@@ -37,7 +37,7 @@ RESERVED = frozenset(
     {
         *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"),
         *("expect", "host", "keep-alive", "last-event-id", "proxy-authenticate", "proxy-authorization"),
-        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "x-correlation-id"),
+        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
 PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -90,9 +90,9 @@ def _protocol_fields(request: MCPRequest) -> Fields:
         fields.append(("mcp-protocol-version", request.protocol_version))
     if request.era is Era.STATELESS:
         fields.append(("mcp-method", request.method))
-        if request.name:
-            fields.append(("mcp-name", encoded(request.name)))
-        return fields
+        # What extensions name is theirs to mirror: it decides nothing here.
+        name = encoded(request.name) if request.name else head.headers.get("mcp-name")
+        return [*fields, ("mcp-name", name)] if name else fields
     if request.session_id:
         fields.append(("mcp-session-id", request.session_id))
     if "last-event-id" in head.headers:

@@ -51,9 +51,9 @@ class Ledger:
         self.pauses.append(seconds)
         self.meanwhile()
 
-    def run(self, *arguments: str) -> Result:
+    def run(self, *arguments: str, columns: int = 200) -> Result:
         app = build_audit_app(lambda _: open_sqlite_reader(self.path), self.pause)
-        return CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+        return CliRunner(env={"COLUMNS": str(columns)}).invoke(app, arguments)
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_tail_shows_what_ended_last_and_what_happened_to_the_gateway(ledger: Led
         *(
             ["2026-11-20", "12:00:00", "alice", "city", *rest]
             for rest in (
-                ["search", "allow", "allowed", "ok", "12.3", "correlation-"],
-                ["delete", "deny", "tool-denied", "denied", "0.9", "correlation-"],
-                ["evil\\x1b[2J\\u202e\\n", "deny", "tool-hidden", "denied", "correlation-"],
+                ["search", "allowed", "ok", "12.3", "correlation-"],
+                ["delete", "tool-denied", "denied", "0.9", "correlation-"],
+                ["evil\\x1b[2J\\u202e\\n", "tool-hidden", "denied", "correlation-"],
             )
         ),
     ]
@@ -116,10 +116,19 @@ def test_tail_of_an_empty_ledger_follows_from_its_beginning(tmp_path: Path) -> N
 def test_query_shows_a_table_of_calls_newest_first(ledger: Ledger) -> None:
     result = ledger.run("query")
     assert result.exit_code == 0
-    rows = result.stdout.splitlines()[1:]
-    assert [row.split()[4] for row in rows] == ["evil\\x1b[2J\\u202e\\n", "tools/list", "delete", "search"]
+    day, _, *rows = result.stdout.splitlines()
+    assert day == "calls of 2026-11-20"
+    assert [row.split()[3] for row in rows] == ["evil\\x1b[2J\\u202e\\n", "tools/list", "delete", "search"]
     assert "open" in rows[1]
     assert "\x1b" not in result.stdout
+
+
+def test_a_narrow_terminal_is_spared_the_ids_and_days_are_told_apart(ledger: Ledger) -> None:
+    ledger.store.append([DeniedRecord(facts("5", NOW + timedelta(days=1), tool="late"), Reason.RATE_LIMITED).row()])
+    header, *rows = ledger.run("query", columns=95).stdout.splitlines()
+    assert "id" not in header.split()
+    assert rows[0].startswith("2026-11-21 12:00:00")
+    assert "correlation-" not in "".join(rows)
 
 
 def test_query_finds_what_matches_every_filter(ledger: Ledger) -> None:

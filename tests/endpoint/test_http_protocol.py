@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from mcpgov.endpoint.http_protocol import UnpipelinedHttpProtocol
 from tests.flows.upstream import listening
 
 REQUEST = b"POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -43,7 +42,7 @@ class Slow:
 @asynccontextmanager
 async def served(app: Slow) -> AsyncGenerator[int]:
     """The application on a real port."""
-    async with listening(app, http=UnpipelinedHttpProtocol) as url:
+    async with listening(app) as url:
         yield int(url.rpartition(":")[2])
         app.go_on.set()
 

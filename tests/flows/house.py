@@ -185,6 +185,6 @@ async def house(folder: Path, settings: str = "") -> AsyncGenerator[House]:
     (folder / "policies").mkdir(exist_ok=True)
     async with app.running(folder / "mcpgov.yaml") as running, aiohttp.ClientSession() as http:
         built.running, built.http = running, http
-        async with listening(running.gateway, http=app.HTTP_PROTOCOL) as url:
+        async with listening(running.gateway) as url:
             built.url = url
             yield built

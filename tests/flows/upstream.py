@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
+from mcpgov.endpoint.server import GatewayServer
 
 TOOLS = ("get_city", "list_cities", "rename_city", "delete_city")
 SESSION = "upstream-session-1"
@@ -107,36 +108,17 @@ class CityUpstream:
         await send({"type": "http.response.body", "body": body})
 
 
-class Server(uvicorn.Server):
-    """A server inside a test: it leaves the signals to the test runner."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Capture none."""
-        yield
-
-
 @asynccontextmanager
-async def listening(app: Any, **options: Any) -> AsyncGenerator[str]:
+async def listening(app: Any) -> AsyncGenerator[str]:
     """An ASGI application on a real loopback port; gives its base URL."""
-    config = uvicorn.Config(
-        app,
-        port=0,
-        lifespan="off",
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        **options,
-    )
-    server = Server(config)
-    running = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        await running
-        await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+    server = GatewayServer(app)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        running = asyncio.create_task(server.serve_on(sock))
+        while not server.started:
+            await asyncio.sleep(0)
+        try:
+            yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            server.force_exit = True
+            await running

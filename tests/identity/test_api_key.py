@@ -149,3 +149,8 @@ async def test_a_store_that_is_down_refuses_rather_than_guesses() -> None:
     refused = await refusal(MemoryKeys(broken=True), ("x-api-key", KEY))
     assert refused.reason is Reason.KEYS_UNAVAILABLE
     assert "disk" not in refused.message
+
+
+def test_what_is_not_of_a_keys_length_or_script_never_was_a_key() -> None:
+    assert key_id_of(KEY[:-1]) is None
+    assert key_id_of("ä" + KEY[1:]) is None

@@ -132,7 +132,6 @@ def test_a_policy_sets_a_field_that_is_not_there(action: str) -> None:
     [
         HeaderEdit("X-Team", "override", ("a\r\nb",)),
         HeaderEdit("Accept", "override", ("text/html",)),
-        HeaderEdit("X-Correlation-Id", "override", ("forged",)),
         HeaderEdit("X Team", "override", ("a",)),
         HeaderEdit("Host", "override", ("evil",)),
         HeaderEdit("MCP_Method", "override", ("tools/list",)),
@@ -142,6 +141,15 @@ def test_a_policy_sets_a_field_that_is_not_there(action: str) -> None:
 def test_an_edit_that_would_forge_the_message_is_refused(edit: HeaderEdit) -> None:
     with pytest.raises(Refusal, match="policy-error"):
         fields(call(), edit)
+
+
+def test_a_policy_may_give_the_upstream_another_correlation_id() -> None:
+    assert dict(fields(call(), HeaderEdit("X-Correlation-Id", "override", ("theirs",))))["x-correlation-id"] == "theirs"
+
+
+def test_the_mirror_of_what_only_an_extension_names_crosses_as_it_came() -> None:
+    named = call("acme/run", era=Era.STATELESS, headers=(("mcp-name", "job-1"),))
+    assert dict(fields(named))["mcp-name"] == "job-1"
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])

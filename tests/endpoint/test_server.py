@@ -1,0 +1,45 @@
+"""The server underneath ends when it is told to, whenever that is, and adds nothing of its own."""
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Any
+
+import pytest
+
+from mcpgov.endpoint.server import GatewayServer
+
+
+async def answer(_scope: Any, receive: Any, send: Any) -> None:
+    """Answer anything."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_that_comes_before_it_serves_is_not_lost(number: signal.Signals) -> None:
+    server = GatewayServer(answer)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        server.end_on_signals()
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(10):
+            await server.serve_on(sock)
+
+
+async def test_it_adds_no_header_of_its_own_and_ends_at_a_signal() -> None:
+    server = GatewayServer(answer)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        serving = asyncio.create_task(server.serve_on(sock))
+        server.end_on_signals()
+        async with asyncio.timeout(10):
+            while not server.started:
+                await asyncio.sleep(0)
+            reader, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            head = (await reader.read()).partition(b"\r\n\r\n")[0]
+            writer.close()
+            os.kill(os.getpid(), signal.SIGTERM)
+            await serving
+    assert head == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close"
