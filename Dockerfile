@@ -15,11 +15,11 @@ FROM python:3.11-slim
 COPY --from=build /opt/mcpgov /opt/mcpgov
 RUN useradd --system --uid 10001 --home-dir /var/lib/mcpgov --create-home mcpgov
 USER mcpgov
-# Mount the configuration at /etc/mcpgov; in it, `listen: 0.0.0.0:8080` lets the container be reached.
-# The ledger is written to the working directory: mount a volume there to keep it.
+# Mount the configuration at /etc/mcpgov; in it, `listen: 0.0.0.0:8080` lets the container be reached, and
+# `audit: { store: "sqlite:////var/lib/mcpgov/mcpgov.db" }` keeps the ledger on the volume mounted here.
 WORKDIR /var/lib/mcpgov
 ENV PATH=/opt/mcpgov/bin:$PATH PYTHONUNBUFFERED=1
-EXPOSE 8080 8081
+EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD \
   ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/livez', timeout=2)"]
 ENTRYPOINT ["mcpgov"]

@@ -13,18 +13,15 @@ import binascii
 import ipaddress
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
-    ValidationError,
     WithJsonSchema,
 )
 from pydantic import ValidationInfo as Info
@@ -33,70 +30,21 @@ from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import EnvironmentAndFiles, Lookup, Unfit, resolve
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import Secret
-from mcpgov.yaml_source import MAX_BYTES, parse_yaml, problems_of
+from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
+from mcpgov.yaml_source import MAX_BYTES, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from mcpgov.yaml_source import YamlSource
 
 DEFAULT_FILE: Final = "mcpgov.yaml"
 SQLITE: Final = "sqlite:///"
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
-_HOP_BY_HOP: Final = "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"  # RFC 9110 section 7.6.1
-_NO_KEY: Final = re.compile(rf"{_HOP_BY_HOP}|host|content-.*|accept|accept-encoding|expect|mcp-.*", re.IGNORECASE)
 _PLACEHOLDERS: Final = re.compile(
     rb"change.?me|replace.?me|placeholder|example|password|insecure|default|your.?(?:key|secret)"
 )
 _DISTINCT_BYTES: Final = 20  # 32 random bytes hold about 30 different ones; a repeated or typed pattern holds few
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class Shape(BaseModel):
-    """A mapping in a file: no unknown keys, never changed, its values in no error message."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def read_model(model: type[Model], source: YamlSource, lookup: Lookup) -> Model:
-    """The file as a `model`. Raises InvalidConfiguration with every problem, each with the mend its check gave."""
-    try:
-        return model.model_validate(source.value, context=lookup)
-    except ValidationError as error:
-        problems = problems_of(error, source, model)
-        causes = [
-            details.get("ctx", {}).get("error") for details in error.errors(include_url=False, include_input=False)
-        ]
-        mended = (
-            replace(problem, mend=cause.mend) if isinstance(cause, Unfit) else problem
-            for problem, cause in zip(problems, causes, strict=True)
-        )
-        raise InvalidConfiguration(tuple(mended)) from None
-
-
-def lookup_of(info: Info) -> Lookup:
-    """The Lookup that read_model() was given."""
-    context: Any = info.context
-    return context
-
-
-def key_header(name: str) -> str:
-    """A header name that may carry a key. Raises Unfit for what is no name, or steers HTTP or MCP."""
-    if not _TOKEN.fullmatch(name):
-        raise Unfit("is not the name of a header", "write a name such as X-API-Key")
-    if _NO_KEY.fullmatch(name):
-        raise Unfit("is a header that belongs to HTTP or MCP, and carries no key", "write another, such as X-API-Key")
-    return name
-
-
-def policy_name(name: str) -> str:
-    """The name of a policy: its file without the ending. Raises Unfit."""
-    if not _NAME.fullmatch(name):
-        raise Unfit("is not the name of a policy", "write the file's name without folder and ending, like: default")
-    return name
 
 
 def _own_key_header(name: str) -> str:
@@ -191,35 +139,10 @@ def _decoded(secret: Secret) -> bytes:
     return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), validate=True)
 
 
-def one_of(now: str, *later: str) -> Callable[[str], str]:
-    """A word of which only one value works today; those of a later version are refused by name."""
-
-    def check(value: str) -> str:
-        if value != now:
-            asked = next((word for word in later if value.startswith(word)), None)
-            raise Unfit(f"asks for {asked}, which is not supported yet" if asked else f"must be {now}", f"write {now}")
-        return value
-
-    return check
-
-
-def _not_yet(_: object) -> NoReturn:
-    raise Unfit("is not supported yet", "remove it")
-
-
 _TEXT: Final = WithJsonSchema({"type": "string"})
 Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return_type=str), _TEXT]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), _TEXT]
-PolicyNames = tuple[Annotated[str, AfterValidator(policy_name)], ...]
-NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
 Folder = Annotated[Path, PlainValidator(_folder), _TEXT]
-Flag = Annotated[bool, Field(strict=True)]
-
-
-class Admin(Shape):
-    """The listener for operators, apart from the one for callers."""
-
-    listen: Listen = Address("127.0.0.1", 8081)
 
 
 class Identity(Shape):
@@ -247,7 +170,7 @@ class Limits(Shape):
 
     body_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
     depth: Annotated[int, Field(strict=True, ge=4, le=256)] = 64
-    keys: Annotated[int, Field(strict=True, ge=16, le=1_000_000)] = 10_000
+    keys: Annotated[int, Field(strict=True, ge=16, le=100_000)] = 10_000
     string_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
 
 
@@ -271,7 +194,7 @@ class Settings(Shape):
 
     listen: Listen = Address("127.0.0.1", 8080)
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
-    admin: Admin = Admin()
+    admin: NotYet = None
     catalog: Folder = Path("catalog")
     policies: Folder = Path("policies")
     global_policies: PolicyNames = ()
@@ -310,10 +233,6 @@ def _unsafe(settings: Settings, source: YamlSource) -> Iterator[Problem]:
             yield source.problem(at, f"strangers can reach {settings.listen}, and would need no key", mend)
         if settings.public_url or settings.trusted_proxies:
             yield source.problem(at, "strangers come in through the proxy, and would need no key", mend)
-    if settings.listen == settings.admin.listen and settings.listen.port:
-        yield source.problem(
-            ("admin", "listen"), "callers and operators cannot share a listener", "choose another port"
-        )
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:

@@ -240,8 +240,20 @@ def problems_of(
             problems.append(source.problem(path, f"there is no key {name} here", mend, at_key=True))
         else:
             message, mend = _said(details["type"], details["msg"])
-            problems.append(source.problem(path, f"{path[-1]} {message}" if path else message, mend))
+            mend = getattr(details.get("ctx", {}).get("error"), "mend", mend)  # a check of ours may know better
+            problems.append(source.problem(path, f"{_label(path)} {message}".lstrip(), mend))
     return tuple(problems)
+
+
+def _label(path: Path) -> str:
+    """A value by its key; an item of a list by the list's."""
+    match path:
+        case (*_, str(name), int(number)):
+            return f"{name}[{number}]"
+        case (*_, last):
+            return str(last)
+        case _:
+            return ""
 
 
 def _path(loc: Path, source: YamlSource, at: Path) -> Path:

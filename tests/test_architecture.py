@@ -25,7 +25,7 @@ LAYERS = (
     ("", "models", "decision", "errors"),
     PURE,
     STAGES,
-    ("settings", "snapshot", "reload", "limiter", "telemetry", "catalog", "store"),
+    ("settings", "shapes", "snapshot", "reload", "limiter", "telemetry", "catalog", "store"),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "cli", "demo"),
     ("app",),

@@ -226,7 +226,7 @@ many:
         "f.yaml:3:28: label is longer than 3 characters",
         "f.yaml:6:7: calls is missing (add calls:)",
         "f.yaml:6:19: there is no key cals here (did you mean calls?)",
-        "f.yaml:7:7: 1 must be a mapping (write key: value)",
+        "f.yaml:7:7: one[1] must be a mapping (write key: value)",
         "f.yaml:1:1: there is no key acton here (did you mean action?)",
     ]
 

@@ -21,7 +21,7 @@ from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import Lookup, Unfit, has_reference, resolve
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
-from mcpgov.settings import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
+from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
 from mcpgov.yaml_source import YamlSource, parse_yaml
 
 if TYPE_CHECKING:

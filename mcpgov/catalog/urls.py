@@ -3,7 +3,7 @@
 Rules: two readers must not see two hosts in one URL, so anything unusual is refused rather than repaired. A host that a
 resolver would read as an IPv4 address is judged as that address, however it is written: 127.1, 2130706433, 0x7f.1.
 Names are judged here only where they can never be public; what a name resolves to is judged when we connect.
-Sources: RFC 3986; WHATWG URL section 3.5 (numeric hosts); security.md S1 lists the forms seen in attacks.
+Sources: RFC 3986; WHATWG URL section 3.5 (numeric hosts); the forms are those seen in attacks on gateways.
 """
 
 from __future__ import annotations

@@ -46,7 +46,6 @@ def write_config(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[st
     port = free_port()
     settings = {
         "listen": f"127.0.0.1:{port}",
-        "admin": {"listen": f"127.0.0.1:{free_port()}"},
         "identity": {"allow_anonymous": True},
     }
     catalog, policies = folder / "catalog", folder / "policies"

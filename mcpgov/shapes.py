@@ -1,0 +1,86 @@
+"""What the files of a configuration have in common: how a mapping is read, and what may stand in its values.
+
+Rules: no unknown key; a key or value of a later version is refused by name; every problem of a file is told
+at once, each with its place and its mend. Refuses to know: what any file is for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import ValidationInfo as Info
+
+from mcpgov.credential.references import Lookup, Unfit
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.yaml_source import problems_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcpgov.yaml_source import YamlSource
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_HOP_BY_HOP: Final = "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"  # RFC 9110 section 7.6.1
+_NO_KEY: Final = re.compile(rf"{_HOP_BY_HOP}|host|content-.*|accept|accept-encoding|expect|mcp-.*", re.IGNORECASE)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Shape(BaseModel):
+    """A mapping in a file: no unknown keys, never changed, its values in no error message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def read_model(model: type[Model], source: YamlSource, lookup: Lookup) -> Model:
+    """The file as a `model`. Raises InvalidConfiguration with every problem, each with the mend its check gave."""
+    try:
+        return model.model_validate(source.value, context=lookup)
+    except ValidationError as error:
+        raise InvalidConfiguration(problems_of(error, source, model)) from None
+
+
+def lookup_of(info: Info) -> Lookup:
+    """The Lookup that read_model() was given."""
+    context: Any = info.context
+    return context
+
+
+def key_header(name: str) -> str:
+    """A header name that may carry a key. Raises Unfit for what is no name, or steers HTTP or MCP."""
+    if not _TOKEN.fullmatch(name):
+        raise Unfit("is not the name of a header", "write a name such as X-API-Key")
+    if _NO_KEY.fullmatch(name):
+        raise Unfit("is a header that belongs to HTTP or MCP, and carries no key", "write another, such as X-API-Key")
+    return name
+
+
+def policy_name(name: str) -> str:
+    """The name of a policy: its file without the ending. Raises Unfit."""
+    if not _NAME.fullmatch(name):
+        raise Unfit("is not the name of a policy", "write the file's name without folder and ending, like: default")
+    return name
+
+
+def one_of(now: str, *later: str) -> Callable[[str], str]:
+    """A word of which only one value works today; those of a later version are refused by name."""
+
+    def check(value: str) -> str:
+        if value != now:
+            asked = next((word for word in later if value.startswith(word)), None)
+            raise Unfit(f"asks for {asked}, which is not supported yet" if asked else f"must be {now}", f"write {now}")
+        return value
+
+    return check
+
+
+def _not_yet(_: object) -> NoReturn:
+    raise Unfit("is not supported yet", "remove it")
+
+
+PolicyNames = tuple[Annotated[str, AfterValidator(policy_name)], ...]
+NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
+Flag = Annotated[bool, Field(strict=True)]

@@ -1,0 +1,65 @@
+"""What every configuration file keeps to, whatever it is for."""
+
+from typing import Annotated
+
+import pytest
+from pydantic import AfterValidator
+
+from mcpgov.credential.references import EnvironmentAndFiles, Unfit
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, one_of, policy_name, read_model
+from mcpgov.yaml_source import parse_yaml
+
+
+class Example(Shape):
+    """A file with one key of each sort."""
+
+    on: Flag = False
+    policies: PolicyNames = ()
+    mode: Annotated[str, AfterValidator(one_of("memory", "redis"))] = "memory"
+    future: NotYet = None
+
+
+def read(text: str) -> Example:
+    return read_model(Example, parse_yaml(text, "x.yaml"), EnvironmentAndFiles({}, "."))
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(text)
+    return str(caught.value).splitlines()
+
+
+def test_a_good_file_is_read_and_never_changed() -> None:
+    example = read("on: true\npolicies: [default, a-b]\n")
+    assert (example.on, example.policies, example.mode) == (True, ("default", "a-b"), "memory")
+    with pytest.raises(ValueError, match="frozen"):
+        example.on = False
+
+
+def test_everything_wrong_is_told_at_once_each_with_its_place_and_mend() -> None:
+    assert problems("onn: true\nmode: redis://x\nfuture: {}\npolicies: [A]\n") == [
+        (
+            "x.yaml:4:12: policies[0] is not the name of a policy"
+            " (write the file's name without folder and ending, like: default)"
+        ),
+        "x.yaml:2:7: mode asks for redis, which is not supported yet (write memory)",
+        "x.yaml:3:9: future is not supported yet (remove it)",
+        "x.yaml:1:1: there is no key onn here (did you mean on?)",
+    ]
+
+
+def test_a_word_that_never_will_be_is_told_apart_from_one_of_a_later_version() -> None:
+    (told,) = problems("mode: disk")
+    assert "must be memory" in told
+
+
+@pytest.mark.parametrize("name", ["X Key", "Host", "Connection", "Mcp-Session-Id", "content-type", "proxy-x", ""])
+def test_a_header_that_steers_http_or_mcp_carries_no_key(name: str) -> None:
+    with pytest.raises(Unfit):
+        key_header(name)
+
+
+def test_other_headers_may() -> None:
+    assert key_header("X-Functions-Key") == "X-Functions-Key"
+    assert policy_name("office-only") == "office-only"
