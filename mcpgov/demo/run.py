@@ -18,6 +18,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 import httpx2
@@ -80,17 +81,18 @@ START_LIMIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The running demo: where its files are, where the gateway answers, and the key that its client holds."""
+    """The running demo: where its files are, where the gateway answers, the key of its client and one for yours."""
 
     folder: Path
     url: str
     key: Secret
+    your_key: Secret
 
 
 def run_demo(*, once: bool) -> None:
     """Show the product; with `once` stop when it is told, otherwise keep serving until Ctrl-C."""
     console = Console()
-    with ExitStack() as stack:
+    with ending_as_on_interrupt(), suppress(KeyboardInterrupt), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcpgov-demo-")))
         stage = set_up(folder, stack)
         console.print(f"\n[bold]An MCP client calls[/bold] {stage.url}/mcp/cities [bold]with its gateway key[/bold]\n")
@@ -99,7 +101,7 @@ def run_demo(*, once: bool) -> None:
         mcpgov(folder, "audit", "query")
         if not once:
             show_what_next(stage, console)
-            wait_for_interrupt()
+            signal.pause()
 
 
 def set_up(folder: Path, stack: ExitStack) -> Stage:
@@ -109,14 +111,14 @@ def set_up(folder: Path, stack: ExitStack) -> Stage:
     upstream = first_line(city_server)
     port = free_port()
     write_files(folder, port, upstream)
-    made = mcpgov(folder, "keys", "create", "demo-client", "--project", "demo", "--json", capture=True)
+    keys = [make_key(folder, name) for name in ("demo-client", "your-client")]
     url = f"http://127.0.0.1:{port}"
     log = stack.enter_context((folder / "mcpgov.log").open("wb"))
     gateway = stack.enter_context(
         child([sys.executable, "-m", "mcpgov", "serve", "--config", str(folder / "mcpgov.yaml")], stderr=log)
     )
     wait_until_ready(url, gateway, folder / "mcpgov.log")
-    return Stage(folder, url, Secret(json.loads(made)["key"]))
+    return Stage(folder, url, *keys)
 
 
 def write_files(folder: Path, port: int, upstream: str) -> None:
@@ -132,6 +134,12 @@ def write_files(folder: Path, port: int, upstream: str) -> None:
         (folder / name).write_text(text)
 
 
+def make_key(folder: Path, name: str) -> Secret:
+    """A gateway key, made as a person would."""
+    made = mcpgov(folder, "keys", "create", name, "--project", "demo", "--json", capture=True)
+    return Secret(json.loads(made)["key"])
+
+
 async def show_story(stage: Stage, console: Console) -> None:
     """Print each call of the story as it is answered."""
     table = Table("connection", "call", "what the client sees", box=None, pad_edge=False)
@@ -144,13 +152,21 @@ def show_what_next(stage: Stage, console: Console) -> None:
     """Print what to paste into a client, and where to look."""
     config = {
         "servers": {
-            "cities": {"type": "http", "url": f"{stage.url}/mcp/cities", "headers": {"X-API-Key": stage.key.reveal()}}
+            "cities": {
+                "type": "http",
+                "url": f"{stage.url}/mcp/cities",
+                "headers": {"X-API-Key": stage.your_key.reveal()},
+            }
         }
     }
-    console.print("\n[bold]Still serving.[/bold] Paste this into .vscode/mcp.json (or any MCP client):\n")
+    console.print(
+        "\n[bold]Still serving.[/bold] Paste this into .vscode/mcp.json; others want the same URL and header:\n"
+    )
     console.print_json(json.dumps(config))
     console.print(f"\nEdit the files in {stage.folder} and watch them take effect; follow the audit log with:")
-    console.print(f"  mcpgov audit tail -f --config {stage.folder / 'mcpgov.yaml'}\n\nCtrl-C ends the demo.")
+    program = Path(sys.argv[0]).with_name("mcpgov")
+    console.print(f"  {program} audit tail -f -c {stage.folder / 'mcpgov.yaml'}\n", soft_wrap=True, highlight=False)
+    console.print("Ctrl-C ends the demo.")
 
 
 def mcpgov(folder: Path, *arguments: str, capture: bool = False) -> str:
@@ -161,11 +177,27 @@ def mcpgov(folder: Path, *arguments: str, capture: bool = False) -> str:
 
 
 @contextmanager
+def ending_as_on_interrupt() -> Generator[None]:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that nothing it started is left behind."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def child(
     command: Sequence[str], *, stdout: int | None = None, stderr: IO[bytes] | None = None
 ) -> Generator[subprocess.Popen[bytes]]:
     """A process that lives as long as the context."""
-    process = subprocess.Popen(command, stdout=stdout, stderr=stderr)
+    # In a session of its own: a Ctrl-C in the terminal is ours to hear, and we end what we started.
+    process = subprocess.Popen(command, stdout=stdout, stderr=stderr, start_new_session=True)
     try:
         yield process
     finally:
@@ -190,12 +222,6 @@ def wait_until_ready(url: str, gateway: subprocess.Popen[bytes], log: Path) -> N
         except httpx2.TransportError:
             time.sleep(0.05)
     raise DemoFailed(f"the gateway did not start:\n{log.read_text()}")
-
-
-def wait_for_interrupt() -> None:
-    """Sleep until Ctrl-C."""
-    with suppress(KeyboardInterrupt):
-        signal.pause()
 
 
 def free_port() -> int:

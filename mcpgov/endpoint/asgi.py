@@ -1,7 +1,7 @@
 """Stage 1 of 6 · wire in, wire out: the raw ASGI endpoint of the data plane.
 
-    POST, GET, DELETE /mcp/{connection}    the only thing that reaches govern()
-    GET /livez, /readyz                    the only thing that is not recorded
+    POST, GET, DELETE /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
+    GET /livez, /readyz                    for probes
 
 It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
 in the STATELESS era a client that closes the connection cancels its call (MCP 2026-07-28, Cancellation), at any moment;

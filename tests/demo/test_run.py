@@ -1,6 +1,7 @@
 """The demo, run as a person runs it: one command, the whole story, and an audit log that tells the same."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,28 @@ def test_the_audit_log_tells_the_same_story(told: str) -> None:
     for reason in ("tool-hidden", "tool-denied", "rate-limited", "source-ip-denied"):
         assert log.count(reason) == 1
     assert log.count("get_population") == 4
-    assert "mcpgov_" not in told
+    assert "mcpgov_" not in told  # no key is shown when nobody is there to paste it
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_ends_cleanly_and_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mcpgov", "demo"],
+        env={**os.environ, "TMPDIR": str(tmp_path), "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as demo:
+        assert demo.stdout is not None
+        lines: list[str] = []
+        for line in demo.stdout:
+            lines.append(line)
+            if "Ctrl-C ends" in line:
+                os.killpg(demo.pid, number)  # as a terminal does: everybody in the group hears it
+        assert demo.wait(30) == 0
+    assert "Traceback" not in "".join(lines)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_demo_writes_is_a_configuration_without_a_problem(tmp_path: Path) -> None:
