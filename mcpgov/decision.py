@@ -61,6 +61,7 @@ class Reason(StrEnum):
     AUDIT_UNAVAILABLE = "audit-unavailable"
     OVERLOADED = "overloaded"
     INTERNAL_ERROR = "internal-error"
+    GATEWAY_STOPPING = "gateway-stopping"
 
     # the upstream did not answer as an MCP server should
     UPSTREAM_UNREACHABLE = "upstream-unreachable"

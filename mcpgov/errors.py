@@ -75,6 +75,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.AUDIT_UNAVAILABLE: _http(503),
     Reason.OVERLOADED: _http(503),
     Reason.INTERNAL_ERROR: _http(500),
+    Reason.GATEWAY_STOPPING: _http(503),
     Reason.UPSTREAM_UNREACHABLE: _http(502),
     Reason.UPSTREAM_ADDRESS_DENIED: _http(502),
     Reason.UPSTREAM_TIMEOUT: _http(504),

@@ -250,7 +250,7 @@ class OutcomeStatus(StrEnum):
     TOOL_ERROR = "tool-error"  # a result with isError
     RPC_ERROR = "rpc-error"  # a JSON-RPC error from the upstream, or an HTTP status of 400 and above
     FAILED = "failed"  # the upstream did not answer as an MCP server should; the reason says how
-    CANCELLED = "cancelled"  # the client went away and the upstream call was cancelled
+    CANCELLED = "cancelled"  # the client went away, or the gateway was stopped: the upstream call was cancelled
     CLIENT_GONE = "client-gone"  # the client went away; the upstream finished
     NOT_SENT = "not-sent"  # the intent was written, nothing left for the upstream
     UNKNOWN = "unknown"  # found after a crash: nobody knows

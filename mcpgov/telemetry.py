@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 
+# Without the local variables of each frame, which hold keys (invariant 7); the defaults would print them.
+TRACE = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
 def configure_logging(*, json: bool, level: str = "info") -> None:
     """Send logs to stderr: one JSON object a line, or readable text. `level` is debug, info, warning or error."""
     shared: list[Processor] = [
@@ -29,10 +33,11 @@ def configure_logging(*, json: bool, level: str = "info") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    to_read = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     renderer: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-        if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.processors.ExceptionRenderer(TRACE), structlog.processors.JSONRenderer()] if json else [to_read]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

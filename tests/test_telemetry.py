@@ -44,3 +44,17 @@ def test_text_logs_are_for_reading_and_a_level_leaves_out_what_is_below(capfd: p
     (line,) = capfd.readouterr().err.splitlines()
     assert "heard" in line
     assert "why=because" in line
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_no_trace_prints_what_a_variable_holds(capfd: pytest.CaptureFixture[str], *, json_lines: bool) -> None:
+    configure_logging(json=json_lines)
+    key = "mcpgov_" + "canary" * 3
+    try:
+        {}[len(key)]
+    except KeyError:
+        structlog.get_logger().exception("internal-error")
+        logging.getLogger("some.library").exception("failed")
+    told = capfd.readouterr().err
+    assert "KeyError" in told
+    assert key not in told

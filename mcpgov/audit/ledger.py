@@ -201,11 +201,13 @@ class CallRecording:
     def _how_it_ended(self, error: BaseException | None) -> tuple[OutcomeStatus, Reason | None]:
         """The status and reason of a call that nobody refused."""
         if isinstance(error, asyncio.CancelledError):
-            return OutcomeStatus.CANCELLED, Reason.CLIENT_GONE
+            gone = Reason.CLIENT_GONE in error.args  # said by the endpoint, which saw the client leave
+            return OutcomeStatus.CANCELLED, Reason.CLIENT_GONE if gone else Reason.GATEWAY_STOPPING
         if self._client_gone:
             return OutcomeStatus.CLIENT_GONE, Reason.CLIENT_GONE
         if error is None and self._watch is not None:
-            return self._watch.status, None
+            broke_off = self._watch.status is OutcomeStatus.FAILED
+            return self._watch.status, Reason.UPSTREAM_RESET if broke_off else None
         return OutcomeStatus.FAILED, Reason.INTERNAL_ERROR
 
     def _end(self, status: OutcomeStatus, reason: Reason | None, detail: str = "") -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.record import AnswerSeen
-from mcpgov.models import Kind, OutcomeStatus
+from mcpgov.models import Era, Kind, OutcomeStatus
 
 if TYPE_CHECKING:
     from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
@@ -52,6 +52,8 @@ class AnswerWatch:
     def __init__(self, answer: Answer, request: MCPRequest | None) -> None:
         self._answer = answer
         self._awaited = request.id if request is not None and request.kind is Kind.REQUEST else None
+        # Before 2026 a server may end a stream early, and give the rest to a client that comes back for it.
+        self._owed = answer.streaming and request is not None and request.era is Era.STATELESS
         self._events = 0
         self._size = 0
         self._final: Final | None = None
@@ -87,6 +89,8 @@ class AnswerWatch:
         """How the call ended, as far as the answer says."""
         if self._answer.status >= _FAILED or (self._final is not None and self._final.code is not None):
             return OutcomeStatus.RPC_ERROR
+        if self._owed and self.seen.complete is False:
+            return OutcomeStatus.FAILED
         return OutcomeStatus.TOOL_ERROR if self._final is not None and self._final.is_error else OutcomeStatus.OK
 
     @property

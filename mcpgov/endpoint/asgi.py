@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import parse_request
 from mcpgov.endpoint.limits import read_body
 from mcpgov.endpoint.reply import refusal_event, refusal_reply, reply_headers
-from mcpgov.errors import ClientGone
+from mcpgov.errors import ClientGone, Refusal
 from mcpgov.identity.client_ip import IPNetwork, source_address
 from mcpgov.models import Era, Headers, Kind, RequestHead
 from mcpgov.pipeline import Stages, govern
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from mcpgov.decision import Decision
     from mcpgov.endpoint.limits import Sites
     from mcpgov.endpoint.sessions import SessionSeal
-    from mcpgov.errors import Refusal
     from mcpgov.models import Answer, MCPRequest, Principal
     from mcpgov.strict_json import JsonLimits
 
@@ -84,8 +84,7 @@ class Gateway:
         try:
             await govern(exchange, self._stages)
         except asyncio.CancelledError:
-            if not exchange.cancelled:
-                raise
+            await exchange.stop()
         finally:
             exchange.close()
 
@@ -103,6 +102,7 @@ class HttpExchange:
         self._principal_id = ""
         self._started = False
         self._gone = False
+        self._answered = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def read(self, principal: Principal) -> MCPRequest:
@@ -131,8 +131,9 @@ class HttpExchange:
         self._gone = True
         if not self._cancels():
             await asyncio.sleep(self._settings.drain)
-        self.cancelled = True
-        call.cancel()
+        if not self._answered:  # a complete answer looks like a disconnect, too
+            self.cancelled = True
+            call.cancel(Reason.CLIENT_GONE)
 
     def _cancels(self) -> bool:
         request = self._request
@@ -171,11 +172,17 @@ class HttpExchange:
         await self._body(body, more=False)
 
     async def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._started = True
 
     async def _body(self, body: bytes, *, more: bool) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self._answered = self._answered or not (more or self._gone)
+
+    async def stop(self) -> None:
+        """The call was cancelled: by its client, who is gone, or by the server, which ends and says so."""
+        if not self.cancelled and not self._answered:
+            await self.refuse(Refusal(Reason.GATEWAY_STOPPING, "The gateway is stopping. Try again."))
 
     def close(self) -> None:
         """Stop watching for the client."""

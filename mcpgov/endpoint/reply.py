@@ -29,7 +29,7 @@ DECISION_KEY = "io.github.mcpgov/decision"
 UNAUTHENTICATED = 401
 # What an answer may tell beside its body. Set-Cookie, WWW-Authenticate (it would send clients to a stranger's sign-in),
 # Server, Date and everything hop-by-hop stay here; Mcp-Session-Id crosses sealed, which is the endpoint's work.
-CROSSING = ("content-type", "cache-control", "x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
+CROSSING = ("cache-control", "x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,13 @@ def refusal_event(refusal: Refusal, request: MCPRequest | None, head: RequestHea
 def reply_headers(answer_headers: Headers, decision: Decision, correlation_id: str) -> RawHeaders:
     """The headers that go out with an upstream's answer: what may cross, what the decision adds, and our own."""
     headers = {"cache-control": "no-store"}  # an answer is for one caller
-    if answer_headers.get("content-type").lower().startswith("text/event-stream"):
+    # The type alone: a charset could make a client read other text than a list filter did.
+    media = answer_headers.get("content-type").partition(";")[0].strip().lower()
+    if media:
+        headers["content-type"] = media
+    if media == "text/event-stream":
         headers["x-accel-buffering"] = "no"
-    headers |= {name: answer_headers.get(name) for name in CROSSING if name in answer_headers}
+    headers |= {name: value for name in CROSSING if (value := answer_headers.get(name)) and value.isprintable()}
     headers |= {name.lower(): value for name, value in decision.reply_headers}
     headers["x-correlation-id"] = correlation_id
     return _raw(tuple(headers.items()))

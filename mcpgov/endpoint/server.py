@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from mcpgov.endpoint.http_protocol import UnpipelinedHttpProtocol
+from mcpgov.endpoint.http_protocol import StrictHttpProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -28,7 +28,7 @@ class GatewayServer(uvicorn.Server):
     def __init__(self, app: Any, drain: int = DRAIN) -> None:
         options = uvicorn.Config(
             app,
-            http=UnpipelinedHttpProtocol,
+            http=StrictHttpProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -54,4 +54,7 @@ class GatewayServer(uvicorn.Server):
     async def serve_on(self, sock: socket.socket) -> None:
         """Serve until told to end; when this returns, every call has ended and was given the time to say so."""
         await self.serve(sockets=[sock])
+        if self.force_exit:  # told twice: uvicorn has not waited for the calls that run, and has not ended them either
+            for task in self.server_state.tasks:
+                task.cancel()
         await asyncio.gather(*self.server_state.tasks, return_exceptions=True)

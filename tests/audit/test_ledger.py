@@ -201,7 +201,7 @@ async def test_a_call_cancelled_while_its_intent_is_written_was_not_sent(
     store.gate.set()
     [_, outcome] = await finished(ledger, store)
     assert flow.sent == 0
-    assert (outcome["mcpgov.status"], outcome["mcpgov.reason"]) == ("not-sent", "client-gone")
+    assert (outcome["mcpgov.status"], outcome["mcpgov.reason"]) == ("not-sent", "gateway-stopping")
     assert "mcpgov.latency.audit_us" not in outcome
 
 

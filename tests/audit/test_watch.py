@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, final_message
-from mcpgov.models import Answer, Event, Headers, Kind, MCPRequest, OutcomeStatus
+from mcpgov.models import Answer, Era, Event, Headers, Kind, MCPRequest, OutcomeStatus
 from tests.audit.calls import head, request
 
 ASKED = request(about=head())
@@ -107,9 +108,13 @@ async def test_the_answer_is_found_between_the_events_of_a_stream() -> None:
     assert watch.seen.size == sum(len(event.raw) for batch in stream for event in batch)
 
 
-async def test_a_stream_that_ends_before_the_answer_is_not_complete() -> None:
-    watch = await watched((sse(method="notifications/progress"),), streaming=True)
-    assert (watch.status, watch.seen.complete) == (OutcomeStatus.OK, False)
+@pytest.mark.parametrize(("era", "status"), [(Era.HANDSHAKE, OutcomeStatus.OK), (Era.STATELESS, OutcomeStatus.FAILED)])
+async def test_a_stream_that_ends_before_the_answer_is_not_complete_and_in_2026_broken(
+    era: Era, status: OutcomeStatus
+) -> None:
+    asked = replace(ASKED, era=era)
+    watch = await watched((sse(method="notifications/progress"),), streaming=True, asked=asked)
+    assert (watch.seen.complete, watch.status) == (False, status)
 
 
 async def test_an_answer_that_is_too_large_is_counted_and_not_read() -> None:

@@ -144,8 +144,17 @@ def test_few_headers_of_an_answer_cross() -> None:
 def test_an_event_stream_is_neither_buffered_nor_stored() -> None:
     stream = {"content-type": "Text/event-stream; charset=utf-8"}
     ours = {"x-accel-buffering": "no", "cache-control": "no-store", "x-correlation-id": "ours"}
-    assert crossed(stream) == stream | ours
+    assert crossed(stream) == {"content-type": "text/event-stream"} | ours
     assert crossed(stream | {"cache-control": "no-cache"})["cache-control"] == "no-cache"
+
+
+def test_a_field_that_no_header_can_hold_stays_here_and_a_charset_too() -> None:
+    broken = {"content-type": "application/json; charset=utf-16", "cache-control": "\x01", "retry-after": "1\x00"}
+    assert crossed(broken) == {
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "x-correlation-id": "ours",
+    }
 
 
 def test_an_answer_is_for_one_caller_and_not_stored() -> None:

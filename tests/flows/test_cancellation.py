@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import socket
 from typing import Any
 
+from mcpgov.endpoint.server import GatewayServer
 from tests.flows.house import META, House, rpc
 from tests.flows.upstream import CityUpstream
 
@@ -81,3 +83,33 @@ async def test_a_notification_of_cancellation_crosses_as_it_is_in_2025(gateway: 
     reply = await (await gateway.client()).post(json.dumps(note).encode(), {"MCP-Protocol-Version": "2025-11-25"})
     assert reply.status == 202
     assert upstream.ledger[0].message == note
+
+
+async def test_a_call_that_outlasts_the_time_for_stopping_is_told_so_and_recorded_so(
+    gateway: House, upstream: CityUpstream
+) -> None:
+    assert gateway.running is not None
+    upstream.hold = asyncio.Event()
+    server, client = GatewayServer(gateway.running.gateway, drain=0), await gateway.client()
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        serving = asyncio.create_task(server.serve_on(sock))
+        client.url = f"http://127.0.0.1:{sock.getsockname()[1]}/mcp/city"
+        calling = asyncio.create_task(client.call("get_city"))
+        async with asyncio.timeout(WITHIN):
+            await upstream.begun.wait()
+            server.should_exit = True
+            reply = await calling
+            await serving
+    assert (reply.status, reply.message["error"]["data"]["reason"]) == (503, "gateway-stopping")
+    (outcome,) = await gateway.records(event="outcome")
+    assert (outcome["mcpgov.status"], outcome["mcpgov.reason"]) == ("cancelled", "gateway-stopping")
+
+
+async def test_a_client_that_got_its_whole_answer_is_never_said_to_have_left(
+    gateway: House, upstream: CityUpstream
+) -> None:
+    client = await gateway.client()
+    for number in range(50):
+        upstream.answers_with = "sse" if number % 2 else "json"
+        assert (await client.call("get_city")).status == 200
+    assert [record["mcpgov.status"] for record in await gateway.records(event="outcome")] == ["ok"] * 50
