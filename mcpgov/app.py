@@ -179,10 +179,15 @@ def keys_of(settings: Settings, store: Path) -> tuple[bytes, bytes]:
     return material, HKDF(SHA256(), KEY_LENGTH, None, b"mcpgov argument digest").derive(material)
 
 
+def find_store(config: Path | None) -> Path:
+    """The file that a settings file names as the store, there or not."""
+    return store_path(load_settings(config))
+
+
 @asynccontextmanager
 async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
     """The gateway keys, every change of which is recorded."""
-    path = store_path(load_settings(config))
+    path = find_store(config)
     keys, ledger = SqliteKeyStore(path), SqliteLedgerStore(path)
     ledger.open()
     try:
@@ -194,7 +199,7 @@ async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
 
 def open_reader(config: Path | None) -> AuditReader:
     """The ledger, for reading."""
-    reader: AuditReader = load("mcpgov.store.audit_reader").open_sqlite_reader(store_path(load_settings(config)))
+    reader: AuditReader = load("mcpgov.store.audit_reader").open_sqlite_reader(find_store(config))
     return reader
 
 
@@ -258,7 +263,7 @@ def build_cli() -> typer.Typer:
     add_init(cli)
     add_serve(cli, serve)
     add_check(cli)
-    cli.add_typer(build_keys(open_keys), name="keys")
+    cli.add_typer(build_keys(open_keys, find_store), name="keys")
     cli.add_typer(build_audit_app(open_reader, time.sleep), name="audit")
     return cli
 

@@ -2,6 +2,8 @@
 
 Decides when files are read, and what happens when they are bad: the last good generation stays in force, and a report
 says why. Every file is read once, so that what was checked, what is stamped and what is served are the same bytes.
+A settings file that was there once has to stay: without it the global policies would silently be none. What the files
+name on this machine (a folder, a program) is looked for before they are put in force, not when it is first needed.
 What a change of files cannot change (where we listen, the ledger) is named in the report: it waits for a restart.
 
 Files are looked at when the system says that they changed, every few seconds for what it does not say (a network file
@@ -14,6 +16,8 @@ import asyncio
 import hashlib
 import json
 import os
+import shlex
+import shutil
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -26,8 +30,9 @@ from watchfiles import watch
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.models import LocalUpstream
 from mcpgov.policy.document import parse_document
-from mcpgov.settings import DEFAULT_FILE, Settings, parse_settings, read_text
+from mcpgov.settings import DEFAULT_FILE, SQLITE, Settings, folder_of, parse_settings, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.yaml_source import parse_yaml
 
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
     from mcpgov.catalog.entries import Entry
     from mcpgov.policy.document import PolicyDocument
+    from mcpgov.yaml_source import YamlSource
 
     Report = Callable[["ReloadResult"], Awaitable[None]]
 
@@ -84,6 +90,25 @@ class Reading:
         return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of files. `source` is the settings file that names it; None where it has its default name."""
+
+    path: Path
+    key: str
+    source: YamlSource | None
+
+    def problem(self, error: OSError) -> Problem:
+        """That it cannot be read: said where it is named, or else of the folder itself."""
+        if self.source is None:
+            mend = "mcpgov init makes a folder to start from"
+            return Problem(str(self.path), 0, 0, f"cannot be read: {error.strerror}", mend)
+        what, mend = f"cannot be read: {error.strerror}", "name another"
+        if isinstance(error, FileNotFoundError):
+            what, mend = "is not there", "make it, or name another"
+        return self.source.problem((self.key,), f"the folder {self.path} {what}", mend)
+
+
 class Findings:
     """Collects the problems of many files, so that one bad file does not hide the next."""
 
@@ -104,35 +129,43 @@ def load_generation(path: Path | None, variables: Mapping[str, str] = os.environ
     return generation_of(read_files(path), variables)
 
 
-def read_files(path: Path | None) -> Reading:
-    """Read mcpgov.yaml and the folders it names. What cannot be read is noted, not raised."""
+def read_files(path: Path | None, *, known: bool = False) -> Reading:
+    """Read mcpgov.yaml and the folders it names. What cannot be read is noted, not raised.
+
+    `known`: mcpgov.yaml was there before. That it is not there now is a problem, and never a return to the defaults.
+    """
     place, found = path or Path(DEFAULT_FILE), Findings()
+    if known and not os.path.lexists(place):
+        gone = Problem(str(place), 0, 0, f"{place.name} is gone", "put it back, or restart")
+        return Reading(place, None, {}, {}, (gone,))
     settings = found.take(lambda: read_text(place)) if path or os.path.lexists(place) else None
     catalog, policies = folders_of(place, settings)
     entries = found.take(partial(_texts, catalog, found)) or {}
-    documents = found.take(partial(_texts, policies, found, optional=True)) or {}
+    documents = found.take(partial(_texts, policies, found)) or {}
     return Reading(place, settings, entries, documents, tuple(found.problems))
 
 
-def folders_of(place: Path, settings: str | None) -> tuple[Path, Path]:
+def folders_of(place: Path, settings: str | None) -> tuple[Folder, Folder]:
     """Where catalog and policies are, as far as the settings can be read: their errors must not hide those below."""
-    value = Findings().take(lambda: parse_yaml(settings or "", str(place)).value)
-    written = value if isinstance(value, dict) else {}
-    catalog, policies = (str(written.get(key) or key) for key in ("catalog", "policies"))
-    return place.parent / catalog, place.parent / policies
+    source = Findings().take(lambda: parse_yaml(settings or "", str(place)))
+    return _folder("catalog", place.parent, source), _folder("policies", place.parent, source)
 
 
-def _texts(folder: Path, found: Findings, *, optional: bool = False) -> dict[Path, str]:
+def _folder(key: str, home: Path, source: YamlSource | None) -> Folder:
+    written = source.value.get(key) if source and isinstance(source.value, dict) else None
+    if isinstance(written, str) and written:
+        return Folder(home / written, key, source)
+    return Folder(home / key, key, None)
+
+
+def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
     """The YAML files of a folder; hidden files and what editors leave behind are passed over."""
     try:
-        places = sorted(folder.iterdir())
+        places = sorted(folder.path.iterdir())
     except OSError as error:
-        if optional and isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) and folder.key == "policies" and folder.source is None:
             return {}
-        problem = Problem(
-            str(folder), 0, 0, f"cannot be read: {error.strerror}", "mcpgov init makes a folder to start from"
-        )
-        raise InvalidConfiguration((problem,)) from None
+        raise InvalidConfiguration((folder.problem(error),)) from None
     wanted = [place for place in places if place.suffix in ENDINGS and not place.name.startswith(".")]
     texts = {place: found.take(partial(read_text, place)) for place in wanted}
     return {place: text for place, text in texts.items() if text is not None}
@@ -142,7 +175,7 @@ def generation_of(reading: Reading, variables: Mapping[str, str]) -> Snapshot:
     """What a reading says. Raises InvalidConfiguration with every problem of every file."""
     found = Findings()
     found.problems.extend(reading.problems)
-    lookup = EnvironmentAndFiles(variables, str(reading.place.parent))
+    lookup = EnvironmentAndFiles(variables, folder_of(reading.place))
     settings = found.take(lambda: parse_settings(reading.settings_text, str(reading.place), lookup))
     parsed = [found.take(partial(parse_entry, text, str(place), lookup)) for place, text in reading.catalog.items()]
     entries = [entry for entry in parsed if entry is not None]
@@ -152,6 +185,7 @@ def generation_of(reading: Reading, variables: Mapping[str, str]) -> Snapshot:
         if document is not None:
             documents[place.stem] = document
     found.problems.extend(_across_files(reading, settings, entries))
+    found.problems.extend(_missing_here(reading, settings, entries, variables.get("PATH")))
     if found.problems:
         raise InvalidConfiguration(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
@@ -167,10 +201,53 @@ def _across_files(reading: Reading, settings: Settings | None, entries: Sequence
             yield Problem(
                 str(place), 0, 0, f"the policy {place.stem} is also in {first[place.stem]}", "keep one of the two"
             )
+    folder = folders_of(reading.place, reading.settings)[1].path
     if settings and settings.global_policies:
         source = parse_yaml(reading.settings_text, str(reading.place))
-        yield from unknown_policies(source, ("global_policies",), settings.global_policies, first)
-    yield from clashes(entries, first)
+        yield from unknown_policies(source, ("global_policies",), settings.global_policies, first, folder)
+    yield from clashes(entries, first, folder)
+
+
+def _missing_here(
+    reading: Reading, settings: Settings | None, entries: Sequence[Entry], search: str | None
+) -> Iterator[Problem]:
+    """What the files name and this machine does not have. `search` is PATH; None for that of the process."""
+    if settings and reading.settings is not None:
+        source = parse_yaml(reading.settings, str(reading.place))
+        store = Path(settings.audit.store.removeprefix(SQLITE))
+        if wrong := _wrong_with_folder(store.parent):
+            yield source.problem(("audit", "store"), *wrong)
+        elif os.access(store, os.F_OK) and store.is_dir():
+            yield source.problem(("audit", "store"), f"{store} is a folder", f"name a file in it: {store}/mcpgov.db")
+    for entry in entries:
+        upstream = entry.connections[0].connection.upstream
+        if isinstance(upstream, LocalUpstream):
+            yield from _wrong_with_command(entry.source, upstream, search)
+
+
+def _wrong_with_folder(place: Path) -> tuple[str, str] | None:
+    """Why a folder cannot be used, and the mend."""
+    if os.access(place, os.X_OK) and place.is_dir():
+        return None
+    if os.path.lexists(place):
+        return f"{place} is not a folder that mcpgov may enter", "name another"
+    return f"the folder {place} is not there", f"mkdir -p {shlex.quote(str(place))}"
+
+
+def _wrong_with_command(source: YamlSource, upstream: LocalUpstream, search: str | None) -> Iterator[Problem]:
+    """What would keep a local server from being started: where it is to run, and its program, as exec finds it."""
+    program, folder = upstream.command[0], upstream.working_directory
+    if wrong := _wrong_with_folder(Path(folder)) if folder else None:
+        yield source.problem(("cwd",), *wrong)
+    elif "/" in program:
+        place = Path(folder, program)
+        if not (os.access(place, os.X_OK) and place.is_file()):
+            yield source.problem(("command", 0), f"there is no program {place} that mcpgov may run", "correct the path")
+    else:
+        own = dict(upstream.environment).get("PATH")
+        if not shutil.which(program, path=own.reveal() if own else search):
+            mend = "install it, or write its whole path"
+            yield source.problem(("command", 0), f"there is no program {program} on PATH", mend)
 
 
 class Generations:
@@ -182,6 +259,7 @@ class Generations:
         reading = read_files(path)
         self._seen = reading.stamp
         self._current = generation_of(reading, variables)
+        self._has_settings = reading.settings is not None
         self._started_with = self._current.settings
         self._wanted = asyncio.Event()
         self._requested = False
@@ -197,7 +275,7 @@ class Generations:
 
     def try_reload(self) -> ReloadResult:
         """Read everything anew now. Blocks on files; what is in force changes whole or not at all."""
-        return self._reload(read_files(self._path))
+        return self._reload(self._read())
 
     async def watch(self) -> None:
         """Reload whenever files change or a reload is requested, until cancelled."""
@@ -213,8 +291,11 @@ class Generations:
 
     def _look(self, *, requested: bool) -> ReloadResult | None:
         """Reload if the files are not those seen last; a bad file is reported once, not at every look."""
-        reading = read_files(self._path)
+        reading = self._read()
         return self._reload(reading) if requested or reading.stamp != self._seen else None
+
+    def _read(self) -> Reading:
+        return read_files(self._path, known=self._has_settings)
 
     def _reload(self, reading: Reading) -> ReloadResult:
         old, self._seen = self._current.stamp, reading.stamp
@@ -222,6 +303,7 @@ class Generations:
             self._current = generation_of(reading, self._variables)
         except InvalidConfiguration as invalid:
             return ReloadResult(old, old, invalid.problems)
+        self._has_settings = reading.settings is not None
         return ReloadResult(old, self._current.stamp, restart=self._waiting_for_restart())
 
     def _waiting_for_restart(self) -> tuple[str, ...]:

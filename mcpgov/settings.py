@@ -103,10 +103,24 @@ def _folder(value: object) -> Path:
 
 
 def _public_url(url: str) -> str:
-    check_url(url, private=True)
+    try:
+        check_url(url, private=True)
+    except Unfit as unfit:  # its mend is for the URL of an upstream
+        raise Unfit(str(unfit), "write https://host, like https://mcp.contoso.com") from None
     if re.search(r"[/?]", url.partition("://")[2].removesuffix("/")):
         raise Unfit("has a path or a query", "write only the scheme and the host, like https://mcp.contoso.com")
     return url.removesuffix("/")
+
+
+def _count(unit: str, low: int, high: int) -> PlainValidator:
+    """A whole number of something, whose name and bounds are told to whoever writes 1MB."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise Unfit(f"must be a whole number of {unit} from {low} to {high}", "write digits without a unit")
+        return value
+
+    return PlainValidator(check)
 
 
 def _store(url: str) -> str:
@@ -140,6 +154,7 @@ def _decoded(secret: Secret) -> bytes:
 
 
 _TEXT: Final = WithJsonSchema({"type": "string"})
+_NUMBER: Final = WithJsonSchema({"type": "integer"})
 Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return_type=str), _TEXT]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), _TEXT]
 Folder = Annotated[Path, PlainValidator(_folder), _TEXT]
@@ -168,10 +183,10 @@ class Audit(Shape):
 class Limits(Shape):
     """What a request may be at most: its body in bytes, its nesting, its keys, its longest text in bytes."""
 
-    body_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
-    depth: Annotated[int, Field(strict=True, ge=4, le=256)] = 64
-    keys: Annotated[int, Field(strict=True, ge=16, le=100_000)] = 10_000
-    string_bytes: Annotated[int, Field(strict=True, ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    body_bytes: Annotated[int, _count("bytes", 1024, 64 * 1024 * 1024), _NUMBER] = 4 * 1024 * 1024
+    depth: Annotated[int, _count("levels", 4, 256), _NUMBER] = 64
+    keys: Annotated[int, _count("keys", 16, 100_000), _NUMBER] = 10_000
+    string_bytes: Annotated[int, _count("bytes", 1024, 64 * 1024 * 1024), _NUMBER] = 1024 * 1024
 
 
 class Secrets(Shape):
@@ -213,7 +228,7 @@ def load_settings(path: Path | None, variables: Mapping[str, str] = os.environ) 
     place = path or Path(DEFAULT_FILE)
     if path is None and not os.path.lexists(place):
         return Settings()
-    return parse_settings(read_text(place), str(place), EnvironmentAndFiles(variables, str(place.parent)))
+    return parse_settings(read_text(place), str(place), EnvironmentAndFiles(variables, folder_of(place)))
 
 
 def parse_settings(text: str, file: str, lookup: Lookup | None = None) -> Settings:
@@ -223,6 +238,14 @@ def parse_settings(text: str, file: str, lookup: Lookup | None = None) -> Settin
     if unsafe := tuple(_unsafe(settings, source)):
         raise InvalidConfiguration(unsafe)
     return _rooted(settings, Path(file).parent)
+
+
+def folder_of(place: Path) -> str:
+    """The folder of a file: in full, because messages name what is in it, unless where we are was deleted."""
+    try:
+        return str(place.parent.absolute())
+    except FileNotFoundError:
+        return str(place.parent)
 
 
 def _unsafe(settings: Settings, source: YamlSource) -> Iterator[Problem]:

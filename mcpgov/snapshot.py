@@ -18,6 +18,7 @@ from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import PurePath
 
     from mcpgov.catalog.entries import ConnectionEntry, Entry
     from mcpgov.errors import Problem
@@ -70,24 +71,24 @@ def assemble(
     return Snapshot(stamp, MappingProxyType(connections), MappingProxyType(policies), settings)
 
 
-def clashes(entries: Sequence[Entry], policies: Collection[str]) -> Iterator[Problem]:
-    """What the entries say against each other, and every policy they name that is not among `policies`."""
+def clashes(entries: Sequence[Entry], policies: Collection[str], folder: PurePath) -> Iterator[Problem]:
+    """What the entries say against each other, and every policy they name that is not among `policies` of `folder`."""
     yield from _twice((entry.name, _server_place(entry)) for entry in entries)
     yield from _twice(
         (served.connection.name, _connection_place(entry, served)) for entry in entries for served in entry.connections
     )
     for entry in entries:
         for at, names in _scopes(entry):
-            yield from unknown_policies(entry.source, at, names, policies)
+            yield from unknown_policies(entry.source, at, names, policies, folder)
 
 
 def unknown_policies(
-    source: YamlSource, at: tuple[str, ...], names: Sequence[str], policies: Collection[str]
+    source: YamlSource, at: tuple[str, ...], names: Sequence[str], policies: Collection[str], folder: PurePath
 ) -> Iterator[Problem]:
-    """Each of `names`, which stand in the list at `at`, that is not among `policies`."""
+    """Each of `names`, which stand in the list at `at`, that is not among `policies`, the files of `folder`."""
     for number, name in enumerate(names):
         if name not in policies:
-            mend = nearest(name, policies) if policies else f"write policies/{name}.yaml"
+            mend = nearest(name, policies) if policies else f"write {folder / name}.yaml"
             yield source.problem((*at, number), f"there is no policy {name}", mend)
 
 

@@ -35,6 +35,13 @@ _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")  # only an escape can make these; no UTF-8 can carry the latter
 _LARGEST: Final = 2**63 - 1
+_STAR: Final = 'a text that begins with * needs quotes, like "*_delete"'  # not the text itself: it may be a secret
+_MENDS: Final = (  # what the parser says, and what usually led to it
+    (re.compile(r"\\t"), "indent with spaces, not tabs"),
+    (re.compile(r"expected ',' or '\]', but got ':'"), "close the [ before it"),
+    (re.compile(r"expected ',' or '\}', but got ':'"), "put the value in quotes, or close the { before it"),
+    (re.compile(r"mapping values|but got '[{\[?]'|cannot start any token"), "put the value in quotes"),
+)
 _WORDS: Final[Mapping[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -54,6 +61,13 @@ class YamlSource:
             place = self.values.get(path) or (None if path else (0, 0))
             path = path[:-1]
         return Problem(self.file, *place, message, mend)
+
+    def holds_nothing(self, path: Path) -> bool:
+        """Whether a key stands at `path` and nothing, or null, after it."""
+        value: Any = self.value
+        for step in path:
+            value = value[step]
+        return value is None and path in self.keys
 
 
 def parse_yaml(text: str, file: str) -> YamlSource:
@@ -113,8 +127,7 @@ class _Reading:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
             message = error.problem or error.context or "this cannot be read"
-            mend = "indent with spaces, not tabs" if "\\t" in message else ""
-            self.problems.append(Problem(self._file, *place, f"not YAML: {message}", mend))
+            self.problems.append(Problem(self._file, *place, f"not YAML: {message}", _mend(error)))
         except yaml.reader.ReaderError as error:
             before = self._text[: error.position]
             place = (before.count("\n") + 1, error.position - before.rfind("\n"))
@@ -132,7 +145,7 @@ class _Reading:
             self._note(event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
             raise _Stop
         if isinstance(event, yaml.AliasEvent):
-            self._note(event, "an alias is not allowed", "write the value out")
+            self._note(event, "an alias is not allowed", _STAR)
             return None
         if getattr(event, "anchor", None) is not None:
             self._note(event, "an anchor is not allowed", "remove the &name")
@@ -196,11 +209,18 @@ def _events(text: str) -> Iterator[yaml.Event]:
         yield event
 
 
+def _mend(error: yaml.MarkedYAMLError) -> str:
+    if error.context == "while scanning an alias":
+        return _STAR
+    return next((mend for pattern, mend in _MENDS if pattern.search(error.problem or "")), "")
+
+
 def _place(event: yaml.Event) -> tuple[int, int]:
     mark = event.start_mark
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
 
 
+_MAPPING: Final = ("must be a mapping", "write key: value")
 _MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "string_type": ("must be text", "put it in quotes"),
     "int_type": ("must be a whole number", ""),
@@ -213,10 +233,10 @@ _MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "list_type": ("must be a list", "write [a, b], or one - a line"),
     "tuple_type": ("must be a list", "write [a, b], or one - a line"),
     "set_type": ("must be a list", "write [a, b], or one - a line"),
-    "dict_type": ("must be a mapping", "write key: value"),
-    "model_type": ("must be a mapping", "write key: value"),
-    "model_attributes_type": ("must be a mapping", "write key: value"),
-    "dataclass_type": ("must be a mapping", "write key: value"),
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dataclass_type": _MAPPING,
 }
 
 
@@ -240,6 +260,8 @@ def problems_of(
             problems.append(source.problem(path, f"there is no key {name} here", mend, at_key=True))
         else:
             message, mend = _said(details["type"], details["msg"])
+            if mend == _MAPPING[1] and source.holds_nothing(path):
+                mend = f"write {_label(path)}: {{}}"
             mend = getattr(details.get("ctx", {}).get("error"), "mend", mend)  # a check of ours may know better
             problems.append(source.problem(path, f"{_label(path)} {message}".lstrip(), mend))
     return tuple(problems)

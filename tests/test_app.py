@@ -75,9 +75,10 @@ def test_serve_ends_cleanly_when_told_and_writes_down_that_it_did(tmp_path: Path
     assert events == ["start", "stop"]
 
 
-def test_a_store_that_cannot_be_made_is_told_plainly(tmp_path: Path) -> None:
+def test_a_store_that_is_no_store_is_told_plainly(tmp_path: Path) -> None:
     (tmp_path / "catalog").mkdir()
-    (tmp_path / "mcpgov.yaml").write_text('audit: { store: "sqlite:///no/such/folder/a.db" }\n')
+    (tmp_path / "mcpgov.yaml").write_text('audit: { store: "sqlite:///a.db" }\n')
+    (tmp_path / "a.db").write_text("no database, " * 100)
     done = command(tmp_path, "serve")
     assert done.returncode == 1
     assert "The store cannot be used" in done.stderr
@@ -109,3 +110,11 @@ def test_keys_made_on_the_command_line_are_recorded(tmp_path: Path) -> None:
     events = [call.reason for call in app.open_reader(tmp_path / "mcpgov.yaml").latest(10)]
     assert events == ["key-created", "key-revoked"]
     assert made["key"].encode() not in (tmp_path / "mcpgov.db").read_bytes()
+
+
+def test_keys_are_not_looked_for_in_a_store_that_is_not_there(tmp_path: Path) -> None:
+    for verb in (["list", "--json"], ["revoke", "3fGh81Kx"]):
+        done = command(tmp_path, "keys", *verb)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"There is no store at {tmp_path / 'mcpgov.db'} yet")
+    assert list(tmp_path.iterdir()) == []

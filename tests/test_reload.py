@@ -82,7 +82,7 @@ def test_only_yaml_files_that_are_not_hidden_are_read(folder: Path) -> None:
     for name in ("README.md", ".github.yaml.swp", ".#github.yaml", "github.yaml~", ".hidden.yaml", "notes.txt"):
         (folder / "catalog" / name).write_text("not: [yaml")
     (folder / "catalog" / "old").mkdir()
-    (folder / "catalog" / "time.yml").write_text("name: a/time\ncommand: [mcp-server-time]\nconnections: { time: {} }")
+    (folder / "catalog" / "time.yml").write_text("name: a/time\ncommand: [sleep]\nconnections: { time: {} }")
     assert names(folder) == ["github", "time"]
 
 
@@ -162,7 +162,7 @@ def replaced(place: Path, make: Callable[[Path], None]) -> Generator[None]:
 
 @contextmanager
 def gone(folder: Path) -> Generator[None]:
-    """A folder that was deleted for the while."""
+    """A file or folder that was deleted for the while."""
     aside = folder.rename(folder.with_name(".aside"))
     yield
     aside.rename(folder)
@@ -227,6 +227,33 @@ def test_a_folder_that_was_deleted_keeps_the_last_good_generation(folder: Path, 
         assert holder.try_reload().problems
         assert holder.current() is good
     assert holder.try_reload().problems == ()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_settings_that_were_there_are_missed_and_never_replaced_by_the_defaults(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, named: bool
+) -> None:
+    monkeypatch.chdir(folder)
+    holder = Generations(Path("mcpgov.yaml") if named else None, silent, {"KEY": "k"})
+    good = holder.current()
+    with gone(Path("mcpgov.yaml")):
+        (problem,) = holder.try_reload().problems
+        assert str(problem) == "mcpgov.yaml: mcpgov.yaml is gone (put it back, or restart)"
+        assert holder.current() is good
+    assert holder.try_reload() == ReloadResult(good.stamp, good.stamp)
+
+
+def test_settings_that_came_after_the_start_are_missed_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    settings = Path("mcpgov.yaml").rename("aside")
+    holder = Generations(None, silent, {"KEY": "k"})
+    assert holder.try_reload().problems == ()
+    assert holder.current().policy("github").general == ()
+    settings.rename("mcpgov.yaml")
+    assert holder.try_reload().problems == ()
+    with gone(Path("mcpgov.yaml")):
+        assert holder.try_reload().problems
+        assert holder.current().settings.global_policies == ("default",)
 
 
 def test_there_is_no_first_generation_from_bad_files(folder: Path) -> None:
@@ -309,14 +336,14 @@ async def test_a_request_reloads_what_has_not_changed(folder: Path) -> None:
 async def test_a_folder_swapped_by_symlink_is_noticed_and_watched_on(folder: Path) -> None:
     (folder / "catalog").rename(folder / "v1")
     (folder / "v2").mkdir()
-    (folder / "v2" / "time.yaml").write_text("name: a/time\ncommand: [mcp-server-time]\nconnections: { time: {} }")
+    (folder / "v2" / "time.yaml").write_text("name: a/time\ncommand: [sleep]\nconnections: { time: {} }")
     (folder / "catalog").symlink_to("v1")
     async with Watched(folder) as watched:
         (folder / "next").symlink_to("v2")
         (folder / "next").replace(folder / "catalog")
         assert (await watched.next()).problems == ()
         assert list(watched.holder.current().connections) == ["time"]
-        (folder / "v2" / "time.yaml").write_text("name: a/time\ncommand: [x]\nconnections: { clock: {} }")
+        (folder / "v2" / "time.yaml").write_text("name: a/time\ncommand: [sleep]\nconnections: { clock: {} }")
         await watched.next()
         assert list(watched.holder.current().connections) == ["clock"]
 

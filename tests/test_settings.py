@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration, Problem
-from mcpgov.settings import Address, Settings, load_settings, parse_settings, read_text
+from mcpgov.settings import Address, Settings, folder_of, load_settings, parse_settings, read_text
 
 KEY = base64.b64encode(bytes(range(100, 140))).decode()
 
@@ -113,8 +113,10 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("trusted_proxies: [0.0.0.0/0]", "trusts everyone"),
         ("trusted_proxies: ['::/0']", "trusts everyone"),
         ("trusted_proxies: [10]", "not a network"),
-        ("limits: { depth: 3 }", "greater than or equal to 4"),
+        ("limits: { depth: 3 }", "depth must be a whole number of levels from 4 to 256"),
         ("limits: { body_bytes: 1e9 }", "must be"),
+        ("limits: { body_bytes: 1MB }", "body_bytes must be a whole number of bytes from 1024 to 67108864"),
+        ("limits: { keys: true }", "whole number of keys from 16 to 100000"),
         ("limits: { keys: '100' }", "must be"),
         ("secrets: { key: 7 }", "must be text"),
         ("secrets: { key: '%%%' }", "not base64"),
@@ -143,6 +145,38 @@ def test_each_check_says_how_to_mend_it() -> None:
     (found,) = problems("listen: 0.0.0.0")
     assert (found.line, found.column) == (1, 9)
     assert found.mend.startswith("write ADDRESS:PORT")
+
+
+@pytest.mark.parametrize("url", ["a.example", "https://u:p@a.example", "https://a.example/base", "https://a b"])
+def test_the_mend_of_a_public_url_leads_to_one_that_is_taken(url: str) -> None:
+    (found,) = problems(f"public_url: {url}")
+    mended = found.mend.rpartition(" ")[2]
+    assert parse_settings(f"public_url: {mended}", "x").public_url == mended
+
+
+def test_an_empty_section_is_told_how_to_be_written() -> None:
+    assert [str(found) for found in problems("identity:\nlimits:\n")] == [
+        "mcpgov.yaml:1:10: identity must be a mapping (write identity: {})",
+        "mcpgov.yaml:2:8: limits must be a mapping (write limits: {})",
+    ]
+
+
+def test_a_reference_to_no_file_tells_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mcpgov.yaml").write_text("secrets: { key: '${file:nope}' }")
+    for place in (None, Path("mcpgov.yaml")):
+        with pytest.raises(InvalidConfiguration) as caught:
+            load_settings(place)
+        assert caught.value.problems[0].mend == f"looked for {tmp_path}/nope"
+
+
+def test_a_folder_is_named_as_written_where_the_current_one_was_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert folder_of(Path("conf/mcpgov.yaml")) == "conf"
 
 
 def test_all_errors_are_told_at_once() -> None:

@@ -1,5 +1,6 @@
 """Files that are each in order are put in force together, or refused for what only shows between them."""
 
+from pathlib import PurePath
 from typing import cast
 
 import pytest
@@ -12,6 +13,7 @@ from mcpgov.policy.document import parse_document
 from mcpgov.settings import Settings
 from mcpgov.snapshot import assemble, clashes
 
+FOLDER = PurePath("conf/policies")
 DOCUMENTS = {
     name: parse_document(text, f"policies/{name}.yaml")
     for name, text in {
@@ -30,7 +32,7 @@ def entry(name: str, *connections: str, more: str = "") -> Entry:
 
 
 def found(*entries: Entry) -> list[str]:
-    return [str(problem) for problem in clashes(entries, DOCUMENTS)]
+    return [str(problem) for problem in clashes(entries, DOCUMENTS, FOLDER)]
 
 
 def test_each_connection_gets_the_policies_of_its_scopes_in_order() -> None:
@@ -101,7 +103,8 @@ def test_a_policy_that_does_not_exist_is_named_in_every_scope() -> None:
         "catalog/a.yaml:5:65",
     ]
     assert "did you mean default?" in problems[1]
-    assert "write policies/contoso.yaml" in str(next(clashes([entry("a", "x: {}", more="policies: [contoso]\n")], ())))
+    (problem,) = clashes([entry("a", "x: {}", more="policies: [contoso]\n")], (), FOLDER)
+    assert problem.mend == "write conf/policies/contoso.yaml"
 
 
 def test_files_that_agree_have_no_problem() -> None:

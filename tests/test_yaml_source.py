@@ -62,6 +62,7 @@ def refused(text: str) -> tuple[str, ...]:
     return tuple(str(problem) for problem in raised.value.problems)
 
 
+STAR = '(a text that begins with * needs quotes, like "*_delete")'
 REFUSED = [
     ("", "f.yaml: the file is empty (write what it should say, or remove it)"),
     ("# only a comment\n", "f.yaml: the file is empty (write what it should say, or remove it)"),
@@ -69,7 +70,9 @@ REFUSED = [
     ("null\n", "f.yaml: the file is empty (write what it should say, or remove it)"),
     ("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key a is written twice (it stands at 1:1 already)"),
     ("a: &x 1\n", "f.yaml:1:4: an anchor is not allowed (remove the &name)"),
-    ("a: *x\n", "f.yaml:1:4: an alias is not allowed (write the value out)"),
+    ("a: *x\n", f"f.yaml:1:4: an alias is not allowed {STAR}"),
+    ("deny: [*]\n", f"f.yaml:1:9: not YAML: expected alphabetic or numeric character, but found ']' {STAR}"),
+    ("deny: [*.x]\n", f"f.yaml:1:9: not YAML: expected alphabetic or numeric character, but found '.' {STAR}"),
     ("<<: {a: 1}\n", "f.yaml:1:1: a merge key is not allowed (write the keys out)"),
     ("a: !!str 1\n", "f.yaml:1:4: a tag is not allowed (remove the !tag)"),
     ("a: !<tag:x> {}\n", "f.yaml:1:4: a tag is not allowed (remove the !tag)"),
@@ -77,13 +80,22 @@ REFUSED = [
     ("true: a\n", "f.yaml:1:1: a key must be text (put it in quotes)"),
     ("? [a, b]\n: c\n", "f.yaml:1:3: a key must be text (put it in quotes)"),
     ("? {a: b}\n: c\n", "f.yaml:1:3: a key must be text (put it in quotes)"),
-    ("? *x\n: c\n", "f.yaml:1:3: an alias is not allowed (write the value out)"),
+    ("? *x\n: c\n", f"f.yaml:1:3: an alias is not allowed {STAR}"),
     ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here (one file holds one document: remove the ---)"),
     ("a: 9223372036854775808\n", "f.yaml:1:4: the number is too large (put it in quotes if it is text)"),
     (f"a: {'9' * 5000}\n", "f.yaml:1:4: the number is too large (put it in quotes if it is text)"),
     ("a: 1e999\n", "f.yaml:1:4: the number is too large (put it in quotes if it is text)"),
     ("a: [1,\n", "f.yaml:2:1: not YAML: expected the node content, but found '<stream end>'"),
     ("a:\n\tb: 1\n", "f.yaml:2:1: not YAML: found character '\\t' that cannot start any token"),
+    ("a: { k: ${env:X} }", "f.yaml:1:10: not YAML: expected ',' or '}', but got '{' (put the value in quotes)"),
+    ("a: [${env:X}]", "f.yaml:1:6: not YAML: expected ',' or ']', but got '{' (put the value in quotes)"),
+    ("a: b == 'c: d'", "f.yaml:1:11: not YAML: mapping values are not allowed here (put the value in quotes)"),
+    (
+        "a: { b: c == 'd: e' }",
+        "f.yaml:1:16: not YAML: expected ',' or '}', but got ':' (put the value in quotes, or close the { before it)",
+    ),
+    ("a: [b, c\nd: e", "f.yaml:2:2: not YAML: expected ',' or ']', but got ':' (close the [ before it)"),
+    ("a: @b", "f.yaml:1:4: not YAML: found character '@' that cannot start any token (put the value in quotes)"),
     ("a: 1\nb: \x00\n", "f.yaml:2:4: a control character stands here (save the file as UTF-8 text)"),
     ("\x1b[2J", "f.yaml:1:1: a control character stands here (save the file as UTF-8 text)"),
     ("a: \ud800", "f.yaml:1:4: a control character stands here (save the file as UTF-8 text)"),
@@ -97,6 +109,10 @@ REFUSED = [
 def test_refused_file_names_the_place_and_the_mend(text: str, problem: str) -> None:
     (only,) = refused(text)
     assert only.startswith(problem)
+
+
+def test_no_mend_repeats_what_may_be_a_secret() -> None:
+    assert "s3cret" not in "".join(refused("keys: { X-Key: *s3cret }") + refused("keys: { X-Key: *s3cret* }"))
 
 
 def test_quoted_merge_key_is_an_ordinary_key() -> None:
@@ -219,6 +235,8 @@ many:
   one:
     - {label: ok, cals: 1}
     - x
+    -
+  two:
 """
     assert problems(text) == [
         "f.yaml:2:8: limit must be greater than or equal to 1",
@@ -227,6 +245,8 @@ many:
         "f.yaml:6:7: calls is missing (add calls:)",
         "f.yaml:6:19: there is no key cals here (did you mean calls?)",
         "f.yaml:7:7: one[1] must be a mapping (write key: value)",
+        "f.yaml:8:6: one[2] must be a mapping (write key: value)",
+        "f.yaml:9:7: two must be a list (write [a, b], or one - a line)",
         "f.yaml:1:1: there is no key acton here (did you mean action?)",
     ]
 

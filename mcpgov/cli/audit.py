@@ -1,7 +1,7 @@
 """`mcpgov audit`: follow, search and open the ledger. Reads only; works while the gateway runs and while it does not.
 
-What callers chose (tool names, ids) is shown with every control and invisible character written out, so that a record
-cannot move the cursor, rename a window or hide a part of itself.
+What callers chose (tool names, ids) is shown as printable.py writes it. What can only be a slip is refused: a status or
+reason that there is not, a span of time with nothing in it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import unicodedata
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -19,16 +18,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mcpgov.audit.reader import AuditReader, Call, CallFilter
+from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter
+from mcpgov.audit.record import ControlEvent
+from mcpgov.audit.redact import encodable
+from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
+from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.models import OutcomeStatus
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from mcpgov.audit.reader import Record
-    from mcpgov.models import Json
 
     OpenReader = Callable[[Path | None], AuditReader]
 
@@ -37,11 +41,12 @@ AT_ONCE = 1000  # calls that one look takes
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 FILTERS = tuple(field.name for field in fields(CallFilter) if field.type == "str")
+CLOSED = {"status": (*OutcomeStatus, OPEN), "reason": (*Reason, *ControlEvent)}  # filters with a closed vocabulary
 STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow", "rpc-error": "yellow"}
 COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "reason", "status", "ms", "id")
 WIDTHS = (19, 12, 14, 20, 18, 9, 8, 12)
 ID = 12  # characters of a correlation id that are shown; `show` needs no more
-NARROW = 96  # columns of a terminal that are too few for a table with ids
+SPARED = {"ms": 100, "connection": 95}  # a terminal with fewer columns is spared this one
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
 
@@ -101,9 +106,13 @@ def add_query(audit: typer.Typer, open_reader: OpenReader) -> None:
         """Find calls, the newest first. Every NAME=VALUE has to hold."""
         now = datetime.now(UTC)
         wanted = replace(filtered(where or []), since=moment(since, now), until=moment(until, now), limit=limit)
+        if wanted.since and wanted.until and wanted.until <= wanted.since:
+            raise typer.BadParameter("no call is before --until and not before --since; swap them, or leave one out")
         with reading(open_reader, config) as reader:
             found = reader.calls(wanted)
-        if as_json:
+        if not found:
+            typer.echo("No call matches.", err=True)
+        elif as_json:
             show_lines(found, as_json=True)
         else:
             show_table(found)
@@ -129,9 +138,9 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     ) -> None:
         """Show every record of one call, or of every call in one trace."""
         with reading(open_reader, config) as reader:
-            records = reader.records(identifier)
+            records = reader.records(encodable(identifier))
         if not records:
-            typer.echo(f"There is no record with the id {printable(identifier)}. See `mcpgov audit query`.", err=True)
+            typer.echo(f"There is no record with the id {repeated(identifier)}. See `mcpgov audit query`.", err=True)
             raise typer.Exit(1)
         for record in records:
             if as_json:
@@ -157,8 +166,10 @@ def filtered(where: Sequence[str]) -> CallFilter:
     for item in where:
         name, equals, value = item.partition("=")
         if name not in FILTERS or not equals:
-            raise typer.BadParameter(f"{item!r}: write NAME=VALUE with one of {', '.join(FILTERS)}")
-        wanted = replace(wanted, **{name: value})
+            raise typer.BadParameter(f"{repeated(item)}: write NAME=VALUE with one of {', '.join(FILTERS)}")
+        if name in CLOSED and value not in CLOSED[name]:
+            raise typer.BadParameter(f"{repeated(item)}: there is no such {name}; {nearest(value, CLOSED[name])}")
+        wanted = replace(wanted, **{name: encodable(value)})
     return wanted
 
 
@@ -167,12 +178,11 @@ def moment(text: str, now: datetime) -> datetime | None:
     if not text:
         return None
     ago = AGO.fullmatch(text)
-    if ago is not None:
-        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a time; write 15m, 2h, 7d or 2026-11-20T08:00") from error
+        at = now - timedelta(**{UNITS[ago[2]]: int(ago[1])}) if ago else datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        message = f"{repeated(text)} is not a time; write 15m, 2h, 7d or 2026-11-20T08:00"
+        raise typer.BadParameter(message) from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -205,20 +215,26 @@ def show_lines(calls: Sequence[Call], *, as_json: bool) -> None:
 
 
 def show_table(calls: Sequence[Call]) -> None:
-    """Calls as a table; a day that they all share is said once, and a narrow terminal is spared the ids."""
+    """Calls as a table; a day that they all share is said once, and a narrow terminal is spared what can be spared."""
     console, rows = Console(highlight=False), [cells(call) for call in calls]
     days = {row[0][:10] for row in rows}
     if len(days) == 1:
         console.print(f"calls of {days.pop()}")
         rows = [(row[0][11:], *row[1:]) for row in rows]
-    titles = COLUMNS[:-1] if console.width < NARROW else COLUMNS
+    titles = [title for title in COLUMNS if console.width >= SPARED.get(title, 0)]
     table = Table(box=None, pad_edge=False)
     for title in titles:
-        whole = title in {COLUMNS[0], COLUMNS[-1]}  # what is copied, or read down the column, is not broken
-        table.add_column(title, justify="right" if title == "ms" else "left", no_wrap=whole, overflow="fold")
+        whole = title in {COLUMNS[0], COLUMNS[-1]}  # what is copied, or read down the column, is not shortened
+        table.add_column(one_line(title), justify="right" if title == "ms" else "left", no_wrap=whole)
     for call, row in zip(calls, rows, strict=True):
-        table.add_row(*map(Text, row[: len(titles)]), style=STYLES.get(str(call.status), ""))
+        shown = (one_line(cell) for title, cell in zip(COLUMNS, row, strict=True) if title in titles)
+        table.add_row(*shown, style=STYLES.get(str(call.status), ""))
     console.print(table)
+
+
+def one_line(text: str) -> Text:
+    """Text that is shortened where there is no room for it. A column that may not wrap would never be made narrower."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def show_record(record: Record) -> None:
@@ -231,16 +247,3 @@ def show_record(record: Record) -> None:
     for name, value in record.items():
         table.add_row(Text(name), Text(printable(value)))
     Console(highlight=False).print(table)
-
-
-def printable(value: Json) -> str:
-    """A value as text that cannot do anything to a terminal: what is no visible character is written out."""
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if unicodedata.category(char)[0] not in "CZ" or char == " " else escaped(char) for char in text)
-
-
-def escaped(char: str) -> str:
-    """A character as Python would write it."""
-    return char.encode("unicode_escape").decode()

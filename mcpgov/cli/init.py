@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -30,7 +31,8 @@ def add_init(app: typer.Typer) -> None:
         except OSError as error:
             typer.echo(f"{error.filename} cannot be written: {error.strerror}", err=True)
             raise typer.Exit(1) from None
-        typer.echo("\nNext: mcpgov check, then mcpgov keys create NAME, then mcpgov serve.")
+        go = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))}, then "
+        typer.echo(f"\nNext: {go}mcpgov check, then mcpgov keys create NAME, then mcpgov serve.")
 
 
 def write_folder(folder: Path) -> None:

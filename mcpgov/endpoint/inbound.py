@@ -119,7 +119,7 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
     _require_exact_keys(meta, META_KEYS, "params._meta")
     _require_single(head.headers)
     era, version = _negotiated(head.headers, meta)
-    method = _method(message)
+    method = _method(message, kind)
     if era is Era.STATELESS:
         _require_self_contained(kind, meta)
     name = _name(method, params, kind)
@@ -191,12 +191,14 @@ def _member(parent: Mapping[str, Json], key: str) -> dict[str, Json]:
     return value
 
 
-def _method(message: Mapping[str, Json]) -> str:
+def _method(message: Mapping[str, Json], kind: Kind) -> str:
     method = message.get("method", "")
     if not isinstance(method, str) or ("method" in message and not METHOD.fullmatch(method)):
         raise Refusal(Reason.INVALID_MESSAGE, '"method" must be a string of visible ASCII characters, at most 256.')
     if method not in GOVERNED and method.lower() in GOVERNED:
         raise Refusal(Reason.INVALID_MESSAGE, f'"method" is written {method.lower()}.')
+    if kind is Kind.REQUEST and method.lower().startswith("notifications/"):  # a cancellation would pass for a request
+        raise Refusal(Reason.INVALID_MESSAGE, 'A notification is sent without an "id".')
     return method
 
 

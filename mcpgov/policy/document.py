@@ -102,13 +102,17 @@ def parse_document(text: str, file: str) -> PolicyDocument:
     if not _NAME.fullmatch(name):
         mend = "use a-z 0-9 -, at most 63 characters"
         problems.append(Problem(file, 0, 0, f"the file name gives the policy the name {name}", mend))
+    if not isinstance(source.value, dict):
+        mend = "write inbound: and the list of elements below it"
+        problems.append(source.problem((), "a document is a mapping with inbound:", mend))
+        raise InvalidConfiguration(tuple(problems))
     root = Place(source, (), source.value, problems, ELEMENTS, INBOUND, f"{name}#")
     root.only("base", *_SECTIONS)
     base = root.flag("base", default=True)
-    if isinstance(source.value, dict) and not source.value.keys() & set(_SECTIONS):
+    if not source.value.keys() & set(_SECTIONS):
         root.note("the document has no section", "add inbound: [ … ]; inbound: [] does nothing")
     for section in _NOT_YET:
-        if root.items(section):
+        if section in source.value:
             root.at(section).note(f"{section} is not supported yet", "remove it", at_key=True)
     inbound = root.steps(INBOUND)
     backend = replace(root, section=BACKEND, rule=f"{name}#backend.").steps(BACKEND)

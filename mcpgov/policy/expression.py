@@ -28,6 +28,8 @@ _KEY: Final = "mcpgov_"  # a gateway key begins so, whichever header carries it
 _STRING: Final = Type.STRING
 _MISSING_KEY: Final = "NOT_FOUND: Key not found in map"  # how the engine's message begins; what follows quotes the key
 _COMPLAINT: Final = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<what>.*)")
+_ASSIGNMENT: Final = "token recognition error at: '="
+_CSHARP: Final = ("@(", "@{")  # how an expression of Azure API Management begins
 _UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
 
 
@@ -136,6 +138,7 @@ def compile_text(text: str) -> Text:
 
 def compile_template(text: str) -> Template:
     """Text in which `${{ CEL }}` stands for a value; an expression ends at the first `}}`. Raises InvalidExpression."""
+    _refuse_csharp(text)
     literal, *rest = text.split("${{")
     parts: list[str | Text] = [literal]
     for piece in rest:
@@ -150,6 +153,7 @@ def compile_template(text: str) -> Template:
 
 
 def _compile(text: str, wanted: Type, word: str) -> _Program:
+    _refuse_csharp(text)
     try:
         compiled = _ENVIRONMENT.compile(text)
     except (RuntimeError, ValueError) as error:
@@ -160,12 +164,17 @@ def _compile(text: str, wanted: Type, word: str) -> _Program:
     return _Program(compiled, tuple(name for name in VARIABLES if name.encode() in checked))
 
 
+def _refuse_csharp(text: str) -> None:
+    if text.lstrip().startswith(_CSHARP):
+        raise InvalidExpression("not CEL: it begins with @", "expressions are CEL, not C#: see docs/policies.md")
+
+
 def _explained(error: str) -> InvalidExpression:
     complaint = _COMPLAINT.search(error)
     if complaint is None or int(complaint["column"]) < 1:
         return InvalidExpression("not CEL: nested too deeply, or too long", "split it into several conditions")
     what = complaint["what"].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
     undeclared = _UNDECLARED.search(what)
-    mend = nearest(undeclared[1], VARIABLES) if undeclared else ""
+    mend = nearest(undeclared[1], VARIABLES) if undeclared else "compare with ==" if _ASSIGNMENT in what else ""
     at = f"character {complaint['column']}" + (f" of line {complaint['line']}" if complaint["line"] != "1" else "")
     return InvalidExpression(f"not CEL at {at}: {what}", mend)

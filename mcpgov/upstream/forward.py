@@ -199,11 +199,11 @@ class RemoteForwarder:
             for connection in connections
             if isinstance(connection.upstream, RemoteUpstream)
         )
-        for key, pool in list(self._pools.items()):
+        for key, pool in self._pools.items():
             pool.retired = key not in self._current
-            if pool.retired and not pool.open_calls:
-                del self._pools[key]
-                await pool.session.close()
+        unused = [key for key, pool in self._pools.items() if pool.retired and not pool.open_calls]
+        for pool in [self._pools.pop(key) for key in unused]:  # first all of them: while one closes, calls come and go
+            await pool.session.close()
 
     async def close(self) -> None:
         """Close every socket, also of calls that run."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Key = tuple[str, LocalUpstream]
 Taken = TypeVar("Taken")
 
+KEPT_FOR_SHARED = 10  # one place in so many: however many sessions are opened, shared servers can still start
+
 
 @dataclass(frozen=True, slots=True)
 class LocalLimits:
@@ -60,6 +62,7 @@ class LocalForwarder:
         self._clock = clock
         self._sessions: dict[str, Slot] = {}
         self._shared: dict[Key, SharedServer] = {}
+        self._starting = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._current: frozenset[Key] | None = None
 
@@ -118,7 +121,8 @@ class LocalForwarder:
                 yield empty_answer(202)
 
     async def _open(self, key: Key, deadline: float) -> Slot:
-        process = await in_time(self._start(key), deadline)
+        kept = self._limits.processes // KEPT_FOR_SHARED
+        process = await in_time(self._start(key, kept), deadline)
         session = LocalSession(secrets.token_urlsafe(24), process, self._died)
         slot = self._sessions[session.id] = Slot(session, key, self._is_retired(key))
         return slot
@@ -147,12 +151,17 @@ class LocalForwarder:
             else:
                 slot.idle = asyncio.get_running_loop().call_later(self._limits.idle, self._end, slot)
 
-    async def _start(self, key: Key) -> StdioProcess:
-        running = len(self._sessions) + sum(server.runs for server in self._shared.values()) + len(self._ending)
-        if running >= self._limits.processes:
+    async def _start(self, key: Key, kept: int = 0) -> StdioProcess:
+        """Start a process, if that leaves room for `kept` others. Raises Refusal (overloaded, upstream-unreachable)."""
+        shared = sum(server.runs for server in self._shared.values())
+        if len(self._sessions) + shared + self._starting + len(self._ending) >= self._limits.processes - kept:
             message = "Too many local servers are running."
             raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "5"),))
-        return await StdioProcess.start(*key, self._limits.stdio)
+        self._starting += 1
+        try:
+            return await StdioProcess.start(*key, self._limits.stdio)
+        finally:
+            self._starting -= 1
 
     def _died(self, session: LocalSession) -> None:
         self._end(self._sessions[session.id])

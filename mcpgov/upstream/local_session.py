@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.upstream.answers import not_mcp
 from mcpgov.upstream.mailbox import Mailbox, first_messages, json_answer, stream_answer
-from mcpgov.upstream.messages import error_code, exact, is_response, parse_message, progress_of, token_of
+from mcpgov.upstream.messages import error_code, exact, is_response, outline, parse_message, progress_of, token_of
 from mcpgov.upstream.stdio_process import ended
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class LocalSession:
         call, token = exact(request.id), token_of(request.params)
         if call is None or call in self._calls:
             raise Refusal(Reason.INVALID_MESSAGE, "A request with this id is open in this session.")
+        self._newest().wake()  # what waits for room there belongs here from now on
         mailbox = self._calls[call] = Mailbox(MAILBOX_BYTES)
         if token is not None:
             self._tokens[token] = mailbox
@@ -84,6 +86,7 @@ class LocalSession:
             yield stream_answer((), self._unsolicited)
         finally:
             self._listeners -= 1
+            self._unsolicited.wake()
 
     def stop_listening(self) -> None:
         """End the stream of what belongs to no request; what was not taken from it is kept for the next."""
@@ -104,21 +107,30 @@ class LocalSession:
             async for line in self._process.lines():
                 message = parse_message(line)
                 if message is None:
-                    self._process.log.debug("local-server-said-no-message", bytes=len(line))
+                    self._refuse(line)
                 else:
                     await self._route(line, message)
         except Refusal as refusal:
             failure = refusal
-        if not self._dead:
-            self._unsolicited.close(failure)
-            self._finish(failure)
-            self._on_death(self)
+        finally:  # nobody reads it any more, whatever the cause
+            if not self._dead:
+                self._unsolicited.close(failure)
+                self._finish(failure)
+                self._on_death(self)
 
     def _finish(self, failure: Refusal) -> None:
         self._dead = True
         for mailbox in self._calls.values():
             mailbox.close(failure)
         self._unsolicited.close()
+
+    def _refuse(self, line: bytes) -> None:
+        """End the call that an unreadable answer is for; any other line that is no message is noise."""
+        mailbox = self._calls.get(exact(outline(line).get("id")) or ("", ""))
+        if mailbox is None:
+            self._process.log.debug("local-server-said-no-message", bytes=len(line))
+        else:
+            mailbox.close(not_mcp("an answer that cannot be read"))
 
     async def _route(self, line: bytes, message: Message) -> None:
         """Put a message where it belongs, and wait until there is room."""
@@ -135,16 +147,18 @@ class LocalSession:
         await mailbox.room()
         mailbox.put(line, last=is_response(message))
 
+    def _newest(self) -> Mailbox:
+        """Where belongs what belongs to no request: to the newest open request, else to the GET stream."""
+        waiting = (mailbox for mailbox in reversed(self._calls.values()) if not mailbox.closed)
+        return next(waiting, self._unsolicited)
+
     async def _room_for_unsolicited(self) -> Mailbox | None:
-        """The newest open request, else the GET stream. Where nobody listens, what no longer fits is lost."""
-        while True:
-            waiting = (mailbox for mailbox in reversed(self._calls.values()) if not mailbox.closed)
-            mailbox = next(waiting, self._unsolicited)
-            if mailbox is self._unsolicited and not self._listeners and mailbox.full:
+        """The newest mailbox, when there is room in it. Where nobody listens, what no longer fits is lost."""
+        while (mailbox := self._newest()).full:
+            if mailbox is self._unsolicited and not self._listeners:
                 return None
-            await mailbox.room()
-            if not mailbox.closed or self._dead:
-                return mailbox
+            await mailbox.woken()
+        return mailbox
 
 
 def is_error(line: bytes) -> bool:

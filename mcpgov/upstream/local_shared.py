@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from mcpgov.errors import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR, UNSUPPO
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.answers import not_mcp
 from mcpgov.upstream.mailbox import Mailbox, first_messages, json_answer, stream_answer
-from mcpgov.upstream.messages import SUBSCRIPTION_ID, error_code, is_response, mapping, parse_message
+from mcpgov.upstream.messages import SUBSCRIPTION_ID, error_code, is_response, mapping, outline, parse_message
 from mcpgov.upstream.stdio_process import StdioProcess, ended
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ MISSING_CAPABILITY = -32021
 STATELESS_ERRORS = frozenset({HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_PROTOCOL_VERSION})
 STATUS = dict.fromkeys((*STATELESS_ERRORS, INVALID_REQUEST, PARSE_ERROR), 400) | {METHOD_NOT_FOUND: 404}
 LONGEST_PAUSE = 60.0  # seconds
+RANDOM_BITS, COUNTED_BITS = 32, 21  # of a minted id: 53, what every reader of JSON keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class SharedServer:
         if request.method == "initialize":  # it would put the process into the other era, for everybody
             yield not_found(request)
             return
-        minted = next(self._ids)
+        minted = self._mint()
         meta = mapping(request.params.get("_meta"))
         call = Call(request.id, meta.get("progressToken"), Mailbox(MAILBOX_BYTES))
         self._calls[minted] = call
@@ -126,6 +128,10 @@ class SharedServer:
         if process is not None:
             await process.stop()
         await asyncio.gather(*self._reading)
+
+    def _mint(self) -> int:
+        """An id that no open request has, and that nobody can guess who has seen others."""
+        return secrets.randbits(RANDOM_BITS) << COUNTED_BITS | next(self._ids) % (1 << COUNTED_BITS)
 
     async def _first(self, request: MCPRequest, minted: int, call: Call, deadline: float) -> Answer:
         probe = request.method == "server/discover"
@@ -162,11 +168,12 @@ class SharedServer:
                 self._route(process, line)
         except Refusal as refusal:
             failure = refusal
-        if self._process is process:
-            self._process = None
-            self._restarts.ended()
-            self._fail(failure)
-            await process.stop()
+        finally:  # nobody reads it any more, whatever the cause
+            if self._process is process:
+                self._process = None
+                self._restarts.ended()
+                self._fail(failure)
+                await process.stop()
 
     def _fail(self, failure: Refusal) -> None:
         for call in self._calls.values():
@@ -175,11 +182,13 @@ class SharedServer:
     def _route(self, process: StdioProcess, line: bytes) -> None:
         """Give a message to the one caller that it belongs to, in that caller's names."""
         message = parse_message(line)
-        call = None if message is None else self._calls.get(belongs_to(message))
-        if message is None or call is None:
+        call = self._calls.get(belongs_to(message or outline(line)))
+        if call is None:
             process.log.debug("local-server-said-it-to-nobody", bytes=len(line))
             if message is not None and "method" in message and "id" in message:
                 process.send_now(refused_request(message))
+        elif message is None:
+            call.mailbox.close(not_mcp("an answer that cannot be read"))
         elif call.mailbox.full:  # to wait for one caller would hold up all the others
             call.mailbox.close(Refusal(Reason.OVERLOADED, "The client takes the answer more slowly than it is given."))
         else:
@@ -191,8 +200,8 @@ class SharedServer:
             self._restarts.answered()
         try:
             call.mailbox.put(told_to(call, message), last=last)
-        except ValueError:  # a number that no JSON can hold
-            call.mailbox.close(not_mcp("a number that is not finite"))
+        except (ValueError, RecursionError):  # a number that no JSON can hold, a depth that can be read but not written
+            call.mailbox.close(not_mcp("an answer that cannot be written again"))
         if message.get("method") == "notifications/cancelled":
             call.mailbox.close()  # how a server ends a subscription over stdio
 
@@ -222,7 +231,7 @@ def belongs_to(message: Message) -> int:
 
 
 def told_to(call: Call, message: Message) -> bytes:
-    """The message in the caller's names. Raises ValueError if it cannot be written as JSON again."""
+    """The message in the caller's names. Raises ValueError or RecursionError if it cannot be written again."""
     told = dict(message)
     part = "result" if "result" in told else "params"
     inner = dict(mapping(told.get(part)))

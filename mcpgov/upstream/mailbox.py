@@ -63,8 +63,16 @@ class Mailbox:
     async def room(self) -> None:
         """Wait until it is no longer full, or closed."""
         while self.full:
-            self._room.clear()
-            await self._room.wait()
+            await self.woken()
+
+    async def woken(self) -> None:
+        """Wait until something was taken out, it was closed, or somebody called `wake`."""
+        self._room.clear()
+        await self._room.wait()
+
+    def wake(self) -> None:
+        """Have whoever waits for room look again: what is waiting may belong elsewhere now."""
+        self._room.set()
 
     async def take(self) -> tuple[bytes, ...]:
         """What is here, at least one message; nothing at the end. Raises the failure it was closed with."""

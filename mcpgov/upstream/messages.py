@@ -6,6 +6,7 @@ Rule: an id or a token is the same only if its type is too: 1 and "1" are two re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -17,6 +18,7 @@ Exact = tuple[str, str | float]
 
 SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 NOBODY: Message = {}
+INSIDE = re.compile(rb"(\{[^\[{]*+)[\[{].*[\]}]([^\]}]*+\})", re.DOTALL)  # from the first bracket inside to the last
 
 
 def _not_json(constant: str) -> NoReturn:
@@ -35,6 +37,15 @@ def parse_message(text: bytes) -> Message | None:
     message = mapping(value)
     known = message.get("jsonrpc") == "2.0" and ("method" in message or is_response(message))
     return message if known else None
+
+
+def outline(text: bytes) -> Message:
+    """A text that is no message, read again without what is inside it: so that an answer nested too deeply, or with a
+    number that is none, can be laid to the request that waits for it. Empty where that gives no response either.
+    """
+    around = INSIDE.fullmatch(text.strip())
+    message = None if around is None else parse_message(around[1] + b"null" + around[2])
+    return message if message and is_response(message) else NOBODY
 
 
 def mapping(value: object) -> Message:

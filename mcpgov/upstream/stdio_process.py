@@ -105,6 +105,9 @@ class StdioProcess:
         except OSError as error:
             stdout.close()
             stderr.close()
+            why = error.strerror or type(error).__name__
+            log = structlog.get_logger()
+            log.warning("local-server-not-started", connection=name, program=upstream.command[0], error=why)
             message = "The local server cannot be started."
             raise Refusal(Reason.UPSTREAM_UNREACHABLE, message, detail=type(error).__name__) from None
         finally:

@@ -184,3 +184,8 @@ def test_every_problem_of_a_file_is_told_with_its_place() -> None:
     text = ONE.replace("https:", "http:").replace("{}", "{ authType: CustomKeys, backends: [http://a.b] }")
     assert sorted((found.line, found.column) for found in problems(text)) == [(2, 11), (3, 31), (3, 54)]
     assert all(found.mend for found in problems(text))
+
+
+def test_a_connection_without_a_word_is_told_how_to_be_written() -> None:
+    (found,) = problems(SERVER + "connections: { x: }\n")
+    assert str(found) == "catalog/x.yaml:3:18: x must be a mapping (write x: {})"

@@ -37,8 +37,18 @@ def test_the_folder_is_written_whole_and_passes_a_check(tmp_path: Path) -> None:
 
 def test_without_an_argument_the_current_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert init().exit_code == 0
+    result = init()
+    assert result.exit_code == 0
     assert set(files(tmp_path)) == WRITTEN
+    assert "\nNext: mcpgov check, then" in result.stdout
+
+
+@pytest.mark.parametrize(("folder", "go"), [("gateway", "cd gateway"), ("my gateway", "cd 'my gateway'")])
+def test_another_folder_is_to_be_entered_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, go: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"\nNext: {go}, then mcpgov check, then" in init(folder).stdout
 
 
 @pytest.mark.parametrize("name", ["mcpgov.yaml", "catalog", "policies"])

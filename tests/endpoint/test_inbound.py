@@ -30,8 +30,7 @@ from tests.endpoint.messages import (
 )
 
 HANDSHAKE = ["2025-03-26", "2025-06-18", "2025-11-25"]
-TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-OTHER_TRACE = "00-" + "1" * 32 + "-" + "2" * 16 + "-00"
+TRACE, OTHER_TRACE = ("00-" + digit * 32 + "-" + digit * 16 + "-01" for digit in "ab")
 
 
 @pytest.mark.parametrize("version", HANDSHAKE)
@@ -332,6 +331,12 @@ def test_a_method_is_visible_ascii(method: object) -> None:
 def test_a_governed_method_has_one_spelling(method: str) -> None:
     found = refused(call() | {"method": method})
     assert (found.reason, found.request_id) == (Reason.INVALID_MESSAGE, 7)
+
+
+@pytest.mark.parametrize("method", ["notifications/cancelled", "notifications/vendor", "Notifications/Cancelled"])
+def test_a_notification_is_never_a_request(method: str) -> None:
+    assert refused(request(method, requestId=3), {}).reason is Reason.INVALID_MESSAGE
+    assert refused(stateless(method, requestId=3), mirrors(method)).reason is Reason.INVALID_MESSAGE
 
 
 def test_a_call_without_an_id_is_never_a_notification() -> None:

@@ -64,13 +64,20 @@ def test_document_without_elements_is_written_so() -> None:
         ("", [" the file is empty (write what it should say, or remove it)"]),
         ("# nothing", [" the file is empty (write what it should say, or remove it)"]),
         ("base: true", ["1:1: the document has no section (add inbound: [ … ]; inbound: [] does nothing)"]),
-        ("- ip-filter: {}", ["1:1: must be a mapping (write { base: … })"]),
+        (
+            "- ip-filter: {}",
+            ["1:1: a document is a mapping with inbound: (write inbound: and the list of elements below it)"],
+        ),
         ("inbound:", ["1:9: inbound must be a list (write [a, b], or one - a line; [] for none)"]),
         ("inbound: {}", ["1:10: inbound must be a list (write [a, b], or one - a line; [] for none)"]),
         ("inbond: []\ninbound: []", ["1:1: there is no key inbond here (did you mean inbound?)"]),
         ("base: no\ninbound: []", ["1:7: base must be true or false (without quotes)"]),
         ("outbound: [x]", ["1:1: outbound is not supported yet (remove it)"]),
-        ("on-error: [x]\noutbound: []", ["1:1: on-error is not supported yet (remove it)"]),
+        ("outbound: []", ["1:1: outbound is not supported yet (remove it)"]),
+        (
+            "on-error:\noutbound: {}",
+            ["1:1: on-error is not supported yet (remove it)", "2:1: outbound is not supported yet (remove it)"],
+        ),
         ("inbound: []\ninbound: []", ["2:1: the key inbound is written twice (it stands at 1:1 already)"]),
     ],
 )

@@ -196,3 +196,18 @@ def test_template_joins_literals_and_expressions() -> None:
 def test_template_that_cannot_be_compiled_is_refused(template: str, message: str) -> None:
     with pytest.raises(InvalidExpression, match=message):
         compile_template(template)
+
+
+@pytest.mark.parametrize("text", ["mcp.tool.name = 'x'", "mcp.tool.name === 'x'", "true && mcp.tool.name='x'"])
+def test_an_assignment_is_told_how_to_compare(text: str) -> None:
+    with pytest.raises(InvalidExpression) as raised:
+        compile_condition(text)
+    assert raised.value.mend == "compare with =="
+
+
+@pytest.mark.parametrize("text", ["@(context.Request.Method)", " @{ return true; }"])
+def test_an_expression_of_api_management_is_told_to_be_none(text: str) -> None:
+    for compile_ in (compile_condition, compile_text, compile_template):
+        with pytest.raises(InvalidExpression) as raised:
+            compile_(text)
+        assert raised.value.mend == "expressions are CEL, not C#: see docs/policies.md"

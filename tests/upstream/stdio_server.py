@@ -70,6 +70,12 @@ def exact(message: Message) -> None:
     raw(text.replace("ID", json.dumps(message["id"])))
 
 
+def deep(message: Message) -> None:
+    depth = message["params"]["arguments"]["depth"]
+    inside = "[" * depth + "]" * depth
+    raw(f'{{"jsonrpc":"2.0","id":{json.dumps(message["id"])},"result":{{"deep":{inside}}}}}')
+
+
 def chatter(message: Message) -> None:
     sys.stderr.write("word\n" * 1000)
     sys.stderr.flush()
@@ -81,6 +87,7 @@ TOOLS: dict[str, Callable[[Message], None]] = {
     "noise": noise,
     "exact": exact,
     "chatter": chatter,
+    "deep": deep,
     "progress": lambda message: (progress(message, **message["params"]["arguments"]), echo(message))[1],
     "endless": lambda message: raw('{"jsonrpc":"2.0","id":ID,"result":[1e999]}'.replace("ID", str(message["id"]))),
     "big": lambda message: raw("x" * message["params"]["arguments"]["bytes"]),

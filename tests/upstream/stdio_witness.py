@@ -9,9 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from mcpgov.models import Connection, LocalUpstream, Secret
+from mcpgov.upstream.stdio_process import StdioProcess
 
 SCRIPT = Path(__file__).with_name("stdio_server.py")
 PATIENCE = 20.0  # seconds
+
+
+class BreakingProcess(StdioProcess):
+    """A server that can be read up to its first line, and then fails its reader in a way that nobody foresaw."""
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        async for _ in super().lines():
+            yield b""
+            raise RuntimeError("broken")
 
 
 class Seen:

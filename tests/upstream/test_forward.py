@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -288,6 +289,16 @@ async def test_a_retired_pool_closes_after_its_last_call(server: Loopback, forwa
         assert len(await events_of(answer)) == 1  # the call ends on the generation it began with
     assert await forwarded(forwarder, to(server.url)) == OK  # so does one that began and was not yet sent
     assert server.connections == 3
+
+
+async def test_a_call_may_end_while_a_reload_closes_other_pools(server: Loopback, forwarder: RemoteForwarder) -> None:
+    unused = to(server.url, name="unused")
+    await forwarder.update([unused])
+    await forwarded(forwarder, unused)
+    async with AsyncExitStack() as open_call:
+        await open_call.enter_async_context(forwarder.forward(call(), to(server.url), ALLOWED, NOBODY))
+        await asyncio.gather(forwarder.update([]), open_call.aclose())  # it ends while the unused pool closes
+    assert await forwarded(forwarder, unused) == OK
 
 
 async def test_a_private_address_is_refused_as_a_literal(forwarder: RemoteForwarder) -> None:

@@ -136,6 +136,19 @@ async def test_no_more_processes_than_the_limit(witness: Witness) -> None:
     await local.close()
 
 
+async def test_sessions_leave_room_for_shared_servers(witness: Witness) -> None:
+    local = LocalForwarder(replace(QUICK, processes=10))
+    initializing = (sent(local, witness.connection(), call("initialize")) for _ in range(20))  # at once
+    answers = await asyncio.gather(*initializing, return_exceptions=True)
+    refusals = [answer.reason for answer in answers if isinstance(answer, Refusal)]
+    assert refusals == [Reason.OVERLOADED] * 11
+    assert (await sent(local, witness.connection(), call("tools/list", era=Era.STATELESS)))[0] == 404
+    other = witness.connection(name="other")
+    assert (await refused(local, other, call("tools/list", era=Era.STATELESS))).reason is Reason.OVERLOADED
+    await local.close()
+    assert await witness.process(9) is witness.processes[-1]
+
+
 async def test_a_command_that_is_not_there_is_unreachable(local: LocalForwarder) -> None:
     refusal = await refused(local, starting("no-such-command"), call("initialize"))
     assert (refusal.reason, refusal.detail) == (Reason.UPSTREAM_UNREACHABLE, "FileNotFoundError")

@@ -10,13 +10,13 @@ import pytest
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Answer, Connection, Event, Kind, MCPRequest
+from mcpgov.models import Answer, Connection, Event, Kind, LocalUpstream, MCPRequest
 from mcpgov.upstream.local import LocalForwarder, LocalLimits
-from mcpgov.upstream.local_session import MAILBOX_BYTES
+from mcpgov.upstream.local_session import MAILBOX_BYTES, LocalSession
 from mcpgov.upstream.sse import Splitter
 from mcpgov.upstream.stdio_process import StdioLimits
 from tests.upstream.calls import ALLOWED, NOBODY, bodiless, body_of, call, events_of
-from tests.upstream.stdio_witness import Witness, witnessing
+from tests.upstream.stdio_witness import BreakingProcess, Seen, Witness, witnessing
 
 
 class Client:
@@ -219,3 +219,49 @@ async def test_a_call_that_was_left_gets_no_more_and_the_next_is_not_disturbed(c
         assert isinstance(answer, Answer)
         assert (await next_message(answer.events))["method"] == "notifications/progress"
     assert b'"echo"' in await collected_json(client, client.tool("echo", 2))
+
+
+async def test_a_get_stream_that_was_not_read_and_is_left_holds_nothing_up(client: Client) -> None:
+    async with client.listen():
+        server = await held_back(client)
+    await server.got("notifications/after")
+    assert b'"echo"' in await collected_json(client, client.tool("echo"))
+
+
+async def test_a_call_is_answered_while_a_get_stream_is_not_read(client: Client) -> None:
+    async with client.listen():
+        await held_back(client)
+        assert (await collected(client, client.tool("echo")))[-1]["result"]["tool"] == "echo"
+
+
+async def held_back(client: Client) -> Seen:
+    """The server, when it has more to say than anybody takes."""
+    await client.notify("notifications/speak", times=20_000, text="x" * 1000)
+    await client.notify("notifications/after")
+    server = await client.witness.process()
+    after = asyncio.ensure_future(server.got("notifications/after"))
+    done, _ = await asyncio.wait({after}, timeout=0.5)
+    assert not done
+    after.cancel()
+    return server
+
+
+async def test_an_answer_that_cannot_be_read_is_refused_and_the_session_lives_on(client: Client) -> None:
+    with pytest.raises(Refusal, match="upstream-invalid"):
+        await collected(client, client.tool("deep", "a", depth=50_000))
+    assert b'"echo"' in await collected_json(client, client.tool("echo", "b"))
+
+
+async def test_a_session_ends_whatever_breaks_its_reading() -> None:
+    async with witnessing() as witness:
+        upstream = witness.connection().upstream
+        assert isinstance(upstream, LocalUpstream)
+        process = await BreakingProcess.start("test", upstream, StdioLimits(grace=0.2))
+        died: list[LocalSession] = []
+        session = LocalSession("s", process, died.append)
+        with pytest.raises(Refusal, match="upstream-reset"):
+            async with session.exchange(call("initialize"), asyncio.get_running_loop().time() + 10):
+                pass
+        assert died == [session]
+        await session.end()
+        await (await witness.process()).ended()

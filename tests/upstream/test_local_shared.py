@@ -4,6 +4,7 @@ The witness is what the server process itself reports.
 """
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Connection, Era, Json, MCPRequest
+from mcpgov.models import Connection, Era, Json, LocalUpstream, MCPRequest
 from mcpgov.upstream.local import LocalForwarder, LocalLimits
-from mcpgov.upstream.local_shared import MAILBOX_BYTES, Restarts, belongs_to
-from mcpgov.upstream.stdio_process import StdioLimits
+from mcpgov.upstream.local_shared import MAILBOX_BYTES, Restarts, SharedServer, belongs_to
+from mcpgov.upstream.stdio_process import StdioLimits, StdioProcess
 from tests.upstream.calls import ALLOWED, NOBODY, body_of, call, events_of
-from tests.upstream.stdio_witness import Witness, witnessing
+from tests.upstream.stdio_witness import BreakingProcess, Witness, witnessing
 
 QUICK = LocalLimits(stdio=StdioLimits(grace=0.2, message_bytes=64 << 20))
 
@@ -162,6 +163,15 @@ async def test_a_timeout_cancels_too_and_an_answered_request_is_not_cancelled(
     assert cancelled["params"]["requestId"] == witness.processes[0].lines[1]["id"]
 
 
+async def test_a_minted_name_says_nothing_of_the_next(local: LocalForwarder, witness: Witness) -> None:
+    for _ in range(10):
+        await sent(local, witness.connection(), tool("echo"))
+    minted = [line["id"] for line in await (await witness.process()).got_lines(10)]
+    assert len({after - before for before, after in itertools.pairwise(minted)}) == 9
+    assert min(minted) > 1 << 21  # all ten are smaller once in 10 ** 8 runs
+    assert max(minted) < 1 << 53
+
+
 async def test_no_caller_can_cancel_anothers_request(local: LocalForwarder, witness: Witness) -> None:
     cancel = call("notifications/cancelled", {"requestId": 1}, request_id=None, era=Era.STATELESS)
     other = call("notifications/other", {}, request_id=None, era=Era.STATELESS)
@@ -199,7 +209,7 @@ async def test_a_server_that_dies_resets_what_is_open_and_is_started_again(
     assert (await refused(local, witness.connection(), tool("die"))).reason is Reason.UPSTREAM_RESET
     assert (await waiting).reason is Reason.UPSTREAM_RESET
     assert (await sent(local, witness.connection(), tool("echo")))[0] == 200
-    assert len(witness.processes) == 2
+    assert await witness.process(1) is witness.processes[-1]
 
 
 async def test_a_server_that_keeps_dying_is_started_less_and_less_often(
@@ -233,7 +243,9 @@ async def test_a_caller_that_does_not_read_is_cut_and_holds_up_nobody(local: Loc
         with pytest.raises(Refusal) as refusal:
             await events_of(slow)
     assert refusal.value.reason is Reason.OVERLOADED
-    assert (await (await witness.process()).got("notifications/cancelled"))["params"]["requestId"] == 1
+    assert (await (await witness.process()).got("notifications/cancelled"))["params"]["requestId"] == (
+        witness.processes[0].lines[0]["id"]
+    )
     assert MAILBOX_BYTES < 30_000_000
 
 
@@ -250,6 +262,36 @@ async def test_a_message_that_is_too_large_ends_the_process_for_everybody(
 async def test_an_answer_that_is_no_json_any_more_is_refused(local: LocalForwarder, witness: Witness) -> None:
     refusal = await refused(local, witness.connection(), tool("endless"))
     assert refusal.reason is Reason.UPSTREAM_INVALID
+
+
+async def test_an_answer_of_any_depth_hurts_at_most_its_own_call(local: LocalForwarder, witness: Witness) -> None:
+    outcomes: list[Reason | int] = []
+    waiting = asyncio.ensure_future(sent(local, witness.connection(), tool("silent")))
+    for depth in (10, *range(900, 1000), 100_000):  # somewhere there what can be read can no longer be written
+        try:
+            outcomes.append((await sent(local, witness.connection(timeout=5), tool("deep", depth=depth)))[0])
+        except Refusal as refusal:
+            outcomes.append(refusal.reason)
+    assert set(outcomes) == {200, Reason.UPSTREAM_INVALID}
+    assert (outcomes[0], outcomes[-1]) == (200, Reason.UPSTREAM_INVALID)
+    assert (await sent(local, witness.connection(), tool("echo")))[0] == 200
+    assert (waiting.done(), len(witness.processes)) == (False, 1)
+    waiting.cancel()
+
+
+async def test_a_server_is_started_again_whatever_broke_its_reading(witness: Witness) -> None:
+    upstream = witness.connection().upstream
+    assert isinstance(upstream, LocalUpstream)
+    kinds = [StdioProcess, BreakingProcess]
+    server = SharedServer(lambda: kinds.pop().start("test", upstream, QUICK.stdio), Clock())
+    deadline = asyncio.get_running_loop().time() + 10
+    with pytest.raises(Refusal, match="upstream-reset"):
+        async with server.exchange(tool("echo"), deadline):
+            pass
+    async with server.exchange(tool("echo"), deadline) as answer:
+        assert b'"echo"' in await body_of(answer)
+    await (await witness.process()).ended()
+    await server.end()
 
 
 def test_names_that_are_not_ours_belong_to_nobody() -> None:

@@ -74,6 +74,18 @@ async def test_a_full_mailbox_has_room_again_when_it_is_emptied_or_closed() -> N
         assert not mailbox.full
 
 
+async def test_whoever_waits_for_a_mailbox_can_be_woken_while_it_stays_full() -> None:
+    mailbox = Mailbox(1)
+    mailbox.put(b"1")
+    waiting, patient = asyncio.ensure_future(mailbox.woken()), asyncio.ensure_future(mailbox.room())
+    await asyncio.wait({waiting, patient}, timeout=0)
+    mailbox.wake()
+    await waiting
+    done, _ = await asyncio.wait({patient}, timeout=0)
+    assert (mailbox.full, done) == (True, set())
+    patient.cancel()
+
+
 async def test_the_first_messages_are_waited_for_until_the_deadline() -> None:
     mailbox = Mailbox(100)
     with pytest.raises(Refusal, match="upstream-timeout"):

@@ -9,6 +9,7 @@ from mcpgov.upstream.messages import (
     exact,
     is_response,
     mapping,
+    outline,
     parse_message,
     progress_of,
     token_of,
@@ -30,6 +31,30 @@ def test_what_is_no_message_is_none(text: bytes) -> None:
 def test_a_message_is_an_object_of_version_2_with_a_method_a_result_or_an_error() -> None:
     for text in (b'{"jsonrpc":"2.0","method":"x"}', b'{"jsonrpc":"2.0","result":null}', b'{"jsonrpc":"2.0","error":1}'):
         assert parse_message(text) is not None
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+OUTLINES: list[tuple[bytes, dict[str, Json]]] = [
+    (b'{"jsonrpc":"2.0","id":7,"result":{"x":%b}}\r', {"jsonrpc": "2.0", "id": 7, "result": None}),
+    (b' {"result":%b,"jsonrpc":"2.0","id":"7"}', {"jsonrpc": "2.0", "id": "7", "result": None}),
+    (b'{"jsonrpc":"2.0","id":7,"error":{"code":NaN,"data":%b}}', {"jsonrpc": "2.0", "id": 7, "error": None}),
+    (b'{"jsonrpc":"2.0","id":7,"method":"x","params":%b}', {}),
+    (b'{"x":%b,"jsonrpc":"2.0","id":7,"result":[]}', {}),
+    (b"%b", {}),
+    (b'{"a":%b', {}),
+]
+
+
+@pytest.mark.parametrize(("around", "seen"), OUTLINES)
+def test_an_answer_that_cannot_be_read_still_says_to_which_request(around: bytes, seen: dict[str, Json]) -> None:
+    text = around % DEEP
+    assert parse_message(text) is None
+    assert outline(text) == seen
+
+
+def test_a_text_with_nothing_inside_has_no_outline() -> None:
+    for text in NO_MESSAGES:
+        assert outline(text) == {}
 
 
 RESPONSES: list[tuple[dict[str, Json], str | int, bool]] = [

@@ -131,6 +131,19 @@ async def test_a_server_that_talks_slowly_is_logged_whole() -> None:
     assert [log["event"] for log in logs].count("local-server-said") == 500
 
 
+@pytest.mark.parametrize(
+    "upstream", [LocalUpstream(("no-such-program", "s3cret")), LocalUpstream(("sh",), (), "/nope")]
+)
+async def test_a_server_that_cannot_be_started_is_logged_with_its_program_and_the_reason(
+    upstream: LocalUpstream,
+) -> None:
+    with capture_logs() as logs, pytest.raises(Refusal) as refusal:
+        await StdioProcess.start("test", upstream, QUICK)
+    assert refusal.value.reason is Reason.UPSTREAM_UNREACHABLE
+    expected = {"connection": "test", "program": upstream.command[0], "error": "No such file or directory"}
+    assert logs == [{"event": "local-server-not-started", "log_level": "warning", **expected}]
+
+
 def test_only_a_short_list_is_inherited_and_the_entry_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
     monkeypatch.setenv("TZ", "UTC")
