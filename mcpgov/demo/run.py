@@ -178,12 +178,15 @@ def mcpgov(folder: Path, *arguments: str, capture: bool = False) -> str:
 
 @contextmanager
 def ending_as_on_interrupt() -> Generator[None]:
-    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that nothing it started is left behind."""
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that nothing it started is left behind.
+
+    SIGINT too: Python leaves it ignored where a shell started us in the background.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
