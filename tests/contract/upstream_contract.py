@@ -48,7 +48,7 @@ class UpstreamContract:
 
     @pytest.fixture
     def stage(self) -> Stage:
-        raise NotImplementedError
+        raise AssertionError("define the fixture `stage`")
 
     async def test_a_json_answer_passes_byte_for_byte(self, stage: Stage) -> None:
         stage.witness.script(ScriptedAnswer(chunks=(RESULT,), headers=(("mcp-session-id", "s-1"),)))
