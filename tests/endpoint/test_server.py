@@ -43,3 +43,25 @@ async def test_it_adds_no_header_of_its_own_and_ends_at_a_signal() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
     assert head == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close"
+
+
+async def test_told_twice_it_does_not_wait_for_calls_that_run() -> None:
+    called = asyncio.Event()
+
+    async def never(_scope: Any, _receive: Any, _send: Any) -> None:
+        called.set()
+        await asyncio.Event().wait()
+
+    server = GatewayServer(never)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        serving = asyncio.create_task(server.serve_on(sock))
+        async with asyncio.timeout(10):
+            while not server.started:
+                await asyncio.sleep(0)
+            _, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await called.wait()
+            server.handle_exit(signal.SIGINT, None)
+            server.handle_exit(signal.SIGINT, None)
+            await serving
+            writer.close()
