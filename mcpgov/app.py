@@ -33,8 +33,10 @@ from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
+from mcpgov.cli.policy import build_policy_app
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve
 from mcpgov.credential.keys import ConnectionKeys
+from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import EndpointSettings, Gateway
 from mcpgov.endpoint.limits import Sites
 from mcpgov.endpoint.server import GatewayServer
@@ -47,12 +49,13 @@ from mcpgov.pipeline import Stages
 from mcpgov.reload import Generations, ReloadResult
 from mcpgov.settings import load_settings
 from mcpgov.store.database import digest_key, sqlite_path
+from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from mcpgov.strict_json import JsonLimits
-from mcpgov.telemetry import configure_logging
+from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.switch import Upstreams
@@ -61,7 +64,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.limiter import Counters
+    from mcpgov.settings import Counters as CountersSettings
     from mcpgov.settings import Settings
+    from mcpgov.store.redis_counters import RedisCounters
 
 KEY_LENGTH = 32  # bytes
 
@@ -97,34 +103,49 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     keys = SqliteKeyStore(store)
     authenticator = ApiKeyAuthenticator(keys, settings.identity.key_headers, utc_now)
-    stages = Stages(
-        snapshot=generations.current,
-        identity=Authentication((authenticator,), settings.identity.key_headers, settings.identity.allow_anonymous),
-        limiter=Limiter(MemoryCounters(), time.monotonic),
-        credentials=ConnectionKeys(),
-        ledger=ledger,
-        upstream=upstreams,
-    )
-    limits = settings.limits
-    endpoint = EndpointSettings(
-        limits=JsonLimits(body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes),
-        seal=SessionSeal(seal_key),
-        sites=Sites.of(settings.listen.host, settings.public_url or ""),
-        trusted_proxies=settings.trusted_proxies,
-    )
-    await ledger.start(version=__version__, stamp=generations.current().stamp)
-    report.to(ledger, upstreams, generations)
-    watching = asyncio.create_task(generations.watch())
-    watching.add_done_callback(log_failure)
+    async with counting(settings.counters) as counters:
+        stages = Stages(
+            snapshot=generations.current,
+            identity=Authentication((authenticator,), settings.identity.key_headers, settings.identity.allow_anonymous),
+            effects=Effects(Limiter(counters, time.monotonic, time.time), PolicyLog()),
+            credentials=ConnectionKeys(),
+            ledger=ledger,
+            upstream=upstreams,
+        )
+        limits = settings.limits
+        endpoint = EndpointSettings(
+            limits=JsonLimits(body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes),
+            seal=SessionSeal(seal_key),
+            sites=Sites.of(settings.listen.host, settings.public_url or ""),
+            trusted_proxies=settings.trusted_proxies,
+        )
+        await ledger.start(version=__version__, stamp=generations.current().stamp)
+        report.to(ledger, upstreams, generations)
+        watching = asyncio.create_task(generations.watch())
+        watching.add_done_callback(log_failure)
+        try:
+            yield Running(Gateway(stages, endpoint, lambda: ledger.ready), generations, settings)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await upstreams.close()
+            await ledger.close()
+            keys.close()
+
+
+@asynccontextmanager
+async def counting(wanted: CountersSettings) -> AsyncGenerator[Counters]:
+    """What counts limits: this process's memory, or the Redis that is named, connected to when it is first needed."""
+    if wanted.url is None:
+        yield MemoryCounters()
+        return
+    redis: RedisCounters = load("mcpgov.store.redis_counters").RedisCounters(wanted.url)
     try:
-        yield Running(Gateway(stages, endpoint, lambda: ledger.ready), generations, settings)
+        alone = wanted.when_down == "local"
+        yield FallbackCounters(redis, MemoryCounters(), time.monotonic) if alone else redis
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await upstreams.close()
-        await ledger.close()
-        keys.close()
+        await redis.close()
 
 
 def log_failure(task: asyncio.Task[None]) -> None:
@@ -264,6 +285,7 @@ def build_cli() -> typer.Typer:
     add_serve(cli, serve)
     add_check(cli)
     cli.add_typer(build_keys(open_keys, find_store), name="keys")
+    cli.add_typer(build_policy_app(), name="policy")
     cli.add_typer(build_audit_app(open_reader, time.sleep), name="audit")
     return cli
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Reason(StrEnum):
@@ -50,8 +50,16 @@ class Reason(StrEnum):
     # a policy said no
     SOURCE_IP_DENIED = "source-ip-denied"
     RATE_LIMITED = "rate-limited"
+    QUOTA_EXCEEDED = "quota-exceeded"
+    CONCURRENCY_LIMITED = "concurrency-limited"
+    HEADER_DENIED = "header-denied"
+    ARGUMENTS_DENIED = "arguments-denied"
+    RESULT_DENIED = "result-denied"
+    QUARANTINED = "quarantined"
     TOOL_HIDDEN = "tool-hidden"
     TOOL_DENIED = "tool-denied"
+    POLICY_RESPONSE = "policy-response"
+    PREFLIGHT = "preflight"
     POLICY_ERROR = "policy-error"
 
     # something that the call needs is not there
@@ -81,42 +89,179 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """An effect: take one from the counter `key`, which allows `calls` in any `period` seconds (sliding window)."""
+    """An effect: take `count` from the counter `key`, which holds `calls` in any `period` seconds (a sliding window).
+
+    `fixed`: windows of `period` seconds instead that follow each other from `starts` (seconds since 1970) on; a period
+    of 0 never ends. A count of 0 only asks whether anything is left. Performed to a Spent.
+    """
 
     key: str
     calls: int
     period: int
+    count: int = 1
+    fixed: bool = False
+    starts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What came of a Spend. In seconds: `reset` until the window is whole again, `retry_after` until one call fits."""
+    """What came of a Spend. In seconds: `reset` until the window is whole again, `retry_after` until the count fits.
+
+    `receipt` names what was taken, for a Refund; it means something to the counters only.
+    """
 
     allowed: bool
     limit: int
     remaining: int
     reset: int
     retry_after: int = 0
+    receipt: str = ""
 
 
-Effect = Spend  # each later kind of effect joins this union
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """An effect: give back what a Spend took. Performed to None."""
+
+    spend: Spend
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """An effect: when the call has ended, take `amount()` from the counter of `spend`, whether it is there or not.
+
+    For what is only known afterwards, such as the bytes of an answer. Performed to None.
+    """
+
+    spend: Spend
+    amount: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An effect: keep one of `limit` places under `key` until the call has ended. Performed to whether one was free."""
+
+    key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """One set-header, of the request that goes upstream or of the reply. `action`: override, skip, append, delete."""
+
+    connection: str
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """An effect: performed to a function that takes the tools of a tools/list answer on `connection`, for Describe."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """An effect: a line for the log, written by `rule`. `severity` is verbose, information or error."""
+
+    rule: str
+    source: str
+    severity: str
+    message: str
+    metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """An effect: a measurement, with the dimensions it is told apart by."""
+
+    rule: str
+    name: str
+    value: float
+    namespace: str = ""
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """An effect: performed to a function that takes Traces, for what is found while an answer passes."""
+
+
+Effect = Spend | Refund | Charge | Hold | Describe | Learn | Trace | Metric | Tell
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderEdit:
-    """One set-header of the request that goes upstream. `action` is override, skip, append or delete."""
+    """One set-header, of the request that goes upstream or of the reply. `action`: override, skip, append or delete."""
 
     name: str
     action: str
-    values: tuple[str, ...] = ()
+    values: tuple[str, ...] = field(default=(), repr=False)  # one may be a key
+
+    def apply(self, headers: dict[str, str]) -> None:
+        """Edit header fields with lower-case names. Several values become one, joined by a comma (RFC 9110 5.3)."""
+        if self.action == "delete":
+            headers.pop(self.name, None)
+        elif self.action != "skip" or self.name not in headers:
+            before = [headers[self.name]] if self.action == "append" and self.name in headers else []
+            headers[self.name] = ", ".join([*before, *self.values])
 
 
-class ToolFilter(Protocol):
-    """Says which tools the caller may see; a rule that hides a tool from a list also denies its call."""
+@dataclass(frozen=True, slots=True)
+class QueryEdit:
+    """One set-query-parameter of the request that goes upstream. `action`: override, skip, append or delete."""
 
-    def hides(self, tool: str, annotations: Mapping[str, object], /) -> bool:
-        """Whether `tool` is to be left out of a tools/list answer."""
+    name: str
+    action: str
+    values: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What policies make of the reply to the caller. None leaves the status, or the body, as it would be."""
+
+    status: int | None = None
+    edits: tuple[HeaderEdit, ...] = ()
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a policy in report mode would have said no to."""
+
+    reason: Reason
+    rule: str
+
+
+class Retry(Protocol):
+    """Says whether an answer is asked for once more. Never consulted for tools/call."""
+
+    def wait(self, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
+        """Seconds to wait before the next attempt after the `attempt`th, counted from 1; None to take this answer.
+
+        `headers` has lower-case names. Raises Refusal (policy-error).
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What policies change in the request that goes upstream.
+
+    `backend` is another base URL, `path` another path (with its query, if it has one); without `own_query` the query of
+    the connection's URL stays behind. `forwarded` names the caller's header fields that cross besides the usual ones.
+    `timeout` is in seconds. `fail_on_error`: an HTTP status of 400 and above is a refusal, whatever comes with it.
+    """
+
+    headers: tuple[HeaderEdit, ...] = ()
+    query: tuple[QueryEdit, ...] = ()
+    backend: str | None = None
+    path: str | None = None
+    own_query: bool = True
+    forwarded: tuple[str, ...] = ()
+    timeout: float | None = None
+    fail_on_error: bool = False
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +270,8 @@ class Decision:
 
     `rule` names the document and element that decided, `policy_hash` the exact text in force. `message` is told to the
     caller, `detail` is for the record and quotes no value of the request. `as_tool_result`: the refusal is a tools/call
-    result with isError, so that the model reads why.
+    result with isError, so that the model reads why. `answers` has one letter for each question that the policies asked
+    of the request, so that the decision can be made again without it.
     """
 
     reason: Reason
@@ -134,11 +280,12 @@ class Decision:
     message: str = ""
     detail: str = ""
     as_tool_result: bool = False
-    header_edits: tuple[HeaderEdit, ...] = ()
-    backend: str | None = None
-    tool_filters: tuple[ToolFilter, ...] = ()
+    changes: Changes = field(default=Changes())
     limits: tuple[Spent, ...] = ()
-    reply_headers: tuple[tuple[str, str], ...] = field(default=())
+    reply_headers: tuple[tuple[str, str], ...] = ()
+    reply: Reply | None = None
+    reported: tuple[Reported, ...] = ()
+    answers: str = ""
 
     @property
     def allowed(self) -> bool:

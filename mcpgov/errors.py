@@ -4,6 +4,8 @@
     ClientGone           there is nobody left to answer
     InvalidConfiguration files that cannot be put in force; carries every Problem found
     StoreUnavailable     a store could not do what was asked; each stage turns it into its own Refusal
+    InvalidExpression    an expression of a policy that cannot be compiled; becomes a Problem
+    ExpressionError      an expression of a policy that has no value for a request; denies
 
 Codes: the specification's own JSON-RPC codes where it has one; ours are -(31000 + HTTP status), which lies outside
 the reserved range -32768..-32000 (JSON-RPC 2.0 section 5.1; MCP 2026-07-28 reserves -32020..-32099 for itself).
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mcpgov.decision import Reason
+from mcpgov.decision import Reason, Reply
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -66,8 +68,16 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.UNKNOWN_SESSION: _rpc(404, INVALID_REQUEST),
     Reason.SOURCE_IP_DENIED: _http(403),
     Reason.RATE_LIMITED: _http(429),
+    Reason.QUOTA_EXCEEDED: _http(403),
+    Reason.CONCURRENCY_LIMITED: _http(429),
+    Reason.HEADER_DENIED: _http(403),
+    Reason.ARGUMENTS_DENIED: _http(403),
+    Reason.RESULT_DENIED: _http(502),
+    Reason.QUARANTINED: _http(403),
     Reason.TOOL_HIDDEN: _rpc(200, INVALID_PARAMS),
     Reason.TOOL_DENIED: _http(403),
+    Reason.POLICY_RESPONSE: _http(403),
+    Reason.PREFLIGHT: _http(403),
     Reason.POLICY_ERROR: _http(500),
     Reason.CREDENTIAL_UNAVAILABLE: _http(503),
     Reason.COUNTERS_UNAVAILABLE: _http(503),
@@ -105,6 +115,7 @@ class Refusal(Exception):
         data: dict[str, object] | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         as_tool_result: bool = False,
+        reply: Reply | None = None,
     ) -> None:
         super().__init__(f"{reason}: {message}")
         self.reason = reason
@@ -113,6 +124,7 @@ class Refusal(Exception):
         self.data = data or {}
         self.headers = headers
         self.as_tool_result = as_tool_result
+        self.reply = reply  # what a policy makes of the answer: its status, header fields or body
         self.request_id: str | int | None = None  # set where a message is refused that had a readable id
         self.code: int | None = None  # set where the specification has a closer JSON-RPC code than ANSWERS
 
@@ -123,6 +135,23 @@ class ClientGone(Exception):
 
 class StoreUnavailable(Exception):
     """A store (keys, counters, audit) could not be read or written. The message names no secret and no query."""
+
+
+class InvalidExpression(ValueError):
+    """An expression that cannot be compiled. `message` says what and where in it, `mend` how to mend it.
+
+    `offset` is the number of characters before the fault, where it is known.
+    """
+
+    def __init__(self, message: str, mend: str = "", offset: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+        self.offset = offset
+
+
+class ExpressionError(Exception):
+    """An expression has no usable value for this request. The text never quotes a value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mcpgov.decision import Reply
 
 JSONRPCId = str | int
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -155,7 +159,8 @@ class PrincipalKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who calls. `id` is stable and unique (limits, sessions and records are keyed by it); `project` is the label that
-    limits and reviews are asked for; `credential` is a printable reference to what was presented, never the value.
+    limits and reviews are asked for; `credential` is a printable reference to what was presented, never the value. The
+    rest are claims of an Entra token, empty where the caller showed none.
     """
 
     id: str
@@ -163,6 +168,11 @@ class Principal:
     name: str = ""
     project: str = ""
     credential: str = ""
+    agent_id: str = ""
+    blueprint_id: str = ""
+    object_id: str = ""
+    roles: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
 
 
 class AuthType(StrEnum):
@@ -177,12 +187,15 @@ class RemoteUpstream:
     """An MCP server reached over Streamable HTTP. The query string of `url` is kept.
 
     `backends` are the only other bases that may ever receive this connection's credential. Without `private`, loopback,
-    private and link-local addresses and plain http are refused, also when a name resolves to one.
+    private and link-local addresses and plain http are refused, also when a name resolves to one. `backend_names` gives
+    some of the backends a name. `resolve` has addresses that stand for what the name service says of `host:port`.
     """
 
     url: str = field(repr=False)  # its query may hold a key
     private: bool = False
     backends: tuple[str, ...] = ()
+    backend_names: tuple[tuple[str, str], ...] = ()
+    resolve: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +248,15 @@ class Answer:
     """What the upstream answered. `events` gives the events of one read together, as they arrive.
 
     `streaming`: the body is text/event-stream and may last for hours; otherwise it is one complete event, or none.
+    `reply` is what policies make of its head. `attempts` counts how often it was asked for.
     """
 
     status: int
     headers: Headers
     streaming: bool
     events: AsyncIterator[tuple[Event, ...]]
+    reply: Reply | None = None
+    attempts: int = 1
 
 
 class OutcomeStatus(StrEnum):

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
-from mcpgov.decision import Decision, Effect, Reason, Spend, Spent
+from mcpgov.decision import Reason
 from mcpgov.errors import ClientGone, Refusal
-from mcpgov.policy.evaluate import Context, Evaluation, evaluate, outbound
+from mcpgov.policy.evaluate import Context, Evaluation, refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from mcpgov.decision import Decision
     from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal, RequestHead
+    from mcpgov.policy.element import Evaluated
     from mcpgov.snapshot import Snapshot
+
+T = TypeVar("T")
 
 
 class Exchange(Protocol):
@@ -30,8 +34,11 @@ class Exchange(Protocol):
 
     head: RequestHead
 
-    async def read(self, principal: Principal) -> MCPRequest:
-        """Read and parse the body, and open the session id that was sealed for this principal. Raises Refusal."""
+    async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
+        """Read and parse the body, and open the session id that was sealed for this principal. Raises Refusal.
+
+        `origins` are those of browsers that a policy lets in, besides our own.
+        """
         ...
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
@@ -51,11 +58,19 @@ class Identity(Protocol):
         ...
 
 
-class Limiter(Protocol):
-    """Spends what a policy asks to be counted."""
+class CallEffects(Protocol):
+    """The effects of one call."""
 
-    async def spend(self, effect: Spend) -> Spent:
-        """Count once against the effect's limit. Raises Refusal when the counters cannot be reached."""
+    async def perform(self, evaluation: Evaluated[T]) -> T:
+        """Run an evaluation to its end, performing the effects that it yields. Raises Refusal."""
+        ...
+
+
+class Effects(Protocol):
+    """Performs what policies ask for."""
+
+    def call(self) -> AbstractAsyncContextManager[CallEffects]:
+        """Open the effects of one call; leaving the context lets go of what the call holds."""
         ...
 
 
@@ -117,7 +132,7 @@ class Stages:
 
     snapshot: Callable[[], Snapshot]
     identity: Identity
-    limiter: Limiter
+    effects: Effects
     credentials: CredentialSource
     ledger: Ledger
     upstream: Upstream
@@ -125,48 +140,55 @@ class Stages:
 
 async def govern(exchange: Exchange, stages: Stages) -> None:
     """Take one request from the client to the upstream and back, or say no. Leaves exactly one outcome behind."""
-    snapshot = stages.snapshot()  # the call ends on the generation it began with
-    async with stages.ledger.recording(exchange.head, snapshot.stamp) as record:
+    snapshot, evaluation = stages.snapshot(), None  # the call ends on the generation it began with
+    async with stages.ledger.recording(exchange.head, snapshot.stamp) as record, stages.effects.call() as effects:
         try:
-            record.principal = principal = await stages.identity.identify(exchange.head)
-            record.request = request = await exchange.read(principal)
-            record.connection = connection = snapshot.connection(exchange.head.connection)
-            context = Context(request, principal, connection)
-            record.decision = decision = await decide(
-                evaluate(snapshot.policy(connection.name), context), stages.limiter
-            )
-            require_allowed(decision)
-            record.credential = credential = await stages.credentials.credential_for(connection, principal)
-            await record.intent()
-            async with stages.upstream.forward(request, connection, decision, credential) as answer:
-                await exchange.relay(record.watch(outbound(answer, context, decision)), decision)
+            try:
+                snapshot.answer_preflight(exchange.head)
+                record.principal = principal = await stages.identity.identify(exchange.head)
+                record.request = request = await exchange.read(principal, snapshot.origins(exchange.head))
+                record.connection = connection = snapshot.connection(exchange.head.connection)
+                evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
+                record.decision = decision = await effects.perform(evaluation.decide())
+                require_allowed(decision)
+                record.credential = credential = await stages.credentials.credential_for(connection, principal)
+                await record.intent()
+                async with stages.upstream.forward(request, connection, decision, credential) as answer:
+                    shown = await effects.perform(evaluation.answered(answer))
+                    await exchange.relay(record.watch(shown), decision)
+            except Refusal as refusal:
+                raise await on_error(refusal, evaluation, effects) from None
         except Refusal as refusal:
             await exchange.refuse(await record.refused(refusal))
         except ClientGone:
             record.client_gone()
         except Exception:
-            structlog.get_logger().exception("internal-error", correlation_id=exchange.head.correlation_id)
-            unexpected = Refusal(Reason.INTERNAL_ERROR, "mcpgov met an unexpected error and refused the call.")
-            await exchange.refuse(await record.refused(unexpected))
+            refusal = unexpected(evaluation)
+            structlog.get_logger().exception(
+                refusal.reason, detail=refusal.detail, correlation_id=exchange.head.correlation_id
+            )
+            await exchange.refuse(await record.refused(refusal))
 
 
-async def decide(evaluation: Evaluation[Effect, Spent, Decision], limiter: Limiter) -> Decision:
-    """Run a policy evaluation to its verdict, performing the effects that it yields."""
+async def on_error(refusal: Refusal, evaluation: Evaluation | None, effects: CallEffects) -> Refusal:
+    """The refusal as the policies' on-error sections leave it."""
+    if evaluation is None:
+        return refusal  # who calls, or what, is not known: there is no policy to ask
     try:
-        effect = next(evaluation)
-        while True:
-            effect = evaluation.send(await limiter.spend(effect))
-    except StopIteration as verdict:
-        return verdict.value
+        return await effects.perform(evaluation.refused(refusal))
+    except Refusal:
+        return refusal
 
 
 def require_allowed(decision: Decision) -> None:
     """Raise the Refusal that a denying decision stands for."""
     if not decision.allowed:
-        raise Refusal(
-            decision.reason,
-            decision.message,
-            detail=decision.detail,
-            headers=decision.reply_headers,
-            as_tool_result=decision.as_tool_result,
-        )
+        raise refusal_of(decision)
+
+
+def unexpected(evaluation: Evaluation | None) -> Refusal:
+    """What is answered when something failed that should not: a policy, if one was being evaluated, or mcpgov."""
+    if evaluation is not None and evaluation.at:
+        message = "A policy could not be evaluated."
+        return Refusal(Reason.POLICY_ERROR, message, detail=f"{evaluation.at} failed")
+    return Refusal(Reason.INTERNAL_ERROR, "mcpgov met an unexpected error and refused the call.")

@@ -19,7 +19,7 @@ import os
 import shlex
 import shutil
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -31,7 +31,7 @@ from mcpgov.catalog.entries import parse_entry
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import LocalUpstream
-from mcpgov.policy.document import parse_document
+from mcpgov.policy_files import PolicyReferences, load_policies
 from mcpgov.settings import DEFAULT_FILE, SQLITE, Settings, folder_of, parse_settings, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.yaml_source import parse_yaml
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from mcpgov.catalog.entries import Entry
-    from mcpgov.policy.document import PolicyDocument
-    from mcpgov.yaml_source import YamlSource
+    from mcpgov.yaml_source import Source
 
     Report = Callable[["ReloadResult"], Awaitable[None]]
 
 QUIET: Final = 100  # milliseconds without a change before files are read: an editor is done writing by then
 LOOK_EVERY: Final = 2_000  # milliseconds between looks of our own
 ENDINGS: Final = frozenset({".yaml", ".yml"})
-RELOADED: Final = frozenset({"catalog", "policies", "global_policies"})  # settings that need no restart
+TESTS: Final = (".test.yaml", ".test.yml")  # beside policies, and never one
+RELOADED: Final = frozenset({"catalog", "policies", "global_policies", "named_values"})  # settings that need no restart
 T = TypeVar("T")
 
 
@@ -96,7 +96,7 @@ class Folder:
 
     path: Path
     key: str
-    source: YamlSource | None
+    source: Source | None
 
     def problem(self, error: OSError) -> Problem:
         """That it cannot be read: said where it is named, or else of the folder itself."""
@@ -151,7 +151,7 @@ def folders_of(place: Path, settings: str | None) -> tuple[Folder, Folder]:
     return _folder("catalog", place.parent, source), _folder("policies", place.parent, source)
 
 
-def _folder(key: str, home: Path, source: YamlSource | None) -> Folder:
+def _folder(key: str, home: Path, source: Source | None) -> Folder:
     written = source.value.get(key) if source and isinstance(source.value, dict) else None
     if isinstance(written, str) and written:
         return Folder(home / written, key, source)
@@ -166,7 +166,12 @@ def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
         if isinstance(error, FileNotFoundError) and folder.key == "policies" and folder.source is None:
             return {}
         raise InvalidConfiguration((folder.problem(error),)) from None
-    wanted = [place for place in places if place.suffix in ENDINGS and not place.name.startswith(".")]
+    endings = ENDINGS | {".xml"} if folder.key == "policies" else ENDINGS
+    wanted = [
+        place
+        for place in places
+        if place.suffix in endings and not place.name.startswith(".") and not place.name.endswith(TESTS)
+    ]
     texts = {place: found.take(partial(read_text, place)) for place in wanted}
     return {place: text for place, text in texts.items() if text is not None}
 
@@ -179,22 +184,23 @@ def generation_of(reading: Reading, variables: Mapping[str, str]) -> Snapshot:
     settings = found.take(lambda: parse_settings(reading.settings_text, str(reading.place), lookup))
     parsed = [found.take(partial(parse_entry, text, str(place), lookup)) for place, text in reading.catalog.items()]
     entries = [entry for entry in parsed if entry is not None]
-    documents: dict[str, PolicyDocument] = {}
-    for place, text in reading.policies.items():
-        document = found.take(partial(parse_document, text, str(place)))
-        if document is not None:
-            documents[place.stem] = document
-    found.problems.extend(_across_files(reading, settings, entries))
+    references = PolicyReferences(settings.named_values if settings else {}, lookup)
+    policies = load_policies(reading.policies, references)
+    found.problems.extend(policies.problems)
+    found.problems.extend(_across_files(reading, settings, entries, policies.fragments))
     found.problems.extend(_missing_here(reading, settings, entries, variables.get("PATH")))
     if found.problems:
         raise InvalidConfiguration(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
         )
-    return assemble(reading.stamp, settings or Settings(), entries, documents)
+    snapshot = assemble(reading.stamp, settings or Settings(), entries, policies.documents)
+    return replace(snapshot, secrets=tuple(references.drawn))
 
 
-def _across_files(reading: Reading, settings: Settings | None, entries: Sequence[Entry]) -> Iterator[Problem]:
-    """What is wrong between files. Policies that could not be parsed exist all the same."""
+def _across_files(
+    reading: Reading, settings: Settings | None, entries: Sequence[Entry], fragments: frozenset[str]
+) -> Iterator[Problem]:
+    """What is wrong between files. Policies that could not be parsed exist all the same; a fragment is no policy."""
     first: dict[str, Path] = {}
     for place in reading.policies:
         if first.setdefault(place.stem, place) != place:
@@ -202,10 +208,11 @@ def _across_files(reading: Reading, settings: Settings | None, entries: Sequence
                 str(place), 0, 0, f"the policy {place.stem} is also in {first[place.stem]}", "keep one of the two"
             )
     folder = folders_of(reading.place, reading.settings)[1].path
+    policies = first.keys() - fragments
     if settings and settings.global_policies:
         source = parse_yaml(reading.settings_text, str(reading.place))
-        yield from unknown_policies(source, ("global_policies",), settings.global_policies, first, folder)
-    yield from clashes(entries, first, folder)
+        yield from unknown_policies(source, ("global_policies",), settings.global_policies, policies, folder)
+    yield from clashes(entries, policies, folder)
 
 
 def _missing_here(
@@ -234,7 +241,7 @@ def _wrong_with_folder(place: Path) -> tuple[str, str] | None:
     return f"the folder {place} is not there", f"mkdir -p {shlex.quote(str(place))}"
 
 
-def _wrong_with_command(source: YamlSource, upstream: LocalUpstream, search: str | None) -> Iterator[Problem]:
+def _wrong_with_command(source: Source, upstream: LocalUpstream, search: str | None) -> Iterator[Problem]:
     """What would keep a local server from being started: where it is to run, and its program, as exec finds it."""
     program, folder = upstream.command[0], upstream.working_directory
     if wrong := _wrong_with_folder(Path(folder)) if folder else None:

@@ -15,7 +15,8 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +24,12 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic import ValidationInfo as Info
 
 from mcpgov.catalog.urls import check_url
-from mcpgov.credential.references import EnvironmentAndFiles, Lookup, Unfit, resolve
+from mcpgov.credential.references import EnvironmentAndFiles, Lookup, Unfit, has_reference, resolve
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import Secret
 from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
@@ -36,11 +38,14 @@ from mcpgov.yaml_source import MAX_BYTES, parse_yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mcpgov.yaml_source import YamlSource
+    from mcpgov.yaml_source import Source
 
 DEFAULT_FILE: Final = "mcpgov.yaml"
 SQLITE: Final = "sqlite:///"
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+_DATABASE: Final = re.compile(r"/?|/[0-9]{1,4}")
+_PRINTABLE: Final = re.compile(r"[!-~]+")
+_VALUE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _PLACEHOLDERS: Final = re.compile(
     rb"change.?me|replace.?me|placeholder|example|password|insecure|default|your.?(?:key|secret)"
 )
@@ -131,6 +136,29 @@ def _store(url: str) -> str:
     return url
 
 
+def _redis_url(value: object, info: Info) -> Secret:
+    if not isinstance(value, str):
+        raise Unfit("must be text", "write redis://HOST:6379")
+    url = resolve(value, lookup_of(info))
+    _check_redis_url(url.reveal())
+    return url
+
+
+def _check_redis_url(url: str) -> None:
+    """Raise Unfit unless it leads to one database. It may hold a password: no message quotes it."""
+    mend = "write redis://HOST:6379, or rediss://USER:PASSWORD@HOST:6379/0 with a password's / as %2F, its # as %23"
+    no_redis = Unfit("is not the URL of a Redis", mend)
+    try:
+        parts = urlsplit(url if _PRINTABLE.fullmatch(url) else "")
+        leads_somewhere = parts.hostname and parts.port != 0
+    except ValueError:
+        raise no_redis from None
+    if parts.scheme not in {"redis", "rediss"} or not leads_somewhere:
+        raise no_redis
+    if parts.query or parts.fragment or not _DATABASE.fullmatch(parts.path):
+        raise Unfit("has more behind the host than the number of a database", mend)
+
+
 def _secret_key(value: object, info: Info) -> Secret:
     if not isinstance(value, str):
         raise Unfit("must be text", "put it in quotes")
@@ -147,6 +175,18 @@ def _secret_key(value: object, info: Info) -> Secret:
     return secret
 
 
+def _value_name(name: str) -> str:
+    if not _VALUE_NAME.fullmatch(name):
+        raise Unfit("is not the name of a value", "use 1 to 256 letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _named_value(value: object, info: Info) -> str | Secret:
+    if not isinstance(value, str):
+        raise Unfit("must be text", "put it in quotes")
+    return resolve(value, lookup_of(info)) if has_reference(value) else value
+
+
 def _decoded(secret: Secret) -> bytes:
     """The bytes of base64 text, in the standard or the URL alphabet, padded or not."""
     text = secret.reveal().strip().translate(str.maketrans("-_", "+/")).rstrip("=")
@@ -158,6 +198,7 @@ _NUMBER: Final = WithJsonSchema({"type": "integer"})
 Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return_type=str), _TEXT]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), _TEXT]
 Folder = Annotated[Path, PlainValidator(_folder), _TEXT]
+NamedValue = Annotated[str | Secret, PlainValidator(_named_value), _TEXT]
 
 
 class Identity(Shape):
@@ -178,6 +219,31 @@ class Audit(Shape):
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///mcpgov.db"
     durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
     outcome: NotYet = None
+
+
+class Counters(Shape):
+    """Where limits are counted: in memory, or in the Redis at `url`; `when_down` says what happens while that is down.
+
+    `counters: redis://…` and `counters: memory` are the short forms.
+    """
+
+    url: Annotated[Secret, PlainValidator(_redis_url), _TEXT] | None = None
+    when_down: Literal["deny", "local"] = "deny"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_short(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {} if value == "memory" else {"url": value}
+        if not isinstance(value, dict | Counters):
+            raise Unfit("must be memory, a URL or a mapping", "write memory, or redis://HOST:6379")
+        return cast("object", value)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.url is None and self.model_fields_set:
+            raise Unfit("has no url", "add url: redis://HOST:6379")
+        return self
 
 
 class Limits(Shape):
@@ -215,7 +281,8 @@ class Settings(Shape):
     global_policies: PolicyNames = ()
     identity: Identity = Identity()
     audit: Audit = Audit()
-    counters: Annotated[str, AfterValidator(one_of("memory", "redis", "valkey"))] = "memory"
+    counters: Counters = Counters()
+    named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
     registry: NotYet = None
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
@@ -248,7 +315,7 @@ def folder_of(place: Path) -> str:
         return str(place.parent)
 
 
-def _unsafe(settings: Settings, source: YamlSource) -> Iterator[Problem]:
+def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
     """What each setting allows and all of them together do not."""
     if settings.identity.allow_anonymous:
         at, mend = ("identity", "allow_anonymous"), "remove it, and make keys with: mcpgov keys create NAME"

@@ -19,7 +19,7 @@ from mcpgov.yaml_source import problems_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcpgov.yaml_source import YamlSource
+    from mcpgov.yaml_source import Source
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -35,7 +35,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-def read_model(model: type[Model], source: YamlSource, lookup: Lookup) -> Model:
+def read_model(model: type[Model], source: Source, lookup: Lookup) -> Model:
     """The file as a `model`. Raises InvalidConfiguration with every problem, each with the mend its check gave."""
     try:
         return model.model_validate(source.value, context=lookup)

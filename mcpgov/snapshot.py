@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, Refusal
-from mcpgov.policy.document import compile_policy
+from mcpgov.policy.compiled import compile_policy
 from mcpgov.settings import Settings
 from mcpgov.yaml_source import nearest
 
@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 
     from mcpgov.catalog.entries import ConnectionEntry, Entry
     from mcpgov.errors import Problem
-    from mcpgov.models import Connection
-    from mcpgov.policy.document import ConnectionPolicy, PolicyDocument
-    from mcpgov.yaml_source import YamlSource
+    from mcpgov.models import Connection, RequestHead, Secret
+    from mcpgov.policy.compiled import ConnectionPolicy
+    from mcpgov.policy.document import PolicyDocument
+    from mcpgov.yaml_source import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is in force. `stamp` is a digest over every file it was made from; it stands in each audit record."""
+    """What is in force. `stamp` is a digest over every file it was made from; it stands in each audit record.
+
+    `documents` are all policies there are, in force or not; `secrets` what they drew in, which no explanation may show.
+    """
 
     stamp: str
     connections: Mapping[str, Connection]
     policies: Mapping[str, ConnectionPolicy]
     settings: Settings = field(default=Settings())
+    documents: Mapping[str, PolicyDocument] = field(default_factory=dict[str, "PolicyDocument"], repr=False)
+    secrets: tuple[Secret, ...] = ()
 
     def connection(self, name: str) -> Connection:
         """The connection exposed at /mcp/{name}. Raises Refusal (unknown-connection): never "all of them"."""
@@ -42,6 +48,16 @@ class Snapshot:
             return self.connections[name]
         except KeyError:
             raise Refusal(Reason.UNKNOWN_CONNECTION, "There is no such connection.") from None
+
+    def answer_preflight(self, head: RequestHead) -> None:
+        """Raise Refusal (preflight), which carries the reply, where a browser asks and a policy has something to say."""
+        if head.http_method == "OPTIONS" and head.connection in self.policies:
+            self.policies[head.connection].answer_preflight(head)
+
+    def origins(self, head: RequestHead) -> Collection[str]:
+        """The origins of browsers that the policies of the connection let in."""
+        policy = self.policies.get(head.connection)
+        return policy.origins(head) if policy and "origin" in head.headers else ()
 
     def policy(self, connection: str) -> ConnectionPolicy:
         """The compiled policy of a connection."""
@@ -68,7 +84,8 @@ def assemble(
             problems += policies[name].foreign_backends(served.connection)
     if problems:
         raise InvalidConfiguration(tuple(problems))
-    return Snapshot(stamp, MappingProxyType(connections), MappingProxyType(policies), settings)
+    served, in_force = MappingProxyType(connections), MappingProxyType(policies)
+    return Snapshot(stamp, served, in_force, settings, MappingProxyType(dict(documents)))
 
 
 def clashes(entries: Sequence[Entry], policies: Collection[str], folder: PurePath) -> Iterator[Problem]:
@@ -83,7 +100,7 @@ def clashes(entries: Sequence[Entry], policies: Collection[str], folder: PurePat
 
 
 def unknown_policies(
-    source: YamlSource, at: tuple[str, ...], names: Sequence[str], policies: Collection[str], folder: PurePath
+    source: Source, at: tuple[str, ...], names: Sequence[str], policies: Collection[str], folder: PurePath
 ) -> Iterator[Problem]:
     """Each of `names`, which stand in the list at `at`, that is not among `policies`, the files of `folder`."""
     for number, name in enumerate(names):

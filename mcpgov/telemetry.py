@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from mcpgov.decision import Metric, Trace
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from structlog.typing import Processor
 
+    from mcpgov.models import Secret
 
+SEVERITIES: Final = {"verbose": logging.DEBUG, "information": logging.INFO, "error": logging.ERROR}
+LONGEST: Final = 4096  # characters of one thing that a policy says
+SHORTEST: Final = 4  # blotting out a shorter secret would spoil the text, and tell what it is
 # Without the local variables of each frame, which hold keys (invariant 7); the defaults would print them.
 TRACE = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
@@ -50,3 +59,34 @@ def configure_logging(*, json: bool, level: str = "info") -> None:
     root.setLevel(level.upper())
     for chatty in ("uvicorn", "asyncio", "watchfiles"):  # what they have to tell is told by ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class PolicyLog:
+    """Where the traces and metrics of policies go: one line of the log each, with what they say as fields.
+
+    What a caller chose can stand in them: it cannot act on a terminal, and it is cut. `secrets` are what policies drew
+    in: none is written, whichever way it got into the text.
+    """
+
+    def __init__(self, secrets: Callable[[], Iterable[Secret]] = tuple) -> None:
+        self._secrets = secrets
+
+    def tell(self, effect: Trace | Metric) -> None:
+        """Log it. A trace has the level that its severity asks for."""
+        log = structlog.get_logger()
+        if isinstance(effect, Metric):
+            said = {**asdict(effect), "dimensions": self._named(effect.dimensions)}
+            log.info("policy-metric", **said)
+        else:
+            said = {**asdict(effect), "message": self._shown(effect.message), "metadata": self._named(effect.metadata)}
+            log.log(SEVERITIES[effect.severity], "policy-trace", **said)
+
+    def _named(self, values: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        return {name: self._shown(value) for name, value in values}
+
+    def _shown(self, text: str) -> str:
+        for secret in self._secrets():
+            if len(value := secret.reveal()) >= SHORTEST:
+                text = text.replace(value, "***")
+        text = text[:LONGEST] + (f"…[+{len(text) - LONGEST}]" if len(text) > LONGEST else "")
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -46,7 +46,7 @@ _WORDS: Final[Mapping[str, bool | None]] = {"": None, "~": None, "null": None, "
 
 
 @dataclass(frozen=True, slots=True)
-class YamlSource:
+class Source:
     """The plain value of a file, and the place of each value and key in it. Lines and columns count from 1."""
 
     file: str
@@ -70,7 +70,7 @@ class YamlSource:
         return value is None and path in self.keys
 
 
-def parse_yaml(text: str, file: str) -> YamlSource:
+def parse_yaml(text: str, file: str) -> Source:
     """The one document in `text`. `file` is only for messages. Raises InvalidConfiguration with every problem found."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise InvalidConfiguration((Problem(file, 0, 0, f"the file is larger than {MAX_BYTES} bytes", "split it"),))
@@ -78,7 +78,7 @@ def parse_yaml(text: str, file: str) -> YamlSource:
     value = reading.document()
     if reading.problems:
         raise InvalidConfiguration(tuple(reading.problems))
-    return YamlSource(file, value, reading.values, reading.keys)
+    return Source(file, value, reading.values, reading.keys)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -241,7 +241,7 @@ _MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def problems_of(
-    error: ValidationError, source: YamlSource, model: type[BaseModel] | None = None, at: Path = ()
+    error: ValidationError, source: Source, model: type[BaseModel] | None = None, at: Path = ()
 ) -> tuple[Problem, ...]:
     """What pydantic found, said for people. No message holds a value of the file: a value may be a secret.
 
@@ -278,7 +278,7 @@ def _label(path: Path) -> str:
             return ""
 
 
-def _path(loc: Path, source: YamlSource, at: Path) -> Path:
+def _path(loc: Path, source: Source, at: Path) -> Path:
     """`loc` without what pydantic adds to it: the branch of a union, the mark of a key."""
     path: Path = ()
     for step in loc:

@@ -25,7 +25,10 @@ LAYERS = (
     ("", "models", "decision", "errors"),
     PURE,
     STAGES,
-    ("settings", "shapes", "snapshot", "reload", "limiter", "telemetry", "catalog", "store"),
+    (
+        *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
+        *("telemetry", "catalog", "store"),
+    ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "cli", "demo"),
     ("app",),
@@ -35,7 +38,8 @@ LAYERS = (
 PURE_IMPORTS = (
     *("__future__", "abc", "base64", "binascii", "bisect", "cel_expr_python", "codecs", "collections", "contextlib"),
     *("copy", "dataclasses", "datetime", "decimal", "difflib", "enum", "fnmatch", "functools", "hashlib"),
-    *("heapq", "hmac", "ipaddress", "itertools", "json", "math", "operator", "pydantic", "re", "string", "struct"),
+    *("heapq", "hmac", "html", "http.HTTPStatus", "ipaddress", "itertools", "json", "jsonpath_rfc9535", "jsonschema_rs"),
+    *("math", "operator", "pydantic", "re", "re2", "string", "struct"),
     *("textwrap", "types", "typing", "typing_extensions", "unicodedata", "urllib.parse", "yaml"),
 )
 IMPURE_CALLS = frozenset({"now", "utcnow", "today", "open", "print", "input", "read_text", "read_bytes"})

@@ -1,16 +1,22 @@
 """govern() without a socket: the order of the stages, and that every exit is written down."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
-from mcpgov.decision import Decision, Reason, Spend, Spent
+from mcpgov.decision import Decision, Metric, Reason, Refund, Spend, Spent, Trace
+from mcpgov.effects import Effects
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal, RequestHead
 from mcpgov.pipeline import Stages, govern
-from mcpgov.policy.document import ConnectionPolicy, compile_policy, parse_document
+from mcpgov.policy.compiled import ConnectionPolicy, Sections, compile_policy
+from mcpgov.policy.document import parse_document
+from mcpgov.policy.draft import Denial, Draft
+from mcpgov.policy.element import PlainElement, Step
 from mcpgov.snapshot import Snapshot
 from mcpgov.store.memory_ledger import MemoryLedgerStore
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer, answer_ok
@@ -29,8 +35,9 @@ class Exchange:
         self.relayed: list[bytes] = []
         self.refusals: list[Refusal] = []
 
-    async def read(self, principal: Principal) -> MCPRequest:
+    async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
         assert principal is ALICE
+        assert origins == ()
         return request(about=self.head)
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
@@ -72,6 +79,15 @@ class House:
         self.steps.append(f"spend {effect.calls}")
         return self.spent
 
+    async def refund(self, effect: Refund) -> None:
+        self.steps.append(f"refund {effect.spend.calls}")
+
+    async def charge(self, spend: Spend, amount: int) -> None:
+        self.steps.append(f"charge {amount}")
+
+    def tell(self, effect: Trace | Metric) -> None:
+        self.steps.append("tell")
+
     async def credential_for(self, connection: Connection, principal: Principal) -> Credential:
         self.steps.append("credential")
         assert (connection, principal) == (CITY, ALICE)
@@ -95,7 +111,7 @@ class House:
         snapshot = Snapshot("stamp", served, {"city": self.policy})
         exchange = Exchange()
         async with self.ledger() as ledger:
-            await govern(exchange, Stages(lambda: snapshot, self, self, self, ledger, self.upstream))
+            await govern(exchange, Stages(lambda: snapshot, self, Effects(self, self), self, ledger, self.upstream))
         return exchange
 
 
@@ -149,19 +165,65 @@ async def test_a_failed_call_is_made_once_and_has_one_outcome() -> None:
     assert house.events == ["intent", "outcome"]
 
 
-class BrokenPolicies(dict[str, ConnectionPolicy]):
-    """Policies that fall over when they are asked for."""
+ON_ERROR = """
+inbound: [rate-limit-by-key: { calls: 1, renewal-period: 60, increment-condition: response.status == 200 }]
+on-error: [set-header: { name: X-Why, value: "${{ error.reason }}" }]
+"""
 
-    def __getitem__(self, key: str, /) -> ConnectionPolicy:
+
+async def test_a_refusal_goes_through_on_error_and_what_did_not_count_is_given_back() -> None:
+    house = House(compile_policy([parse_document(ON_ERROR, "a.yaml")], [], [], {}))
+    house.upstream.script(Refusal(Reason.UPSTREAM_RESET, "broke off"))
+    (refusal,) = (await house.govern()).refusals
+    assert refusal.reply is not None
+    assert [(edit.name, edit.values) for edit in refusal.reply.edits] == [("x-why", ("upstream-reset",))]
+    assert house.steps == ["identify", "spend 1", "credential", "refund 1"]
+
+
+async def test_counters_that_fail_while_on_error_runs_leave_the_refusal_as_it_was() -> None:
+    text = "on-error: [rate-limit-by-key: { calls: 1, renewal-period: 60 }]"
+    house = House(compile_policy([parse_document(ON_ERROR, "a.yaml")], [], [], {}))
+    assert text
+    house.upstream.script(Refusal(Reason.UPSTREAM_RESET, "broke off"))
+    house.refund = broken  # the store of counters is gone
+    (refusal,) = (await house.govern()).refusals
+    assert (refusal.reason, refusal.reply) == (Reason.UPSTREAM_RESET, None)
+
+
+async def broken(_effect: Refund) -> None:
+    raise Refusal(Reason.COUNTERS_UNAVAILABLE, "gone")
+
+
+class Broken(dict[str, Sections]):
+    """Policies that fall over when they are asked."""
+
+    def get(self, key: str, default: object = None, /) -> Sections:
         raise ZeroDivisionError(key)
 
 
-async def test_an_exception_in_a_policy_denies_and_tells_nothing_of_itself() -> None:
-    house, exchange = House(), Exchange()
-    snapshot = Snapshot("stamp", {"city": CITY}, BrokenPolicies())
-    async with house.ledger() as ledger:
-        await govern(exchange, Stages(lambda: snapshot, house, house, house, ledger, house.upstream))
-    (refusal,) = exchange.refusals
+@dataclass(frozen=True, slots=True)
+class FallsOver(PlainElement):
+    """An element with a fault of its own."""
+
+    name: ClassVar[str] = "falls-over"
+
+    def decide(self, _draft: Draft, /) -> Denial | None:
+        raise ZeroDivisionError("hunter2")
+
+
+async def test_an_element_that_falls_over_denies_with_policy_error_and_tells_nothing_of_itself() -> None:
+    steps = (Step(FallsOver(), "a#1 falls-over", "a.yaml", 1, 1),)
+    house = House(ConnectionPolicy("", Sections(inbound=steps), {}, hides_tools=False))
+    (refusal,) = (await house.govern()).refusals
+    assert (refusal.reason, refusal.detail) == (Reason.POLICY_ERROR, "a#1 falls-over failed")
+    assert "hunter2" not in str(refusal) + refusal.detail
+    assert house.upstream.ledger == []
+    assert house.events == ["denied"]
+
+
+async def test_an_exception_outside_of_an_element_is_an_internal_error() -> None:
+    house = House(ConnectionPolicy("", Sections(), Broken(), hides_tools=False))
+    (refusal,) = (await house.govern()).refusals
     assert refusal.reason is Reason.INTERNAL_ERROR
     assert "ZeroDivisionError" not in str(refusal) + refusal.detail
     assert house.upstream.ledger == []

@@ -48,7 +48,7 @@ def names(folder: Path) -> list[str]:
 def test_a_folder_is_loaded_whole(folder: Path) -> None:
     snapshot = load_generation(folder / "mcpgov.yaml", {"KEY": "k"})
     assert snapshot.connection("github").keys[0][1].reveal() == "k"
-    assert [step.rule for step in snapshot.policy("github").general] == ["default#1 tool-rules"]
+    assert [step.rule for step in snapshot.policy("github").general.inbound] == ["default#1 tool-rules"]
     assert snapshot.settings.global_policies == ("default",)
     assert len(snapshot.stamp) == 64
 
@@ -58,7 +58,7 @@ def test_without_settings_the_current_folder_is_served(folder: Path, monkeypatch
     monkeypatch.chdir(folder)
     snapshot = load_generation(None, {"KEY": "k"})
     assert list(snapshot.connections) == ["github"]
-    assert snapshot.policy("github").general == ()
+    assert snapshot.policy("github").is_empty
 
 
 def test_the_stamp_is_the_same_for_the_same_bytes_and_no_others(folder: Path, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_settings_that_came_after_the_start_are_missed_too(folder: Path, monkeyp
     settings = Path("mcpgov.yaml").rename("aside")
     holder = Generations(None, silent, {"KEY": "k"})
     assert holder.try_reload().problems == ()
-    assert holder.current().policy("github").general == ()
+    assert holder.current().policy("github").is_empty
     settings.rename("mcpgov.yaml")
     assert holder.try_reload().problems == ()
     with gone(Path("mcpgov.yaml")):
@@ -288,7 +288,7 @@ def test_settings_that_wait_for_a_restart_are_named(folder: Path) -> None:
     assert holder.try_reload().restart == ("listen", "audit")
     (folder / "mcpgov.yaml").write_text("global_policies: []")
     assert holder.try_reload().restart == ()
-    assert holder.current().policy("github").general == ()
+    assert holder.current().policy("github").is_empty
 
 
 class Watched:

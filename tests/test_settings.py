@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.models import Secret
 from mcpgov.settings import Address, Settings, folder_of, load_settings, parse_settings, read_text
 
 KEY = base64.b64encode(bytes(range(100, 140))).decode()
@@ -41,13 +42,14 @@ policies: /etc/policies
 global_policies: [company, default]
 identity: {{ allow_anonymous: false, key_headers: [X-Gateway-Key] }}
 audit: {{ store: "sqlite:///data/ledger.db", durability: durable }}
-counters: memory
+counters: {{ url: rediss://cache.contoso.com:6380/1, when_down: local }}
+named_values: {{ region: westeurope, api.key_1-a: "${{env:API_KEY}}" }}
 trusted_proxies: [10.0.0.0/8, 192.0.2.7, "2001:db8::/32"]
 limits: {{ body_bytes: 1024, depth: 4, keys: 16, string_bytes: 1024 }}
 secrets: {{ key: {KEY} }}
 experimental: {{}}
 """
-    settings = parse_settings(text, "conf/mcpgov.yaml")
+    settings = parse_settings(text, "conf/mcpgov.yaml", EnvironmentAndFiles({"API_KEY": "hunter2"}))
     assert settings.listen == Address("::1", 9000)
     assert str(settings.listen) == "[::1]:9000"
     assert settings.public_url == "https://mcp.contoso.com"
@@ -58,7 +60,11 @@ experimental: {{}}
     assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")))
     assert settings.limits.depth == 4
     assert settings.secrets.material == bytes(range(100, 140))
+    assert settings.counters.url == Secret("rediss://cache.contoso.com:6380/1")
+    assert settings.counters.when_down == "local"
+    assert settings.named_values == {"region": "westeurope", "api.key_1-a": Secret("hunter2")}
     assert KEY not in repr(settings)
+    assert "hunter2" not in repr(settings)
 
 
 def test_an_absolute_store_stays_where_it_is() -> None:
@@ -103,8 +109,27 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("audit: { durability: os-cache }", "os-cache, which is not supported yet"),
         ("audit: { durability: none }", "must be durable"),
         ("audit: { outcome: before-reply }", "outcome is not supported yet"),
-        ("counters: 'redis://cache:6379'", "redis, which is not supported yet"),
-        ("counters: 1", "must be text"),
+        ("counters: 1", "counters must be memory, a URL or a mapping"),
+        ("counters: [memory]", "counters must be memory, a URL or a mapping"),
+        ("counters: redis", "counters is not the URL of a Redis"),
+        ("counters: 'http://cache:6379'", "not the URL of a Redis"),
+        ("counters: 'redis://'", "not the URL of a Redis"),
+        ("counters: 'redis://cache:99999'", "not the URL of a Redis"),
+        ("counters: 'redis://cache:0'", "not the URL of a Redis"),
+        ("counters: 'redis://:a b@cache'", "not the URL of a Redis"),
+        ("counters: 'redis://cache/0?ssl_cert_reqs=none'", "more behind the host"),
+        ("counters: 'redis://cache/zero'", "more behind the host"),
+        ("counters: 'redis://:pass@cache#word'", "more behind the host"),
+        ("counters: { url: 6379 }", "url must be text"),
+        ("counters: { url: 'redis://${env:ABSENT}' }", "ABSENT, which is not set"),
+        ("counters: { url: 'redis://cache', when_down: allow }", "when_down must be"),
+        ("counters: { when_down: local }", "counters has no url"),
+        ("counters: { uri: 'redis://cache' }", "no key uri"),
+        ("named_values: [a]", "named_values must be a mapping"),
+        ("named_values: { 'a b': c }", "not the name of a value"),
+        ("named_values: { " + "a" * 257 + ": c }", "not the name of a value"),
+        ("named_values: { limit: 60 }", "limit must be text"),
+        ("named_values: { key: '${env:ABSENT}' }", "ABSENT, which is not set"),
         ("identity: { entra: { tenant: x } }", "entra is not supported yet"),
         ("identity: { oidc: [] }", "oidc is not supported yet"),
         ("registry: { anonymous: true }", "registry is not supported yet"),
@@ -139,6 +164,28 @@ def test_what_cannot_be_put_in_force_is_refused(text: str, says: str) -> None:
     found = problems(text)
     assert [problem for problem in found if says in problem.message], found
     assert all(problem.file == "mcpgov.yaml" for problem in found)
+
+
+def test_counters_are_in_memory_or_in_a_redis_that_refuses_while_it_is_down() -> None:
+    assert parse_settings("counters: memory", "x").counters == Settings().counters
+    assert Settings().counters.url is None
+    redis = parse_settings("counters: redis://cache:6379", "x").counters
+    assert redis == parse_settings("counters: { url: redis://cache:6379 }", "x").counters
+    assert (redis.url, redis.when_down) == (Secret("redis://cache:6379"), "deny")
+
+
+@pytest.mark.parametrize("url", ["redis://h", "redis://h:1/", "redis://h:1/15", "rediss://u:p%23@h", "redis://[::1]:1"])
+def test_the_url_of_counters_may_come_from_a_reference(url: str) -> None:
+    for text in ("counters: '${env:REDIS_URL}'", "counters: { url: '${env:REDIS_URL}' }"):
+        counters = parse_settings(text, "x", EnvironmentAndFiles({"REDIS_URL": url})).counters
+        assert counters.url == Secret(url)
+
+
+@pytest.mark.parametrize("url", ["redis://u:hunter2@", "redis://u:hunt/er2@h", "redis://u:hunter2@h:x", "h,hunter2"])
+def test_a_url_that_may_hold_a_password_is_not_repeated(url: str) -> None:
+    (found,) = problems("counters: '${env:REDIS_URL}'", REDIS_URL=url)
+    assert "hunt" not in str(found)
+    assert "rediss://USER:PASSWORD@HOST:6379/0" in found.mend
 
 
 def test_each_check_says_how_to_mend_it() -> None:

@@ -7,7 +7,9 @@ from collections.abc import Generator
 import pytest
 import structlog
 
-from mcpgov.telemetry import configure_logging
+from mcpgov.decision import Metric, Trace
+from mcpgov.models import Secret
+from mcpgov.telemetry import PolicyLog, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,62 @@ def test_no_trace_prints_what_a_variable_holds(capfd: pytest.CaptureFixture[str]
     told = capfd.readouterr().err
     assert "KeyError" in told
     assert key not in told
+
+
+def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+
+def test_a_trace_of_a_policy_is_a_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True)
+    PolicyLog().tell(Trace("company#1 trace", "owners", "error", "who: me", (("tool", "get_city"),)))
+    (line,) = lines(capfd)
+    del line["timestamp"]
+    assert line == {
+        "event": "policy-trace",
+        "level": "error",
+        "rule": "company#1 trace",
+        "source": "owners",
+        "severity": "error",
+        "message": "who: me",
+        "metadata": {"tool": "get_city"},
+    }
+
+
+def test_a_verbose_trace_is_written_at_the_level_debug(capfd: pytest.CaptureFixture[str]) -> None:
+    for level, severities in (("info", ["information", "error"]), ("debug", ["verbose", "information", "error"])):
+        configure_logging(json=True, level=level)
+        for severity in ("verbose", "information", "error"):
+            PolicyLog().tell(Trace("r", "s", severity, "m"))
+        assert [line["severity"] for line in lines(capfd)] == severities
+
+
+def test_a_metric_of_a_policy_is_a_line_of_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True)
+    PolicyLog().tell(Metric("company#2 emit-metric", "calls", 2.5, "mcp", (("API ID", "city"),)))
+    (line,) = lines(capfd)
+    assert (line["event"], line["name"], line["value"], line["namespace"]) == ("policy-metric", "calls", 2.5, "mcp")
+    assert line["dimensions"] == {"API ID": "city"}
+
+
+def test_no_secret_is_written_whichever_way_it_got_there(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True)
+    log = PolicyLog(lambda: (Secret("s3cret-value"), Secret("abc")))
+    log.tell(Trace("r", "s", "error", "abc s3cret-value", (("k", "Bearer s3cret-value"),)))
+    log.tell(Metric("r", "m", 1, "", (("k", "s3cret-value"),)))
+    trace, metric = lines(capfd)
+    assert (trace["message"], trace["metadata"]) == ("abc ***", {"k": "Bearer ***"})
+    assert metric["dimensions"] == {"k": "***"}
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_what_a_caller_chose_stays_on_its_line_and_is_cut(
+    capfd: pytest.CaptureFixture[str], *, json_lines: bool
+) -> None:
+    configure_logging(json=json_lines)
+    PolicyLog().tell(Trace("r", "s", "error", "a\nb\x1b[2J\u202e" + "x" * 5000))
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert "\x1b[2J" not in told
+    assert "\u202e" not in told
+    assert "[+912]" in told

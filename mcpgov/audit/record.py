@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from mcpgov.models import Connection, Credential, MCPRequest, Principal, RequestHead
 
 VERSION = 1
+MOST = 64  # of the items of a list that is written down
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Fields = dict[str, str | int | bool | list[int] | None]
+Fields = dict[str, str | int | bool | list[int] | list[str] | None]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
@@ -299,7 +300,7 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
     if facts.arguments is not None:
         fields |= {"mcpgov.arguments.digest": facts.arguments.digest, "mcpgov.arguments.size": facts.arguments.size}
     if facts.connection is not None:
-        fields |= _upstream(facts.connection, facts.decision.backend if facts.decision else None)
+        fields |= _upstream(facts.connection, facts.decision.changes.backend if facts.decision else None)
     if facts.credential is not None:
         fields |= {
             "mcpgov.credential.kind": facts.credential.kind,
@@ -315,6 +316,11 @@ def _principal(principal: Principal) -> Fields:
         "mcpgov.principal.name": clip(principal.name),
         "mcpgov.principal.project": clip(principal.project),
         "mcpgov.principal.credential": clip(principal.credential),
+        "mcpgov.principal.agent_id": clip(principal.agent_id),
+        "mcpgov.principal.blueprint_id": clip(principal.blueprint_id),
+        "mcpgov.principal.object_id": clip(principal.object_id),
+        "mcpgov.principal.roles": [clip(role) for role in principal.roles[:MOST]] or None,
+        "mcpgov.principal.scopes": [clip(scope) for scope in principal.scopes[:MOST]] or None,
     }
 
 
@@ -346,6 +352,9 @@ def _decision(decision: Decision | None, effect: str, reason: Reason | None) -> 
     fields: Fields = {"mcpgov.decision.effect": effect, "mcpgov.decision.reason": reason}
     if decision is not None:
         fields |= {"mcpgov.decision.rule": clip(decision.rule), "mcpgov.decision.policy_hash": decision.policy_hash}
+        fields["mcpgov.decision.answers"] = decision.answers
+        if decision.reported:
+            fields["mcpgov.decision.reported"] = [clip(f"{one.reason} {one.rule}") for one in decision.reported]
         if decision.limits:
             fields["mcpgov.decision.limits"] = [spent.limit for spent in decision.limits]
             fields["mcpgov.decision.remaining"] = [spent.remaining for spent in decision.limits]

@@ -12,17 +12,17 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic import ValidationInfo as Info
 
-from mcpgov.catalog.urls import check_url
+from mcpgov.catalog.urls import check_fixed, check_url, parse_fixed
 from mcpgov.credential.references import Lookup, Unfit, has_reference, resolve
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
 from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
-from mcpgov.yaml_source import YamlSource, parse_yaml
+from mcpgov.yaml_source import Source, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +33,7 @@ LONGEST_TIMEOUT: Final = 240.0
 _AUTH_LATER: Final = ("ProjectManagedIdentity", "AgenticIdentityToken", "OAuth2", "UserEntraToken")
 _SERVER_NAME: Final = re.compile(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+")  # MCP registry, server.schema.json 2025-12-11
 _CONNECTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VERSION: Final = re.compile(r"(?!latest$)[0-9A-Za-z](?:[0-9A-Za-z.+_-]*[0-9A-Za-z])?")
@@ -60,7 +61,7 @@ class Entry:
     description: str
     policies: tuple[str, ...]
     connections: tuple[ConnectionEntry, ...]
-    source: YamlSource = field(repr=False, compare=False)  # for saying where something stands; may hold keys
+    source: Source = field(repr=False, compare=False)  # for saying where something stands; may hold keys
 
 
 def parse_entry(text: str, file: str, lookup: Lookup) -> Entry:
@@ -95,11 +96,12 @@ def _connection(name: str, shape: EntryShape, folder: str) -> Connection:
         directory = str(PurePath(folder, shape.cwd)) if shape.cwd else ""
         upstream = LocalUpstream(shape.command, tuple(shape.env.items()), directory)
     else:
-        upstream = RemoteUpstream(shape.upstream, shape.private, one.backends)
+        named = tuple((key, url) for key, url in one.backends.items() if isinstance(key, str))
+        upstream = RemoteUpstream(shape.upstream, shape.private, tuple(one.backends.values()), named, one.resolve)
     return Connection(name, shape.name, upstream, one.auth_type, tuple(one.keys.items()), one.timeout)
 
 
-def _contradictions(shape: EntryShape, source: YamlSource) -> Iterator[Problem]:
+def _contradictions(shape: EntryShape, source: Source) -> Iterator[Problem]:
     """What each key allows and all of them together do not."""
     if shape.upstream and shape.command:
         yield source.problem(("command",), "a server has an upstream or a command, not both", "remove one", at_key=True)
@@ -117,26 +119,45 @@ def _contradictions(shape: EntryShape, source: YamlSource) -> Iterator[Problem]:
 
 
 def _contradictions_of(
-    one: ConnectionShape, shape: EntryShape, source: YamlSource, at: tuple[str, ...]
+    one: ConnectionShape, shape: EntryShape, source: Source, at: tuple[str, ...]
 ) -> Iterator[Problem]:
     if one.auth_type is AuthType.CUSTOM_KEYS and not one.keys:
         yield source.problem((*at, "authType"), "CustomKeys without keys", "add keys: { HEADER: VALUE }")
     if one.keys and one.auth_type is AuthType.NONE:
         yield source.problem((*at, "keys"), "keys that are never sent", "add authType: CustomKeys", at_key=True)
-    if one.keys and shape.command:
-        yield source.problem((*at, "keys"), "a local server reads no headers", "hand it over in env:", at_key=True)
-    if one.backends and shape.command:
-        yield source.problem((*at, "backends"), "a local server has no other backends", "remove it", at_key=True)
+    if shape.command:
+        yield from _of_remote_servers(one, source, at)
     written = Counter(header.lower().replace("_", "-") for header in one.keys)
     for header in one.keys:
         if written[header.lower().replace("_", "-")] > 1:
             place = (*at, "keys", header)
             yield source.problem(place, f"{header} is written twice", "a header name has no case", at_key=True)
-    for number, url in enumerate(one.backends):
-        yield from _unfit_url(url, shape, source, (*at, "backends", number))
+    for key, url in one.backends.items():
+        yield from _unfit_url(url, shape, source, (*at, "backends", key))
+    if shape.upstream:
+        yield from _unfit_addresses(one, shape, source, (*at, "resolve"))
 
 
-def _unfit_url(url: str, shape: EntryShape, source: YamlSource, at: tuple[str | int, ...]) -> Iterator[Problem]:
+def _of_remote_servers(one: ConnectionShape, source: Source, at: tuple[str, ...]) -> Iterator[Problem]:
+    if one.keys:
+        yield source.problem((*at, "keys"), "a local server reads no headers", "hand it over in env:", at_key=True)
+    for key, said in (("backends", one.backends), ("resolve", one.resolve)):
+        if said:
+            yield source.problem((*at, key), f"a local server has no {key}", "remove it", at_key=True)
+
+
+def _unfit_addresses(one: ConnectionShape, shape: EntryShape, source: Source, at: tuple[str, ...]) -> Iterator[Problem]:
+    for number, fixed in enumerate(one.resolve):
+        place = (*at, number)
+        try:
+            check_fixed(fixed, (shape.upstream, *one.backends.values()), private=shape.private)
+        except Unfit as unfit:
+            yield source.problem(place, f"the entry {unfit}", unfit.mend)
+        if fixed[0] in [host for host, _ in one.resolve[:number]]:
+            yield source.problem(place, f"{fixed[0]} has an address already", "keep one of them")
+
+
+def _unfit_url(url: str, shape: EntryShape, source: Source, at: tuple[str | int, ...]) -> Iterator[Problem]:
     try:
         if url:
             check_url(url, private=shape.private)
@@ -192,6 +213,25 @@ def _seconds(value: object) -> float:
     return float(seconds)
 
 
+def _by_name(value: object) -> object:
+    """A list of backends as a mapping too: by their numbers, which are no names."""
+    if not isinstance(value, list | dict):
+        raise Unfit("is neither a list nor a mapping", "write [https://host], or { name: https://host }")
+    return dict(enumerate(cast("list[object]", value))) if isinstance(value, list) else cast("object", value)
+
+
+def _backend_key(value: object) -> int | str:
+    if isinstance(value, str) and not _BACKEND_NAME.fullmatch(value):
+        raise Unfit("is not the name of a backend", "use A-Z a-z 0-9 . _ -, at most 80 of them")
+    return cast("int | str", value)
+
+
+def _fixed(value: object) -> tuple[str, str]:
+    if not isinstance(value, str):
+        raise Unfit("must be text", "put it in quotes")
+    return parse_fixed(value)
+
+
 def _auth_type(value: object) -> AuthType:
     if isinstance(value, str) and value in _AUTH_LATER:
         raise Unfit(f"asks for {value}, which is not supported yet", "write None or CustomKeys")
@@ -233,6 +273,7 @@ ConnectionName = Annotated[
     str,
     _matches(_CONNECTION_NAME, "is not the name of a connection", "use a-z 0-9 and -, at most 63 of them"),
 ]
+BackendKey = Annotated[int | str, PlainValidator(_backend_key), WithJsonSchema({"type": "string"})]
 HeaderValue = Annotated[
     Secret,
     _resolved(_fits_a_header, "is not one line of plain ASCII", "remove line breaks and spaces at its ends"),
@@ -257,7 +298,8 @@ class ConnectionShape(Shape):
     )
     client_audience: NotYet = Field(None, alias="clientAudience")
     timeout: Annotated[float, PlainValidator(_seconds), _TEXT] = 90.0
-    backends: tuple[Url, ...] = ()
+    backends: Annotated[dict[BackendKey, Url], BeforeValidator(_by_name)] = Field(default_factory=dict[int | str, str])
+    resolve: tuple[Annotated[tuple[str, str], PlainValidator(_fixed), _TEXT], ...] = ()
     policies: PolicyNames = ()
     tools: dict[ToolName, ToolShape] = Field(default_factory=dict[str, ToolShape])
 

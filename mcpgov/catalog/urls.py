@@ -2,7 +2,8 @@
 
 Rules: two readers must not see two hosts in one URL, so anything unusual is refused rather than repaired. A host that a
 resolver would read as an IPv4 address is judged as that address, however it is written: 127.1, 2130706433, 0x7f.1.
-Names are judged here only where they can never be public; what a name resolves to is judged when we connect.
+Names are judged here only where they can never be public; what a name resolves to is judged when we connect, and again
+the address that an entry gives a name itself (`resolve`).
 Sources: RFC 3986; WHATWG URL section 3.5 (numeric hosts); the forms are those seen in attacks on gateways.
 """
 
@@ -10,17 +11,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from mcpgov.credential.references import Unfit, has_reference
-from mcpgov.destinations import IPAddress, is_public
+from mcpgov.destinations import IPAddress, is_public, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_URL: Final = 2048
 _URL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _PRIVATE_NAMES: Final = ("localhost", "local", "internal", "home.arpa")
+_FIXED: Final = re.compile(
+    r"(?P<host>[A-Za-z0-9._-]{1,253}):(?P<port>[0-9]{1,5}):(?P<address>[0-9.]+|\[[0-9A-Fa-f:.]+\])(?::(?P<other>[0-9]{1,5}))?"
+)
 _IPV6: Final = re.compile(r"[0-9a-f:.]+")  # no zone: it names an interface of one machine
 
 
@@ -38,6 +45,36 @@ def check_url(url: str, *, private: bool) -> None:
         )
     if address is None and any(host == name or host.endswith("." + name) for name in _PRIVATE_NAMES):
         raise Unfit(f"leads to {host}, a name on your own network", "say `private: true` if this is your own server")
+
+
+def parse_fixed(text: str) -> tuple[str, str]:
+    """`HOST:PORT:ADDRESS` or `HOST:PORT:ADDRESS:PORT` as (`host:port`, `address:port`). Raises Unfit.
+
+    The notation is that of curl's --resolve; IPv6 stands in brackets.
+    """
+    parts = _FIXED.fullmatch(text)
+    mend = "write it like api.contoso.com:443:10.0.0.7 or api.contoso.com:443:[2001:db8::7]:8443"
+    if not parts or any(port and not 1 <= int(port) <= 65535 for port in (parts["port"], parts["other"])):
+        raise Unfit("is not HOST:PORT:ADDRESS", mend)
+    host = parts["host"].lower()
+    if _address(host) is not None:
+        raise Unfit("gives an address an address", "write the name of a host first")
+    try:
+        address = ipaddress.ip_address(parts["address"].strip("[]"))
+    except ValueError:
+        raise Unfit("is not HOST:PORT:ADDRESS", mend) from None
+    shown = f"[{address}]" if address.version == 6 else str(address)
+    return f"{host}:{parts['port']}", f"{shown}:{parts['other'] or parts['port']}"
+
+
+def check_fixed(fixed: tuple[str, str], urls: Iterable[str], *, private: bool) -> None:
+    """Raise Unfit unless this `host:port` is that of one of `urls`, and its address one that mcpgov may connect to."""
+    origins = [found for found in map(origin, urls) if found]
+    if fixed[0] not in {f"{host}:{port}" for _, host, port in origins}:
+        raise Unfit(f"names {fixed[0]}, which this connection never calls", "write the host and port of its URL")
+    address = ipaddress.ip_address(fixed[1].rpartition(":")[0].strip("[]"))
+    if not private and not is_public(address):
+        raise Unfit(f"leads to {address}, which is not a public address", "say `private: true` if this is your own")
 
 
 def _split(url: str) -> tuple[SplitResult, str]:

@@ -19,13 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter
-from mcpgov.audit.record import ControlEvent
+from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.audit.redact import encodable
 from mcpgov.cli.printable import printable, repeated
+from mcpgov.cli.replayed import show_replayed
 from mcpgov.cli.serve import Config
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus
+from mcpgov.reload import load_generation
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     """Add the verb `show`."""
 
     @audit.command(
-        epilog="Examples:  mcpgov audit show 3fa9c1d27b60  ·  mcpgov audit show 4bf92f3577b34da6a3ce929d0e0e4736 --json"
+        epilog="Examples:  mcpgov audit show 3fa9c1d27b60  ·  mcpgov audit show 3fa9c1d27b60 --explain"
     )
     def show(
         identifier: Annotated[
@@ -134,11 +136,15 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
         ],
         config: Config = None,
         *,
+        explain: Annotated[
+            bool, typer.Option("--explain", help="Also make each decision again, element by element.")
+        ] = False,
         as_json: AsJson = False,
     ) -> None:
         """Show every record of one call, or of every call in one trace."""
         with reading(open_reader, config) as reader:
             records = reader.records(encodable(identifier))
+            snapshot = load_generation(config) if explain else None
         if not records:
             typer.echo(f"There is no record with the id {repeated(identifier)}. See `mcpgov audit query`.", err=True)
             raise typer.Exit(1)
@@ -147,6 +153,8 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
                 typer.echo(json.dumps(record))
             else:
                 show_record(record)
+                if snapshot is not None and record.get("event") in (RecordEvent.INTENT, RecordEvent.DENIED):
+                    show_replayed(record, snapshot)
 
 
 @contextlib.contextmanager

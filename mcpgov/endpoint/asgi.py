@@ -1,7 +1,7 @@
 """Stage 1 of 6 · wire in, wire out: the raw ASGI endpoint of the data plane.
 
-    POST, GET, DELETE /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
-    GET /livez, /readyz                    for probes
+    POST, GET, DELETE, OPTIONS /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
+    GET /livez, /readyz                             for probes
 
 It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
 in the STATELESS era a client that closes the connection cancels its call (MCP 2026-07-28, Cancellation), at any moment;
@@ -27,7 +27,7 @@ from mcpgov.models import Era, Headers, Kind, RequestHead
 from mcpgov.pipeline import Stages, govern
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 
     from mcpgov.decision import Decision
     from mcpgov.endpoint.limits import Sites
@@ -44,6 +44,7 @@ PREFIX = b"/mcp/"
 CONNECTION_NAME = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}")
 CLAIMED_CORRELATION = ("x-correlation-id", "x-ms-correlation-id", "x-request-id")
 CLAIMED_LENGTH = 128
+WITHOUT_LENGTH = (204, 304)  # RFC 9110 section 8.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,9 @@ class HttpExchange:
         self._answered = False
         self._watcher: asyncio.Task[None] | None = None
 
-    async def read(self, principal: Principal) -> MCPRequest:
+    async def read(self, principal: Principal, origins: Collection[str] = ()) -> MCPRequest:
         """Read the body, parse it once, open the session's seal, and from then on watch for the client's leaving."""
-        self._settings.sites.check(self.head.headers)
+        self._settings.sites.check(self.head.headers, origins)
         body = await read_body(self._receive, self.head.headers, self._settings.limits.body)
         if body is None:
             raise ClientGone
@@ -141,19 +142,20 @@ class HttpExchange:
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
         """Send the answer on as it comes; the next piece is asked for when the client has taken the one before."""
-        headers = list(reply_headers(answer.headers, decision, self.head.correlation_id))
+        headers = list(reply_headers(answer, decision, self.head.correlation_id))
+        status = (answer.reply and answer.reply.status) or answer.status
         session = answer.headers.get("mcp-session-id")
         if session:
             sealed = self._settings.seal.seal(session, self._principal_id, self.head.connection)
             headers.append((b"mcp-session-id", sealed.encode()))
         if answer.streaming:
-            await self._start(answer.status, headers)
+            await self._start(status, headers)
             async for events in answer.events:
                 await self._body(b"".join([event.raw for event in events]), more=True)
             await self._body(b"", more=False)
         else:
             body = b"".join([event.raw async for events in answer.events for event in events])
-            await self._whole(answer.status, headers, body)
+            await self._whole(status, headers, body)
         if self._gone:
             raise ClientGone
 
@@ -166,7 +168,7 @@ class HttpExchange:
         await self._whole(reply.status, list(reply.headers), reply.body)
 
     async def _whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        if status != 204:
+        if status not in WITHOUT_LENGTH:
             headers.append((b"content-length", str(len(body)).encode()))
         await self._start(status, headers)
         await self._body(body, more=False)

@@ -14,7 +14,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from mcpgov.models import Headers
 
@@ -35,13 +35,13 @@ class Sites:
             return cls(None)
         return cls(LOOPBACK_NAMES | {listen_host.lower(), public or listen_host.lower()})
 
-    def check(self, headers: Headers) -> None:
-        """Raise Refusal (host-denied, origin-denied) unless both Host and Origin, if any, are ours."""
+    def check(self, headers: Headers, origins: Collection[str] = ()) -> None:
+        """Raise Refusal (host-denied, origin-denied) unless Host is ours, and Origin, if any, ours or in `origins`."""
         host = _hostname("//" + headers.get("host"))
         if self.hosts is not None and host not in self.hosts:
             raise Refusal(Reason.HOST_DENIED, "This gateway is not served under that host name. Check public_url.")
         origin = headers.get("origin")
-        if origin and _hostname(origin) not in (self.hosts or {host}):
+        if origin and origin not in origins and _hostname(origin) not in (self.hosts or {host}):
             raise Refusal(Reason.ORIGIN_DENIED, "Web pages of that origin may not call this gateway.")
 
 

@@ -3,6 +3,9 @@
 A refusal is one JSON-RPC message, carried by a whole HTTP reply or as the last event of a stream that has begun.
 It is an error, or a tools/call result that the model reads. errors.ANSWERS says with which status and code.
 
+What policies make of a reply is applied here: its status, header fields and body. None of it touches how the message is
+carried (RESERVED), or the correlation id, which leads to the record.
+
 It refuses to know why a call is denied, and it never says more than the refusal's own message: no upstream address, no
 rule, no stack. A hidden tool is answered like one that does not exist.
 """
@@ -12,21 +15,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcpgov.decision import Reason
+from mcpgov.decision import Reason, Reply
 from mcpgov.endpoint.inbound import era_of
-from mcpgov.errors import ANSWERS
+from mcpgov.errors import ANSWERS, INVALID_REQUEST, Refusal
 from mcpgov.models import Era, Kind
-from mcpgov.strict_json import dumps
+from mcpgov.strict_json import JsonLimits, dumps, parse
 
 if TYPE_CHECKING:
-    from mcpgov.decision import Decision
-    from mcpgov.errors import Refusal
-    from mcpgov.models import Headers, JSONRPCId, MCPRequest, RequestHead
+    from mcpgov.decision import Decision, HeaderEdit
+    from mcpgov.models import Answer, JSONRPCId, MCPRequest, RequestHead
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 DECISION_KEY = "io.github.mcpgov/decision"
 UNAUTHENTICATED = 401
+BAD_REQUEST = 400
+BODILESS = frozenset({204, 205, 304})  # RFC 9110 sections 15.3.5, 15.3.6, 15.4.5
+JSON_LIMITS = JsonLimits()
+CONTENT_TYPE = "content-type"
+# How the message is carried, and the session, which is sealed: no policy edits these (RFC 9110 sections 6.4, 7.6.1).
+RESERVED = frozenset({
+    *("connection", "content-encoding", "content-length", "content-range", CONTENT_TYPE, "keep-alive"),
+    *("mcp-session-id", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+})  # fmt: skip
 # What an answer may tell beside its body. Set-Cookie, WWW-Authenticate (it would send clients to a stranger's sign-in),
 # Server, Date and everything hop-by-hop stay here; Mcp-Session-Id crosses sealed, which is the endpoint's work.
 CROSSING = ("cache-control", "x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
@@ -43,15 +54,22 @@ class RefusalReply:
 
 def refusal_reply(refusal: Refusal, request: MCPRequest | None, head: RequestHead) -> RefusalReply:
     """The HTTP reply to a refused request; `request` is None where it was refused before it could be read."""
-    status = 200 if _is_result(refusal, request) else ANSWERS[refusal.reason].status
+    usual = 200 if _is_result(refusal, request) else ANSWERS[refusal.reason].status
+    reply = refusal.reply or Reply()
+    status = reply.status or usual
+    body = dumps(_message(refusal, request, head)) if reply.body is None else reply.body
     headers = {
-        "content-type": "application/json",
+        CONTENT_TYPE: "application/json" if reply.body is None else _media_type(reply.body),
         "cache-control": "no-store",
         **({"www-authenticate": "Bearer"} if status == UNAUTHENTICATED else {}),
         **{name.lower(): value for name, value in refusal.headers},
-        "x-correlation-id": head.correlation_id,
     }
-    return RefusalReply(status, _raw(tuple(headers.items())), dumps(_message(refusal, request, head)))
+    _edit(headers, reply.edits, own_body=reply.body is not None)
+    if status in BODILESS or not body:
+        body = b""
+        del headers[CONTENT_TYPE]
+    headers["x-correlation-id"] = head.correlation_id
+    return RefusalReply(status, _raw(tuple(headers.items())), body)
 
 
 def refusal_event(refusal: Refusal, request: MCPRequest | None, head: RequestHead) -> bytes:
@@ -59,8 +77,9 @@ def refusal_event(refusal: Refusal, request: MCPRequest | None, head: RequestHea
     return b"event: message\ndata: " + dumps(_message(refusal, request, head)) + b"\n\n"
 
 
-def reply_headers(answer_headers: Headers, decision: Decision, correlation_id: str) -> RawHeaders:
-    """The headers that go out with an upstream's answer: what may cross, what the decision adds, and our own."""
+def reply_headers(answer: Answer, decision: Decision, correlation_id: str) -> RawHeaders:
+    """The headers that go out with an upstream's answer: what may cross, what the policies add, and our own."""
+    answer_headers = answer.headers
     headers = {"cache-control": "no-store"}  # an answer is for one caller
     # The type alone: a charset could make a client read other text than a list filter did.
     media = answer_headers.get("content-type").partition(";")[0].strip().lower()
@@ -70,8 +89,25 @@ def reply_headers(answer_headers: Headers, decision: Decision, correlation_id: s
         headers["x-accel-buffering"] = "no"
     headers |= {name: value for name in CROSSING if (value := answer_headers.get(name)) and value.isprintable()}
     headers |= {name.lower(): value for name, value in decision.reply_headers}
+    _edit(headers, answer.reply.edits if answer.reply else (), own_body=False)
     headers["x-correlation-id"] = correlation_id
     return _raw(tuple(headers.items()))
+
+
+def _edit(headers: dict[str, str], edits: tuple[HeaderEdit, ...], *, own_body: bool) -> None:
+    """Make the edits of policies, save what they may not touch; the type only of a body that is theirs."""
+    for edit in edits:
+        if edit.name not in RESERVED or (own_body and edit.name == CONTENT_TYPE and edit.action != "delete"):
+            edit.apply(headers)
+
+
+def _media_type(body: bytes) -> str:
+    """What a body is whose policy does not say: JSON where it is an object or an array, else text."""
+    try:
+        structured = isinstance(parse(body, JSON_LIMITS), dict | list)
+    except Refusal:
+        structured = False
+    return "application/json" if structured else "text/plain; charset=utf-8"
 
 
 def _raw(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
@@ -113,11 +149,17 @@ def _result(refusal: Refusal, era: Era, correlation_id: str) -> dict[str, object
 
 
 def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_id: str) -> dict[str, object]:
-    shape = ANSWERS[refusal.reason]
-    usual = shape.stateless_code if era is Era.STATELESS else shape.code
-    code = usual if refusal.code is None else refusal.code
+    code = _code(refusal, era) if refusal.code is None else refusal.code
     if refusal.reason is Reason.TOOL_HIDDEN:
         # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
         return {"code": code, "message": f"Unknown tool: {request.tool if request else ''}"}
     data = {**refusal.data, "reason": refusal.reason, "correlationId": correlation_id}
     return {"code": code, "message": refusal.message, "data": data}
+
+
+def _code(refusal: Refusal, era: Era) -> int:
+    """The code of the reason; where a policy has set another status, the code of that (see errors)."""
+    shape, status = ANSWERS[refusal.reason], refusal.reply.status if refusal.reply else None
+    if status is None or status < BAD_REQUEST or status == shape.status:
+        return shape.stateless_code if era is Era.STATELESS else shape.code
+    return INVALID_REQUEST if status == BAD_REQUEST else -(31000 + status)

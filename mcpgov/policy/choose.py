@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from mcpgov.policy.element import BACKEND, INBOUND, Element, Step, hides, run
+from mcpgov.policy.attributes import Items, Steps, When
+from mcpgov.policy.element import SECTIONS, Element, Step, hides, run
 
 if TYPE_CHECKING:
-    from mcpgov.policy.context import Context
-    from mcpgov.policy.element import Draft, Verdict
+    from mcpgov.policy.draft import Draft
+    from mcpgov.policy.element import Verdict
     from mcpgov.policy.expression import Condition
-    from mcpgov.policy.place import Place
+    from mcpgov.policy.place import Attribute, Place
+
+CONDITION: Final = When("condition", "when the elements are run")
+DO: Final = Steps("do", "the elements to run", required=True)
+WHEN: Final = Items("when", "the branches, in order", "when", (CONDITION, DO), required=True)
+OTHERWISE: Final = Steps("otherwise", "what to run where no branch applies", "otherwise/*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,41 +25,40 @@ class Choose(Element):
     """Branches in order; it may stand inside itself."""
 
     name: ClassVar[str] = "choose"
-    sections: ClassVar[tuple[str, ...]] = (INBOUND, BACKEND)
+    sections: ClassVar[tuple[str, ...]] = SECTIONS
+    attributes: ClassVar[tuple[Attribute[object], ...]] = (WHEN, OTHERWISE)
     branches: tuple[tuple[Condition, tuple[Step, ...]], ...]
     otherwise: tuple[Step, ...]
 
     @classmethod
     def load(cls, place: Place) -> Self:
         """`when`, a list of `condition` and `do`; and `otherwise`."""
-        place.only("when", "otherwise")
-        when = place.items("when")
-        if isinstance(place.value, dict) and not place.at("when").value:
-            place.note("choose has no branch", 'add when: [{ condition: "…", do: [ … ] }]')
-        branches: list[tuple[Condition, tuple[Step, ...]]] = []
-        for number, branch in enumerate(when, start=1):
-            branch.only("condition", "do")
-            condition = branch.condition("condition")
-            if branch.at("do").value is None and isinstance(branch.value, dict):
-                branch.note("do is missing", "add do: [ … ]; [] to do nothing")
-            branches.append((condition, replace(branch, rule=f"{place.rule}.{number}.").steps("do")))
-        otherwise = replace(place, rule=f"{place.rule}.{len(when) + 1}.").steps("otherwise")
-        return cls(tuple(branches), otherwise)
+        when = WHEN.read(place)
+        branches = tuple(
+            (CONDITION.read(branch), DO.read(replace(branch, rule=f"{place.rule}.{number}.")))
+            for number, branch in enumerate(when, start=1)
+        )
+        return cls(branches, OTHERWISE.read(replace(place, rule=f"{place.rule}.{len(when) + 1}.")))
 
-    def inbound(self, context: Context, draft: Draft) -> Verdict:
+    def run(self, draft: Draft) -> Verdict:
         """Run the branch that applies. Raises ExpressionError."""
-        return (yield from run(self._taken(context), context, draft))
+        taken = self._taken(draft)
+        if draft.watch is not None:
+            draft.watch.took(draft.at, taken + 1)
+        return (yield from run(self._branch(taken), draft))
 
-    def hides(self, context: Context, /) -> bool:
+    def hides(self, draft: Draft, /) -> bool:
         """Whether the branch that applies hides the tool. Raises ExpressionError."""
-        return hides(self._taken(context), context)
+        return hides(self._branch(self._taken(draft)), draft)
 
     def inner(self) -> tuple[Step, ...]:
         """The steps of every branch."""
         return (*(step for _, steps in self.branches for step in steps), *self.otherwise)
 
-    def _taken(self, context: Context) -> tuple[Step, ...]:
-        for condition, steps in self.branches:
-            if condition.holds(context):
-                return steps
-        return self.otherwise
+    def _taken(self, draft: Draft) -> int:
+        """The number of the branch that applies, counted from 0; `otherwise` is the last."""
+        holding = (number for number, (condition, _) in enumerate(self.branches) if condition.holds(draft))
+        return next(holding, len(self.branches))
+
+    def _branch(self, number: int) -> tuple[Step, ...]:
+        return self.branches[number][1] if number < len(self.branches) else self.otherwise

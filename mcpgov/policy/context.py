@@ -1,11 +1,16 @@
-"""What a policy may look at: the request, who makes it, and the connection it is made on. Refuses to know the rest."""
+"""What a policy may look at: the request, who makes it, the connection it is made on; later the answer, or the refusal.
+
+Refuses to know the rest.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mcpgov.models import Connection, MCPRequest, Principal
 
 
@@ -21,3 +26,27 @@ class Context:
         """The same caller calling `tool` without arguments: what is asked when a list of tools is filtered."""
         request = replace(self.request, method="tools/call", name=tool, params={})
         return replace(self, request=request)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The head of the answer, or of the refusal. `headers` has lower-case names; repeated ones are joined with `, `."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """Why there is a refusal (API Management's context.LastError): its `reason` in that platform's word where it has one,
+    the `decision` in ours. `source` is the element's name, `path` its rule.
+    """
+
+    source: str
+    reason: str
+    message: str
+    section: str = ""
+    path: str = ""
+    scope: str = ""
+    policy_id: str = ""
+    decision: str = ""

@@ -8,72 +8,53 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from mcpgov.decision import Effect, HeaderEdit, Reason, Spend, Spent
-from mcpgov.policy.expression import ExpressionError
+from mcpgov.decision import Effect, Reason
+from mcpgov.errors import ExpressionError
+from mcpgov.policy.draft import Denial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mcpgov.policy.context import Context
-
-Evaluation = Generator  # of effects, resumed with what came of each, returning the verdict
+    from mcpgov.policy.draft import Draft
 
 INBOUND = "inbound"
 BACKEND = "backend"
+OUTBOUND = "outbound"
+ON_ERROR = "on-error"
+SECTIONS = (INBOUND, BACKEND, OUTBOUND, ON_ERROR)
+RETURN = "return-response"  # where the steps stand that make up a response
 
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """An element said no. `message` is told to the caller; `detail` is for the record and quotes no value."""
-
-    reason: Reason
-    message: str
-    rule: str = ""
-    detail: str = ""
-    as_tool_result: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One limit that a request was counted against, and the names of the headers that tell the caller of it."""
-
-    spent: Spent
-    total_header: str
-    remaining_header: str
-    retry_header: str
-
-
-@dataclass(slots=True)
-class Draft:
-    """What the elements have said so far about one request; the Decision is made from it."""
-
-    header_edits: list[HeaderEdit] = field(default_factory=list[HeaderEdit])
-    backend: str | None = None
-    spent: dict[Spend, Spent] = field(default_factory=dict[Spend, Spent])
-    limits: list[Limit] = field(default_factory=list[Limit])
-
-
-Verdict = Evaluation[Effect, Spent, Denial | None]
+T = TypeVar("T")
+Evaluated = Generator[Effect, Any, T]  # yields effects, is resumed with what came of each
+Verdict = Evaluated[Denial | None]
 
 
 class Element(ABC):
-    """One policy element, compiled and immutable. `name` is its word in a document, `sections` where it may stand."""
+    """One policy element, compiled and immutable. `name` is its word in a document, `sections` where it may stand.
+
+    `hides_tools`: it may leave a tool out of a list. `undroppable`: it runs before everything else, and no narrower
+    scope can leave it out.
+    """
 
     __slots__ = ()
 
     name: ClassVar[str]
     sections: ClassVar[tuple[str, ...]] = (INBOUND,)
     hides_tools: ClassVar[bool] = False
+    undroppable: ClassVar[bool] = False
 
     @abstractmethod
-    def inbound(self, context: Context, draft: Draft) -> Verdict:
-        """Look at a request on its way in. Yields effects, returns a Denial or None. Raises ExpressionError."""
+    def run(self, draft: Draft) -> Verdict:
+        """Take part in a request or its answer. Yields effects, returns a Denial or None. Raises ExpressionError."""
 
-    def hides(self, _context: Context, /) -> bool:
-        """Whether the tool that the context calls is left out of a list of tools. Raises ExpressionError."""
+    def hides(self, _draft: Draft, /) -> bool:
+        """Whether the tool that the draft's request calls is left out of a list of tools. Raises ExpressionError.
+
+        Asked of each element in order: what later conditions depend on is noted in the draft.
+        """
         return False
 
     def inner(self) -> tuple[Step, ...]:
@@ -86,14 +67,14 @@ class PlainElement(Element):
 
     __slots__ = ()
 
-    def inbound(self, context: Context, draft: Draft) -> Verdict:
-        """Decide, without an effect."""
+    def run(self, draft: Draft) -> Verdict:
+        """Decide, without an effect. Raises ExpressionError."""
         yield from ()
-        return self.decide(context, draft)
+        return self.decide(draft)
 
     @abstractmethod
-    def decide(self, context: Context, draft: Draft, /) -> Denial | None:
-        """Look at a request on its way in. Raises ExpressionError."""
+    def decide(self, draft: Draft, /) -> Denial | None:
+        """Take part in a request, or in its answer. Raises ExpressionError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +88,33 @@ class Step:
     column: int
 
 
-def run(steps: tuple[Step, ...], context: Context, draft: Draft) -> Verdict:
+def run(steps: tuple[Step, ...], draft: Draft) -> Verdict:
     """Run `steps` in order. The first denial ends it, and carries the rule that gave it."""
     for step in steps:
+        draft.at = step.rule
+        if draft.watch is not None:
+            draft.watch.entered(step.rule, draft)
+        element = step.element
         try:
-            denial = yield from step.element.inbound(context, draft)
+            denial = element.decide(draft) if isinstance(element, PlainElement) else (yield from element.run(draft))
         except ExpressionError as error:
             denial = Denial(Reason.POLICY_ERROR, "A policy could not be evaluated.", detail=str(error))
+        if denial is not None and not denial.rule:
+            denial = replace(denial, rule=step.rule)
+        if draft.watch is not None:
+            draft.watch.left(step.rule, draft, denial)
         if denial is not None:
-            return denial if denial.rule else replace(denial, rule=step.rule)
+            return denial
     return None
 
 
-def hides(steps: tuple[Step, ...], context: Context) -> bool:
-    """Whether one of `steps` leaves the tool that `context` calls out of a list of tools. Raises ExpressionError."""
-    return any(step.element.hides(context) for step in steps)
+def hides(steps: tuple[Step, ...], draft: Draft) -> bool:
+    """Whether one of `steps` leaves the tool that the request calls out of a list of tools. Raises ExpressionError."""
+    for step in steps:
+        draft.at = step.rule
+        if step.element.hides(draft):
+            return True
+    return False
 
 
 def walk(steps: tuple[Step, ...]) -> Iterator[Step]:

@@ -1,54 +1,165 @@
-"""May they: a request and the policy in force, to a Decision; and the same decision on what comes back.
+"""May they: a request and the policy in force, to a Decision; the same policy on what comes back, or on a refusal.
 
-`evaluate` is a generator: it yields the effects that elements ask for and is resumed with what came of them, so that it
-stays pure while counters live elsewhere. The first denial ends it. `policy explain`, reviews and the pipeline all call
-this one function.
+An Evaluation goes through a request's sections in order. Its methods are generators: they yield the effects that
+elements ask for and are resumed with what came of them, so that they stay pure while counters live elsewhere. The first
+denial ends a section. Explanations, tests of policies, reviews and the pipeline all use this one class.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from mcpgov.decision import Decision, Effect, Reason, Spent
-from mcpgov.errors import Refusal
-from mcpgov.policy.context import Context
-from mcpgov.policy.element import Denial, Draft, Evaluation, Limit, hides, run
-from mcpgov.policy.expression import ExpressionError
-from mcpgov.policy.listing import Listing
+from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Trace
+from mcpgov.errors import ANSWERS, ExpressionError, Refusal
+from mcpgov.policy.context import Context, LastError, Response
+from mcpgov.policy.draft import Answers, Denial, Draft, Limit
+from mcpgov.policy.element import BACKEND, ON_ERROR, OUTBOUND, hides, run
+from mcpgov.policy.listing import LIST_METHOD, Listing
+from mcpgov.policy.rewriting import Rewritten
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
-    from mcpgov.models import Answer, Event
-    from mcpgov.policy.document import ConnectionPolicy
+    from mcpgov.models import Answer, Headers
+    from mcpgov.policy.compiled import ConnectionPolicy
+    from mcpgov.policy.draft import Watch
+    from mcpgov.policy.element import Evaluated
 
-__all__ = ["Context", "Evaluation", "evaluate", "outbound"]
+__all__ = ["Context", "Evaluation"]
 
-RESET_HEADER = "X-RateLimit-Reset"  # seconds until the window is whole again
+RESET_HEADER: Final = "X-RateLimit-Reset"  # seconds until the window is whole again
+# What on-error does not see: it could tell a hidden tool from an unknown one, or undo what a policy answered.
+_FINAL: Final = frozenset({Reason.TOOL_HIDDEN, Reason.POLICY_RESPONSE, Reason.PREFLIGHT})
+_UPSTREAM: Final = {  # API Management's words for what goes wrong while a request is forwarded
+    Reason.UPSTREAM_UNREACHABLE: "BackendConnectionFailure",
+    Reason.UPSTREAM_RESET: "BackendConnectionFailure",
+    Reason.UPSTREAM_TIMEOUT: "Timeout",
+}
 
 
-def evaluate(policy: ConnectionPolicy, context: Context) -> Evaluation[Effect, Spent, Decision]:
-    """What the policies say to one request. Yields effects, returns the Decision; an element that fails denies."""
-    draft = Draft()
-    denial = yield from run(policy.steps(context.request), context, draft)
-    tool_filter = PolicyFilter(policy, context)
-    if denial is not None and denial.reason is Reason.TOOL_DENIED:
-        denial = _unless_hidden(denial, tool_filter)
-    verdict = denial or Denial(Reason.ALLOWED, "")
-    return Decision(
-        reason=verdict.reason,
-        rule=verdict.rule,
-        policy_hash=policy.digest,
-        message=verdict.message,
-        detail=verdict.detail,
-        as_tool_result=verdict.as_tool_result,
-        header_edits=tuple(draft.header_edits),
-        backend=draft.backend,
-        tool_filters=(tool_filter,) if policy.hides_tools else (),
-        limits=tuple(limit.spent for limit in draft.limits),
-        reply_headers=_reply_headers(draft.limits),
-    )
+class Evaluation:
+    """One request's way through its policies. `given` are the answers of an earlier evaluation, see Answers."""
+
+    def __init__(
+        self, policy: ConnectionPolicy, context: Context, *, given: str | None = None, watch: Watch | None = None
+    ) -> None:
+        self._policy = policy
+        self._sections = policy.sections(context.request)
+        self._denial: Denial | None = None
+        self.draft = Draft(context, Answers(given), watch=watch)
+
+    @property
+    def at(self) -> str:
+        """The rule that is being evaluated, or the empty string."""
+        return self.draft.at
+
+    def decide(self) -> Evaluated[Decision]:
+        """What the policies say to the request. Yields effects; an element that fails denies."""
+        draft, context = self.draft, self.draft.context
+        if context.request.tool and not self._policy.is_empty:
+            draft.annotations = yield Describe(context.connection.name, context.request.tool)
+        denial = yield from run(self._sections.inbound, draft)
+        if denial is None:
+            draft.section = BACKEND
+            denial = yield from run(self._sections.backend, draft)
+        if denial is not None and denial.reason is Reason.TOOL_DENIED:
+            denial = self._unless_hidden(denial)
+        draft.at, self._denial = "", denial
+        return self._decision(denial or Denial(Reason.ALLOWED, ""))
+
+    def answered(self, answer: Answer) -> Evaluated[Answer]:
+        """The answer as the caller may see it, rewritten event by event as it passes. Raises Refusal."""
+        if self._policy.is_empty:
+            return answer
+        draft, request = self.draft, self.draft.context.request
+        draft.section, draft.response = OUTBOUND, Response(answer.status, _joined(answer.headers))
+        yield from self._settle()
+        before = len(draft.reported)
+        denial = yield from run(self._sections.outbound, draft)
+        for one in draft.reported[before:]:  # the record of the decision is written already
+            yield Trace(one.rule, "report", "information", f"would have denied: {one.reason}")
+        draft.at = ""
+        if denial is not None:
+            self._denial = denial
+            raise refusal_of(denial)
+        learn = (yield Learn(draft.context.connection.name)) if request.method == LIST_METHOD else None
+        filter_ = PolicyFilter(self._policy, draft.context) if self._policy.hides_tools else None
+        listing = (Listing(request, filter_, learn),) if filter_ or learn else ()
+        rewritten = Rewritten(answer, (*listing, *draft.rewriters))
+        for charge in draft.charges:
+            yield Charge(charge, lambda: len(request.body) + rewritten.size)
+        if not (rewritten.rewriters or draft.charges):
+            return replace(answer, reply=draft.reply)
+        return replace(answer, events=rewritten, reply=draft.reply)
+
+    def refused(self, refusal: Refusal) -> Evaluated[Refusal]:
+        """The refusal as on-error leaves it. An error in there leaves it as it was."""
+        draft = self.draft
+        draft.response = Response(ANSWERS[refusal.reason].status, dict(refusal.headers))
+        draft.last_error = self._last_error(refusal)
+        yield from self._settle()
+        if refusal.reason in _FINAL or not self._sections.on_error:
+            return refusal
+        draft.section, draft.reply_edits, draft.reply_status, draft.reply_body = ON_ERROR, [], None, None
+        denial = yield from run(self._sections.on_error, draft)
+        draft.at = ""
+        refusal.reply = denial.reply if denial is not None and denial.reply else draft.reply
+        return refusal
+
+    def _settle(self) -> Evaluated[None]:
+        """Give back what turns out not to count, now that the status is known. What cannot be said stays counted."""
+        draft = self.draft
+        for spend, settlement in draft.settlements.items():
+            if settlement is None or not draft.spent[spend].allowed:
+                continue
+            try:
+                refund = settlement.refund(draft)
+            except ExpressionError:
+                continue
+            if refund:
+                yield Refund(spend, draft.spent[spend])
+        draft.settlements = {}
+
+    def _last_error(self, refusal: Refusal) -> LastError:
+        denial = self._denial
+        rule = denial.rule if denial else ""
+        word = denial.error_reason if denial else _UPSTREAM.get(refusal.reason, "")
+        source = rule.rpartition(" ")[2] or ("forward-request" if refusal.reason in _UPSTREAM else "mcpgov")
+        ours = str(refusal.reason)
+        return LastError(source, word or ours, refusal.message, self.draft.section, rule, decision=ours)
+
+    def _unless_hidden(self, denial: Denial) -> Denial:
+        """Where another rule hides the tool, its call must not be told that it is there."""
+        tool = self.draft.context.request.tool
+        preview = Draft(self.draft.context.calling(tool), self.draft.answers, annotations=self.draft.annotations)
+        try:
+            hidden = hides((*self._sections.inbound, *self._sections.backend), preview)
+        except ExpressionError as error:
+            return replace(denial, reason=Reason.POLICY_ERROR, message=_FAILED, detail=str(error), as_tool_result=False)
+        if not hidden:
+            return denial
+        return replace(denial, reason=Reason.TOOL_HIDDEN, message=f"Unknown tool: {tool}", as_tool_result=False)
+
+    def _decision(self, verdict: Denial) -> Decision:
+        draft = self.draft
+        return Decision(
+            reason=verdict.reason,
+            rule=verdict.rule,
+            policy_hash=self._policy.digest,
+            message=verdict.message,
+            detail=verdict.detail,
+            as_tool_result=verdict.as_tool_result,
+            changes=draft.changes,
+            limits=tuple(limit.spent for limit in draft.limits),
+            reply_headers=(*_told(draft.limits), *draft.reply_headers, *verdict.headers),
+            reply=verdict.reply,
+            reported=tuple(draft.reported),
+            answers="".join(draft.answers.letters),
+        )
+
+
+_FAILED: Final = "A policy could not be evaluated."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,52 +169,37 @@ class PolicyFilter:
     policy: ConnectionPolicy = field(repr=False)
     context: Context = field(repr=False)  # it holds the arguments of the call
 
-    def hides(self, tool: str, _annotations: Mapping[str, object], /) -> bool:
+    def hides(self, tool: str, annotations: Mapping[str, object], /) -> bool:
         """Whether `tool` is left out. Raises Refusal (policy-error) where that cannot be said."""
-        context = self.context.calling(tool)
+        draft = Draft(self.context.calling(tool), annotations=annotations)
+        sections = self.policy.sections(draft.context.request)
         try:
-            return hides(self.policy.steps(context.request), context)
+            return hides((*sections.inbound, *sections.backend), draft)
         except ExpressionError as error:
-            raise Refusal(Reason.POLICY_ERROR, "A policy could not be evaluated.", detail=str(error)) from None
+            raise Refusal(Reason.POLICY_ERROR, _FAILED, detail=str(error)) from None
 
 
-def _unless_hidden(denial: Denial, tool_filter: PolicyFilter) -> Denial:
-    """Where another rule hides the tool, its call must not be told that it is there."""
-    tool = tool_filter.context.request.tool
-    try:
-        hidden = tool_filter.hides(tool, {})
-    except Refusal as refusal:
-        return replace(denial, reason=refusal.reason, message=refusal.message, as_tool_result=False)
-    return (
-        replace(denial, reason=Reason.TOOL_HIDDEN, message=f"Unknown tool: {tool}", as_tool_result=False)
-        if hidden
-        else denial
+def refusal_of(verdict: Denial | Decision) -> Refusal:
+    """The refusal that a verdict stands for."""
+    headers = verdict.headers if isinstance(verdict, Denial) else verdict.reply_headers
+    return Refusal(
+        verdict.reason,
+        verdict.message,
+        detail=verdict.detail,
+        headers=headers,
+        as_tool_result=verdict.as_tool_result,
+        reply=verdict.reply,
     )
 
 
-def outbound(answer: Answer, context: Context, decision: Decision) -> Answer:
-    """The answer as the caller may see it, filtered event by event as it passes; untouched where nothing is hidden."""
-    if not decision.tool_filters:
-        return answer
-    listing = Listing(decision.tool_filters, context.request, answer.streaming)
-    return replace(answer, events=_Filtered(answer.events, listing))
+def _joined(headers: Headers) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in headers.fields:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
-class _Filtered:
-    """The events of an answer, each filtered when it is asked for. Not a generator: there is nothing to clean up."""
-
-    def __init__(self, events: AsyncIterator[tuple[Event, ...]], listing: Listing) -> None:
-        self._events = events
-        self._listing = listing
-
-    def __aiter__(self) -> AsyncIterator[tuple[Event, ...]]:
-        return self
-
-    async def __anext__(self) -> tuple[Event, ...]:
-        return tuple(map(self._listing.filtered, await anext(self._events)))
-
-
-def _reply_headers(limits: list[Limit]) -> tuple[tuple[str, str], ...]:
+def _told(limits: list[Limit]) -> tuple[tuple[str, str], ...]:
     """What the caller is told of its limits: the one that refused it, else the one with the least left."""
     if not limits:
         return ()

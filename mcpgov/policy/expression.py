@@ -1,180 +1,162 @@
-"""CEL, the one language of conditions: checked when a document is loaded, evaluated without side effects.
+"""What an expression is, whichever language it is written in: checked when a document is loaded, evaluated without
+side effects, bounded. CEL (cel.py) in YAML, the expressions of Azure API Management (csharp.py) in XML.
 
-The rules it keeps: only a BOOL that is true is true; a missing map key makes a condition false and is an error
-elsewhere; whatever else goes wrong is an ExpressionError, which denies. The engine's own error text quotes values of
-the request, so it is never passed on. Regular expressions are RE2 (linear time); nesting is bounded by the engine.
-
-A header that carries the caller's credential is not visible here: a template could send it on.
-Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
+Whatever goes wrong at run time is an ExpressionError, which denies.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from cel_expr_python.cel import Expression, NewEnv, Type, Value
-
-from mcpgov.yaml_source import nearest
+from mcpgov.errors import ExpressionError
+from mcpgov.models import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from mcpgov.policy.context import Context
-
-CREDENTIAL_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
-_KEY: Final = "mcpgov_"  # a gateway key begins so, whichever header carries it
-_STRING: Final = Type.STRING
-_MISSING_KEY: Final = "NOT_FOUND: Key not found in map"  # how the engine's message begins; what follows quotes the key
-_COMPLAINT: Final = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<what>.*)")
-_ASSIGNMENT: Final = "token recognition error at: '="
-_CSHARP: Final = ("@(", "@{")  # how an expression of Azure API Management begins
-_UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
+    from mcpgov.policy.draft import Draft
 
 
-class InvalidExpression(ValueError):
-    """An expression that cannot be compiled. `message` says what and where in it, `mend` how to mend it."""
+class Program(Protocol):
+    """A compiled expression. `source` is its text, for explanations; it shows no secret."""
 
-    def __init__(self, message: str, mend: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.mend = mend
+    @property
+    def source(self) -> str:
+        """The text it was compiled from."""
+        ...
+
+    def truth(self, draft: Draft, /) -> bool:
+        """Its value as the answer to a condition. Raises ExpressionError where it is neither true nor false."""
+        ...
+
+    def text(self, draft: Draft, /) -> str:
+        """Its value as text. Raises ExpressionError."""
+        ...
+
+    def value(self, draft: Draft, /) -> object:
+        """Its value: None, bool, int, float, str, list, dict, or what the language has besides. Raises ExpressionError."""
+        ...
 
 
-class ExpressionError(Exception):
-    """An expression has no usable value for this request. The text never quotes a value."""
+class References(Protocol):
+    """Where named values and references find what they stand for."""
 
+    def named(self, name: str) -> str | Secret | None:
+        """A named value; None where there is none of that name."""
+        ...
 
-def _headers(context: Context) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in context.request.head.headers.fields:
-        if name not in CREDENTIAL_HEADERS and _KEY not in value:
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110 section 5.3
-    return headers
-
-
-VARIABLES: Final[Mapping[str, tuple[Type, Callable[[Context], object]]]] = {
-    "request.headers": (Type.Map(_STRING, _STRING), _headers),
-    "mcp.method": (_STRING, lambda context: context.request.method),
-    "mcp.tool.name": (_STRING, lambda context: context.request.tool),
-    "mcp.tool.arguments": (Type.Map(_STRING, Type.DYN), lambda context: context.request.arguments),
-    "principal.id": (_STRING, lambda context: context.principal.id),
-    "principal.name": (_STRING, lambda context: context.principal.name),
-    "principal.project": (_STRING, lambda context: context.principal.project),
-    "principal.kind": (_STRING, lambda context: context.principal.kind.value),
-    "source.address": (_STRING, lambda context: context.request.head.source_address),
-    "connection.name": (_STRING, lambda context: context.connection.name),
-    "connection.server": (_STRING, lambda context: context.connection.server),
-}
-_ENVIRONMENT: Final = NewEnv(variables={name: kind for name, (kind, _) in VARIABLES.items()})
+    def resolve(self, reference: str) -> Secret:
+        """What `${env:…}` or `${file:…}` stands for. Raises ValueError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
-    """A compiled expression and the variables it reads: no others are put together for it."""
+class NoReferences:
+    """Knows none."""
 
-    compiled: Expression
-    variables: tuple[str, ...]
+    def named(self, _name: str) -> str | Secret | None:
+        """None."""
+        return None
 
-    def value(self, context: Context) -> Value:
-        data: dict[str, Any] = {name: VARIABLES[name][1](context) for name in self.variables}
-        try:
-            return self.compiled.eval(data=data)
-        except (RuntimeError, ValueError, TypeError, OverflowError):  # what the engine raises for text it cannot hold
-            raise ExpressionError("an expression met a value that it cannot hold") from None
+    def resolve(self, _reference: str) -> Secret:
+        """Nothing. Raises ValueError."""
+        raise ValueError("there are no references here")
+
+
+NO_REFERENCES: Final = NoReferences()
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A value that is written down as it is."""
+
+    constant: str | bool | float
+
+    @property
+    def source(self) -> str:
+        """The value."""
+        return str(self.constant)
+
+    def truth(self, _draft: Draft, /) -> bool:
+        """Whether it is true."""
+        return self.constant is True
+
+    def text(self, _draft: Draft, /) -> str:
+        """The value as text."""
+        return str(self.constant)
+
+    def value(self, _draft: Draft, /) -> object:
+        """The value."""
+        return self.constant
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """An expression that is true or false."""
 
-    _program: _Program
+    program: Program
 
-    def holds(self, context: Context) -> bool:
-        """Whether it is true of the request; a missing map key makes it false. Raises ExpressionError."""
-        value = self._program.value(context)
-        if value.type() == Type.BOOL:
-            return value.plain_value() is True
-        if value.type() == Type.ERROR and str(value.plain_value()).startswith(_MISSING_KEY):
-            return False
-        raise ExpressionError("a condition is neither true nor false for this request")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """An expression whose value is text."""
-
-    _program: _Program
-
-    def value(self, context: Context) -> str:
-        """The text. Raises ExpressionError: also for a missing map key."""
-        value = self._program.value(context)
-        if value.type() != _STRING:
-            raise ExpressionError("an expression that should be text is not text for this request")
-        return str(value.plain_value())
+    def holds(self, draft: Draft) -> bool:
+        """Whether it is true of the request. Raises ExpressionError."""
+        program = self.program
+        if isinstance(program, Constant):
+            return program.truth(draft)
+        return draft.answers.ask(draft.at, program.source, lambda: program.truth(draft))
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal text with expressions in it."""
+    """Text: literal, with expressions and secrets in it."""
 
-    parts: tuple[str | Text, ...]
+    parts: tuple[str | Secret | Program, ...]
 
-    def value(self, context: Context) -> str:
+    def value(self, draft: Draft) -> str:
         """The text with every expression replaced by its value. Raises ExpressionError."""
-        return "".join(part if isinstance(part, str) else part.value(context) for part in self.parts)
+        return "".join([_text(part, draft) for part in self.parts])
+
+    @property
+    def literal(self) -> str | None:
+        """The text, where nothing in it depends on the request; None otherwise, and for a secret."""
+        return "".join(map(str, self.parts)) if all(isinstance(part, str) for part in self.parts) else None
 
 
-def compile_condition(text: str) -> Condition:
-    """A condition from CEL. Raises InvalidExpression."""
-    return Condition(_compile(text, Type.BOOL, "true or false"))
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """An expression whose value keeps its type; or literal text."""
+
+    content: Template | Program
+
+    def value(self, draft: Draft) -> object:
+        """The value. Raises ExpressionError."""
+        content = self.content
+        if isinstance(content, Template):
+            return content.value(draft)
+        return draft.answers.value(draft.at, content.source, lambda: content.value(draft), "")
 
 
-def compile_text(text: str) -> Text:
-    """An expression for text from CEL. Raises InvalidExpression."""
-    return Text(_compile(text, _STRING, "text"))
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A whole number from `low` to `high`, written down or computed."""
+
+    content: int | Program
+    low: int
+    high: int
+
+    def value(self, draft: Draft) -> int:
+        """The number. Raises ExpressionError where it is not one, or out of bounds."""
+        content = self.content
+        if isinstance(content, int):
+            return content
+        value = draft.answers.value(draft.at, content.source, lambda: content.value(draft), self.low)
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
+            raise ExpressionError(f"a number that should lie from {self.low} to {self.high} does not")
+        return value
 
 
-def compile_template(text: str) -> Template:
-    """Text in which `${{ CEL }}` stands for a value; an expression ends at the first `}}`. Raises InvalidExpression."""
-    _refuse_csharp(text)
-    literal, *rest = text.split("${{")
-    parts: list[str | Text] = [literal]
-    for piece in rest:
-        expression, closed, literal = piece.partition("}}")
-        if not closed:
-            raise InvalidExpression("${{ is not closed", "end the expression with }}")
-        parts += [compile_text(expression.strip()), literal]
-    for reference in ("${env:", "${file:", "${secret:"):
-        if any(isinstance(part, str) and reference in part for part in parts):
-            raise InvalidExpression(f"{reference}…}} is not supported yet in a policy", "put secrets into a connection")
-    return Template(tuple(part for part in parts if part != ""))
-
-
-def _compile(text: str, wanted: Type, word: str) -> _Program:
-    _refuse_csharp(text)
-    try:
-        compiled = _ENVIRONMENT.compile(text)
-    except (RuntimeError, ValueError) as error:
-        raise _explained(str(error)) from None
-    if compiled.return_type() not in (wanted, Type.DYN):
-        raise InvalidExpression(f"the expression is {compiled.return_type().name()}, and must be {word}")
-    checked = compiled.serialize()  # names each variable in full, however it was written
-    return _Program(compiled, tuple(name for name in VARIABLES if name.encode() in checked))
-
-
-def _refuse_csharp(text: str) -> None:
-    if text.lstrip().startswith(_CSHARP):
-        raise InvalidExpression("not CEL: it begins with @", "expressions are CEL, not C#: see docs/policies.md")
-
-
-def _explained(error: str) -> InvalidExpression:
-    complaint = _COMPLAINT.search(error)
-    if complaint is None or int(complaint["column"]) < 1:
-        return InvalidExpression("not CEL: nested too deeply, or too long", "split it into several conditions")
-    what = complaint["what"].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
-    undeclared = _UNDECLARED.search(what)
-    mend = nearest(undeclared[1], VARIABLES) if undeclared else "compare with ==" if _ASSIGNMENT in what else ""
-    at = f"character {complaint['column']}" + (f" of line {complaint['line']}" if complaint["line"] != "1" else "")
-    return InvalidExpression(f"not CEL at {at}: {what}", mend)
+def _text(part: str | Secret | Program, draft: Draft) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Secret):
+        return part.reveal()
+    return draft.answers.value(draft.at, part.source, lambda: part.text(draft), "")

@@ -35,11 +35,18 @@ class ToolNames:
 
 def compile_names(patterns: Iterable[str]) -> ToolNames:
     """The tools that `patterns` name. Raises ValueError, with the pattern, for one that no tool name can match."""
-    exact: set[str] = set()
-    globs: list[re.Pattern[str]] = []
+    patterns = tuple(patterns)
     for pattern in patterns:
         if not _PATTERN.fullmatch(pattern):
             raise ValueError(pattern)
+    return compile_wildcards(patterns)
+
+
+def compile_wildcards(patterns: Iterable[str]) -> ToolNames:
+    """The same for names of any characters: those of callers, projects and connections."""
+    exact: set[str] = set()
+    globs: list[re.Pattern[str]] = []
+    for pattern in patterns:
         if "*" in pattern or "?" in pattern:
             globs.append(_compiled(pattern))
         else:
@@ -51,6 +58,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     """Between two stars the leftmost match is as good as any, so each is taken once and for all (an atomic group)."""
     first, *rest = (re.escape(piece).replace(r"\?", ".") for piece in pattern.split("*"))
     if not rest:
-        return re.compile(first)
+        return re.compile(first, re.DOTALL)
     *middle, last = rest
-    return re.compile(first + "".join(f"(?>.*?{piece})" for piece in middle if piece) + ".*" + last)
+    return re.compile(first + "".join(f"(?>.*?{piece})" for piece in middle if piece) + ".*" + last, re.DOTALL)

@@ -8,16 +8,23 @@ leads into it, and an allowed one admits only the address itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
 from mcpgov.policy.addresses import AddressRange, IPAddress, forms, parse_address, parse_range
-from mcpgov.policy.element import Denial, PlainElement
+from mcpgov.policy.attributes import Choice, Items, Text, Texts
+from mcpgov.policy.draft import Denial
+from mcpgov.policy.element import PlainElement
 
 if TYPE_CHECKING:
-    from mcpgov.policy.context import Context
-    from mcpgov.policy.element import Draft
-    from mcpgov.policy.place import Place
+    from mcpgov.policy.draft import Draft
+    from mcpgov.policy.place import Attribute, Place
+
+ACTION: Final = Choice("action", "whether only the listed addresses pass, or all others", ("allow", "forbid"))
+ADDRESSES: Final = Texts("addresses", "single addresses, and networks such as 10.0.0.0/24", "address")
+FROM: Final = Text("from", "the first address")
+TO: Final = Text("to", "the last address")
+RANGES: Final = Items("address-range", "ranges of addresses", "address-range", (FROM, TO))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,43 +32,46 @@ class IpFilter(PlainElement):
     """Compares the caller's address, after the trusted-proxy walk, with a list."""
 
     name: ClassVar[str] = "ip-filter"
+    attributes: ClassVar[tuple[Attribute[object], ...]] = (ACTION, ADDRESSES, RANGES)
     allow: bool
     ranges: tuple[AddressRange, ...]
 
     @classmethod
     def load(cls, place: Place) -> Self:
         """`action`, and at least one of `addresses` and `address-range`."""
-        place.only("action", "addresses", "address-range")
-        action = place.choice("action", ("allow", "forbid"))
+        action = ACTION.read(place)
         ranges: list[AddressRange] = []
-        for item, text in place.texts("addresses"):
+        for item, text in ADDRESSES.read(place):
             try:
-                ranges.append(parse_range(text))
+                ranges.append(parse_range(text.strip()))
             except ValueError as error:
                 item.note(f"{text} {error}")
-        if place.at("address-range").value is not None:
-            ranges += _from_to(place.at("address-range"))
-        elif isinstance(place.value, dict) and not place.at("addresses").value:
+            if "/" in text:
+                item.remark("API Management takes no network here", "it would want <address-range from= to=/>")
+        for item in RANGES.read(place):
+            ranges += _from_to(item)
+        if isinstance(place.value, dict) and not (place.at("addresses").value or place.at("address-range").value):
             place.note("no address is listed", "add addresses: [10.0.0.0/24]")
         return cls(action == "allow", tuple(ranges))
 
-    def decide(self, context: Context, _draft: Draft, /) -> Denial | None:
+    def decide(self, draft: Draft, /) -> Denial | None:
         """Deny an address that is not allowed, is forbidden, or cannot be read."""
         try:
-            address = parse_address(context.request.head.source_address)
+            address = parse_address(draft.context.request.head.source_address)
         except ValueError:
-            return _denial("the caller's address cannot be read")
+            return _denial("the caller's address cannot be read", "FailedToParseCallerIP")
         if self.allow:
-            return None if self._lists(address) else _denial("the caller's address is not allowed")
-        return _denial("the caller's address is forbidden") if any(map(self._lists, forms(address))) else None
+            allowed = self._lists(address)
+            return None if allowed else _denial("the caller's address is not allowed", "CallerIpNotAllowed")
+        forbidden = any(map(self._lists, forms(address)))
+        return _denial("the caller's address is forbidden", "CallerIpBlocked") if forbidden else None
 
     def _lists(self, address: IPAddress) -> bool:
         return any(address in addresses for addresses in self.ranges)
 
 
 def _from_to(place: Place) -> list[AddressRange]:
-    place.only("from", "to")
-    first, last = _end(place, "from"), _end(place, "to")
+    first, last = _end(place, FROM), _end(place, TO)
     if first is None or last is None:
         return []
     if first.version != last.version or int(first) > int(last):
@@ -69,14 +79,15 @@ def _from_to(place: Place) -> list[AddressRange]:
     return [AddressRange(first, last)]
 
 
-def _end(place: Place, key: str) -> IPAddress | None:
-    text = place.text(key)
+def _end(place: Place, attribute: Text) -> IPAddress | None:
+    text = attribute.read(place)
     try:
         return parse_address(text) if text else None
     except ValueError:
-        place.at(key).note(f"{text} is not an address")
+        place.at(attribute.name).note(f"{text} is not an address")
         return None
 
 
-def _denial(detail: str) -> Denial:
-    return Denial(Reason.SOURCE_IP_DENIED, "Calls from your network address are not allowed.", detail=detail)
+def _denial(detail: str, word: str) -> Denial:
+    message = "Calls from your network address are not allowed."
+    return Denial(Reason.SOURCE_IP_DENIED, message, detail=detail, error_reason=word)

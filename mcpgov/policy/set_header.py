@@ -1,4 +1,4 @@
-"""set-header: adds, replaces or deletes a header of the request that goes upstream.
+"""set-header: adds, replaces or deletes a header: of the request that goes upstream, or of the reply to the caller.
 
 As in Azure API Management: `exists-action` is override (the default), skip, append or delete. Text is literal unless
 written `${{ CEL }}`. The connection's own credential is added last and always wins. Headers that frame or route the
@@ -7,18 +7,28 @@ message are refused when the document is loaded; a value that could end a line i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import HeaderEdit
-from mcpgov.policy.element import BACKEND, INBOUND, PlainElement
-from mcpgov.policy.expression import ExpressionError, Template
+from mcpgov.errors import ExpressionError
+from mcpgov.policy.attributes import Choice, Templates, Text
+from mcpgov.policy.element import BACKEND, INBOUND, RETURN, SECTIONS, PlainElement
 from mcpgov.policy.http_fields import is_ours, is_token, is_value
 
 if TYPE_CHECKING:
-    from mcpgov.policy.context import Context
-    from mcpgov.policy.element import Denial, Draft
-    from mcpgov.policy.place import Place
+    from mcpgov.policy.draft import Denial, Draft
+    from mcpgov.policy.expression import Template
+    from mcpgov.policy.place import Attribute, Place
+
+NAME: Final = Text("name", "the header")
+ACTION: Final = Choice(
+    "exists-action", "what happens to a header that is there", ("override", "skip", "append", "delete"), "override"
+)
+VALUE: Final = Templates("value", "its value, or a list of values", "value")
+# No list, so that several values cannot be joined by commas (RFC 9110 section 5.3; RFC 6265 section 3).
+_ONE_VALUE: Final = frozenset({"cookie", "set-cookie", "user-agent", "www-authenticate", "date", "expires", "warning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +36,8 @@ class SetHeader(PlainElement):
     """One header and what is done with it. `header` is in lower case."""
 
     name: ClassVar[str] = "set-header"
-    sections: ClassVar[tuple[str, ...]] = (INBOUND, BACKEND)
+    sections: ClassVar[tuple[str, ...]] = (*SECTIONS, RETURN)
+    attributes: ClassVar[tuple[Attribute[object], ...]] = (NAME, ACTION, VALUE)
     header: str
     action: str
     values: tuple[Template, ...]
@@ -34,39 +45,44 @@ class SetHeader(PlainElement):
     @classmethod
     def load(cls, place: Place) -> Self:
         """`name`, `exists-action`, and `value` (text or a list of texts) unless the header is deleted."""
-        place.only("name", "exists-action", "value")
-        header = place.text("name")
+        header = NAME.read(place)
         if header and not is_token(header):
-            place.at("name").note("name is not a header name", "use letters, digits and -")
+            place.at("name").note("name is not a header name", "use letters, digits and -; no expression")
         elif is_ours(header):
             place.at("name").note(f"no policy may touch the header {header}", "it is part of how the message travels")
-        action = place.choice("exists-action", ("override", "skip", "append", "delete"), "override")
-        return cls(header.lower(), action, tuple(_value(item) for item in _values(place, action)))
+        action = ACTION.read(place)
+        values = VALUE.read(place)
+        if action == "delete" and place.has("value"):
+            place.at("value").note("a header that is deleted has no value", "remove value:")
+        elif action != "delete" and not values and isinstance(place.value, dict):
+            place.note("value is missing", "add value:, or exists-action: delete")
+        if len(values) > 1 and header.lower() in _ONE_VALUE:
+            place.at("value").note(f"the header {header} is no list", "give it one value")
+        for item, value in zip(_places(place), values, strict=False):
+            if not is_value("".join(part if isinstance(part, str) else "x" for part in value.parts)):
+                item.note("a header value may only hold visible ASCII, on one line", "remove the other characters")
+        return cls(header.lower(), action, values)
 
-    def decide(self, context: Context, draft: Draft, /) -> Denial | None:
+    def decide(self, draft: Draft, /) -> Denial | None:
         """Note the edit. Raises ExpressionError: also for a value that cannot be sent."""
-        values = tuple(value.value(context) for value in self.values)
-        if not all(map(is_value, values)):
+        values = tuple(value.value(draft) for value in self.values)
+        computed = any(value.literal is None for value in self.values)
+        if computed and not draft.answers.ask(draft.at, "can the value be sent", lambda: all(map(is_value, values))):
             raise ExpressionError(f"the value for the header {self.header} is not visible ASCII")
-        draft.header_edits.append(HeaderEdit(self.header, self.action, values))
+        edit = HeaderEdit(self.header, self.action, values)
+        if draft.section in (INBOUND, BACKEND):
+            draft.edit_request(edit)
+        else:
+            draft.reply_edits.append(edit)
         return None
 
+    def hides(self, draft: Draft, /) -> bool:
+        """Nothing; but a later condition may read the header."""
+        with suppress(ExpressionError):  # a list is asked for without the arguments of a call
+            self.decide(draft)
+        return False
 
-def _values(place: Place, action: str) -> tuple[Place, ...]:
+
+def _places(place: Place) -> tuple[Place, ...]:
     here = place.at("value")
-    values = place.items("value") if isinstance(here.value, list) else (here,) if here.value is not None else ()
-    if action == "delete" and here.value is not None:
-        here.note("a header that is deleted has no value", "remove value:")
-    elif action != "delete" and not values and isinstance(place.value, dict):
-        place.note("value is missing", "add value:, or exists-action: delete")
-    return values
-
-
-def _value(place: Place) -> Template:
-    if not isinstance(place.value, str):
-        place.note("a header value must be text", "put it in quotes")
-        return Template(())
-    template = place.template()
-    if not is_value("".join(part if isinstance(part, str) else "x" for part in template.parts)):
-        place.note("a header value may only hold visible ASCII, on one line", "remove the other characters")
-    return template
+    return place.items("value") if isinstance(here.value, list) else (here,)

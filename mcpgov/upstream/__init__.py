@@ -1,6 +1,7 @@
 """Stage 6 of 6 · forward: the one way out.
 
     switch.py         Upstreams: remote or local, and what a reload ends
+    retrying.py       Retrying: asks again, where a policy says so and nothing can have been changed
     forward.py        RemoteForwarder: Streamable HTTP, one pool a connection
     local.py          LocalForwarder: MCP servers that mcpgov starts and speaks to over stdio
     memory.py         MemoryUpstream: the twin that needs no socket

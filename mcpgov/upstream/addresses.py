@@ -27,6 +27,30 @@ def denied_literal(host: str) -> bool:
         return False
 
 
+class FixedResolver(AbstractResolver):
+    """Resolves as `inner` does, but for each `host:port` that the catalog gives an `address:port`."""
+
+    def __init__(self, inner: AbstractResolver, fixed: tuple[tuple[str, str], ...]) -> None:
+        self._inner = inner
+        self._fixed = dict(fixed)
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The address that the catalog gives, else the addresses of `host`."""
+        there = self._fixed.get(f"{host.lower()}:{port}")
+        if there is None:
+            return await self._inner.resolve(host, port, family)
+        address, _, other = there.rpartition(":")
+        address, flags = address.strip("[]"), socket.AI_NUMERICHOST
+        of = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [ResolveResult(hostname=host, host=address, port=int(other), family=of, proto=0, flags=flags)]
+
+    async def close(self) -> None:
+        """Close the resolver underneath."""
+        await self._inner.close()
+
+
 class PublicResolver(AbstractResolver):
     """Resolves as `inner` does and refuses a name that has an address which is not public."""
 

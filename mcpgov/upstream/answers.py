@@ -19,11 +19,22 @@ from mcpgov.upstream.messages import answers, parse_message
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from mcpgov.decision import Changes
     from mcpgov.models import MCPRequest
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 RETRY_AFTER = re.compile(r"[0-9]{1,6}|[A-Z][a-z]{2}, [0-9A-Za-z: ]{22,25}")  # RFC 9110 section 10.2.3
+
+
+class Answered(Refusal):
+    """The refusal that stands for an answer of the upstream which is not told. `status` is what it was."""
+
+    def __init__(
+        self, reason: Reason, message: str, status: int, headers: tuple[tuple[str, str], ...] = (), detail: str = ""
+    ) -> None:
+        super().__init__(reason, message, detail=detail or f"status {status}", headers=headers)
+        self.status = status
 
 
 def media_type(headers: Headers) -> str:
@@ -37,17 +48,25 @@ def require_tellable(status: int, headers: Headers) -> None:
         raise Refusal(Reason.UPSTREAM_INVALID, "The upstream encoded an answer that was asked for plain.")
     if status in {401, 403, 407}:
         message = "The upstream did not accept the credential of this connection. Tell the gateway's operator."
-        raise Refusal(Reason.UPSTREAM_UNAUTHORIZED, message, detail=f"status {status}")
+        raise Answered(Reason.UPSTREAM_UNAUTHORIZED, message, status)
     if status == 429:
         told = headers.get("retry-after")
         wait = (("Retry-After", told),) if RETRY_AFTER.fullmatch(told) else ()
-        raise Refusal(Reason.UPSTREAM_RATE_LIMITED, "The upstream limits the rate of calls.", headers=wait)
+        raise Answered(Reason.UPSTREAM_RATE_LIMITED, "The upstream limits the rate of calls.", status, wait)
     if 300 <= status <= 399:
-        raise Refusal(Reason.UPSTREAM_REDIRECTED, "The upstream redirected the call.", detail=f"status {status}")
+        raise Answered(Reason.UPSTREAM_REDIRECTED, "The upstream redirected the call.", status)
     if status < 200 or status > 599:
-        raise Refusal(
-            Reason.UPSTREAM_INVALID, "The upstream did not answer as an MCP server.", detail=f"status {status}"
-        )
+        raise Answered(Reason.UPSTREAM_INVALID, "The upstream did not answer as an MCP server.", status)
+
+
+def require_success(request: MCPRequest, status: int, changes: Changes) -> None:
+    """Raise the Refusal for an HTTP error where a policy says that no such answer counts.
+
+    Only a request has an answer; and a session that is gone (404) is told, for the client has to open another.
+    """
+    gone = status == 404 and request.session_id
+    if changes.fail_on_error and status >= 400 and request.kind is Kind.REQUEST and not gone:
+        raise failed(status)
 
 
 def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -> bytes:
@@ -58,7 +77,7 @@ def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -
     message = parse_message(body) if body and media_type(headers) == JSON else None
     if status >= 400:
         if message is None and status >= 500:
-            raise Refusal(Reason.UPSTREAM_ERROR, "The upstream failed.", detail=f"status {status}")
+            raise failed(status)
         return body if message else b""
     if request.kind is Kind.REQUEST and (message is None or not answers(message, request.id)):
         raise not_mcp(f"status {status}, {media_type(headers)!a} is no response to the request")
@@ -71,6 +90,11 @@ async def whole(body: bytes) -> AsyncGenerator[tuple[Event, ...], None]:
     """A complete body as the only event there is, or none."""
     if body:
         yield (Event(body, body),)
+
+
+def failed(status: int) -> Refusal:
+    """The refusal for an HTTP error that comes with nothing to tell."""
+    return Answered(Reason.UPSTREAM_ERROR, "The upstream failed.", status)
 
 
 def not_mcp(detail: str) -> Refusal:

@@ -23,8 +23,16 @@ from yarl import URL
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
-from mcpgov.upstream.addresses import AddressDenied, PublicResolver, denied_literal
-from mcpgov.upstream.answers import EVENT_STREAM, media_type, require_tellable, told_body, told_headers, whole
+from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, denied_literal
+from mcpgov.upstream.answers import (
+    EVENT_STREAM,
+    media_type,
+    require_success,
+    require_tellable,
+    told_body,
+    told_headers,
+    whole,
+)
 from mcpgov.upstream.headers import destination, outgoing
 from mcpgov.upstream.sse import Splitter, with_safe_line_ends
 
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractResolver
 
-    from mcpgov.decision import Decision
+    from mcpgov.decision import Changes, Decision
     from mcpgov.models import Connection, Credential, MCPRequest
 
 HTTP_METHODS = {Kind.STREAM: "GET", Kind.END: "DELETE"}
@@ -67,7 +75,7 @@ PoolKey = tuple[str, RemoteUpstream]
 
 
 class RemoteForwarder:
-    """Stage 6 for remote upstreams. `tls` is the one trust setting there is; `resolver` finds addresses of names."""
+    """Stage 6 for remote upstreams. `tls` says whose certificates are believed; `resolver` finds addresses of names."""
 
     def __init__(
         self,
@@ -86,10 +94,11 @@ class RemoteForwarder:
     async def forward(
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AsyncGenerator[Answer, None]:
-        """Send the request on; `connection.timeout` bounds the wait until the answer, or the first event, is here."""
-        deadline = asyncio.get_running_loop().time() + connection.timeout
+        """Send the request on; the time-out bounds the wait until the answer, or the first event, is here."""
+        changes = decision.changes
+        deadline = asyncio.get_running_loop().time() + (changes.timeout or connection.timeout)
         upstream = remote(connection)
-        url = destination(upstream, decision.backend)
+        url = destination(upstream, changes)
         require_reachable(url, upstream)
         fields = outgoing(request, decision, credential, url)
         key = (connection.name, upstream)
@@ -105,7 +114,7 @@ class RemoteForwarder:
                         allow_redirects=False,
                     )
             try:
-                answer, events = await self._answer(request, response, deadline)
+                answer, events = await self._answer(request, response, changes, deadline)
                 try:
                     yield answer
                 finally:
@@ -116,13 +125,14 @@ class RemoteForwarder:
             await self._release(key, pool)
 
     async def _answer(
-        self, request: MCPRequest, response: aiohttp.ClientResponse, deadline: float
+        self, request: MCPRequest, response: aiohttp.ClientResponse, changes: Changes, deadline: float
     ) -> tuple[Answer, AsyncGenerator[tuple[Event, ...], None]]:
         status = response.status
         headers = Headers(
             tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.raw_headers)
         )
         require_tellable(status, headers)
+        require_success(request, status, changes)
         if status == 200 and media_type(headers) == EVENT_STREAM:
             events = self._stream(response, None if request.kind is Kind.STREAM else deadline)
             return Answer(status, headers, streaming=True, events=events), events
@@ -168,7 +178,7 @@ class RemoteForwarder:
         return pool
 
     def _open_session(self, upstream: RemoteUpstream) -> aiohttp.ClientSession:
-        resolver = self._resolver or aiohttp.ThreadedResolver()
+        resolver = FixedResolver(self._resolver or aiohttp.ThreadedResolver(), upstream.resolve)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=self._tls,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 from mcpgov import __version__
 from mcpgov.decision import Reason
@@ -21,7 +21,7 @@ from mcpgov.errors import Refusal
 from mcpgov.models import Era, Kind
 
 if TYPE_CHECKING:
-    from mcpgov.decision import Decision, HeaderEdit
+    from mcpgov.decision import Changes, Decision, HeaderEdit, QueryEdit
     from mcpgov.models import Credential, MCPRequest, RemoteUpstream
 
 Fields = list[tuple[str, str]]
@@ -40,32 +40,54 @@ RESERVED = frozenset(
         *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
+# No policy lets these cross: what the caller signs in with, and what is made anew.
+NEVER = frozenset({"authorization", "cookie", "x-api-key", "traceparent", "user-agent", "x-correlation-id"})
 PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 SENTINEL = re.compile(r"=\?base64\?.*\?=")
 
 
-def destination(upstream: RemoteUpstream, backend: str | None) -> str:
-    """The URL to send to: the upstream's own, or its path and query appended to the base URL `backend`.
+def destination(upstream: RemoteUpstream, changes: Changes) -> str:
+    """The URL to send to: the upstream's own as it is written, or what the policies make of it.
 
-    Raises Refusal (policy-error) for a backend that the catalog entry does not name: it must not get the credential.
+    `changes.path` stands in for the path of the upstream's URL; with `changes.backend` the path comes after that base.
+    The query is the upstream's own (unless it stays behind), that of `changes.path`, and then each edit. Raises
+    Refusal (policy-error) for a host that the catalog entry does not name: it must not get the credential.
     """
-    if backend is None:
+    if changes.backend is None and changes.path is None and not changes.query:
         return upstream.url
-    if not may_receive(upstream, backend):
-        raise Refusal(
-            Reason.POLICY_ERROR, "The policy chose a backend that is not allowed.", detail=str(origin(backend))
-        )
+    backend = changes.backend or upstream.url
     base, own = urlsplit(backend), urlsplit(upstream.url)
-    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own.path, own.query, ""))
+    path, _, query = (changes.path or own.path).partition("?")
+    if changes.backend is not None:
+        path = base.path.rstrip("/") + path
+    pairs = [pair for part in (own.query if changes.own_query else "", query) for pair in part.split("&") if pair]
+    for edit in changes.query:
+        pairs = _with_parameter(pairs, edit)
+    url = urlunsplit((base.scheme, base.netloc, path, "&".join(pairs), ""))
+    if not may_receive(upstream, backend) or origin(url) != origin(backend):
+        detail = str(origin(backend)) if changes.backend else "the rewritten URL"
+        raise Refusal(Reason.POLICY_ERROR, "The policy chose a backend that is not allowed.", detail=detail)
+    return url
+
+
+def _with_parameter(pairs: list[str], edit: QueryEdit) -> list[str]:
+    """The parameters after one set-query-parameter; what it does not name stays as it is written."""
+    kept = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != edit.name]
+    if edit.action == "delete":
+        return kept
+    if edit.action == "skip" and len(kept) < len(pairs):
+        return pairs
+    added = [f"{quote(edit.name, safe='')}={quote(value, safe='')}" for value in edit.values]
+    return [*(pairs if edit.action == "append" else kept), *added]
 
 
 def outgoing(request: MCPRequest, decision: Decision, credential: Credential, url: str) -> tuple[tuple[str, str], ...]:
     """The header fields of the request to `url`, in lower case. Raises Refusal for a field that no header can hold."""
     fields: Fields = [("host", urlsplit(url).netloc.rpartition("@")[2]), *_protocol_fields(request)]
-    fields += _caller_fields(request)
+    fields += _caller_fields(request, decision.changes.forwarded)
     for name, value in fields:
         _check(name, value, Reason.HEADER_INVALID)
-    for edit in decision.header_edits:
+    for edit in decision.changes.headers:
         fields = _edited(fields, edit)
     for name, secret in credential.headers:
         value = secret.reveal()
@@ -100,14 +122,15 @@ def _protocol_fields(request: MCPRequest) -> Fields:
     return fields
 
 
-def _caller_fields(request: MCPRequest) -> Fields:
-    """The few fields of the caller that cross; what its Connection field names stays behind."""
+def _caller_fields(request: MCPRequest, forwarded: tuple[str, ...]) -> Fields:
+    """The few fields of the caller that cross, and those that a policy names; what its Connection field names stays."""
     headers = request.head.headers
     nominated = {token.strip().lower() for value in headers.all("connection") for token in value.split(",")}
+    wanted = {name for name in forwarded if not _is_reserved(name) and _folded(name) not in NEVER}
     fields: Fields = [("traceparent", request.traceparent)] if request.traceparent else []
     for name, value in headers.fields:
         mirrored = name.startswith("mcp-param-") and request.era is Era.STATELESS
-        if (mirrored or name in COPIED) and name not in nominated and value:
+        if (mirrored or name in COPIED or name in wanted) and name not in nominated and value:
             fields.append((name, value))
     return fields
 
@@ -151,9 +174,13 @@ def _check(name: str, value: str, reason: Reason) -> None:
         raise Refusal(reason, "A header field of this call cannot be sent.", detail=f"header {name!a}")
 
 
-def _refuse_reserved(name: str, reason: Reason) -> None:
+def _is_reserved(name: str) -> bool:
     folded = _folded(name)
-    if folded in RESERVED or folded.startswith("mcp-"):
+    return folded in RESERVED or folded.startswith("mcp-")
+
+
+def _refuse_reserved(name: str, reason: Reason) -> None:
+    if _is_reserved(name):
         raise Refusal(
             reason, "A header field of this call cannot be sent.", detail=f"header {name!a} is the gateway's own"
         )

@@ -70,17 +70,18 @@ class LocalForwarder:
     async def forward(
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AsyncGenerator[Answer, None]:
-        """Send the request on; `connection.timeout` bounds the wait until the answer, or the first message, is here.
+        """Send the request on; the time-out bounds the wait until the answer, or the first message, is here.
 
-        Credentials of a local server are in its environment; header fields have nowhere to go.
+        Credentials of a local server are in its environment; header fields and a query have nowhere to go.
         """
         del credential
         upstream = connection.upstream
         if not isinstance(upstream, LocalUpstream):
             raise TypeError(connection.name)
-        if decision.backend is not None:
+        changes = decision.changes
+        if changes.backend is not None or changes.path is not None:
             raise Refusal(Reason.POLICY_ERROR, "The policy chose a backend that is not allowed.")
-        deadline = asyncio.get_running_loop().time() + connection.timeout
+        deadline = asyncio.get_running_loop().time() + (changes.timeout or connection.timeout)
         carry = self._carry_stateless if request.era is Era.STATELESS else self._carry_handshake
         async with carry(request, (connection.name, upstream), deadline) as answer:
             yield answer

@@ -15,7 +15,15 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
 from mcpgov.strict_json import dumps
-from mcpgov.upstream.answers import EVENT_STREAM, JSON, media_type, require_tellable, told_body, told_headers
+from mcpgov.upstream.answers import (
+    EVENT_STREAM,
+    JSON,
+    media_type,
+    require_success,
+    require_tellable,
+    told_body,
+    told_headers,
+)
 from mcpgov.upstream.headers import destination, outgoing
 from mcpgov.upstream.sse import Splitter, with_safe_line_ends
 
@@ -74,10 +82,11 @@ class MemoryUpstream:
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AsyncGenerator[Answer, None]:
         """Note the request and play the answer to it."""
-        deadline = asyncio.get_running_loop().time() + connection.timeout
+        changes = decision.changes
+        deadline = asyncio.get_running_loop().time() + (changes.timeout or connection.timeout)
         upstream = connection.upstream
         remote = isinstance(upstream, RemoteUpstream)
-        url = destination(upstream, decision.backend) if remote else f"http://{connection.name}/"
+        url = destination(upstream, changes) if remote else f"http://{connection.name}/"
         sent = Sent(request.head.http_method, url, Headers(outgoing(request, decision, credential, url)), request.body)
         self.ledger.append(sent)
         scripted = self._script.pop(0) if self._script else self._answer(request)
@@ -87,6 +96,7 @@ class MemoryUpstream:
         events = play(scripted, deadline, sent)
         try:
             require_tellable(scripted.status, headers)
+            require_success(request, scripted.status, changes)
             streaming = scripted.status == 200 and media_type(headers) == EVENT_STREAM
             if not streaming:
                 body = b"".join([event.raw async for some in events for event in some])

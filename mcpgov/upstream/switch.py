@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mcpgov.models import LocalUpstream
+from mcpgov.upstream.retrying import Retrying
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
     from mcpgov.decision import Decision
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
 
 
 class Upstreams:
-    """Implements pipeline.Upstream over both forwarders."""
+    """Implements pipeline.Upstream over both forwarders. `sleep` waits so many seconds, between attempts."""
 
-    def __init__(self, remote: RemoteForwarder, local: LocalForwarder) -> None:
+    def __init__(
+        self,
+        remote: RemoteForwarder,
+        local: LocalForwarder,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._remote = remote
         self._local = local
+        self._sleep = sleep
 
     def forward(
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AbstractAsyncContextManager[Answer]:
         """Send the request on; entering gives the answer's head, leaving closes what is left. Raises Refusal."""
         chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._remote
-        return chosen.forward(request, connection, decision, credential)
+        return Retrying(chosen, self._sleep).forward(request, connection, decision, credential)
 
     async def update(self, connections: Iterable[Connection]) -> None:
         """Keep what these connections use; called after each reload. What else is open ends with its last call."""

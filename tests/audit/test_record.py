@@ -25,7 +25,7 @@ from mcpgov.audit.record import (
     trace_id,
 )
 from mcpgov.audit.redact import Fingerprint
-from mcpgov.decision import Decision, Reason
+from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.models import Headers, LocalUpstream, OutcomeStatus
 from tests.audit.calls import ALICE, ALLOWED, CITY, NOW, facts, head, request
 
@@ -143,7 +143,7 @@ def test_an_intent_without_a_decision_claims_none() -> None:
 
 
 def test_the_backend_that_a_policy_chose_is_the_origin() -> None:
-    elsewhere = replace(ALLOWED, backend="https://x:y@europe.example/base?token=hunter2")
+    elsewhere = replace(ALLOWED, changes=Changes(backend="https://x:y@europe.example/base?token=hunter2"))
     row = IntentRecord(replace(FULL, decision=elsewhere)).row()
     assert fields(row)["mcpgov.upstream.origin"] == "https://europe.example"
     undecided = IntentRecord(replace(FULL, decision=None)).row()

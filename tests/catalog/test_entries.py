@@ -84,6 +84,34 @@ def test_private_lets_an_upstream_be_our_own() -> None:
     assert one.connection.upstream == RemoteUpstream("http://127.0.0.1:9000/mcp", private=True)
 
 
+def test_backends_may_have_names() -> None:
+    (one,) = parsed(SERVER + "connections: { x: { backends: { eu: https://eu.contoso.com } } }").connections
+    upstream = RemoteUpstream(
+        "https://x.contoso.com/mcp",
+        backends=("https://eu.contoso.com",),
+        backend_names=(("eu", "https://eu.contoso.com"),),
+    )
+    assert one.connection.upstream == upstream
+
+
+def test_a_connection_may_say_where_its_hosts_are() -> None:
+    addresses = "['X.contoso.com:443:8.8.8.8:444', 'eu.contoso.com:8443:[2001:4860::1]']"
+    said = f"backends: [https://eu.contoso.com:8443], resolve: {addresses}"
+    (one,) = parsed(SERVER + f"connections: {{ x: {{ {said} }} }}").connections
+    assert isinstance(one.connection.upstream, RemoteUpstream)
+    assert one.connection.upstream.resolve == (
+        ("x.contoso.com:443", "8.8.8.8:444"),
+        ("eu.contoso.com:8443", "[2001:4860::1]:8443"),
+    )
+
+
+def test_a_private_server_may_be_said_to_be_on_this_machine() -> None:
+    text = SERVER + "private: true\nconnections: { x: { resolve: ['x.contoso.com:443:127.0.0.1:8443'] } }"
+    upstream = parsed(text).connections[0].connection.upstream
+    assert isinstance(upstream, RemoteUpstream)
+    assert upstream.resolve == (("x.contoso.com:443", "127.0.0.1:8443"),)
+
+
 @pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("1.5s", 1.5), ("1", 1), ("240", 240), ("2.25", 2.25)])
 def test_a_timeout_is_a_number_of_seconds(written: str, seconds: float) -> None:
     (one,) = parsed(SERVER + f"connections: {{ x: {{ timeout: {written} }} }}").connections
@@ -117,7 +145,8 @@ def test_a_timeout_is_a_number_of_seconds(written: str, seconds: float) -> None:
         (LOCAL.replace('"${env:GITHUB_PAT}"', "7"), "must be text"),
         (LOCAL.replace("env:GITHUB_PAT", "env:NUL"), "holds a NUL"),
         (LOCAL.replace("time: {}", "time: { authType: CustomKeys, keys: { X-Key: a } }"), "reads no headers"),
-        (LOCAL.replace("time: {}", "time: { backends: [https://a.contoso.com] }"), "no other backends"),
+        (LOCAL.replace("time: {}", "time: { backends: [https://a.contoso.com] }"), "has no backends"),
+        (LOCAL.replace("time: {}", "time: { resolve: ['a.contoso.com:443:8.8.8.8'] }"), "has no resolve"),
         ("name: com.contoso/x\nconnections: { x: {} }", "nothing says where the server is"),
         (SERVER, "connections is missing"),
         (SERVER + "connections: {}", "at least 1"),
@@ -158,6 +187,15 @@ def test_an_entry_that_cannot_be_served_is_refused(entry: str, says: str) -> Non
         ("backends: [https://10.0.0.1]", "leads to 10.0.0.1"),
         ("backends: [x]", "not a URL"),
         ("backends: ['']", "not a URL"),
+        ("backends: { eu: https://10.0.0.1 }", "leads to 10.0.0.1"),
+        ("backends: { 'e u': https://a.contoso.com }", "not the name of a backend"),
+        ("backends: https://a.contoso.com", "neither a list nor a mapping"),
+        ("resolve: x", "must be a list"),
+        ("resolve: [7]", "must be text"),
+        ("resolve: ['x.contoso.com:443']", "is not HOST:PORT:ADDRESS"),
+        ("resolve: ['x.contoso.com:443:127.0.0.1']", "leads to 127.0.0.1, which is not a public address"),
+        ("resolve: ['x.contoso.com:444:8.8.8.8']", "names x.contoso.com:444, which this connection never calls"),
+        ("resolve: ['x.contoso.com:443:8.8.8.8', 'X.contoso.com:443:8.8.4.4']", "has an address already"),
         ("tools: { 'a b': {} }", "not the name of a tool"),
         ("tools: { a: { policy: x } }", "no key policy"),
         ("authType: CustomKeys, keys: { Host: a }", "carries no key"),

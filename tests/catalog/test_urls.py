@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.catalog.urls import check_url
+from mcpgov.catalog.urls import check_fixed, check_url, parse_fixed
 from mcpgov.credential.references import Unfit
 from mcpgov.destinations import is_public
 
@@ -119,3 +119,50 @@ def test_a_numeric_host_is_judged_as_the_system_would_read_it(host: str) -> None
     else:
         fit = True
     assert not fit or (address is not None and is_public(address))
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("API.contoso.com:443:10.0.0.7", ("api.contoso.com:443", "10.0.0.7:443")),
+        ("a_b:80:10.0.0.7:8080", ("a_b:80", "10.0.0.7:8080")),
+        ("api.contoso.com:443:[2001:DB8::7]", ("api.contoso.com:443", "[2001:db8::7]:443")),
+        ("api.contoso.com:443:[::ffff:10.0.0.7]:1", ("api.contoso.com:443", "[::ffff:a00:7]:1")),
+    ],
+)
+def test_an_address_is_given_to_a_host_and_port(text: str, fixed: tuple[str, str]) -> None:
+    assert parse_fixed(text) == fixed
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:443", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:443:other.contoso.com", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:443:2001:db8::7", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:443:[127.0.0.1", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:443:127.1", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:443:10.0.0.7:0", "is not HOST:PORT:ADDRESS"),
+        ("api.contoso.com:65536:10.0.0.7", "is not HOST:PORT:ADDRESS"),
+        ("api..contoso.com:443:10.0.0.7", "a host that is not a host name"),
+        ("10.0.0.8:443:10.0.0.7", "gives an address an address"),
+    ],
+)
+def test_what_gives_no_host_an_address_is_refused(text: str, says: str) -> None:
+    with pytest.raises(Unfit, match=says):
+        parse_fixed(text)
+
+
+def test_an_address_is_public_unless_the_entry_says_otherwise() -> None:
+    urls = ["not a URL", "https://api.contoso.com/mcp"]
+    check_fixed(("api.contoso.com:443", "8.8.8.8:443"), urls, private=False)
+    check_fixed(("api.contoso.com:443", "[::1]:443"), urls, private=True)
+    for address in ("10.0.0.7", "[::1]", "[::ffff:10.0.0.7]", "169.254.169.254"):
+        with pytest.raises(Unfit, match="not a public address"):
+            check_fixed(("api.contoso.com:443", f"{address}:443"), urls, private=False)
+
+
+def test_an_address_for_a_host_that_is_never_called_is_refused() -> None:
+    with pytest.raises(Unfit, match="which this connection never calls"):
+        check_fixed(("api.contoso.com:80", "8.8.8.8:80"), ["https://api.contoso.com/"], private=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from mcpgov.decision import Decision, HeaderEdit, Reason
+from mcpgov.decision import Changes, Decision, HeaderEdit, QueryEdit, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Connection, Era, Kind
 from mcpgov.upstream.memory import ScriptedAnswer, Sent
@@ -81,10 +81,35 @@ class UpstreamContract:
         assert "caller-key" not in str(headers.fields)
 
     async def test_a_policys_header_reaches_the_upstream(self, stage: Stage) -> None:
-        decision = Decision(Reason.ALLOWED, header_edits=(HeaderEdit("X-Team", "override", ("a", "b")),))
+        decision = Decision(Reason.ALLOWED, changes=Changes(headers=(HeaderEdit("X-Team", "override", ("a", "b")),)))
         async with stage.upstream.forward(call(), stage.connection, decision, NOBODY) as answer:
             await body_of(answer)
         assert stage.witness.ledger[0].headers.get("x-team") == "a, b"
+
+    async def test_a_policy_says_which_path_and_query_and_what_else_crosses(self, stage: Stage) -> None:
+        edit = QueryEdit("api-version", "override", ("2026-01-01",))
+        changes = Changes(path="/other?a=1", query=(edit,), forwarded=("x-tenant",))
+        decision = Decision(Reason.ALLOWED, changes=changes)
+        request = call(headers=(("x-tenant", "blue"),))
+        async with stage.upstream.forward(request, stage.connection, decision, NOBODY) as answer:
+            await body_of(answer)
+        (sent,) = stage.witness.ledger
+        assert sent.url.endswith("/other?a=1&api-version=2026-01-01")
+        assert sent.headers.get("x-tenant") == "blue"
+
+    async def test_a_policys_time_out_stands_in_for_the_connections(self, stage: Stage) -> None:
+        stage.witness.script(ScriptedAnswer(ends=False))
+        decision = Decision(Reason.ALLOWED, changes=Changes(timeout=0.05))
+        with pytest.raises(Refusal) as refused:
+            await body_of_forward(stage, decision)
+        assert refused.value.reason is Reason.UPSTREAM_TIMEOUT
+
+    async def test_an_error_of_the_server_is_a_refusal_where_a_policy_says_so(self, stage: Stage) -> None:
+        stage.witness.script(ScriptedAnswer(status=404, chunks=(ERROR,)))
+        decision = Decision(Reason.ALLOWED, changes=Changes(fail_on_error=True))
+        with pytest.raises(Refusal) as refused:
+            await body_of_forward(stage, decision)
+        assert (refused.value.reason, refused.value.detail) == (Reason.UPSTREAM_ERROR, "status 404")
 
     async def test_a_notification_is_accepted_with_no_body(self, stage: Stage) -> None:
         stage.witness.script(ScriptedAnswer(status=202))
@@ -157,7 +182,7 @@ class UpstreamContract:
         await asyncio.wait_for(stage.witness.ledger[0].cut.wait(), 10)
 
 
-async def body_of_forward(stage: Stage) -> bytes:
+async def body_of_forward(stage: Stage, decision: Decision = ALLOWED) -> bytes:
     """The whole answer to one plain call."""
-    async with stage.upstream.forward(call(), stage.connection, ALLOWED, NOBODY) as answer:
+    async with stage.upstream.forward(call(), stage.connection, decision, NOBODY) as answer:
         return await body_of(answer)

@@ -56,6 +56,14 @@ def test_without_a_public_url_the_proxy_in_front_decides_on_the_host_but_an_orig
     assert caught.value.reason is Reason.ORIGIN_DENIED
 
 
+def test_an_origin_that_a_policy_lets_in_passes_and_its_neighbours_do_not() -> None:
+    PUBLIC.check(headers("gw.contoso.com", "https://app.contoso.com"), ("https://app.contoso.com",))
+    for origin in ("http://app.contoso.com", "https://app.contoso.com:8443", "https://evil.example"):
+        with pytest.raises(Refusal) as caught:
+            PUBLIC.check(headers("gw.contoso.com", origin), ("https://app.contoso.com",))
+        assert caught.value.reason is Reason.ORIGIN_DENIED
+
+
 def arriving(*messages: dict[str, Any]) -> Callable[[], Awaitable[Mapping[str, Any]]]:
     """An ASGI receive that gives these messages, and fails when asked for more."""
     waiting = iter(messages)

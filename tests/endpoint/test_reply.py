@@ -1,15 +1,16 @@
 """How no is said in each era, and which headers of an answer cross."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mcpgov.decision import Decision, Reason
+from mcpgov.decision import Decision, HeaderEdit, Reason, Reply
 from mcpgov.endpoint.reply import RefusalReply, refusal_event, refusal_reply, reply_headers
 from mcpgov.errors import ANSWERS, Refusal
-from mcpgov.models import Era, Headers, Kind, MCPRequest
+from mcpgov.models import Answer, Era, Event, Headers, Kind, MCPRequest
 from tests.endpoint.messages import STATELESS, call, head, mirrors, post, request, stateless
 
 CALL = post(call())
@@ -108,7 +109,7 @@ def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(to: MCPRequest) 
     reply = answered(refusal, to)
     unknown = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32602, "message": "Unknown tool: echo"}}
     assert (reply.status, body(reply)) == (200, unknown)
-    from_upstream = reply_headers(Headers((("content-type", "application/json"),)), ALLOWED, "correlation")
+    from_upstream = reply_headers(answer({"content-type": "application/json"}), ALLOWED, "correlation")
     assert sorted(reply.headers) == sorted(from_upstream)
 
 
@@ -127,11 +128,21 @@ def test_a_stream_that_has_begun_ends_with_the_same_message() -> None:
 ALLOWED = Decision(Reason.ALLOWED)
 
 
-def crossed(answer: dict[str, str], decision: Decision = ALLOWED) -> dict[str, str]:
+def answer(headers: dict[str, str], reply: Reply | None = None) -> Answer:
+    """An answer with these headers, and nothing in it."""
+
+    async def events() -> AsyncIterator[tuple[Event, ...]]:
+        for nothing in ():
+            yield nothing
+
+    return Answer(200, Headers(tuple(headers.items())), streaming=False, events=events(), reply=reply)
+
+
+def crossed(headers: dict[str, str], decision: Decision = ALLOWED, *edits: HeaderEdit) -> dict[str, str]:
     """The headers of the reply to an answer with these; none of them twice."""
-    headers = reply_headers(Headers(tuple(answer.items())), decision, "ours")
-    assert len(dict(headers)) == len(headers)
-    return {name.decode(): value.decode() for name, value in headers}
+    crossing = reply_headers(answer(headers, Reply(edits=edits) if edits else None), decision, "ours")
+    assert len(dict(crossing)) == len(crossing)
+    return {name.decode(): value.decode() for name, value in crossing}
 
 
 def test_few_headers_of_an_answer_cross() -> None:
@@ -165,3 +176,95 @@ def test_a_decision_adds_headers_but_not_another_correlation_id() -> None:
     decision = replace(ALLOWED, reply_headers=(("X-RateLimit-Remaining", "3"), ("X-Correlation-Id", "forged")))
     found = crossed({}, decision)
     assert (found["x-ratelimit-remaining"], found["x-correlation-id"]) == ("3", "ours")
+
+
+def edit(name: str, value: str, action: str = "override") -> HeaderEdit:
+    return HeaderEdit(name, action, (value,) if action != "delete" else ())
+
+
+FRAMING = ["content-length", "transfer-encoding", "connection", "content-encoding", "mcp-session-id", "keep-alive"]
+
+
+def test_outbound_edits_the_headers_of_an_answer_after_all_others() -> None:
+    decision = replace(ALLOWED, reply_headers=(("X-RateLimit-Limit", "3"), ("X-Kept", "a")))
+    edits = (edit("x-ratelimit-limit", "", "delete"), edit("x-kept", "b", "append"), edit("cache-control", "private"))
+    assert crossed({}, decision, *edits) == {
+        "cache-control": "private",
+        "x-kept": "a, b",
+        "x-correlation-id": "ours",
+    }
+
+
+@pytest.mark.parametrize("name", [*FRAMING, "content-type", "x-correlation-id"])
+@pytest.mark.parametrize("action", ["override", "append", "delete", "skip"])
+def test_no_policy_touches_how_a_message_is_carried(name: str, action: str) -> None:
+    plain = {"content-type": "application/json"}
+    assert crossed(plain, ALLOWED, edit(name, "forged", action)) == crossed(plain)
+    refusal = Refusal(Reason.RATE_LIMITED, "no", reply=Reply(edits=(edit(name, "forged", action),)))
+    assert answered(refusal).headers == answered(Refusal(Reason.RATE_LIMITED, "no")).headers
+
+
+def test_on_error_edits_the_headers_of_a_refusal() -> None:
+    reply = Reply(edits=(edit("www-authenticate", 'Bearer resource_metadata="x"'), edit("cache-control", "", "delete")))
+    headers = dict(answered(Refusal(Reason.CREDENTIAL_INVALID, "no", reply=reply)).headers)
+    assert headers[b"www-authenticate"] == b'Bearer resource_metadata="x"'
+    assert b"cache-control" not in headers
+
+
+@pytest.mark.parametrize(
+    ("status", "to", "code"),
+    [
+        (429, CALL, -31429),
+        (503, CALL, -31503),
+        (400, CALL, -32600),
+        (400, STATELESS_CALL, -32600),
+        (403, CALL, -31403),
+        (200, CALL, -31403),
+    ],
+)
+def test_a_status_of_a_policy_has_its_own_code(status: int, to: MCPRequest, code: int) -> None:
+    reply = answered(Refusal(Reason.QUOTA_EXCEEDED, "no", reply=Reply(status)), to)
+    assert (reply.status, body(reply)["error"]["code"]) == (status, code)
+    assert body(reply)["error"]["data"]["reason"] == "quota-exceeded"
+
+
+def test_a_closer_code_stays_whatever_the_status() -> None:
+    refusal = Refusal(Reason.INVALID_MESSAGE, "no", reply=Reply(422))
+    refusal.code = -32602
+    assert body(answered(refusal))["error"]["code"] == -32602
+
+
+def test_a_401_of_a_policy_says_how_to_sign_in() -> None:
+    reply = answered(Refusal(Reason.POLICY_RESPONSE, "no", reply=Reply(401)))
+    assert (b"www-authenticate", b"Bearer") in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("text", "media"),
+    [
+        (b"{}", b"application/json"),
+        (b' [1, "a"] ', b"application/json"),
+        (b"Gone.", b"text/plain; charset=utf-8"),
+        (b"5", b"text/plain; charset=utf-8"),
+        (b"\xff", b"text/plain; charset=utf-8"),
+        (b"[" * 10_000, b"text/plain; charset=utf-8"),
+    ],
+)
+def test_a_body_of_a_policy_goes_out_as_it_is_and_is_named_for_what_it_is(text: bytes, media: bytes) -> None:
+    reply = answered(Refusal(Reason.POLICY_RESPONSE, "no", reply=Reply(200, (), text)))
+    assert (reply.body, dict(reply.headers)[b"content-type"]) == (text, media)
+
+
+def test_the_policy_may_say_what_its_body_is() -> None:
+    html = Reply(200, (edit("content-type", "text/html"),), b"<p>")
+    assert dict(answered(Refusal(Reason.POLICY_RESPONSE, "no", reply=html)).headers)[b"content-type"] == b"text/html"
+    without = Reply(200, (edit("content-type", "", "delete"),), b"<p>")
+    assert b"content-type" in dict(answered(Refusal(Reason.POLICY_RESPONSE, "no", reply=without)).headers)
+
+
+@pytest.mark.parametrize("reply", [Reply(200, (), b""), Reply(204, (), b"x"), Reply(304), Reply(205)])
+def test_an_empty_body_has_no_type_and_some_statuses_have_no_body(reply: Reply) -> None:
+    shown = answered(Refusal(Reason.POLICY_RESPONSE, "no", reply=reply))
+    assert shown.body == b""
+    assert b"content-type" not in dict(shown.headers)
+    assert (b"x-correlation-id", b"correlation") in shown.headers

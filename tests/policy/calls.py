@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from mcpgov.decision import Spent
+from mcpgov.decision import Describe, Hold, Spend, Spent
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import (
+    Answer,
     Connection,
     Era,
+    Event,
     Headers,
     Kind,
     LocalUpstream,
@@ -22,14 +25,20 @@ from mcpgov.models import (
     RequestHead,
 )
 from mcpgov.policy.context import Context
-from mcpgov.policy.document import ConnectionPolicy, compile_policy, parse_document
-from mcpgov.policy.evaluate import evaluate
+from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
+from mcpgov.policy.document import PolicyDocument, parse_document
+from mcpgov.policy.evaluate import Evaluation
+from mcpgov.policy.expression import NO_REFERENCES, References
+from mcpgov.strict_json import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Mapping
 
-    from mcpgov.decision import Decision, Spend
+    from mcpgov.decision import Decision, Effect
+    from mcpgov.errors import Refusal
     from mcpgov.models import Json
+
+T = TypeVar("T")
 
 REMOTE = RemoteUpstream("https://api.contoso.com/mcp?v=1", backends=("https://europe-api.contoso.com",))
 LOCAL = LocalUpstream(("mcp-server-time",))
@@ -44,7 +53,7 @@ def context(
     headers: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
     **rest: object,
 ) -> Context:
-    """A request for `method` by the key k1 of the project agents; `rest`: era, kind, id, upstream, principal."""
+    """A request for `method` by the key k1 of the project agents; `rest`: era, kind, id, upstream, principal, project."""
     fields = tuple(headers.items()) if not isinstance(headers, tuple) else headers
     head = RequestHead("POST", "github", Headers(fields), address, address, datetime(2026, 11, 21, tzinfo=UTC), "c1")
     era, kind = rest.get("era", Era.HANDSHAKE), rest.get("kind", Kind.REQUEST)
@@ -56,32 +65,82 @@ def context(
     params: dict[str, Json] = {"name": tool, "arguments": dict(arguments or {})} if is_call else {}
     name = tool if is_call else ""
     request = MCPRequest(head, era, kind, "2025-11-25", b"", 1, method, name, params)
-    caller = Principal(str(principal), PrincipalKind.KEY, name="first", project="agents")
+    caller = Principal(str(principal), PrincipalKind.KEY, name="first", project=str(rest.get("project", "agents")))
     return Context(request, caller, Connection("github", "com.contoso/github", upstream))
 
 
-def policy(text: str, tools: Mapping[str, str] | None = None) -> ConnectionPolicy:
-    """The policy of a connection whose only document is `text`, with one document for each of `tools`."""
-    scoped = {tool: [parse_document(one, "policies/scoped.yaml")] for tool, one in (tools or {}).items()}
-    return compile_policy([], [], [parse_document(text, "policies/test.yaml")], scoped)
+def policy(text: str, tools: Mapping[str, str] | None = None, references: References = NO_REFERENCES) -> ConnectionPolicy:
+    """The policy of a connection whose only document is `text`, with one document for each of `tools`.
+
+    What begins with < is XML.
+    """
+    scoped = {tool: [document(one, "scoped")] for tool, one in (tools or {}).items()}
+    return compile_policy([], [], [document(text, references=references)], scoped)
 
 
-def admitted(spend: Spend) -> Spent:
-    """Room for ten more."""
-    return Spent(allowed=True, limit=spend.calls, remaining=10, reset=spend.period)
+def document(text: str, name: str = "test", references: References = NO_REFERENCES) -> PolicyDocument:
+    """A policy document in either syntax."""
+    ending = "xml" if text.lstrip().startswith("<") else "yaml"
+    return parse_document(text, f"policies/{name}.{ending}", references)
 
 
-def decision(
-    in_force: str | ConnectionPolicy, asked: Context, counters: Callable[[Spend], Spent] = admitted
-) -> Decision:
-    """The verdict on one request."""
-    evaluation = evaluate(policy(in_force) if isinstance(in_force, str) else in_force, asked)
+def admitted(effect: Effect) -> object:
+    """Room for ten more of everything, every place free, tools of which nothing is known."""
+    if isinstance(effect, Spend):
+        return Spent(allowed=True, limit=effect.calls, remaining=10, reset=effect.period)
+    if isinstance(effect, Describe):
+        return {}
+    return isinstance(effect, Hold) or None
+
+
+def performed(evaluation: Generator[Effect, Any, T], perform: Callable[[Effect], object] = admitted) -> T:
+    """What an evaluation returns, its effects performed by `perform`."""
     try:
         effect = next(evaluation)
         while True:
-            effect = evaluation.send(counters(effect))
-    except StopIteration as verdict:
-        return verdict.value
+            effect = evaluation.send(perform(effect))
+    except StopIteration as end:
+        return end.value
+
+
+def decision(
+    in_force: str | ConnectionPolicy, asked: Context, perform: Callable[[Effect], object] = admitted
+) -> Decision:
+    """The verdict on one request."""
+    compiled = policy(in_force) if isinstance(in_force, str) else in_force
+    return performed(Evaluation(compiled, asked).decide(), perform)
+
+
+def spending(counters: Callable[[Spend], Spent]) -> Callable[[Effect], object]:
+    """Performs a Spend by `counters`, and everything else as if there were room."""
+    return lambda effect: counters(effect) if isinstance(effect, Spend) else admitted(effect)
+
+
+def answer(*messages: Json, status: int = 200, headers: Mapping[str, str] | None = None, stream: bool = False) -> Answer:
+    """What an upstream answers: one JSON message, or a stream of them."""
+
+    async def events() -> AsyncIterator[tuple[Event, ...]]:
+        for message in messages:
+            data = dumps(message)
+            yield (Event(b"data: " + data + b"\n\n" if stream else data, data),)
+
+    return Answer(status, Headers(tuple((headers or {}).items())), stream, events())
+
+
+async def answered(in_force: str, asked: Context, given: Answer) -> tuple[Answer, list[Json]]:
+    """The answer to an allowed request as the caller gets it, and the messages in it. Raises Refusal."""
+    evaluation = Evaluation(policy(in_force), asked)
+    assert performed(evaluation.decide()).allowed
+    shown = performed(evaluation.answered(given))
+    data = [event.data async for events in shown.events for event in events]
+    return shown, [json.loads(one) for one in data if one is not None]
+
+
+def refused(in_force: str, asked: Context, refusal: Refusal) -> Refusal:
+    """A refusal as the on-error section leaves it, after the request was decided on."""
+    evaluation = Evaluation(policy(in_force), asked)
+    performed(evaluation.decide())
+    return performed(evaluation.refused(refusal))
 
 
 def problems(text: str, file: str = "policies/test.yaml") -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.policy.element import walk
+from mcpgov.policy.evaluate import PolicyFilter
 from tests.policy.calls import assert_refused, context, decision, policy, problems
 
 BY_REGION = """\
@@ -26,7 +26,7 @@ inbound:
 
 def went(**headers: str) -> list[str]:
     verdict = decision(BY_REGION, context(headers={name.replace("_", "-"): value for name, value in headers.items()}))
-    return [f"{edit.name}={edit.values[0]}" for edit in verdict.header_edits]
+    return [f"{edit.name}={edit.values[0]}" for edit in verdict.changes.headers]
 
 
 def test_first_branch_that_holds_is_the_only_one_that_runs() -> None:
@@ -62,12 +62,11 @@ def test_failure_inside_a_branch_carries_the_inner_rule() -> None:
 
 def test_branch_that_applies_to_the_caller_hides_from_its_lists() -> None:
     for tool, hidden in (("get_issue", False), ("other", True)):
-        (tool_filter,) = decision(BY_REGION, context("tools/list")).tool_filters
-        assert tool_filter.hides(tool, {}) is hidden
+        assert PolicyFilter(policy(BY_REGION), context("tools/list")).hides(tool, {}) is hidden
 
 
 def test_every_step_inside_is_known() -> None:
-    assert [step.rule for step in walk(policy(BY_REGION).general)] == [
+    assert [step.rule for step in policy(BY_REGION).all_steps()] == [
         "test#1 choose",
         "test#1.1.1 set-header",
         "test#1.2.1 set-header",
@@ -81,9 +80,9 @@ def test_every_step_inside_is_known() -> None:
 @pytest.mark.parametrize(
     ("element", "expected"),
     [
-        ("{}", ["{} <- choose has no branch"]),
-        ("{ when: [] }", ["{ when: [] } <- choose has no branch"]),
-        ("{ when: 5 }", ["5 } <- when must be a list"]),
+        ("{}", ["{} <- when is missing"]),
+        ("{ when: [] }", ["{ when: [] } <- when is missing"]),
+        ("{ when: 5 }", ["{ when: 5 } <- when is missing", "5 } <- when must be a list"]),
         ("{ when: [{}] }", ["{}] } <- condition is missing", "{}] } <- do is missing"]),
         ("{ when: [5] }", ["5] } <- must be a mapping"]),
         (

@@ -1,32 +1,25 @@
-"""A document is refused whole, with everything that is wrong in it; scopes run from broad to narrow."""
+"""A document is refused whole, with everything that is wrong in it, in either syntax."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.errors import InvalidConfiguration
-from mcpgov.policy.document import ELEMENTS, ConnectionPolicy, PolicyDocument, compile_policy, parse_document
-from tests.policy.calls import LOCAL, context, decision, problems
+from mcpgov.models import Secret
+from mcpgov.policy.compiled import compile_policy
+from mcpgov.policy.document import PolicyDocument, parse_document, read_document
+from mcpgov.policy.expression import NO_REFERENCES
+from tests.policy.calls import context, decision, problems
 
-LIBRARY = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-
-@pytest.mark.parametrize("file", LIBRARY, ids=lambda file: file.stem)
-def test_every_policy_of_the_library_loads_and_says_its_name(file: Path) -> None:
-    text = file.read_text("utf-8")
-    assert text.startswith(f"# policies/{file.name}\n")
-    assert parse_document(text, f"policies/{file.name}").name == file.stem
-
-
-def test_every_element_stands_in_the_library() -> None:
-    texts = "".join(file.read_text("utf-8") for file in LIBRARY)
-    assert [name for name in ELEMENTS if f"- {name}:" not in texts] == []
-
+    from mcpgov.policy.place import Fragment
 
 @pytest.mark.parametrize(
     "file", ["company.yaml", "policies/company.yml", "C:\\policies\\company.yaml", "/a/b/company.yaml"]
@@ -35,27 +28,127 @@ def test_name_of_a_document_is_that_of_its_file(file: str) -> None:
     assert parse_document("inbound: []", file).name == "company"
 
 
-def test_document_keeps_its_sections_and_the_digest_of_its_text() -> None:
+def rules(document: PolicyDocument) -> dict[str, list[str]]:
+    """The rule of every step at the top of each section."""
+    return {name: [step.rule for step in steps] for name, steps in document.sections.items()}
+
+
+def test_document_keeps_its_sections_and_the_places_of_its_elements() -> None:
     text = """\
 base: false
 backend: [set-header: { name: b, value: c }]
 inbound: [ip-filter: { action: forbid, addresses: ['::1'] }]
 """
     document = parse_document(text, "policies/a.yaml")
-    assert [step.rule for step in document.inbound] == ["a#1 ip-filter"]
-    assert [step.rule for step in document.backend] == ["a#backend.1 set-header"]
-    assert (document.inbound[0].file, document.inbound[0].line, document.inbound[0].column) == (
-        "policies/a.yaml",
-        3,
-        11,
-    )
-    assert (document.base, document.outbound, document.on_error) == (False, (), ())
-    assert document.digest == hashlib.sha256(text.encode()).hexdigest()
+    assert rules(document) == {
+        "inbound": ["a#1 ip-filter"],
+        "backend": ["a#backend.1 set-header"],
+        "outbound": [],
+        "on-error": [],
+    }
+    (step,) = document.sections["inbound"]
+    assert (step.file, step.line, step.column) == ("policies/a.yaml", 3, 11)
 
 
-def test_document_without_elements_is_written_so() -> None:
-    document = parse_document("inbound: []", "a.yaml")
-    assert (document.inbound, document.backend, document.base) == ((), (), True)
+def test_mark_of_the_broader_scopes_stands_first_in_yaml_and_only_in_sections_that_are_there() -> None:
+    document = parse_document("inbound: [set-header: { name: b, value: c }]\noutbound: []", "a.yaml")
+    assert rules(document) == {"inbound": ["a#base", "a#1 set-header"], "outbound": ["a#outbound.base"]}
+
+
+def test_mark_stands_where_base_stands_in_xml() -> None:
+    text = """<policies>
+      <inbound><set-header name="a"><value>b</value></set-header><base/><set-header name="c"><value>d</value></set-header></inbound>
+      <outbound/><on-error><base /></on-error>
+    </policies>"""
+    assert rules(parse_document(text, "a.xml")) == {
+        "inbound": ["a#1 set-header", "a#base", "a#2 set-header"],
+        "outbound": [],
+        "on-error": ["a#on-error.base"],
+    }
+
+
+def test_section_without_base_and_mode_are_remarked_on_in_xml() -> None:
+    document = parse_document('<policies mode="report"><inbound/></policies>', "a.xml")
+    assert [str(remark) for remark in document.remarks] == [
+        "a.xml:1:11: API Management has no mode, and refuses the attribute",
+        "a.xml:1:25: there is no <base />: the broader scopes do not run in this section",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<inbound><base/><base/></inbound>", "1:17: base stands here a second time (keep one of them)"),
+        (
+            "<inbound><choose><when condition='true'><base/></when></choose></inbound>",
+            "1:41: base stands only at the top of a section (move it out)",
+        ),
+        ("<inbound><quota-by-keys/></inbound>", "1:10: there is no policy element quota-by-keys"),
+        ("<inbound><validate-jwt/></inbound>", "1:10: validate-jwt is not supported (remove it; nothing else"),
+        ("<fragment/>", "1:1: a fragment is included, it cannot stand in a scope (name a policy)"),
+    ],
+)
+def test_what_is_wrong_in_xml_is_told_with_its_place(text: str, expected: str) -> None:
+    (found,) = problems(text, "policies/test.xml")
+    assert found.startswith(expected)
+
+
+def test_digest_changes_with_the_text_with_fragments_and_with_named_values() -> None:
+    text = "inbound: [include-fragment: { fragment-id: f }, set-header: { name: a, value: '{{team}}' }]"
+    digests = {
+        parse_document(one, "a.yaml", Names(names), fragments(part)).digest
+        for one, names, part in (
+            (text, {"team": "blue"}, "fragment: []"),
+            (text + " ", {"team": "blue"}, "fragment: []"),
+            (text, {"team": "red"}, "fragment: []"),
+            (text, {"team": "blue", "unused": "x"}, "fragment: []"),
+            (text, {"team": "blue"}, "fragment: [ ]"),
+            (text, {"team": Secret("blue")}, "fragment: []"),
+            (text, {"team": Secret("red")}, "fragment: []"),
+        )
+    }
+    assert len(digests) == 5
+
+
+def test_secret_stands_in_no_digest_and_no_repr() -> None:
+    text = "inbound: [set-header: { name: a, value: 'Bearer {{token}}' }]"
+    document = parse_document(text, "a.yaml", Names({"token": Secret("hunter2")}))
+    assert "hunter2" not in repr(document)
+    verdict = decision(compile_policy([document], [], [], {}), context())
+    assert verdict.changes.headers[0].values == ("Bearer hunter2",)
+    assert "hunter2" not in repr(verdict)
+
+
+def test_reference_is_resolved_and_an_unknown_one_is_refused() -> None:
+    text = "inbound: [set-header: { name: a, value: '${env:TOKEN}' }]"
+    document = parse_document(text, "policies/test.yaml", Names({}))
+    assert decision(compile_policy([document], [], [], {}), context()).changes.headers[0].values == ("env:TOKEN",)
+    (found,) = problems("inbound: [set-header: { name: a, value: '{{nobody}}' }]")
+    assert "there is no named value nobody" in found
+
+
+@dataclass(frozen=True)
+class Names:
+    """Named values, and references that stand for their own text."""
+
+    values: Mapping[str, str | Secret]
+
+    def named(self, name: str) -> str | Secret | None:
+        return self.values.get(name)
+
+    def resolve(self, reference: str) -> Secret:
+        return Secret(reference.removeprefix("${").removesuffix("}"))
+
+
+def fragments(text: str) -> dict[str, Fragment]:
+    """One fragment, f."""
+    return {"f": read_document(text, "f.yaml").fragment(NO_REFERENCES)}
+
+
+def test_element_beyond_ten_thousand_is_refused_once() -> None:
+    text = "inbound:\n" + "  - set-header: { name: a, exists-action: delete }\n" * 10_005
+    (found,) = problems(text)
+    assert found == "10002:5: there are more than 10000 elements (split the document)"
 
 
 @pytest.mark.parametrize(
@@ -72,12 +165,16 @@ def test_document_without_elements_is_written_so() -> None:
         ("inbound: {}", ["1:10: inbound must be a list (write [a, b], or one - a line; [] for none)"]),
         ("inbond: []\ninbound: []", ["1:1: there is no key inbond here (did you mean inbound?)"]),
         ("base: no\ninbound: []", ["1:7: base must be true or false (without quotes)"]),
-        ("outbound: [x]", ["1:1: outbound is not supported yet (remove it)"]),
-        ("outbound: []", ["1:1: outbound is not supported yet (remove it)"]),
+        ("outbound: [x]", ["1:12: a step is one element (write - name: { … }, with one name to a step)"]),
         (
             "on-error:\noutbound: {}",
-            ["1:1: on-error is not supported yet (remove it)", "2:1: outbound is not supported yet (remove it)"],
+            [
+                "1:10: on-error must be a list (write [a, b], or one - a line; [] for none)",
+                "2:11: outbound must be a list (write [a, b], or one - a line; [] for none)",
+            ],
         ),
+        ("mode: maybe\ninbound: []", ["1:7: mode must be enforce or report"]),
+        ("fragment: []", ["1:1: a fragment is included, it cannot stand in a scope (name a policy)"]),
         ("inbound: []\ninbound: []", ["2:1: the key inbound is written twice (it stands at 1:1 already)"]),
     ],
 )
@@ -96,13 +193,13 @@ def test_everything_wrong_is_told_at_once_in_the_order_of_the_file() -> None:
 inbound:
   - ip-filter: { action: alow, addresses: [10.0.0.5/24] }
   - nothing: {}
-  - choose: { when: [{ condition: nobody, do: [quota: {}] }] }
+  - choose: { when: [{ condition: nobody, do: [quotas: {}] }] }
 backend:
   - tool-rules: { deny: [x] }
 on-error: [x]
 """
     assert [message.split(" ")[0] for message in problems(text)] == [
-        *("2:26:", "2:44:", "3:5:", "4:35:", "4:48:", "6:5:", "7:1:")
+        *("2:26:", "2:44:", "3:5:", "4:35:", "4:48:", "6:5:", "7:12:")
     ]
 
 
@@ -114,74 +211,3 @@ def test_no_text_is_anything_but_a_document_or_refused(text: str) -> None:
         return
 
 
-def adds(header: str, base: str = "") -> PolicyDocument:
-    """A document that adds `header` in its inbound and backend sections."""
-    text = (
-        f"inbound: [set-header: {{ name: {header}, value: i }}]\nbackend: [set-header: {{ name: {header}, value: b }}]"
-    )
-    return parse_document(f"{text}\n{base}", f"{header}.yaml")
-
-
-def added(in_force: ConnectionPolicy, tool: str = "other") -> str:
-    return " ".join(f"{edit.name}{edit.values[0]}" for edit in decision(in_force, context(tool=tool)).header_edits)
-
-
-def test_scopes_run_from_broad_to_narrow_and_backend_after_all_of_inbound() -> None:
-    in_force = compile_policy([adds("g")], [adds("s"), adds("t")], [adds("c")], {"get_issue": [adds("o")]})
-    assert added(in_force) == "gi si ti ci gb sb tb cb"
-    assert added(in_force, "get_issue") == "gi si ti ci oi gb sb tb cb ob"
-
-
-def test_document_without_base_drops_what_is_broader_and_keeps_its_own_scope() -> None:
-    connection = [adds("c"), adds("d", "base: false")]
-    in_force = compile_policy([adds("g")], [adds("s")], connection, {"get_issue": [adds("o", "base: false")]})
-    assert added(in_force) == "ci di cb db"
-    assert added(in_force, "get_issue") == "oi ob"
-
-
-def test_tool_scope_is_only_for_calls_of_exactly_that_tool() -> None:
-    in_force = compile_policy([], [], [], {"get_issue": [adds("o")]})
-    assert added(in_force, "get_issue") == "oi ob"
-    assert added(in_force, "Get_issue") == ""
-    assert decision(in_force, context("prompts/get", "get_issue")).header_edits == ()
-
-
-def test_digest_tells_every_text_and_scope_apart() -> None:
-    one, other = adds("a"), adds("b")
-    renamed = parse_document("inbound: []", "x.yaml"), parse_document("inbound: []", "y.yaml")
-    policies = [
-        *(compile_policy([one], [], [], {}), compile_policy([], [one], [], {}), compile_policy([], [], [one], {})),
-        *(compile_policy([one, other], [], [], {}), compile_policy([other, one], [], [], {})),
-        *(compile_policy([], [], [], {"t": [one]}), compile_policy([], [], [], {"u": [one]})),
-        *(compile_policy([renamed[0]], [], [], {}), compile_policy([renamed[1]], [], [], {})),
-        compile_policy([], [], [], {}),
-    ]
-    assert len({in_force.digest for in_force in policies}) == len(policies)
-    assert compile_policy([one], [], [], {}).digest == compile_policy([adds("a")], [], [], {}).digest
-
-
-CHOICES = """\
-inbound:
-  - choose:
-      when: [{ condition: 'true', do: [set-backend-service: { base-url: "https://europe-api.contoso.com" }] }]
-      otherwise: [set-backend-service: { base-url: "https://evil.example" }]
-"""
-
-
-def test_backends_that_the_connection_does_not_name_are_found_with_their_place() -> None:
-    in_force = compile_policy([parse_document(CHOICES, "policies/a.yaml")], [], [], {"t": [adds("o")]})
-    (problem,) = in_force.foreign_backends(context().connection)
-    assert str(problem) == (
-        "policies/a.yaml:4:19: set-backend-service chooses a host that the connection github does not name "
-        "(add https://evil.example to backends of github, or change the policy)"
-    )
-    assert len(in_force.foreign_backends(context(upstream=LOCAL).connection)) == 2
-
-
-def test_policy_knows_whether_it_can_hide_a_tool() -> None:
-    rules = parse_document(
-        "inbound: [choose: { when: [{ condition: 'true', do: [tool-rules: { deny: [x] }] }] }]", "a.yaml"
-    )
-    assert compile_policy([], [rules], [], {}).hides_tools
-    assert compile_policy([], [], [], {"t": [rules]}).hides_tools
-    assert not compile_policy([adds("g")], [], [], {}).hides_tools

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mcpgov.decision import Reason
-from mcpgov.policy.element import Denial, Draft, PlainElement, Step, hides, run, walk
-from mcpgov.policy.expression import ExpressionError
-from tests.policy.calls import context
+from mcpgov.decision import Hold, Reason
+from mcpgov.errors import ExpressionError
+from mcpgov.policy.draft import Denial, Draft
+from mcpgov.policy.element import Element, PlainElement, Step, hides, run, walk
+from tests.policy.calls import context, performed
 
 if TYPE_CHECKING:
-    from mcpgov.policy.context import Context
+    from mcpgov.policy.element import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,7 @@ class Says(PlainElement):
     fails: bool = False
     inside: tuple[Step, ...] = ()
 
-    def decide(self, context: Context, draft: Draft, /) -> Denial | None:
-        assert context.principal
+    def decide(self, draft: Draft, /) -> Denial | None:
         draft.backend = f"{draft.backend or ''}{self.denial is not None:d}"
         if self.fails:
             raise ExpressionError("why")
@@ -34,18 +34,40 @@ class Says(PlainElement):
         return self.inside
 
 
-def step(element: Says, rule: str = "a#1 says") -> Step:
+@dataclass(frozen=True, slots=True)
+class Asks(Element):
+    """Asks for a place, and denies where there is none."""
+
+    name: ClassVar[str] = "asks"
+
+    def run(self, draft: Draft) -> Verdict:
+        free: bool = yield Hold(draft.at, 1)
+        return None if free else NO
+
+
+@dataclass(slots=True)
+class Witness:
+    """Notes what is run."""
+
+    seen: list[str]
+
+    def entered(self, rule: str, draft: Draft) -> None:
+        self.seen.append(f"{rule} begins at {draft.at}")
+
+    def left(self, rule: str, draft: Draft, denial: Denial | None) -> None:
+        self.seen.append(f"{rule} {'denies' if denial else 'ends'} in {draft.section}")
+
+    def took(self, rule: str, branch: int) -> None:
+        self.seen.append(f"{rule} {branch}")
+
+
+def step(element: Element, rule: str = "a#1 says") -> Step:
     return Step(element, rule, "a.yaml", 1, 1)
 
 
 def verdict(*steps: Step) -> tuple[Denial | None, Draft]:
-    draft = Draft()
-    running = run(steps, context(), draft)
-    try:
-        next(running)
-    except StopIteration as end:
-        return end.value, draft
-    raise AssertionError("a plain element asked for something")
+    draft = Draft(context())
+    return performed(run(steps, draft), lambda _effect: False), draft
 
 
 NO = Denial(Reason.TOOL_DENIED, "no")
@@ -75,7 +97,7 @@ def test_element_that_fails_denies_with_its_rule() -> None:
 
 
 def test_element_hides_nothing_and_holds_nothing_unless_it_says_so() -> None:
-    assert not hides((step(Says()),), context())
+    assert not hides((step(Says()),), Draft(context()))
     assert list(walk((step(Says()),))) == [step(Says())]
 
 
@@ -83,3 +105,20 @@ def test_walk_gives_every_step_before_those_inside_it() -> None:
     leaf, other = step(Says(), "leaf"), step(Says(), "other")
     outer = step(Says(inside=(leaf,)), "outer")
     assert [found.rule for found in walk((outer, other))] == ["outer", "leaf", "other"]
+
+
+def test_element_that_asks_is_resumed_with_what_came_of_it() -> None:
+    denial, _ = verdict(step(Asks(), "a#7 asks"))
+    assert denial == Denial(Reason.TOOL_DENIED, "no", "a#7 asks")
+    assert performed(run((step(Asks()),), Draft(context())), lambda _effect: True) is None
+
+
+def test_plain_element_can_be_run_as_any_other() -> None:
+    assert performed(Says(NO).run(Draft(context()))) is NO
+
+
+def test_who_looks_on_is_told_of_each_element() -> None:
+    witness = Witness([])
+    draft = Draft(context(), watch=witness)
+    performed(run((step(Says(), "one"), step(Says(NO), "two"), step(Says(), "three")), draft))
+    assert witness.seen == ["one begins at one", "one ends in inbound", "two begins at two", "two denies in inbound"]

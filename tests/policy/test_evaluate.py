@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mcpgov.decision import Decision, Reason, Spend, Spent
+from mcpgov.decision import Describe, Learn, Reason, Refund, Spend, Spent
 from mcpgov.errors import Refusal
-from mcpgov.models import Answer, Era, Event, Headers
-from mcpgov.policy.evaluate import evaluate, outbound
-from tests.policy.calls import admitted, context, decision, policy
+from mcpgov.models import Era
+from mcpgov.policy.evaluate import Evaluation, PolicyFilter, refusal_of
+from tests.policy.calls import admitted, answer, answered, context, decision, performed, policy, refused, spending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from mcpgov.decision import Effect
 
 FULL = """\
 inbound:
@@ -35,10 +35,9 @@ def test_allowed_call_carries_everything_that_the_forward_needs() -> None:
     assert verdict.allowed
     assert (verdict.rule, verdict.message, verdict.detail) == ("", "", "")
     assert verdict.policy_hash == in_force.digest
-    assert [edit.name for edit in verdict.header_edits] == ["cookie"]
-    assert verdict.backend == "https://europe-api.contoso.com"
+    assert [edit.name for edit in verdict.changes.headers] == ["cookie"]
+    assert verdict.changes.backend == "https://europe-api.contoso.com"
     assert verdict.limits == (admitted(Spend("", 60, 60)),)
-    assert len(verdict.tool_filters) == 1
 
 
 @pytest.mark.parametrize(
@@ -57,27 +56,26 @@ def test_first_denial_ends_it_and_names_its_rule(asked: object, reason: Reason, 
 
 
 def test_effects_are_asked_for_only_as_far_as_the_call_got() -> None:
-    evaluation = evaluate(policy(FULL), context(address="1.2.3.4"))
-    with pytest.raises(StopIteration):
-        next(evaluation)
-    evaluation = evaluate(policy(FULL), context())
-    assert next(evaluation) == Spend("tools/call/key:k1", 60, 60)
-    with pytest.raises(StopIteration):
-        evaluation.send(Spent(allowed=True, limit=60, remaining=1, reset=1))
+    asked: list[Effect] = []
+
+    def perform(effect: Effect) -> object:
+        asked.append(effect)
+        return admitted(effect)
+
+    decision(FULL, context(address="1.2.3.4"), perform)
+    assert asked == [Describe("github", "get_issue")]
+    decision(FULL, context(), perform)
+    assert asked[1:] == [Describe("github", "get_issue"), Spend("rate-limit-by-key/tools/call/key:k1", 60, 60)]
 
 
 def test_the_same_request_gets_the_same_decision() -> None:
     first, second = decision(FULL, context()), decision(FULL, context())
-    assert (first.reason, first.policy_hash, first.header_edits) == (
-        second.reason,
-        second.policy_hash,
-        second.header_edits,
-    )
+    assert first == second
 
 
-def test_policy_without_elements_allows_and_filters_nothing() -> None:
-    verdict = decision("inbound: []", context())
-    assert (verdict.allowed, verdict.tool_filters, verdict.reply_headers) == (True, (), ())
+def test_policy_without_elements_allows_and_asks_for_nothing() -> None:
+    verdict = decision("inbound: []", context(), lambda effect: pytest.fail(str(effect)))
+    assert (verdict.allowed, verdict.reply_headers) == (True, ())
 
 
 def test_decision_does_not_print_the_arguments() -> None:
@@ -114,7 +112,7 @@ inbound:
 
 def test_tool_scope_hides_its_tool_from_the_list_too() -> None:
     in_force = policy("inbound: []", {"delete_repository": OWNERS})
-    (tool_filter,) = decision(in_force, context("tools/list")).tool_filters
+    tool_filter = PolicyFilter(in_force, context("tools/list"))
     assert tool_filter.hides("delete_repository", {})
     assert not tool_filter.hides("get_issue", {})
     assert decision(in_force, context(tool="delete_repository")).reason is Reason.TOOL_HIDDEN
@@ -128,7 +126,7 @@ inbound:
 
 def test_filter_that_fails_refuses_the_answer() -> None:
     in_force = policy("inbound: [tool-rules: { deny: [y] }]", {"x": BROKEN})
-    (tool_filter,) = decision(in_force, context("tools/list")).tool_filters
+    tool_filter = PolicyFilter(in_force, context("tools/list"))
     with pytest.raises(Refusal, match="policy-error"):
         tool_filter.hides("x", {})
 
@@ -140,39 +138,157 @@ def test_rule_that_would_explain_itself_denies_plainly_where_nobody_can_say_whet
     assert verdict.message == "A policy could not be evaluated."
 
 
-async def events(*given: tuple[Event, ...]) -> AsyncIterator[tuple[Event, ...]]:
-    for batch in given:
-        yield batch
+def tools(*names: str) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": name} for name in names]}}
 
 
-def list_of(*names: str) -> bytes:
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": name} for name in names]}}).encode()
+async def test_answer_is_untouched_where_no_policy_is_in_force() -> None:
+    evaluation, given = Evaluation(policy("inbound: []"), context()), answer({"id": 1})
+    assert performed(evaluation.decide()).allowed
+    assert performed(evaluation.answered(given)) is given
 
 
-async def passed(answer: Answer) -> list[tuple[Event, ...]]:
-    return [batch async for batch in answer.events]
+async def test_events_are_untouched_where_nobody_is_concerned_with_them() -> None:
+    given = answer({"id": 1, "result": {}})
+    shown, _ = await answered("inbound: [set-header: { name: a, value: b }]", context(), given)
+    assert shown.events is given.events
+    assert shown.reply is None
 
 
-async def test_answer_is_untouched_where_nothing_is_hidden() -> None:
-    answer = Answer(200, Headers(), streaming=False, events=events())
-    assert outbound(answer, context(), Decision(Reason.ALLOWED)) is answer
+async def test_list_is_filtered_as_it_passes_and_what_it_says_of_tools_is_learned() -> None:
+    learned: list[object] = []
 
+    def perform(effect: Effect) -> object:
+        return learned.extend if isinstance(effect, Learn) else admitted(effect)
 
-async def test_answer_is_filtered_event_by_event_as_it_passes() -> None:
     asked = context("tools/list", era=Era.STATELESS)
-    ping = Event(b": ping\n\n")
-    data = list_of("get_issue", "delete")
-    answer = Answer(
-        200, Headers(), streaming=True, events=events((ping,), (ping, Event(b"data: " + data + b"\n\n", data)))
-    )
-    shown = await passed(outbound(answer, asked, decision(FULL, asked)))
-    assert shown[0] == (ping,)
-    assert shown[1][0] is ping
-    assert json.loads(shown[1][1].data or b"")["result"] == {"tools": [{"name": "get_issue"}], "cacheScope": "private"}
+    evaluation = Evaluation(policy(FULL), asked)
+    performed(evaluation.decide(), perform)
+    shown = performed(evaluation.answered(answer(tools("get_issue", "delete"), stream=True)), perform)
+    messages = [json.loads(event.data or b"") async for events in shown.events for event in events]
+    assert messages[0]["result"] == {"tools": [{"name": "get_issue"}], "cacheScope": "private"}
+    assert learned == [{"name": "get_issue"}, {"name": "delete"}]
 
 
-async def test_answer_that_cannot_be_read_is_refused_and_nothing_of_it_passes() -> None:
-    asked = context("tools/list")
-    answer = Answer(200, Headers(), streaming=False, events=events((Event(b"{", b"{"),)))
-    with pytest.raises(Refusal, match="upstream-invalid"):
-        await passed(outbound(answer, asked, decision(FULL, asked)))
+OUTBOUND = """\
+inbound: [set-variable: { name: team, value: blue }]
+outbound:
+  - choose:
+      when:
+        - condition: response.status == 404
+          do: [return-response: { do: [set-status: { code: 410, reason: Gone }] }]
+  - set-header: { name: X-Team, value: "${{ string(variables.team) }}" }
+  - set-header: { name: X-Type, value: '${{ response.headers["content-type"] }}' }
+"""
+
+
+async def test_outbound_edits_the_reply_and_knows_the_head_of_the_answer_and_the_variables() -> None:
+    given = answer({"id": 1}, headers={"content-type": "application/json"})
+    shown, _ = await answered(OUTBOUND, context(), given)
+    assert shown.reply is not None
+    assert [(edit.name, edit.values) for edit in shown.reply.edits] == [
+        ("x-team", ("blue",)),
+        ("x-type", ("application/json",)),
+    ]
+
+
+async def test_outbound_may_answer_itself_and_where_it_fails_nothing_of_the_answer_passes() -> None:
+    with pytest.raises(Refusal) as caught:
+        await answered(OUTBOUND, context(), answer(status=404))
+    assert caught.value.reason is Reason.POLICY_RESPONSE
+    assert caught.value.reply is not None
+    assert caught.value.reply.status == 410
+    with pytest.raises(Refusal, match="policy-error"):
+        await answered(OUTBOUND, context(), answer())
+
+
+ON_ERROR = """\
+inbound:
+  - rate-limit-by-key: { calls: 1, renewal-period: 60 }
+  - tool-rules: { deny: [delete, { tool: drop, hide: false }] }
+on-error:
+  - set-header: { name: X-Why, value: "${{ error.reason }} ${{ error.source }} ${{ string(response.status) }}" }
+"""
+
+
+def why(refusal: Refusal) -> list[tuple[str, ...]]:
+    return [edit.values for edit in refusal.reply.edits] if refusal.reply else []
+
+
+def test_on_error_is_told_why_by_whom_and_with_which_status() -> None:
+    evaluation = Evaluation(policy(ON_ERROR), context())
+    verdict = performed(evaluation.decide(), spending(lambda spend: Spent(False, spend.calls, 0, 60, 7)))
+    refusal = performed(evaluation.refused(refusal_of(verdict)))
+    assert why(refusal) == [("rate-limited rate-limit-by-key 429",)]
+    assert ("Retry-After", "7") in refusal.headers
+    gone = Refusal(Reason.UPSTREAM_TIMEOUT, "late")
+    assert why(refused(ON_ERROR, context(), gone)) == [("upstream-timeout forward-request 504",)]
+    assert why(refused(ON_ERROR, context(), Refusal(Reason.AUDIT_UNAVAILABLE, "no"))) == [("audit-unavailable mcpgov 503",)]
+
+
+def test_on_error_never_touches_what_a_hidden_tool_gets() -> None:
+    evaluation = Evaluation(policy(ON_ERROR), context(tool="delete"))
+    verdict = performed(evaluation.decide())
+    assert verdict.reason is Reason.TOOL_HIDDEN
+    assert performed(evaluation.refused(refusal_of(verdict))).reply is None
+
+
+def test_what_fails_in_on_error_leaves_the_refusal_as_it_was() -> None:
+    broken = "on-error: [set-header: { name: a, value: '${{ mcp.tool.arguments.nothing }}' }]"
+    refusal = refused(broken, context(), Refusal(Reason.UPSTREAM_RESET, "broke off"))
+    assert (refusal.reason, why(refusal)) == (Reason.UPSTREAM_RESET, [])
+
+
+REFUND = """\
+inbound:
+  - rate-limit-by-key: { calls: 5, renewal-period: 60, increment-condition: response.status == 200 }
+  - rate-limit-by-key: { calls: 6, renewal-period: 60, increment-condition: "response.headers['x-free'] == 'yes'" }
+"""
+
+
+def refunds(status: int, in_force: str = REFUND) -> list[int]:
+    """The limits that give back what a call took whose answer has this status."""
+    given: list[int] = []
+
+    def perform(effect: Effect) -> object:
+        if isinstance(effect, Refund):
+            given.append(effect.spend.calls)
+        return admitted(effect)
+
+    evaluation = Evaluation(policy(in_force), context())
+    performed(evaluation.decide(), perform)
+    performed(evaluation.answered(answer(status=status)), perform)
+    return given
+
+
+def test_what_turns_out_not_to_count_is_given_back() -> None:
+    assert refunds(200) == [6]
+    assert refunds(500) == [5, 6]
+
+
+def test_what_cannot_be_said_stays_counted() -> None:
+    undecided = "inbound: [rate-limit-by-key: { calls: 5, renewal-period: 60, increment-condition: dyn(response.status) }]"
+    assert refunds(200, undecided) == []
+
+
+def test_call_that_two_rules_count_is_given_back_only_if_neither_counts_it_for_good() -> None:
+    both = REFUND + "  - rate-limit-by-key: { calls: 5, renewal-period: 60 }"
+    assert refunds(500, both) == [6]
+
+
+def test_what_was_refused_took_nothing_and_gives_nothing_back() -> None:
+    evaluation = Evaluation(policy(REFUND), context())
+    refuse = spending(lambda spend: Spent(False, spend.calls, 0, 60, 7))
+    verdict = performed(evaluation.decide(), refuse)
+    performed(evaluation.refused(refusal_of(verdict)), lambda effect: pytest.fail(str(effect)))
+
+
+def test_rule_that_is_being_evaluated_is_known_while_it_is() -> None:
+    evaluation = Evaluation(policy(FULL), context())
+    deciding = evaluation.decide()
+    assert isinstance(next(deciding), Describe)
+    assert isinstance(deciding.send({}), Spend)
+    assert evaluation.at == "test#2 rate-limit-by-key"
+    with pytest.raises(StopIteration):
+        deciding.send(Spent(allowed=True, limit=60, remaining=1, reset=1))
+    assert evaluation.at == ""

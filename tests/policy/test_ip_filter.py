@@ -109,7 +109,7 @@ def test_denial_names_the_rule_and_not_the_address() -> None:
             "{ action: allow, address-range: { from: 10.0.0.2, to: '::3' } }",
             ["{ from: 10.0.0.2,  <- the range ends before it"],
         ),
-        ("{ action: allow, address-range: 5 }", ["5 } <- must be a mapping (write { from: … })"]),
+        ("{ action: allow, address-range: 5 }", ["5 } <- address-range must be a list"]),
         ("allow", ["allow <- must be a mapping (write { action: … })"]),
     ],
 )

@@ -1,84 +1,93 @@
-"""A Place always gives something of the right type, and notes where it had to make it up."""
+"""A Place knows where it stands, and refuses by name what is not there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from mcpgov.policy.document import ELEMENTS
-from mcpgov.policy.place import NOT_YET, Place
+from mcpgov.errors import InvalidExpression
+from mcpgov.policy.dialects import Xml, Yaml
+from mcpgov.policy.expression import NO_REFERENCES
+from mcpgov.policy.place import NOT_HERE, Place, Reading
+from mcpgov.policy.registry import ELEMENTS
 from mcpgov.yaml_source import parse_yaml
-from tests.policy.calls import context, problems
-
-if TYPE_CHECKING:
-    from mcpgov.errors import Problem
+from tests.policy.calls import problems
 
 
-def place(text: str) -> Place:
+def place(text: str, *, xml: bool = False) -> Place:
     source = parse_yaml(text, "f.yaml")
-    noted: list[Problem] = []
-    return Place(source, (), source.value, noted, ELEMENTS, "inbound", "f#")
+    dialect = Xml(NO_REFERENCES) if xml else Yaml(NO_REFERENCES)
+    return Place(source, (), source.value, dialect, Reading(ELEMENTS), "inbound", "f#")
 
 
-def noted(place: Place) -> list[str]:
-    return [str(problem).removeprefix("f.yaml:") for problem in place.problems]
-
-
-def test_values_are_read_with_their_types() -> None:
-    here = place("t: text\nn: 5\nf: true\nc: b\nl: [x, y]\ne: principal.id\nb: 'true'\n")
-    assert (here.text("t"), here.whole_number("n", 1, 5), here.flag("f", default=False)) == ("text", 5, True)
-    assert here.choice("c", ("a", "b")) == "b"
-    assert [text for _, text in here.texts("l")] == ["x", "y"]
-    assert here.expression("e").value(context()) == "key:k1"
-    assert here.condition("b").holds(context())
-    assert here.at("t").template().value(context()) == "text"
-    assert noted(here) == []
-
-
-def test_absent_values_have_their_defaults() -> None:
-    here = place("other: 1")
-    assert (here.text("t", "x"), here.flag("f", default=True), here.choice("c", ("a", "b"), "b")) == ("x", True, "b")
-    assert (here.items("l"), here.texts("l"), here.steps("s")) == ((), (), ())
-    assert here.expression("e", "principal.id").value(context()) == "key:k1"
-    assert here.condition("b", "true").holds(context())
-    assert noted(here) == []
-
-
-def test_missing_values_are_noted_where_they_would_stand() -> None:
-    here = place("other: 1")
-    assert (here.text("t"), here.whole_number("n", 3, 5), here.choice("c", ("a",))) == ("", 3, "")
-    assert here.expression("e").value(context()) == ""
-    assert not here.condition("b").holds(context())
-    assert noted(here) == [f"1:1: {key} is missing (add {key}:)" for key in "tnceb"]
-
-
-def test_wrong_values_are_noted_where_they_stand() -> None:
-    here = place("t: 5\nn: x\nf: x\nc: x\nl: x\ne: 1 +\nb: principal.id\ns: [1]\nz: ''\ny: true\n")
-    assert (here.text("t", "d"), here.text("z"), here.whole_number("n", 1, 2), here.whole_number("y", 1, 2)) == (
-        *("d", "", 1, 1),
-    )
-    assert (here.flag("f", default=True), here.choice("c", ("a", "b")), here.items("l")) == (True, "x", ())
-    assert here.texts("s") == ()
-    assert here.expression("e").value(context()) == ""
-    assert not here.condition("b").holds(context())
-    assert [message[:4] for message in noted(here)] == [
-        *("1:4:", "9:4:", "2:4:", "10:4", "3:4:", "4:4:", "5:4:", "8:5:", "6:4:", "7:4:")
-    ]
+def noted(here: Place) -> list[str]:
+    return [str(problem).removeprefix("f.yaml:") for problem in here.reading.problems]
 
 
 def test_place_that_is_no_mapping_is_noted_once() -> None:
     here = place("[1, 2]")
-    here.only("a", "b")
-    assert (here.text("a"), here.whole_number("b", 1, 2), here.items("c")) == ("", 1, ())
-    assert noted(here) == ["1:1: must be a mapping (write { a: … })"]
+    here.only(ELEMENTS["ip-filter"].attributes)
+    here.only(())
+    here.missing("a")
+    assert (here.has("a"), here.items("a")) == (False, ())
+    assert noted(here) == ["1:1: must be a mapping (write { action: … })", "1:1: must be a mapping (write {})"]
 
 
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_element_of_a_later_version_is_refused_by_name(name: str) -> None:
+def test_key_that_there_is_not_is_told_the_nearest() -> None:
+    here = place("acton: allow")
+    here.only(ELEMENTS["ip-filter"].attributes)
+    assert noted(here) == ["1:1: there is no key acton here (did you mean action?)"]
+
+
+@pytest.mark.parametrize(("xml", "expected"), [(True, []), (False, ["1:1: there is no key id here ("])])
+def test_id_of_api_management_is_passed_over_in_xml_only(xml: bool, expected: list[str]) -> None:
+    here = place("id: my-filter", xml=xml)
+    here.only(ELEMENTS["ip-filter"].attributes)
+    assert [message[:30] for message in noted(here)] == expected
+
+
+def fails_at(offset: int | None) -> object:
+    def compile_(text: str) -> str:
+        raise InvalidExpression(f"no: {text[offset or 0]!a}", "mend", offset)
+
+    return compile_
+
+
+@pytest.mark.parametrize(
+    ("offset", "xml", "expected"),
+    [
+        (None, True, "1:4: k: no: 'a' (mend)"),
+        (2, True, "1:6: k: no: 'c' (mend)"),
+        (2, False, "1:4: k: no: 'c' (mend)"),
+    ],
+)
+def test_fault_in_an_expression_is_told_where_it_stands(offset: int | None, xml: bool, expected: str) -> None:
+    here = place("k: abc", xml=xml)
+    compile_ = fails_at(offset)
+    assert callable(compile_)
+    assert here.at("k").compiled(compile_, "x") == "x"
+    assert noted(here) == [expected]
+
+
+def test_fault_on_a_later_line_of_an_expression_is_told_by_that_line() -> None:
+    here = place('k: "ab\\ncd"', xml=True)
+    compile_ = fails_at(4)
+    assert callable(compile_)
+    here.at("k").compiled(compile_, "x")
+    assert noted(here)[0].startswith("2:2: ")
+
+
+def test_remarks_are_kept_apart_from_problems() -> None:
+    here = place("k: abc")
+    here.remark("otherwise", "mend")
+    assert noted(here) == []
+    assert [str(remark) for remark in here.reading.remarks] == ["f.yaml:1:1: otherwise (mend)"]
+
+
+@pytest.mark.parametrize("name", sorted(NOT_HERE))
+def test_element_of_api_management_that_is_not_here_is_refused_by_name(name: str) -> None:
     assert name not in ELEMENTS
     assert problems(f"inbound: [{name}: {{}}]") == [
-        f"1:11: {name} is not supported yet (remove it; nothing else stands in for it)"
+        f"1:11: {name} is not supported (remove it; nothing else stands in for it)"
     ]
 
 

@@ -2,11 +2,18 @@
 
 import pytest
 
-from mcpgov.decision import Reason
+from mcpgov.decision import Changes, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Headers, Kind, MCPRequest
-from mcpgov.upstream.answers import media_type, require_tellable, told_body, told_headers
-from tests.upstream.calls import bodiless, call
+from mcpgov.upstream.answers import (
+    Answered,
+    media_type,
+    require_success,
+    require_tellable,
+    told_body,
+    told_headers,
+)
+from tests.upstream.calls import ALLOWED, bodiless, call
 
 JSON = Headers((("content-type", "Application/JSON; charset=utf-8"),))
 HTML = Headers((("content-type", "text/html"),))
@@ -115,3 +122,26 @@ def test_headers_go_with_the_body_and_without_one_only_what_the_status_needs() -
 def test_a_media_type_has_no_parameters_and_no_case() -> None:
     assert media_type(JSON) == "application/json"
     assert media_type(Headers()) == ""
+
+
+@pytest.mark.parametrize("status", [100, 302, 401, 429, 600])
+def test_a_refusal_knows_the_status_that_it_stands_for(status: int) -> None:
+    refusal = refusal_of(status)
+    assert isinstance(refusal, Answered)
+    assert (refusal.status, refusal.detail) == (status, f"status {status}")
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [(399, call()), (404, call(session_id="s")), (405, bodiless(Kind.STREAM)), (500, NOTE)],
+)
+def test_no_error_where_there_is_none_or_where_clients_need_it(status: int, request_: MCPRequest) -> None:
+    require_success(request_, status, Changes(fail_on_error=True))
+
+
+@pytest.mark.parametrize(("status", "request_"), [(400, call()), (404, call()), (500, call(session_id="s"))])
+def test_an_http_error_is_a_refusal_where_a_policy_says_so(status: int, request_: MCPRequest) -> None:
+    require_success(request_, status, ALLOWED.changes)
+    with pytest.raises(Answered) as raised:
+        require_success(request_, status, Changes(fail_on_error=True))
+    assert (raised.value.reason, raised.value.status) == (Reason.UPSTREAM_ERROR, status)

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from mcpgov.decision import Decision, Reason
+from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Connection, Kind, MCPRequest, RemoteUpstream
 from mcpgov.upstream.forward import CLEAN_TRIES, ForwardLimits, RemoteForwarder, why
@@ -180,7 +180,7 @@ async def test_a_backend_gets_the_path_and_query_of_the_upstream(server: Loopbac
         base = f"http://127.0.0.1:{other.port}/eu/"
         connection = to(server.url + "?v=1")
         upstream = RemoteUpstream(server.url + "?v=1", private=True, backends=(base,))
-        decision = Decision(Reason.ALLOWED, backend=base)
+        decision = Decision(Reason.ALLOWED, changes=Changes(backend=base))
         async with forwarder.forward(call(), replace(connection, upstream=upstream), decision, KEYED) as answer:
             await body_of(answer)
         assert ([sent.url for sent in other.ledger], server.ledger) == (["/eu/mcp?v=1"], [])
@@ -332,6 +332,55 @@ async def test_a_private_upstream_may_resolve_to_this_machine(server: Loopback) 
     assert await forwarded(forwarder, to(f"http://inside.example:{server.port}/")) == OK
     assert server.ledger[0].headers.get("host") == f"inside.example:{server.port}"
     await forwarder.close()
+
+
+def fixed(url: str, *resolve: tuple[str, str], private: bool = True) -> Connection:
+    return replace(to(url), upstream=RemoteUpstream(url, private=private, resolve=resolve))
+
+
+async def test_an_address_of_the_catalog_stands_for_what_the_name_service_says(server: Loopback) -> None:
+    forwarder = RemoteForwarder(resolver=Flipping("192.0.2.1"))
+    connection = fixed("http://Inside.example:81/mcp", ("inside.example:81", f"127.0.0.1:{server.port}"))
+    assert await forwarded(forwarder, connection) == OK
+    assert server.ledger[0].headers.get("host") == "Inside.example:81"
+    await forwarder.close()
+
+
+async def test_names_and_ports_that_the_catalog_does_not_fix_are_looked_up(server: Loopback) -> None:
+    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+    connection = fixed(f"http://inside.example:{server.port}/", ("inside.example:1", "192.0.2.1:1"))
+    assert await forwarded(forwarder, connection) == OK
+    await forwarder.close()
+
+
+async def test_an_ipv6_address_of_the_catalog_is_connected_to(forwarder: RemoteForwarder) -> None:
+    connection = fixed("http://inside.example/", ("inside.example:80", "[::1]:1"))
+    assert (await refusal_of(forwarder, connection)).reason is Reason.UPSTREAM_UNREACHABLE
+
+
+async def test_an_address_of_the_catalog_that_is_not_public_is_refused_too(server: Loopback) -> None:
+    forwarder = RemoteForwarder(resolver=Flipping("8.8.8.8"))
+    where = ("rebound.example:443", f"127.0.0.1:{server.port}")
+    refusal = await refusal_of(forwarder, fixed("https://rebound.example/", where, private=False))
+    assert (refusal.reason, server.connections) == (Reason.UPSTREAM_ADDRESS_DENIED, 0)
+    await forwarder.close()
+
+
+@pytest.mark.parametrize(("name", "reached"), [("eu.contoso.test", True), ("us.contoso.test", False)])
+async def test_tls_vouches_for_the_name_and_not_for_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, reached: bool
+) -> None:
+    certificate = self_signed(tmp_path, ("eu.contoso.test",))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # how an operator says whom to believe
+    async with loopback(certificate) as server:
+        trusting = RemoteForwarder()
+        connection = fixed(f"https://{name}/mcp", (f"{name}:443", f"127.0.0.1:{server.port}"))
+        if reached:
+            assert await forwarded(trusting, connection) == OK
+        else:
+            assert (await refusal_of(trusting, connection)).reason is Reason.UPSTREAM_UNREACHABLE
+        assert len(server.ledger) == int(reached)
+        await trusting.close()
 
 
 async def test_closing_ends_calls_that_run(server: Loopback, forwarder: RemoteForwarder) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov import __version__
-from mcpgov.decision import Decision, HeaderEdit, Reason
+from mcpgov.decision import Changes, Decision, HeaderEdit, QueryEdit, Reason
+from mcpgov.destinations import origin
 from mcpgov.errors import Refusal
 from mcpgov.models import Credential, Era, Kind, MCPRequest, RemoteUpstream, Secret
 from mcpgov.upstream.headers import destination, encoded, outgoing
@@ -25,7 +26,7 @@ FORBIDDEN = (
 def fields(
     request: MCPRequest, *edits: HeaderEdit, credential: Credential = NOBODY, url: str = URL
 ) -> list[tuple[str, str]]:
-    return list(outgoing(request, Decision(Reason.ALLOWED, header_edits=edits), credential, url))
+    return list(outgoing(request, Decision(Reason.ALLOWED, changes=Changes(headers=edits)), credential, url))
 
 
 def key(*headers: tuple[str, str]) -> Credential:
@@ -216,7 +217,7 @@ UPSTREAM = RemoteUpstream(URL, backends=("https://eu.example.com", "https://us.e
     ],
 )
 def test_a_backend_gets_the_path_and_query_of_the_upstream(backend: str | None, url: str) -> None:
-    assert destination(UPSTREAM, backend) == url
+    assert destination(UPSTREAM, Changes(backend=backend)) == url
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,91 @@ def test_a_backend_gets_the_path_and_query_of_the_upstream(backend: str | None, 
 )
 def test_a_backend_that_is_not_named_never_gets_the_credential(backend: str) -> None:
     with pytest.raises(Refusal, match="policy-error"):
-        destination(UPSTREAM, backend)
+        destination(UPSTREAM, Changes(backend=backend))
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        (Changes(path="/v2"), "https://mcp.example.com:8443/v2?key=1"),
+        (Changes(path="/v2", own_query=False), "https://mcp.example.com:8443/v2"),
+        (Changes(path="/v2?a=1&b"), "https://mcp.example.com:8443/v2?key=1&a=1&b"),
+        (Changes(path="/v2?a=1", own_query=False), "https://mcp.example.com:8443/v2?a=1"),
+        (Changes(backend="https://us.example.com:444/base/", path="/v2"), "https://us.example.com:444/base/v2?key=1"),
+        (Changes(backend="https://eu.example.com", path="/v2?x", own_query=False), "https://eu.example.com/v2?x"),
+        (Changes(path="//evil.example.com/"), "https://mcp.example.com:8443//evil.example.com/?key=1"),
+    ],
+)
+def test_a_policy_rewrites_path_and_query_below_the_host(changes: Changes, url: str) -> None:
+    assert destination(UPSTREAM, changes) == url
+
+
+@pytest.mark.parametrize("path", ["@evil.example.com/", ".evil.example.com/", ":1/", "\\evil.example.com"])
+def test_a_path_never_becomes_part_of_the_host(path: str) -> None:
+    assert origin(destination(UPSTREAM, Changes(path=path))) == origin(URL)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/\x00", "/a\r\nhost: evil", "/ü"])
+def test_what_is_no_url_is_refused_without_being_quoted(path: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        destination(UPSTREAM, Changes(path=path))
+    assert (refused.value.reason, refused.value.detail) == (Reason.POLICY_ERROR, "the rewritten URL")
+
+
+@pytest.mark.parametrize(
+    ("edits", "query"),
+    [
+        ([QueryEdit("key", "override", ("2",))], "x=%2f&y=a+b&key=2"),
+        ([QueryEdit("key", "skip", ("2",))], "key=1&x=%2f&y=a+b&key=0"),
+        ([QueryEdit("key", "append", ("2", "3"))], "key=1&x=%2f&y=a+b&key=0&key=2&key=3"),
+        ([QueryEdit("key", "delete")], "x=%2f&y=a+b"),
+        ([QueryEdit("z", "skip", ("1",))], "key=1&x=%2f&y=a+b&key=0&z=1"),
+        ([QueryEdit("f[a]", "override", ("&=# /?ü",))], "key=1&x=%2f&y=a+b&key=0&f%5Ba%5D=%26%3D%23%20%2F%3F%C3%BC"),
+        ([QueryEdit("z", "append", ("1",)), QueryEdit("z", "delete"), QueryEdit("key", "delete")], "x=%2f&y=a+b"),
+    ],
+)
+def test_a_policy_edits_the_query_and_leaves_the_rest_as_it_is_written(edits: list[QueryEdit], query: str) -> None:
+    upstream = RemoteUpstream("https://mcp.example.com/?key=1&x=%2f&y=a+b&key=0")
+    assert destination(upstream, Changes(query=tuple(edits))) == f"https://mcp.example.com/?{query}"
+
+
+def test_an_encoded_name_is_the_same_parameter() -> None:
+    upstream = RemoteUpstream("https://mcp.example.com/?api%2Dkey=1")
+    assert destination(upstream, Changes(query=(QueryEdit("api-key", "delete"),))) == "https://mcp.example.com/"
+
+
+def forwarded(*names: str, headers: tuple[tuple[str, str], ...], edits: tuple[HeaderEdit, ...] = ()) -> dict[str, str]:
+    decision = Decision(Reason.ALLOWED, changes=Changes(forwarded=names, headers=edits))
+    return dict(outgoing(call(headers=headers), decision, NOBODY, URL))
+
+
+def test_what_a_policy_names_crosses_besides() -> None:
+    sent = forwarded("x-tenant", "referer", headers=(("x-tenant", "blue"), ("referer", "r"), ("x-other", "o")))
+    assert (sent["x-tenant"], sent["referer"]) == ("blue", "r")
+    assert "x-other" not in sent
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("authorization", "proxy-authorization", "x-api-key", "x_api_key", "cookie", "host", "mcp-name", "te"),
+        *("user-agent", "x-correlation-id", "content-length"),
+    ],
+)
+def test_what_no_policy_can_name_stays_behind(name: str) -> None:
+    sent = outgoing(
+        call(headers=((name, "12345"),)), Decision(Reason.ALLOWED, changes=Changes(forwarded=(name,))), NOBODY, URL
+    )
+    assert "12345" not in [value for _, value in sent]
+
+
+def test_what_the_connection_field_names_stays_behind_though_a_policy_names_it() -> None:
+    assert "x-tenant" not in forwarded("x-tenant", headers=(("connection", "X-Tenant"), ("x-tenant", "blue")))
+
+
+def test_a_later_edit_removes_what_crossed() -> None:
+    delete = HeaderEdit("referer", "delete")
+    assert "referer" not in forwarded("referer", headers=(("referer", "r"),), edits=(delete,))
 
 
 def test_a_plain_decision_changes_nothing() -> None:

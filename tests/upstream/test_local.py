@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mcpgov.decision import Decision, Reason
+from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Connection, Era, Kind, LocalUpstream, MCPRequest, Secret
 from mcpgov.upstream.local import LocalForwarder, LocalLimits
@@ -215,8 +215,9 @@ async def test_a_call_ends_on_the_generation_it_began_with(local: LocalForwarder
     await (await witness.process(2)).ended()
 
 
-async def test_a_policy_cannot_choose_another_backend_for_a_local_server(local: LocalForwarder) -> None:
-    decision = Decision(Reason.ALLOWED, backend="https://example.com")
+@pytest.mark.parametrize("changes", [Changes(backend="https://example.com"), Changes(path="/other")])
+async def test_a_policy_cannot_send_a_local_server_elsewhere(local: LocalForwarder, changes: Changes) -> None:
+    decision = Decision(Reason.ALLOWED, changes=changes)
     with pytest.raises(Refusal, match="policy-error"):
         async with local.forward(call("initialize"), starting("x"), decision, NOBODY):
             pass

@@ -1,0 +1,108 @@
+"""`audit show ID --explain`: a recorded decision made again, element by element.
+
+The record holds what its policies were told when they asked about the request, one letter for each question; those
+answers are given to the policies of today. Where these are the ones of the call, the same decision must come of it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from mcpgov.cli.explained import Explained, lines_of
+from mcpgov.cli.hiding import Hiding
+from mcpgov.cli.printable import printable
+from mcpgov.models import Era, Headers, Kind, MCPRequest, Principal, PrincipalKind, RequestHead
+from mcpgov.policy.context import Context
+from mcpgov.policy.explain import Explanation
+from mcpgov.policy.replay import Recorded, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from mcpgov.audit.reader import Record
+    from mcpgov.models import Json
+    from mcpgov.snapshot import Snapshot
+
+
+def show_replayed(record: Record, snapshot: Snapshot) -> None:
+    """Print how the decision of a record comes about."""
+    for line in replayed(record, snapshot):
+        typer.echo(printable(line))
+
+
+def replayed(record: Record, snapshot: Snapshot) -> Generator[str]:
+    """The explanation of a recorded decision, as text."""
+    recorded = recorded_of(record)
+    context = context_of(record, snapshot)
+    if recorded is None or context is None:
+        yield "No policy decided this call: it was refused before, or its connection is not in the catalog any more."
+        return
+    policy = snapshot.policy(context.connection.name)
+    explanation = Explanation()
+    decision = replay(policy, context, recorded, explanation)
+    yield from lines_of(Explained(context, decision, explanation), Hiding.of(snapshot.secrets))
+    yield ""
+    if policy.digest != recorded.policy_hash:
+        yield "The policies have changed since: this is what they make of the call today, from the answers of then."
+        yield f"Recorded was: {recorded.reason}" + (f", by {recorded.rule}" if recorded.rule else "")
+    elif recorded.same_as(decision):
+        yield "This is the recorded decision, by the same policies."
+    else:
+        yield f"This is NOT the recorded decision, which was {recorded.reason}, by {recorded.rule}."
+
+
+def recorded_of(record: Record) -> Recorded | None:
+    """What a record says of a decision; None where no policy was asked."""
+    if not record.get("mcpgov.decision.policy_hash"):
+        return None
+    reason, rule, digest, answers = (
+        text(record.get(f"mcpgov.decision.{name}")) for name in ("reason", "rule", "policy_hash", "answers")
+    )
+    return Recorded(reason if rule else "allowed", rule, digest, answers)
+
+
+def context_of(record: Record, snapshot: Snapshot) -> Context | None:
+    """The request as far as a record holds it: no arguments, and no header but the user agent."""
+    name = text(record.get("mcpgov.connection"))
+    if name not in snapshot.connections:
+        return None
+    agent = text(record.get("user_agent.original"))
+    head = RequestHead(
+        text(record.get("http.request.method")),
+        name,
+        Headers((("user-agent", agent),) if agent else ()),
+        text(record.get("network.peer.address")),
+        text(record.get("client.address")),
+        datetime.fromisoformat(text(record.get("ts"))),
+        text(record.get("correlation_id")),
+    )
+    method, tool = text(record.get("mcp.method.name")), text(record.get("gen_ai.tool.name"))
+    params: dict[str, Json] = {"name": tool, "arguments": {}} if method == "tools/call" else {}
+    era, kind = Era(text(record.get("mcpgov.era"))), Kind(text(record.get("mcpgov.kind")))
+    version, id_ = text(record.get("mcp.protocol.version")), text(record.get("jsonrpc.request.id"))
+    request = MCPRequest(head, era, kind, version, b"", id_ or None, method, tool, params)
+    return Context(request, principal_of(record), snapshot.connection(name))
+
+
+def principal_of(record: Record) -> Principal:
+    """The caller of a record."""
+    said = {
+        name: text(record.get(f"mcpgov.principal.{name}"))
+        for name in ("id", "name", "project", "agent_id", "blueprint_id", "object_id")
+    }
+    roles, scopes = (texts(record.get(f"mcpgov.principal.{name}")) for name in ("roles", "scopes"))
+    kind = PrincipalKind(text(record.get("mcpgov.principal.kind")))
+    return Principal(kind=kind, **said, roles=roles, scopes=scopes)
+
+
+def texts(value: Json) -> tuple[str, ...]:
+    """A field of a record that is a list of texts."""
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def text(value: Json) -> str:
+    """A field of a record that is text; the empty string where it is not there."""
+    return value if isinstance(value, str) else ""

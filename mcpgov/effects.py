@@ -1,0 +1,140 @@
+"""Performs what policies ask for: counts, places, what is known of tools, lines for the log.
+
+Decides nothing. What a call holds (a place, a charge for its bytes) is kept until the call has ended, however it ends.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from mcpgov.decision import Charge, Describe, Hold, Learn, Metric, Refund, Spend, Tell, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+
+    from mcpgov.decision import Effect, Spent
+    from mcpgov.models import Json
+
+T = TypeVar("T")
+
+
+class Limits(Protocol):
+    """Spends what a policy counts, in the store of counters."""
+
+    async def spend(self, effect: Spend) -> Spent:
+        """Take from a counter if there is room. Raises Refusal (counters-unavailable)."""
+        ...
+
+    async def refund(self, effect: Refund) -> None:
+        """Give back what was taken."""
+        ...
+
+    async def charge(self, spend: Spend, amount: int) -> None:
+        """Take from a counter, whether there is room or not."""
+        ...
+
+
+class Teller(Protocol):
+    """Where traces and metrics of policies go. Never waits, never raises."""
+
+    def tell(self, effect: Trace | Metric) -> None:
+        """Pass one on."""
+        ...
+
+
+@dataclass(slots=True)
+class Effects:
+    """What all calls share: the places that are taken, and what servers say of their tools."""
+
+    limits: Limits
+    teller: Teller
+    _held: dict[str, int] = field(default_factory=dict[str, int])
+    _tools: dict[str, dict[str, Mapping[str, object]]] = field(
+        default_factory=dict[str, dict[str, "Mapping[str, object]"]]
+    )
+
+    @asynccontextmanager
+    async def call(self) -> AsyncGenerator[CallEffects]:
+        """The effects of one call; leaving the context lets go of what it holds."""
+        call = CallEffects(self)
+        try:
+            yield call
+        finally:
+            for key in call.held:
+                self.let_go(key)
+            for charge in call.charges:
+                await self.limits.charge(charge.spend, charge.amount())
+
+    def hold(self, hold: Hold) -> bool:
+        """Take a place if one is free."""
+        taken = self._held.get(hold.key, 0)
+        if taken >= hold.limit:
+            return False
+        self._held[hold.key] = taken + 1
+        return True
+
+    def let_go(self, key: str) -> None:
+        """Free a place."""
+        self._held[key] -= 1
+        if not self._held[key]:
+            del self._held[key]
+
+    def describe(self, connection: str, tool: str) -> Mapping[str, object]:
+        """The annotations of a tool, as last listed; empty where it was never listed."""
+        return self._tools.get(connection, {}).get(tool, {})
+
+    def learn(self, connection: str, tools: Sequence[Json]) -> None:
+        """Take in a list of tools. A list may have several pages, so what it does not name stays known."""
+        known = self._tools.setdefault(connection, {})
+        for tool in tools:
+            if isinstance(tool, dict) and isinstance(name := tool.get("name"), str):
+                said = tool.get("annotations")
+                known[name] = said if isinstance(said, dict) else {}
+        while len(known) > MAX_TOOLS:
+            del known[next(iter(known))]
+
+
+MAX_TOOLS = 10_000  # of one connection; the first ones are forgotten, and count as never listed
+
+
+@dataclass(slots=True)
+class CallEffects:
+    """The effects of one call."""
+
+    shared: Effects
+    held: list[str] = field(default_factory=list[str])
+    charges: list[Charge] = field(default_factory=list[Charge])
+
+    async def perform(self, evaluation: Generator[Effect, Any, T]) -> T:
+        """Run an evaluation to its end, performing the effects that it yields. Raises Refusal."""
+        try:
+            effect = next(evaluation)
+            while True:
+                effect = evaluation.send(await self._performed(effect))
+        except StopIteration as end:
+            return end.value
+
+    async def _performed(self, effect: Effect) -> object:
+        shared = self.shared
+        match effect:
+            case Spend():
+                return await shared.limits.spend(effect)
+            case Describe():
+                return shared.describe(effect.connection, effect.tool)
+            case Learn(connection):
+                return partial(shared.learn, connection)
+            case Hold() if effect.key in self.held:
+                return True  # one call takes one place, however many rules name it
+            case Hold():
+                free = shared.hold(effect)
+                self.held += [effect.key] if free else []
+                return free
+            case Refund():
+                return await shared.limits.refund(effect)
+            case Charge():
+                return self.charges.append(effect)
+            case Trace() | Metric() | Tell():
+                return shared.teller.tell if isinstance(effect, Tell) else shared.teller.tell(effect)

@@ -1,0 +1,152 @@
+"""What is in force for one connection: the documents of all its scopes, put together.
+
+Scopes run from broad to narrow: global, server, connection, tool. What a narrower scope has in a section replaces what
+is broader, which runs where the mark (`base`) stands. A kill switch stands outside of all this: it runs first, and no
+narrower document can leave it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcpgov.errors import Problem
+from mcpgov.policy.base import Base
+from mcpgov.policy.cors import Cors, answer_preflight
+from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND, Step, walk
+from mcpgov.policy.include_fragment import IncludeFragment
+from mcpgov.policy.set_backend_service import SetBackendService
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from mcpgov.models import Connection, MCPRequest, RequestHead
+    from mcpgov.policy.document import PolicyDocument
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The steps of one request, of its answer, and of a refusal."""
+
+    inbound: tuple[Step, ...] = ()
+    backend: tuple[Step, ...] = ()
+    outbound: tuple[Step, ...] = ()
+    on_error: tuple[Step, ...] = ()
+
+    @property
+    def all(self) -> tuple[Step, ...]:
+        """Every step at the top."""
+        return (*self.inbound, *self.backend, *self.outbound, *self.on_error)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPolicy:
+    """Everything in force on one connection. `digest` names the exact texts, and the scopes they stand in.
+
+    `hides_tools`: some element may leave a tool out of a list.
+    """
+
+    digest: str
+    general: Sections
+    by_tool: Mapping[str, Sections]
+    hides_tools: bool
+
+    def sections(self, request: MCPRequest) -> Sections:
+        """What is run for `request`."""
+        return self.by_tool.get(request.tool, self.general) if request.method == "tools/call" else self.general
+
+    def answer_preflight(self, head: RequestHead) -> None:
+        """Raise Refusal (preflight), which carries the reply, where a `cors` element has something to say."""
+        answer_preflight(_cors(self.general.inbound), head)
+
+    def origins(self, head: RequestHead) -> Collection[str]:
+        """The origin of the request, where a `cors` element lets it in."""
+        origin = head.headers.get("origin")
+        return (origin,) if any(rule.lets_in(origin) for rule in _cors(self.general.inbound)) else ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in force."""
+        return not self.general.all and not self.by_tool
+
+    def all_steps(self) -> Iterator[Step]:
+        """Every step of every scope, also those inside others; one that several tools share comes for each of them."""
+        for sections in (self.general, *self.by_tool.values()):
+            yield from walk(sections.all)
+
+    def foreign_backends(self, connection: Connection) -> tuple[Problem, ...]:
+        """A Problem for each place that chooses a host which `connection` does not name."""
+        found: dict[Problem, None] = {}  # in the order met, each once: tools share steps
+        for step in self.all_steps():
+            chosen = step.element
+            foreign = chosen.foreign_to(connection.upstream) if isinstance(chosen, SetBackendService) else ""
+            if foreign:
+                what = f"set-backend-service chooses a host that the connection {connection.name} does not name"
+                mend = f"add {foreign} to backends of {connection.name}, or change the policy"
+                found[Problem(step.file, step.line, step.column, what, mend)] = None
+        return tuple(found)
+
+
+def compile_policy(
+    global_: Sequence[PolicyDocument],
+    server: Sequence[PolicyDocument],
+    connection: Sequence[PolicyDocument],
+    tools: Mapping[str, Sequence[PolicyDocument]],
+) -> ConnectionPolicy:
+    """What is in force where these documents stand in these scopes, each in the order given."""
+    scopes = (global_, server, connection)
+    named = [[[document.name, document.digest] for document in scope] for scope in scopes]
+    by_tool = {tool: [[document.name, document.digest] for document in tools[tool]] for tool in sorted(tools)}
+    digest = hashlib.sha256(json.dumps([named, by_tool]).encode()).hexdigest()
+    general = _sections(scopes)
+    sections = {tool: _sections((*scopes, documents)) for tool, documents in tools.items()}
+    every = (step for one in (general, *sections.values()) for step in walk(one.all))
+    return ConnectionPolicy(digest, general, sections, any(step.element.hides_tools for step in every))
+
+
+def _sections(scopes: Sequence[Sequence[PolicyDocument]]) -> Sections:
+    inbound, backend, outbound, on_error = (
+        _spliced(scopes, section) for section in (INBOUND, BACKEND, OUTBOUND, ON_ERROR)
+    )
+    first = tuple(
+        step
+        for scope in scopes
+        for document in scope
+        for step in document.sections.get(INBOUND, ())
+        if step.element.undroppable
+    )
+    rest = tuple(step for step in inbound if not step.element.undroppable)
+    return Sections((*first, *rest), backend, outbound, on_error)
+
+
+def _spliced(scopes: Sequence[Sequence[PolicyDocument]], section: str) -> tuple[Step, ...]:
+    effective: tuple[Step, ...] = ()
+    for scope in scopes:
+        speaking = [document.sections[section] for document in scope if section in document.sections]
+        if not speaking:
+            continue
+        broader = effective if all(any(map(_is_mark, steps)) for steps in speaking) else ()
+        spliced: list[Step] = []
+        for step in (step for steps in speaking for step in steps):
+            if _is_mark(step):
+                spliced += broader
+                broader = ()  # several documents of one scope: the broader ones run once, at the first mark
+            else:
+                spliced.append(step)
+        effective = tuple(spliced)
+    return effective
+
+
+def _cors(steps: tuple[Step, ...]) -> Iterator[Cors]:
+    """What stands directly in a section, or in a fragment that does. A condition has nothing to read in a preflight."""
+    for step in steps:
+        if isinstance(step.element, Cors):
+            yield step.element
+        elif isinstance(step.element, IncludeFragment):
+            yield from _cors(step.element.steps)
+
+
+def _is_mark(step: Step) -> bool:
+    return isinstance(step.element, Base)

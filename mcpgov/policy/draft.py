@@ -1,0 +1,240 @@
+"""One request's way through its policies: what the elements have said so far, and what they asked. Not frozen.
+
+The Decision is made from it. Elements write into it and ask it; nothing outside this room keeps one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from mcpgov.decision import Changes, HeaderEdit, QueryEdit, Reply
+from mcpgov.errors import ExpressionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mcpgov.decision import Reason, Reported, Retry, Spend, Spent
+    from mcpgov.models import Json
+    from mcpgov.policy.context import Context, LastError, Response
+
+CREDENTIAL_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
+KEY_PREFIX: Final = "mcpgov_"  # a gateway key begins so, whichever header carries it
+MAX_ANSWERS: Final = 4096
+INBOUND: Final = "inbound"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """An element said no. `message` is told to the caller; `detail` is for the record and quotes no value.
+
+    `headers` join the refusal; `reply` replaces it. `error_reason` is API Management's word for it (LastError.Reason).
+    """
+
+    reason: Reason
+    message: str
+    rule: str = ""
+    detail: str = ""
+    as_tool_result: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    reply: Reply | None = None
+    error_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit that a request was counted against, and the names of the headers that tell the caller of it."""
+
+    spent: Spent
+    total_header: str
+    remaining_header: str
+    retry_header: str
+
+
+class Rewriter(Protocol):
+    """Changes what the upstream answers, one JSON-RPC message at a time."""
+
+    def concerns(self, data: bytes) -> bool:
+        """Whether a message in `data` may have to be changed; it is not read where nobody says so."""
+        ...
+
+    def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
+        """The message as the caller may see it; the same object where nothing changes. Raises Refusal."""
+        ...
+
+
+class Watch(Protocol):
+    """Looks on while elements are run, for explanations and for coverage."""
+
+    def entered(self, rule: str, draft: Draft) -> None:
+        """The element that `rule` names is about to be run."""
+        ...
+
+    def left(self, rule: str, draft: Draft, denial: Denial | None) -> None:
+        """It was run."""
+        ...
+
+    def took(self, rule: str, branch: int) -> None:
+        """A choose took its `branch`th branch, counted from 1; `otherwise` is the last."""
+        ...
+
+
+class Settlement(Protocol):
+    """What is left to do for a limit when the status of the answer is known."""
+
+    def refund(self, draft: Draft) -> bool:
+        """Whether the call turns out not to count. Raises ExpressionError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One question that an element asked, for explanations: `rule` asked `question` and got `answer`."""
+
+    rule: str
+    question: str
+    answer: str
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the policies asked of the request, in order: t true, f false, v some value, e no usable value.
+
+    `given` are the letters of an earlier evaluation: they answer instead of the request, which is how a recorded
+    decision is made again without the arguments and headers that no record holds. `seen` collects for explanations.
+    """
+
+    given: str | None = None
+    letters: list[str] = field(default_factory=list[str])
+    seen: list[Seen] | None = None
+
+    def ask(self, rule: str, question: str, compute: Callable[[], bool]) -> bool:
+        """The answer to a yes-or-no question about the request. Raises ExpressionError."""
+        if self.given is not None:
+            letter = self._next()
+            self._note(rule, question, letter, {"t": "true", "f": "false"}.get(letter, "no usable value"))
+            if letter not in "tf":
+                raise ExpressionError("an expression had no usable value for this request")
+            return letter == "t"
+        answer = self._computed(rule, question, compute)
+        self._note(rule, question, "t" if answer else "f", "true" if answer else "false")
+        return answer
+
+    def value(self, rule: str, question: str, compute: Callable[[], T], otherwise: T) -> T:
+        """A value made from the request; `otherwise` where it is not there any more. Raises ExpressionError."""
+        if self.given is not None:
+            letter = self._next()
+            if letter != "v":
+                self._note(rule, question, letter, "no usable value")
+                raise ExpressionError("an expression had no usable value for this request")
+            try:
+                value = compute()
+            except ExpressionError:
+                value = otherwise
+        else:
+            value = self._computed(rule, question, compute)
+        self._note(rule, question, "v", repr(value))
+        return value
+
+    def _next(self) -> str:
+        at = len(self.letters)
+        return self.given[at] if self.given is not None and at < len(self.given) else "e"
+
+    def _computed(self, rule: str, question: str, compute: Callable[[], T]) -> T:
+        try:
+            return compute()
+        except ExpressionError as error:
+            self._note(rule, question, "e", str(error))
+            raise
+
+    def _note(self, rule: str, question: str, letter: str, answer: str) -> None:
+        if len(self.letters) < MAX_ANSWERS:
+            self.letters.append(letter)
+        if self.seen is not None:
+            self.seen.append(Seen(rule, question, answer))
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known and was said so far. `at` is the rule of the element that is being run; `apart` stands in the keys
+    of counters that nobody else may share.
+
+    `header_edits`, `query_edits`, `backend`, `path`, `own_query`, `forwarded`, `timeout`, `fail_on_error` and `retry`
+    are of the request that goes upstream; `reply_edits`, `reply_status` and `reply_body` of the answer to the caller.
+    """
+
+    context: Context
+    answers: Answers = field(default_factory=Answers)
+    section: str = INBOUND
+    at: str = ""
+    variables: dict[str, object] = field(default_factory=dict[str, object])
+    annotations: Mapping[str, object] = field(default_factory=dict[str, object])
+    response: Response | None = None
+    last_error: LastError | None = None
+    header_edits: list[HeaderEdit] = field(default_factory=list[HeaderEdit])
+    query_edits: list[QueryEdit] = field(default_factory=list[QueryEdit])
+    backend: str | None = None
+    path: str | None = None
+    own_query: bool = True
+    forwarded: list[str] = field(default_factory=list[str])
+    timeout: float | None = None
+    fail_on_error: bool = False
+    retry: Retry | None = None
+    spent: dict[Spend, Spent] = field(default_factory=dict["Spend", "Spent"])
+    limits: list[Limit] = field(default_factory=list[Limit])
+    apart: str = ""
+    settlements: dict[Spend, Settlement | None] = field(default_factory=dict["Spend", "Settlement | None"])
+    reply_headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    reply_edits: list[HeaderEdit] = field(default_factory=list[HeaderEdit])
+    reply_status: int | None = None
+    reply_body: bytes | None = None
+    charges: list[Spend] = field(default_factory=list["Spend"])
+    rewriters: list[Rewriter] = field(default_factory=list[Rewriter])
+    reported: list[Reported] = field(default_factory=list["Reported"])
+    watch: Watch | None = None
+    _headers: dict[str, str] | None = None
+
+    @property
+    def request_headers(self) -> Mapping[str, str]:
+        """The caller's header fields as the elements before have left them: lower-case names, repeated ones joined.
+
+        A field that carries the caller's credential is not among them: an expression could send it on.
+        """
+        if self._headers is None:
+            headers: dict[str, str] = {}
+            for name, value in self.context.request.head.headers.fields:
+                if name not in CREDENTIAL_HEADERS and KEY_PREFIX not in value:
+                    headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110 section 5.3
+            for edit in self.header_edits:
+                edit.apply(headers)
+            self._headers = headers
+        return self._headers
+
+    def edit_request(self, edit: HeaderEdit) -> None:
+        """Note an edit of the request that goes upstream; expressions see it from now on."""
+        self.header_edits.append(edit)
+        self._headers = None
+
+    @property
+    def changes(self) -> Changes:
+        """What the elements change in the request that goes upstream."""
+        return Changes(
+            headers=tuple(self.header_edits),
+            query=tuple(self.query_edits),
+            backend=self.backend,
+            path=self.path,
+            own_query=self.own_query,
+            forwarded=tuple(self.forwarded),
+            timeout=self.timeout,
+            fail_on_error=self.fail_on_error,
+            retry=self.retry,
+        )
+
+    @property
+    def reply(self) -> Reply | None:
+        """What the elements make of the reply; None where it stays as it is."""
+        if self.reply_edits or self.reply_status is not None or self.reply_body is not None:
+            return Reply(self.reply_status, tuple(self.reply_edits), self.reply_body)
+        return None
+

@@ -1,0 +1,158 @@
+"""JSON Schema 2020-12, as far as a guard can be trusted to it.
+
+Decides which schemas are taken: small ones, of keywords that exist (a misspelt one would silently check nothing), of
+formats that are checked, with regular expressions that run in linear time, and with no reference that leads out of
+the schema. Nothing is ever fetched. What the engine cannot hold exactly (an integer of more than 64 bits, half a
+surrogate pair) is not valid, whatever the schema says. Refuses to know what is checked with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import jsonschema_rs
+
+from mcpgov.errors import Refusal
+from mcpgov.policy.json_paths import json_path
+from mcpgov.strict_json import JsonLimits, dumps, parse
+from mcpgov.yaml_source import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mcpgov.models import Json
+
+LIMITS: Final = JsonLimits(64 * 1024, depth=64, keys=5_000, values=10_000, string=16 * 1024)
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+ONE: Final = frozenset({  # keywords that hold a schema
+    *("additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then"),
+    *("unevaluatedItems", "unevaluatedProperties"),
+})  # fmt: skip
+ROW: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})  # that hold a list of schemas
+NAMED: Final = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})  # a mapping
+PLAIN: Final = frozenset({  # that hold none
+    *("$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "const", "contentEncoding"),
+    *("contentMediaType", "default", "dependentRequired", "deprecated", "description", "enum", "examples"),
+    *("exclusiveMaximum", "exclusiveMinimum", "format", "maxContains", "maxItems", "maxLength", "maxProperties"),
+    *("maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern"),
+    *("readOnly", "required", "title", "type", "uniqueItems", "writeOnly"),
+})  # fmt: skip
+_INTEGERS: Final = range(-(2**63), 2**64)
+_Path = tuple[str | int, ...]
+_Schema = dict[str, "Json"] | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that keeps a schema from being taken, and where in it."""
+
+    path: _Path
+    message: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """A schema that was found good."""
+
+    _validator: jsonschema_rs.Draft202012Validator
+
+    def fault(self, value: Json) -> str:
+        """What speaks against `value`: the JSON path of a keyword of the schema; "" where it is valid. No value."""
+        if not _is_exact(value):
+            return "an integer has more than 64 bits, or a text half a surrogate pair"
+        try:
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            return json_path(tuple(error.schema_path))
+        except ValueError:
+            return "nested too deep to be checked"
+        return ""
+
+
+def compile_schema(schema: _Schema) -> JsonSchema:
+    """The schema, of which faults_of() found none."""
+    return JsonSchema(_validator(schema))
+
+
+def faults_of(schema: Json) -> tuple[Fault, ...]:
+    """Everything that keeps `schema` from being taken."""
+    if not isinstance(schema, dict | bool):
+        return (Fault((), "a schema is a mapping, true or false"),)
+    try:
+        parse(dumps(schema), LIMITS)
+    except Refusal as refusal:
+        return (Fault((), f"the schema is too large: {refusal.message}", "make it simpler"),)
+    faults = tuple(_faults(schema, ()))
+    return faults or _engine_faults(schema)
+
+
+def subschemas(schema: dict[str, Json]) -> Iterator[tuple[_Path, Json]]:
+    """The schemas right inside `schema`, each with its path. What a keyword holds in a wrong shape is left out."""
+    for keyword, held in schema.items():
+        if keyword in ONE:
+            yield (keyword,), held
+        elif keyword in ROW and isinstance(held, list):
+            yield from (((keyword, number), item) for number, item in enumerate(held))
+        elif keyword in NAMED and isinstance(held, dict):
+            yield from (((keyword, name), item) for name, item in held.items())
+
+
+def _faults(schema: Json, path: _Path) -> Iterator[Fault]:
+    if not isinstance(schema, dict):
+        return
+    known = ONE | ROW | NAMED | PLAIN
+    for keyword in schema:
+        if keyword not in known and not keyword.startswith("x-"):
+            yield Fault((*path, keyword), f"there is no keyword {keyword}", nearest(keyword, known))
+    if schema.get("$schema", DRAFT) != DRAFT:
+        yield Fault((*path, "$schema"), "only JSON Schema 2020-12 is read", f"remove $schema, or write {DRAFT}")
+    for step, inner in subschemas(schema):
+        yield from _faults(inner, (*path, *step))
+
+
+def _engine_faults(schema: _Schema) -> tuple[Fault, ...]:
+    try:
+        _validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        what, _, _ = error.message.partition("\n")
+        mend = "RE2 syntax: no look-around, no back-references" if what.endswith('"regex"') else ""
+        return (Fault(tuple(error.instance_path), what, mend),)
+    return ()
+
+
+def _validator(schema: _Schema) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        validate_formats=True,
+        ignore_unknown_formats=False,
+        pattern_options=jsonschema_rs.RegexOptions(),  # the other engine backtracks
+        offline=True,
+    )
+
+
+def _is_exact(value: Json) -> bool:
+    """Whether the engine sees the value that is there. Not recursive: a value may be deep."""
+    waiting: list[Json] = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.keys()
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str):
+            if not _is_text(one):
+                return False
+        elif isinstance(one, int) and one not in _INTEGERS:
+            return False
+    return True
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

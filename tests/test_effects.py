@@ -1,0 +1,119 @@
+"""What policies ask for is done, and what a call holds is let go of when it ends, however it ends."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from mcpgov.decision import Charge, Describe, Effect, Hold, Learn, Metric, Reason, Refund, Spend, Spent, Trace
+from mcpgov.effects import MAX_TOOLS, CallEffects, Effects
+from mcpgov.errors import Refusal
+
+SPEND = Spend("k", 5, 60)
+SPENT = Spent(allowed=True, limit=5, remaining=4, reset=60)
+
+
+@dataclass
+class Witness:
+    """Limits and log, noting what they are asked."""
+
+    asked: list[object] = field(default_factory=list[object])
+
+    async def spend(self, effect: Spend) -> Spent:
+        self.asked.append(effect)
+        return SPENT
+
+    async def refund(self, effect: Refund) -> None:
+        self.asked.append(effect)
+
+    async def charge(self, spend: Spend, amount: int) -> None:
+        self.asked.append((spend, amount))
+
+    def tell(self, effect: Trace | Metric) -> None:
+        self.asked.append(effect)
+
+
+def asking(*effects: Effect) -> Generator[Effect, Any, list[object]]:
+    """An evaluation that asks for these and returns what came of them."""
+    results: list[object] = []
+    for effect in effects:
+        results.append((yield effect))
+    return results
+
+
+def effects() -> tuple[Effects, Witness]:
+    witness = Witness()
+    return Effects(witness, witness), witness
+
+
+async def test_limits_and_log_are_asked_in_order() -> None:
+    shared, witness = effects()
+    trace, metric = Trace("r", "s", "error", "m"), Metric("r", "calls", 1)
+    async with shared.call() as call:
+        results = await call.perform(asking(SPEND, Refund(SPEND, SPENT), trace, metric))
+    assert results == [SPENT, None, None, None]
+    assert witness.asked == [SPEND, Refund(SPEND, SPENT), trace, metric]
+
+
+async def test_places_are_held_until_the_call_has_ended() -> None:
+    shared, _ = effects()
+    async with shared.call() as first:
+        assert await first.perform(asking(Hold("k", 1))) == [True]
+        async with shared.call() as second:
+            assert await second.perform(asking(Hold("k", 1), Hold("k", 2), Hold("other", 1))) == [False, True, True]
+        assert await first.perform(asking(Hold("k", 2))) == [True]
+    async with shared.call() as third:
+        assert await third.perform(asking(Hold("k", 1))) == [True]
+
+
+async def test_place_is_free_again_when_the_call_fails() -> None:
+    shared, _ = effects()
+    with pytest.raises(ZeroDivisionError):
+        await failing(shared)
+    async with shared.call() as call:
+        assert await call.perform(asking(Hold("k", 1))) == [True]
+
+
+async def failing(shared: Effects) -> None:
+    async with shared.call() as call:
+        await call.perform(asking(Hold("k", 1)))
+        raise ZeroDivisionError
+
+
+async def test_charge_is_made_at_the_end_with_what_is_known_then() -> None:
+    shared, witness = effects()
+    size = 0
+    async with shared.call() as call:
+        await call.perform(asking(Charge(SPEND, lambda: size)))
+        size = 7
+        assert witness.asked == []
+    assert witness.asked == [(SPEND, 7)]
+
+
+async def test_tools_are_known_as_they_were_last_listed_on_their_connection() -> None:
+    shared, _ = effects()
+    async with shared.call() as call:
+        assert await call.perform(asking(Describe("a", "t"))) == [{}]
+        (learn,) = await call.perform(asking(Learn("a")))
+        assert callable(learn)
+        learn([{"name": "t", "annotations": {"readOnlyHint": True}}, {"name": "u", "annotations": 5}, {"name": 7}, 7])
+        learn([{"name": "v"}])
+        described = await call.perform(asking(*(Describe(c, t) for c, t in (("a", "t"), ("a", "u"), ("a", "v"), ("b", "t")))))
+    assert described == [{"readOnlyHint": True}, {}, {}, {}]
+
+
+async def test_what_is_known_of_tools_is_bounded() -> None:
+    shared, _ = effects()
+    shared.learn("a", [{"name": f"t{n}", "annotations": {"readOnlyHint": True}} for n in range(MAX_TOOLS + 1)])
+    assert shared.describe("a", "t0") == {}
+    assert shared.describe("a", f"t{MAX_TOOLS}") == {"readOnlyHint": True}
+
+
+async def test_refusal_of_a_limit_ends_the_evaluation() -> None:
+    class Down(Witness):
+        async def spend(self, effect: Spend) -> Spent:
+            raise Refusal(Reason.COUNTERS_UNAVAILABLE, "gone")
+
+    with pytest.raises(Refusal):
+        await CallEffects(Effects(Down(), Down())).perform(asking(SPEND))
