@@ -107,7 +107,7 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
         stages = Stages(
             snapshot=generations.current,
             identity=Authentication((authenticator,), settings.identity.key_headers, settings.identity.allow_anonymous),
-            effects=Effects(Limiter(counters, time.monotonic, time.time), PolicyLog()),
+            effects=Effects(Limiter(counters, time.monotonic, time.time), PolicyLog(lambda: generations.current().secrets)),
             credentials=ConnectionKeys(),
             ledger=ledger,
             upstream=upstreams,

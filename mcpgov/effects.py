@@ -126,15 +126,19 @@ class CallEffects:
                 return shared.describe(effect.connection, effect.tool)
             case Learn(connection):
                 return partial(shared.learn, connection)
-            case Hold() if effect.key in self.held:
-                return True  # one call takes one place, however many rules name it
             case Hold():
-                free = shared.hold(effect)
-                self.held += [effect.key] if free else []
-                return free
+                return self._hold(effect)
             case Refund():
                 return await shared.limits.refund(effect)
             case Charge():
                 return self.charges.append(effect)
             case Trace() | Metric() | Tell():
                 return shared.teller.tell if isinstance(effect, Tell) else shared.teller.tell(effect)
+
+    def _hold(self, hold: Hold) -> bool:
+        """Take a place. One call takes one, however many rules name it."""
+        if hold.key in self.held:
+            return True
+        free = self.shared.hold(hold)
+        self.held += [hold.key] if free else []
+        return free

@@ -1,4 +1,4 @@
-"""`*.test.yaml` beside the policies: requests, and what is to be decided. Run without a gateway, an upstream or a clock.
+"""`*.test.yaml` beside the policies: requests, and what is to be decided. Run without a gateway, a server or a clock.
 
 A case is made of the same values and goes through the same Evaluation as a real call. Its counters are its own; with
 `repeat` the same request is made several times, and the last one is looked at.
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from mcpgov.credential.references import EnvironmentAndFiles
-from mcpgov.decision import Hold, Reason, Spend, Spent
+from mcpgov.decision import Charge, Reason, Refund, Spend, Spent
+from mcpgov.endpoint.reply import refusal_reply, reply_headers
 from mcpgov.errors import InvalidConfiguration, Problem, Refusal
 from mcpgov.models import (
-    Answer,
     Connection,
+    Credential,
     Era,
     Event,
     Headers,
@@ -35,14 +36,17 @@ from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.element import SECTIONS, walk
 from mcpgov.policy.evaluate import Evaluation, refusal_of
-from mcpgov.policy.explain import DryRun, Explanation
+from mcpgov.policy.explain import DryRun, Explanation, assumed_answer
+from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy.rewriting import Rewritten
+from mcpgov.policy.set_backend_service import SetBackendService
 from mcpgov.shapes import Shape, read_model
 from mcpgov.strict_json import dumps
-from mcpgov.yaml_source import parse_yaml
+from mcpgov.upstream.headers import destination, outgoing
+from mcpgov.yaml_source import nearest, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from mcpgov.decision import Decision, Effect
     from mcpgov.models import Json
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
 
 WHEN: Final = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ENDING: Final = ".test.yaml"
+CALL: Final = "tools/call"
 
 
 class Caller(Shape):
@@ -86,7 +91,7 @@ class CaseShape(Shape):
     """One request."""
 
     name: str
-    method: str = "tools/call"
+    method: str = CALL
     tool: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
     annotations: dict[str, bool] = Field(default_factory=dict[str, bool])
@@ -99,12 +104,12 @@ class CaseShape(Shape):
 
 
 class ConnectionShape(Shape):
-    """The connection that the request is made on."""
+    """The connection that the request is made on. Without `backends` it names those that the policies choose."""
 
     name: str = "test"
     server: str = "com.example/test"
     upstream: str = "https://upstream.example/mcp"
-    backends: tuple[str, ...] = ()
+    backends: tuple[str, ...] | None = None
 
 
 class CasesShape(Shape):
@@ -121,7 +126,7 @@ class Cases:
 
     file: str
     policies: tuple[str, ...]
-    connection: Connection
+    connection: ConnectionShape
     cases: tuple[CaseShape, ...]
     source: Source = field(repr=False)
 
@@ -146,7 +151,7 @@ class Coverage:
         """Take in everything that could be run."""
         for document in documents:
             for step in walk(tuple(step for section in SECTIONS for step in document.sections.get(section, ()))):
-                if step.line:
+                if step.element.name in ELEMENTS:  # not what stands for a scope, or for the mode
                     self.elements.setdefault(step.rule, False)
                 if isinstance(step.element, Choose):
                     for branch in range(1, len(step.element.branches) + 2):
@@ -178,29 +183,55 @@ def parse_cases(text: str, file: str) -> Cases:
     """The cases that a file holds. Raises InvalidConfiguration with every problem."""
     source = parse_yaml(text, file)
     shape = read_model(CasesShape, source, EnvironmentAndFiles({}, "."))
-    problems = [
-        source.problem(("cases", number, "expect", "reason"), f"there is no reason {case.expect.reason}")
-        for number, case in enumerate(shape.cases)
-        if case.expect.reason is not None and case.expect.reason not in set(Reason)
-    ]
-    if problems:
-        raise InvalidConfiguration(tuple(problems))
+    if problems := tuple(_contradictions(shape, source)):
+        raise InvalidConfiguration(problems)
     own = file.replace("\\", "/").rpartition("/")[2].removesuffix(ENDING)
-    at = shape.connection
-    connection = Connection(at.name, at.server, RemoteUpstream(at.upstream, backends=at.backends))
-    return Cases(file, shape.policies or (own,), connection, shape.cases, source)
+    return Cases(file, shape.policies or (own,), shape.connection, shape.cases, source)
+
+
+def _contradictions(shape: CasesShape, source: Source) -> Iterator[Problem]:
+    """What could never be as expected, or always is."""
+    for number, case in enumerate(shape.cases):
+        at, expected = ("cases", number), case.expect
+        if not expected.model_fields_set:
+            yield source.problem((*at, "expect"), "nothing is expected", "write expect: { reason: allowed }")
+        reasons = [("reason", expected.reason)] if expected.reason is not None else []
+        reasons += [("reported", reason) for reason in expected.reported or ()]
+        for key, reason in reasons:
+            if reason not in set(Reason):
+                yield source.problem((*at, "expect", key), f"there is no reason {reason}", nearest(reason, Reason))
+        if case.method == CALL and not case.tool:
+            yield source.problem(at, "no tool is called", "add tool: NAME, or method:")
+        if case.method != CALL and case.tool:
+            yield source.problem((*at, "tool"), f"{case.method} calls no tool", "remove it", at_key=True)
 
 
 def run_cases(cases: Cases, documents: Mapping[str, PolicyDocument], coverage: Coverage) -> Generator[Result]:
     """Run every case of a file. Raises InvalidConfiguration for a policy that there is not."""
-    if missing := [name for name in cases.policies if name not in documents]:
-        raise InvalidConfiguration((Problem(cases.file, 0, 0, f"there is no policy {missing[0]}"),))
+    missing = [name for name in cases.policies if name not in documents]
+    if missing:
+        mend = nearest(missing[0], documents) if documents else "write it first"
+        problem = cases.source.problem(("policies",), f"there is no policy {missing[0]}", mend)
+        raise InvalidConfiguration((problem,))
     named = [documents[name] for name in cases.policies]
     coverage.expect(named)
     policy = compile_policy([], [], named, {})
+    connection = _connection(cases.connection, policy)
     for number, case in enumerate(cases.cases):
         place = cases.source.problem(("cases", number), "")
-        yield Result(case.name, place, tuple(_wrong(case, policy, cases.connection, coverage)))
+        yield Result(case.name, place, tuple(_wrong(case, policy, connection, coverage)))
+
+
+def _connection(at: ConnectionShape, policy: ConnectionPolicy) -> Connection:
+    """The connection of the cases, in front of a server that is never asked."""
+    upstream = RemoteUpstream(at.upstream, backends=at.backends or ())
+    if at.backends is None:
+        chosen = (step.element for step in policy.all_steps())
+        foreign = (one.foreign_to(upstream) for one in chosen if isinstance(one, SetBackendService))
+        backends = tuple(dict.fromkeys(url for url in foreign if url))
+        named = tuple((url, "https://" + url + ".example") for url in backends if "://" not in url)
+        upstream = RemoteUpstream(at.upstream, backends=(*backends, *(url for _, url in named)), backend_names=named)
+    return Connection(at.name, at.server, upstream)
 
 
 @dataclass(slots=True)
@@ -211,100 +242,137 @@ class _CaseRun(DryRun):
 
     def perform(self, effect: Effect) -> Any:
         """What comes of an effect."""
-        if isinstance(effect, Spend):
-            key = f"{effect.calls}/{effect.period}/{effect.key}"
-            allowed = self.spent[key] + max(effect.count, 1) <= effect.calls
-            self.spent[key] += effect.count if allowed else 0
-            left = max(0, effect.calls - self.spent[key])
-            return Spent(allowed, effect.calls, left, effect.period, 0 if allowed else effect.period)
-        if isinstance(effect, Hold):
-            return True
-        return DryRun.perform(self, effect)
+        match effect:
+            case Spend():
+                return self._counted(effect)
+            case Refund():
+                self.spent[_counter(effect.spend)] -= effect.spend.count
+                return None
+            case Charge():
+                self.spent[_counter(effect.spend)] += effect.amount()
+                return None
+            case _:
+                return DryRun.perform(self, effect)
+
+    def _counted(self, spend: Spend) -> Spent:
+        key = _counter(spend)
+        allowed = self.spent[key] + max(spend.count, 1) <= spend.calls
+        self.spent[key] += spend.count if allowed else 0
+        left = max(0, spend.calls - self.spent[key])
+        return Spent(allowed, spend.calls, left, spend.period, 0 if allowed else spend.period)
 
 
-def _wrong(
-    case: CaseShape, policy: ConnectionPolicy, connection: Connection, coverage: Coverage
-) -> Generator[str]:
-    effects = _CaseRun(annotations=case.annotations)
-    explanation = Explanation()
+def _counter(spend: Spend) -> str:
+    return f"{spend.calls}/{spend.period}/{spend.key}"
+
+
+def _wrong(case: CaseShape, policy: ConnectionPolicy, connection: Connection, coverage: Coverage) -> Generator[str]:
+    """What is not as expected of the last of the requests, in words; nothing where everything is."""
+    effects, explanation = _CaseRun(annotations=case.annotations), Explanation()
     for _ in range(case.repeat):
+        explanation.entries.clear()
         evaluation = Evaluation(policy, _context(case, connection), watch=explanation)
-        decision = _performed(evaluation.decide(), effects)
-    outcome = _outcome(evaluation, decision, case, effects)
-    coverage.note(explanation)
-    yield from _differences(case.expect, decision, outcome, evaluation)
+        decision = effects.run(evaluation.decide())
+        outcome = _outcome(evaluation, decision, case, effects)
+        coverage.note(explanation)
+    yield from _differences(case.expect, decision, outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What the caller gets."""
+    """What goes upstream (nothing, where a call is denied), and what the caller gets."""
 
-    status: int | None
+    reason: Reason
+    message: str
+    detail: str
+    sent: Mapping[str, str]
+    status: int
     headers: Mapping[str, str]
     result: Json
-    reason: Reason
 
 
 def _outcome(evaluation: Evaluation, decision: Decision, case: CaseShape, effects: _CaseRun) -> _Outcome:
-    headers = {name.lower(): value for name, value in decision.reply_headers}
+    request, sent = evaluation.draft.context.request, dict[str, str]()
     try:
         if not decision.allowed:
             raise refusal_of(decision)
+        sent = _sent(evaluation, decision)
+        shown = effects.run(evaluation.answered(assumed_answer()))
         event = dumps({"jsonrpc": "2.0", "id": 1, "result": case.answer})
-        shown = _performed(evaluation.answered(Answer(200, Headers(), streaming=False, events=_nothing())), effects)
-        rewritten = shown.events.rewritten if isinstance(shown.events, Rewritten) else lambda event: event
-        message = json.loads(rewritten(Event(event, event)).raw) if case.answer is not None else {}
-        reply, status, result, reason = shown.reply, 200, message.get("result"), decision.reason
+        rewritten = shown.events.rewritten if isinstance(shown.events, Rewritten) else _unchanged
+        message = json.loads(rewritten(Event(event, event)).raw)
     except Refusal as refusal:
-        refused = _performed(evaluation.refused(refusal), effects)
-        reply, status, result, reason = refused.reply, None, None, refused.reason
-    for edit in reply.edits if reply else ():
-        edit.apply(headers)
-    return _Outcome(reply.status or status if reply else status, headers, result, reason)
+        reply = refusal_reply(effects.run(evaluation.refused(refusal)), request, request.head)
+        result = _result(reply.body)
+        return _Outcome(
+            refusal.reason, refusal.message, refusal.detail, sent, reply.status, _text(reply.headers), result
+        )
+    status = shown.reply.status if shown.reply and shown.reply.status else shown.status
+    headers = _text(reply_headers(shown, decision, request.head.correlation_id))
+    return _Outcome(decision.reason, decision.message, decision.detail, sent, status, headers, message.get("result"))
 
 
-def _differences(
-    expected: Expected, decision: Decision, outcome: _Outcome, evaluation: Evaluation
-) -> Generator[str]:
+def _sent(evaluation: Evaluation, decision: Decision) -> dict[str, str]:
+    """The header fields that go upstream. Raises Refusal."""
+    context = evaluation.draft.context
+    upstream = context.connection.upstream
+    url = destination(upstream, decision.changes) if isinstance(upstream, RemoteUpstream) else ""
+    sent: dict[str, str] = {}
+    for name, value in outgoing(context.request, decision, Credential("None", context.connection.name), url):
+        sent[name] = f"{sent[name]}, {value}" if name in sent else value
+    return sent
+
+
+def _unchanged(event: Event) -> Event:
+    return event
+
+
+def _result(body: bytes) -> Json:
+    """The result in a reply of ours; None where it is an error, or a body that a policy has made."""
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return None
+    return message.get("result") if isinstance(message, dict) else None
+
+
+def _text(headers: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+def _differences(expected: Expected, decision: Decision, outcome: _Outcome) -> Generator[str]:
+    reported = None if expected.reported is None else list(expected.reported)
     compared = [
         ("reason", expected.reason, str(outcome.reason)),
         ("rule", expected.rule, decision.rule),
         ("status", expected.status, outcome.status),
         ("backend", expected.backend, decision.changes.backend),
-        ("reported", expected.reported and list(expected.reported), [str(one.reason) for one in decision.reported]),
+        ("reported", reported, [str(one.reason) for one in decision.reported]),
         ("result", expected.result, outcome.result),
     ]
     for name, wanted, found in compared:
         if wanted is not None and wanted != found:
-            yield f"{name}: expected {json.dumps(wanted)}, got {json.dumps(found)}"
-    if expected.message is not None and expected.message not in decision.message:
-        yield f"message: expected {json.dumps(expected.message)} in {json.dumps(decision.message)}"
-    seen = (("header", expected.headers, evaluation.draft.request_headers),)
-    for word, wanted, there in (*seen, ("reply header", expected.reply_headers, outcome.headers)):
+            yield f"{name}: expected {json.dumps(wanted)}, got {json.dumps(found)}" + _why(name, decision, outcome)
+    if expected.message is not None and expected.message not in outcome.message:
+        yield f"message: expected {json.dumps(expected.message)} in {json.dumps(outcome.message)}"
+    headers = (("header", expected.headers, outcome.sent), ("reply header", expected.reply_headers, outcome.headers))
+    for word, wanted, there in headers:
         for name, value in wanted.items():
             if there.get(name.lower()) != value:
                 yield f"{word} {name}: expected {json.dumps(value)}, got {json.dumps(there.get(name.lower()))}"
 
 
+def _why(name: str, decision: Decision, outcome: _Outcome) -> str:
+    """What is worth knowing of a reason that nobody expected."""
+    if name != "reason" or outcome.reason is Reason.ALLOWED:
+        return ""
+    return (f", by {decision.rule}" if decision.rule else "") + (f": {outcome.detail}" if outcome.detail else "")
+
+
 def _context(case: CaseShape, connection: Connection) -> Context:
     fields = tuple((name.lower(), value) for name, value in case.headers.items())
     head = RequestHead("POST", connection.name, Headers(fields), case.address, case.address, WHEN, "0" * 32)
-    params: dict[str, Json] = {"name": case.tool, "arguments": case.arguments} if case.method == "tools/call" else {}
-    name = case.tool if case.method == "tools/call" else ""
-    request = MCPRequest(head, Era.HANDSHAKE, Kind.REQUEST, "2025-11-25", b"", 1, case.method, name, params)
+    params: dict[str, Json] = {"name": case.tool, "arguments": case.arguments} if case.method == CALL else {}
+    request = MCPRequest(head, Era.HANDSHAKE, Kind.REQUEST, "2025-11-25", b"", 1, case.method, case.tool, params)
     caller = case.principal.model_dump()
     return Context(request, Principal(**{**caller, "kind": PrincipalKind(case.principal.kind)}), connection)
-
-
-def _performed(evaluation: Generator[Effect, Any, Any], effects: _CaseRun) -> Any:
-    try:
-        effect = next(evaluation)
-        while True:
-            effect = evaluation.send(effects.perform(effect))
-    except StopIteration as end:
-        return end.value
-
-
-async def _nothing() -> AsyncIterator[tuple[Event, ...]]:
-    for events in ():
-        yield events

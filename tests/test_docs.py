@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import pytest
 from pydantic import BaseModel
 from typer.core import TyperGroup
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from mcpgov.app import build_cli
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.decision import Reason
-from mcpgov.policy.document import ELEMENTS, parse_document
+from mcpgov.policy.element import SECTIONS
+from mcpgov.policy.registry import ELEMENTS
+from mcpgov.policy_cases import ENDING, parse_cases
+from mcpgov.policy_files import lint_alone
 from mcpgov.settings import Settings, parse_settings
 
 ROOT = Path(__file__).parents[1]
@@ -96,11 +101,20 @@ class EverySecret:
         return self.value
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """The text of each fenced block of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def named(page: Path) -> Iterator[tuple[str, str]]:
+    """Each YAML block that says in its first line which file it is: that file, and the text."""
+    yield from ((block.split()[1], block) for block in blocks(page, "yaml") if re.match(r"# \S+\.yaml\b", block))
+
+
 def examples() -> Iterator[tuple[str, str, str]]:
-    """Each YAML block that says in its first line which file it is: the page, that file, the text."""
+    """Each example of a file: the page, that file, the text."""
     for page in PAGES:
-        for block in re.findall(r"^```yaml\n(# \S+\.yaml\b.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
-            yield page.relative_to(ROOT).as_posix(), block.split()[1], block
+        yield from ((page.relative_to(ROOT).as_posix(), file, text) for file, text in named(page))
 
 
 @pytest.mark.parametrize(("page", "file", "text"), sorted(examples()))
@@ -112,4 +126,72 @@ def test_every_example_file_loads(page: str, file: str, text: str) -> None:
         parse_entry(text, f"{page}: {file}", EverySecret())
     else:
         assert folder == "policies", f"{page}: say which file it is: mcpgov.yaml, catalog/… or policies/…"
-        parse_document(text, f"{page}: {file}")
+        if file.endswith(ENDING):
+            assert parse_cases(text, f"{page}: {file}").cases
+        else:
+            assert_loads(file, text)
+
+
+def assert_loads(file: str, text: str) -> None:
+    """A policy or a fragment, its named values and what it includes taken as given."""
+    (linted,) = lint_alone({Path(file): text})
+    assert [str(problem) for problem in linted.problems] == []
+
+
+def xml_examples() -> Iterator[tuple[str, int, str]]:
+    """Each XML block: the page, its number there, the text."""
+    for page in PAGES:
+        yield from ((str(page.relative_to(ROOT)), number, text) for number, text in enumerate(blocks(page, "xml"), 1))
+
+
+def as_document(text: str) -> str:
+    """A whole document, made from sections or from elements alone, which stand in the first section they may."""
+    root = re.match(r"(?:\s|<!--.*?-->)*<([a-z-]+)", text, re.DOTALL)
+    assert root
+    if root[1] in ("policies", "fragment"):
+        return text
+    if root[1] not in SECTIONS:
+        section = ELEMENTS[root[1]].sections[0]
+        text = f"<{section}>{text}</{section}>"
+    return f"<policies>{text}</policies>"
+
+
+@pytest.mark.parametrize(("page", "number", "text"), sorted(xml_examples()))
+def test_every_xml_example_loads(page: str, number: int, text: str) -> None:
+    assert number
+    assert_loads(f"policies/{Path(page).stem}.xml", as_document(text))
+
+
+GITHUB = """\
+name: com.contoso/github
+upstream: https://api.githubcopilot.com/mcp/
+connections:
+  github: { policies: [company], backends: [https://europe-api.contoso-mcp.net] }
+"""
+
+
+def transcripts() -> Iterator[tuple[str, str, str]]:
+    """Each `mcpgov policy explain` that a page shows: the page, what is typed, what is printed."""
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                typed, _, printed = part.partition("\n")
+                if typed.startswith("mcpgov policy explain "):
+                    yield page.relative_to(ROOT).as_posix(), typed, printed
+
+
+@pytest.mark.parametrize(("page", "typed", "printed"), sorted(transcripts()))
+def test_explain_prints_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, typed: str, printed: str
+) -> None:
+    policies = [(file, text) for file, text in named(ROOT / page) if file.startswith("policies/")]
+    for file, text in [*policies, ("catalog/github.yaml", GITHUB)]:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(build_cli(), shlex.split(typed)[1:])
+    assert (shown.exit_code, shown.stdout) == (0, printed)
+
+
+def test_a_page_shows_what_explain_prints() -> None:
+    assert [page for page, _, _ in transcripts()] != []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mcpgov.decision import Charge, Describe, Effect, Hold, Learn, Metric, Reason, Refund, Spend, Spent, Trace
+from mcpgov.decision import Charge, Describe, Effect, Hold, Learn, Metric, Reason, Refund, Spend, Spent, Tell, Trace
 from mcpgov.effects import MAX_TOOLS, CallEffects, Effects
 from mcpgov.errors import Refusal
 
@@ -54,6 +54,15 @@ async def test_limits_and_log_are_asked_in_order() -> None:
         results = await call.perform(asking(SPEND, Refund(SPEND, SPENT), trace, metric))
     assert results == [SPENT, None, None, None]
     assert witness.asked == [SPEND, Refund(SPEND, SPENT), trace, metric]
+
+
+async def test_what_is_told_while_an_answer_passes_goes_to_the_log() -> None:
+    shared, witness = effects()
+    async with shared.call() as call:
+        (tell,) = await call.perform(asking(Tell()))
+    assert callable(tell)
+    tell(Trace("r", "s", "error", "m"))
+    assert witness.asked == [Trace("r", "s", "error", "m")]
 
 
 async def test_places_are_held_until_the_call_has_ended() -> None:

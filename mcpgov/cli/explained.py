@@ -1,7 +1,7 @@
 """What the policies say to one request, for a person and for machines: each element in order, and what it leads to.
 
-Used by `policy explain` and by `audit show --explain`. Values are shown through a Hiding, credentials not at all; what a
-caller chose cannot act on the terminal.
+Used by `policy explain` and by `audit show --explain`. Values are shown through a Hiding, credentials not at all; what
+a caller chose cannot act on the terminal.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def lines_of(explained: Explained, hiding: Hiding) -> Generator[str]:
     if not explained.explanation.entries:
         yield from ("", "No policy is in force.")
     yield ""
-    yield from _of_decision(explained.decision, hiding)
+    yield from _of_decision(explained, hiding)
     yield from _of_messages(explained.sent, explained.replied, hiding)
 
 
@@ -146,9 +146,7 @@ def _source(context: Context) -> str:
     return context.request.head.source_address
 
 
-def _of_entry(
-    entry: Entry, told: tuple[Trace | Metric, ...], hiding: Hiding, *, enforced: bool
-) -> Generator[str]:
+def _of_entry(entry: Entry, told: tuple[Trace | Metric, ...], hiding: Hiding, *, enforced: bool) -> Generator[str]:
     indent = "  " * (entry.depth + 1)
     yield indent + (f"{entry.rule.partition('#')[0]}: report mode, not enforced" if entry.is_report else entry.rule)
     for question in entry.questions:
@@ -167,13 +165,12 @@ def _said(effect: Trace | Metric, hiding: Hiding) -> str:
     return f"measures {effect.name}: {effect.value:g}"
 
 
-def _of_decision(decision: Decision, hiding: Hiding) -> Generator[str]:
+def _of_decision(explained: Explained, hiding: Hiding) -> Generator[str]:
+    decision = explained.decision
     by = f", by {decision.rule}" if decision.rule else ""
     yield f"Decision: {decision.reason}{by}"
-    if decision.message:
+    if decision.message and explained.replied is None:  # otherwise it stands in the reply
         yield f"  the caller is told: {hiding.value(decision.message)}"
-    if decision.detail:
-        yield f"  the record says: {hiding.value(decision.detail)}"
     yield from (f"  report mode would deny: {one.reason}, by {one.rule}" for one in decision.reported)
 
 

@@ -48,5 +48,5 @@ class Hiding:
 
 def _forms(value: str) -> tuple[str, ...]:
     """A text as it is, as Python and JSON write it between quotes, and as a URL has it."""
-    escaped = repr(value + '"')[1:-2]
+    escaped = "'".join(repr(f'"{part}')[2:-1] for part in value.split("'"))  # the other quote lets ' and " stand
     return (value, escaped, escaped.replace("'", "\\'"), json.dumps(value)[1:-1], quote(value, safe=""))

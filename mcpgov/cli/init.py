@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from mcpgov.cli.schemas import schemas
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
 CONFIGURATION: Final = ("mcpgov.yaml", "catalog", "policies")
+SCHEMAS: Final = "schemas"  # the files refer to them by this name
 NAMES: Final = {"gitignore": ".gitignore"}  # a template that must not act on our own folder
 
 
@@ -50,8 +53,9 @@ def write_folder(folder: Path) -> None:
 
 
 def templates() -> Iterator[tuple[str, str]]:
-    """The path of each template below templates/, and its text."""
+    """The path of each template below templates/, and its text; and the schemas that editors check the others with."""
     yield from _below(files("mcpgov.cli") / "templates", "")
+    yield from ((f"{SCHEMAS}/{name}", text) for name, text in schemas().items())
 
 
 def _below(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,9 @@ def with_options(shape: type[T], verb: Callable[[T], None]) -> Callable[..., Non
     run.__doc__, run.__name__ = verb.__doc__, verb.__name__
     run.__annotations__ = hints
     given = [
-        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name])
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name]
+        )
         for field in fields(shape)
     ]
     vars(run)["__signature__"] = inspect.Signature(given)

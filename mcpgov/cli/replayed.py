@@ -14,6 +14,7 @@ import typer
 from mcpgov.cli.explained import Explained, lines_of
 from mcpgov.cli.hiding import Hiding
 from mcpgov.cli.printable import printable
+from mcpgov.decision import Reason
 from mcpgov.models import Era, Headers, Kind, MCPRequest, Principal, PrincipalKind, RequestHead
 from mcpgov.policy.context import Context
 from mcpgov.policy.explain import Explanation
@@ -36,9 +37,12 @@ def show_replayed(record: Record, snapshot: Snapshot) -> None:
 def replayed(record: Record, snapshot: Snapshot) -> Generator[str]:
     """The explanation of a recorded decision, as text."""
     recorded = recorded_of(record)
+    if recorded is None:
+        yield "No policy decided this call: it was refused before one was asked."
+        return
     context = context_of(record, snapshot)
-    if recorded is None or context is None:
-        yield "No policy decided this call: it was refused before, or its connection is not in the catalog any more."
+    if context is None:
+        yield "This decision cannot be made again: its connection is not in the catalog any more."
         return
     policy = snapshot.policy(context.connection.name)
     explanation = Explanation()
@@ -47,25 +51,33 @@ def replayed(record: Record, snapshot: Snapshot) -> Generator[str]:
     yield ""
     if policy.digest != recorded.policy_hash:
         yield "The policies have changed since: this is what they make of the call today, from the answers of then."
-        yield f"Recorded was: {recorded.reason}" + (f", by {recorded.rule}" if recorded.rule else "")
+        yield "What they did not ask then has no usable value."
+        yield f"Recorded was: {recorded.reason}{_by(recorded)}"
     elif recorded.same_as(decision):
         yield "This is the recorded decision, by the same policies."
     else:
-        yield f"This is NOT the recorded decision, which was {recorded.reason}, by {recorded.rule}."
+        yield f"This is NOT the recorded decision, which was {recorded.reason}{_by(recorded)}."
+
+
+def _by(recorded: Recorded) -> str:
+    return f", by {recorded.rule}" if recorded.rule else ""
 
 
 def recorded_of(record: Record) -> Recorded | None:
-    """What a record says of a decision; None where no policy was asked."""
+    """What a record says of a decision; None where no policy was asked.
+
+    A call that the policies let through has no rule, also where it was refused further on, for another reason.
+    """
     if not record.get("mcpgov.decision.policy_hash"):
         return None
     reason, rule, digest, answers = (
         text(record.get(f"mcpgov.decision.{name}")) for name in ("reason", "rule", "policy_hash", "answers")
     )
-    return Recorded(reason if rule else "allowed", rule, digest, answers)
+    return Recorded(reason if rule else Reason.ALLOWED, rule, digest, answers)
 
 
 def context_of(record: Record, snapshot: Snapshot) -> Context | None:
-    """The request as far as a record holds it: no arguments, and no header but the user agent."""
+    """The request as far as a record of a decision holds it: no arguments, and no header but the user agent."""
     name = text(record.get("mcpgov.connection"))
     if name not in snapshot.connections:
         return None

@@ -6,7 +6,7 @@ with null. Refuses to know how a chain is written, and what the members do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +70,7 @@ class Named:
 
 def link(receiver: Type, named: Named) -> Link:
     """A link that hangs on a value of the type `receiver`. Raises InvalidExpression."""
-    label = f"an index of {receiver}" if named.name == _INDEX else f"{receiver}.{named.name}"
+    label = f"{receiver}[…]" if named.name == _INDEX else f"{receiver}.{named.name}"
     _refuse(receiver, named)
     if receiver.name == "object" and named.name not in MEMBERS["object"]:
         return _dynamic_link(label, named)
@@ -202,8 +202,3 @@ def _notes(methods: Iterable[Method], named: Named) -> tuple[str, ...]:
     except ValueError as error:
         raise InvalidExpression(str(error), "", named.at) from None
     return tuple(filter(None, notes))
-
-
-def statics() -> Mapping[str, Table]:
-    """The classes with static members, by name."""
-    return STATICS

@@ -55,9 +55,7 @@ def _element_value(token: Json, kind: Type, index: int) -> object:
 
 def _steps(path: str) -> list[str | int]:
     """A path of names and positions. Raises ValueError for what JSONPath has besides."""
-    at = 2 if path.startswith("$.") else 1 if path.startswith("$") else 0
-    rest, steps = path[at:], list[str | int]()
-    at = 0
+    rest, at, steps = path.removeprefix("$"), 0, list[str | int]()
     while at < len(rest):
         step = _STEP.match(rest, at)
         if step is None:

@@ -290,7 +290,9 @@ def cast_to(kind: Type, code: Code, at: int) -> Code:
 def convertible(kind: Type, code: Code) -> Code:
     """Code where a variable of the type `kind` takes it. Raises InvalidExpression."""
     if not may_be(code.type, kind):
-        raise InvalidExpression(f"a {kind} cannot hold {code.type}", "cast it, or declare it with var", code.at)
+        raise InvalidExpression(
+            f"a variable of the type {kind} cannot hold {code.type}", "cast it, or declare it with var", code.at
+        )
     return cast_to(kind, code, code.at) if code.type != kind else code
 
 

@@ -35,8 +35,22 @@ from mcpgov.policy.csharp_types import NULL, STRINGS, TYPES, Type, named_type
 from mcpgov.yaml_source import nearest
 
 _NAMESPACES: Final = frozenset(
-    {"System", "System.Text", "System.Net", "System.Text.RegularExpressions", "System.Security.Cryptography"}
-    | {"System.Collections.Generic", "System.Linq", "Newtonsoft", "Newtonsoft.Json", "Newtonsoft.Json.Linq"}
+    {
+        "System",
+        "System.Text",
+        "System.Net",
+        "System.Text.RegularExpressions",
+        "System.Security",
+        "System.Security.Cryptography",
+    }
+    | {
+        "System.Collections",
+        "System.Collections.Generic",
+        "System.Linq",
+        "Newtonsoft",
+        "Newtonsoft.Json",
+        "Newtonsoft.Json.Linq",
+    }
 )
 REFUSED: Final = frozenset(
     {"foreach", "for", "while", "do", "switch", "try", "throw", "using", "lock", "goto", "yield", "await", "async"}
@@ -193,7 +207,7 @@ class Parser:
             return chain(left, [("==", Code(NULL, at, lambda _run: None))])
         name = self.type_name()
         if name is None:
-            raise InvalidExpression(f"{word} is expected to be followed by a type", "", at)
+            raise InvalidExpression(f"a type is expected after {word}", "", at)
         if word == "is" and self.here.sort == NAME and self.here.text not in _WORDS:
             raise unsupported("a declaration inside an expression", self.here)
         kind = self.type_named(name, at)

@@ -9,6 +9,8 @@ from mcpgov.policy.csharp_code import MAX_STRING
 from mcpgov.policy.csharp_signatures import Method, Table, method, table
 from mcpgov.policy.csharp_types import Word, same, text_of
 
+_MOST_WORK: Final = 100_000  # pieces times separators that one Split may look at
+
 
 def _folded(text: str) -> str:
     """Text as OrdinalIgnoreCase sees it: each character by itself, so that positions stay."""
@@ -110,6 +112,8 @@ def _split(text: str, *separators: str) -> tuple[str, ...]:
     pieces = [text]
     for separator in filter(None, separators):
         pieces = [part for piece in pieces for part in piece.split(separator)]
+        if len(pieces) * len(separators) > _MOST_WORK:
+            raise ValueError
     return tuple(pieces)
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 16 * 1024
 _SPACE: Final = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
 _NAME: Final = re.compile(r"[^\W\d]\w*")
-_NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+[lL]?|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[lLdDfFmM]?")
+_NUMBER: Final = re.compile(
+    r"0[xX][0-9a-fA-F]+[lL]?|[0-9]+[lL]|(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[dDfFmM]?"
+)
 _OPERATOR: Final = re.compile(r"\?\.(?!\d)|\?\[|\?\?|=>|\+\+|--|[-+*/%]=|[=!<>]=|&&|\|\||[-+*/%!<>=?:.,;(){}\[\]&|^~]")
 _QUOTE: Final = re.compile(r"""(?P<sigil>\$@|@\$|[@$])?(?P<quote>")|(?P<single>')""")
 _PLAIN: Final = re.compile(r"""[^"'\\{}]+""")
@@ -34,8 +36,6 @@ _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "a": "\a", "b": "
 }
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LONE: Final = re.compile("[\ud800-\udfff]")
-_OPENING: Final = frozenset({"(", "[", "{", "?["})
-_CLOSING: Final = frozenset({")", "]", "}"})
 NAME: Final = "name"
 NUMBER: Final = "number"
 TEXT: Final = "text"
@@ -69,7 +69,7 @@ class Lexer:
     def tokens(self, *, hole: bool = False) -> list[Token]:
         """All of them and END; in a hole, those up to its }. Raises InvalidExpression."""
         found: list[Token] = []
-        open_brackets = 0
+        open_braces = 0
         begin = self._place()
         while True:
             space = _SPACE.match(self._text, self._at)
@@ -80,8 +80,8 @@ class Lexer:
                 return [*found, Token(END, "", self._place())]
             more = self._next()
             if hole and more and more[0].sort == OPERATOR:
-                open_brackets += (more[0].text in _OPENING) - (more[0].text in _CLOSING)
-                if open_brackets < 0:
+                open_braces += (more[0].text == "{") - (more[0].text == "}")
+                if open_braces < 0:
                     return [*found, Token(END, "", more[0].at)]
             found += more
 
@@ -90,6 +90,8 @@ class Lexer:
 
     def _next(self) -> list[Token]:
         begin = self._place()
+        if self._text.startswith("/*", self._at):
+            raise InvalidExpression("the comment is not closed", "end it with */", begin)
         if quote := _QUOTE.match(self._text, self._at):
             return [self._string(quote, begin)]
         if named := self._named_here():
@@ -98,8 +100,6 @@ class Lexer:
             if found := pattern.match(self._text, self._at):
                 self._at = found.end()
                 return [Token(sort, found[0], begin)]
-        if self._text.startswith("/*", self._at):
-            raise InvalidExpression("the comment is not closed", "end it with */", begin)
         raise InvalidExpression(f"{self._text[self._at]!r} means nothing here", "", begin)
 
     def _named_here(self) -> re.Match[str] | None:

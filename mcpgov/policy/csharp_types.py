@@ -265,7 +265,7 @@ def _decimal_text(value: float) -> str:
     written = "".join(map(str, digits))
     leading = exponent + len(written) - 1  # the power of ten of its first digit
     minus = "-" * sign
-    if not -5 <= leading < 15:
+    if not -5 < leading < 15:
         fraction = f".{written[1:]}" if len(written) > 1 else ""
         return f"{minus}{written[0]}{fraction}E{'-' if leading < 0 else '+'}{abs(leading):02}"
     return minus + f"{Decimal(written).scaleb(exponent):f}"

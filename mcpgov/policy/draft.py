@@ -121,8 +121,11 @@ class Answers:
         self._note(rule, question, "t" if answer else "f", "true" if answer else "false")
         return answer
 
-    def value(self, rule: str, question: str, compute: Callable[[], T], otherwise: T) -> T:
-        """A value made from the request; `otherwise` where it is not there any more. Raises ExpressionError."""
+    def value(self, rule: str, question: str, compute: Callable[[], T], otherwise: T, *, secret: bool = False) -> T:
+        """A value made from the request; `otherwise` where it is not there any more. Raises ExpressionError.
+
+        `secret`: explanations do not show it.
+        """
         if self.given is not None:
             letter = self._next()
             if letter != "v":
@@ -134,7 +137,7 @@ class Answers:
                 value = otherwise
         else:
             value = self._computed(rule, question, compute)
-        self._note(rule, question, "v", repr(value))
+        self._note(rule, question, "v", "***" if secret else repr(value) if self.seen is not None else "")
         return value
 
     def _next(self) -> str:
@@ -237,4 +240,3 @@ class Draft:
         if self.reply_edits or self.reply_status is not None or self.reply_body is not None:
             return Reply(self.reply_status, tuple(self.reply_edits), self.reply_body)
         return None
-

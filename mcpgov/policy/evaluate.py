@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Trace
+from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Reply, Trace
 from mcpgov.errors import ANSWERS, ExpressionError, Refusal
 from mcpgov.policy.context import Context, LastError, Response
 from mcpgov.policy.draft import Answers, Denial, Draft, Limit
@@ -63,7 +63,7 @@ class Evaluation:
         if denial is None:
             draft.section = BACKEND
             denial = yield from run(self._sections.backend, draft)
-        if denial is not None and denial.reason is Reason.TOOL_DENIED:
+        if denial is not None and denial.as_tool_result:
             denial = self._unless_hidden(denial)
         draft.at, self._denial = "", denial
         return self._decision(denial or Denial(Reason.ALLOWED, ""))
@@ -95,16 +95,22 @@ class Evaluation:
 
     def refused(self, refusal: Refusal) -> Evaluated[Refusal]:
         """The refusal as on-error leaves it. An error in there leaves it as it was."""
-        draft = self.draft
-        draft.response = Response(ANSWERS[refusal.reason].status, dict(refusal.headers))
+        draft, given = self.draft, refusal.reply or Reply()
+        refusal.headers = (*(told for told in draft.reply_headers if told not in refusal.headers), *refusal.headers)
+        headers = {name.lower(): value for name, value in refusal.headers}
+        draft.response = Response(given.status or ANSWERS[refusal.reason].status, headers)
         draft.last_error = self._last_error(refusal)
         yield from self._settle()
         if refusal.reason in _FINAL or not self._sections.on_error:
             return refusal
-        draft.section, draft.reply_edits, draft.reply_status, draft.reply_body = ON_ERROR, [], None, None
+        draft.section, draft.reply_edits = ON_ERROR, list(given.edits)
+        draft.reply_status, draft.reply_body = given.status, given.body
         denial = yield from run(self._sections.on_error, draft)
         draft.at = ""
-        refusal.reply = denial.reply if denial is not None and denial.reply else draft.reply
+        if denial is None:
+            refusal.reply = draft.reply
+        elif denial.reply is not None:
+            refusal.reply = denial.reply
         return refusal
 
     def _settle(self) -> Evaluated[None]:

@@ -158,6 +158,11 @@ def _changes(before: Before, draft: Draft) -> Generator[Change]:
     for name, value in draft.variables.items():
         if name not in before.variables or before.variables[name] != value:
             yield Change(f"variable {name}", repr(value))
+    yield from _done(before, draft)
+
+
+def _done(before: Before, draft: Draft) -> Generator[Change]:
+    """What an element did that has no value to show."""
     if draft.reply_body is not None and not before.has_body:
         yield Change("sets the body of the reply")
     if draft.retry is not None and not before.retries:

@@ -6,6 +6,7 @@ Whatever goes wrong at run time is an ExpressionError, which denies.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -14,6 +15,8 @@ from mcpgov.models import Secret
 
 if TYPE_CHECKING:
     from mcpgov.policy.draft import Draft
+
+_DIGITS: Final = re.compile(r"\s*[0-9]{1,18}\s*")
 
 
 class Program(Protocol):
@@ -33,18 +36,18 @@ class Program(Protocol):
         ...
 
     def value(self, draft: Draft, /) -> object:
-        """Its value: None, bool, int, float, str, list, dict, or what the language has besides. Raises ExpressionError."""
+        """Its value: None, bool, int, float, str, list, dict, or what else the language has. Raises ExpressionError."""
         ...
 
 
 class References(Protocol):
     """Where named values and references find what they stand for."""
 
-    def named(self, name: str) -> str | Secret | None:
+    def named(self, name: str, /) -> str | Secret | None:
         """A named value; None where there is none of that name."""
         ...
 
-    def resolve(self, reference: str) -> Secret:
+    def resolve(self, reference: str, /) -> Secret:
         """What `${env:…}` or `${file:…}` stands for. Raises ValueError."""
         ...
 
@@ -53,11 +56,11 @@ class References(Protocol):
 class NoReferences:
     """Knows none."""
 
-    def named(self, _name: str) -> str | Secret | None:
+    def named(self, _name: str, /) -> str | Secret | None:
         """None."""
         return None
 
-    def resolve(self, _reference: str) -> Secret:
+    def resolve(self, _reference: str, /) -> Secret:
         """Nothing. Raises ValueError."""
         raise ValueError("there are no references here")
 
@@ -130,7 +133,7 @@ class Typed:
         content = self.content
         if isinstance(content, Template):
             return content.value(draft)
-        return draft.answers.value(draft.at, content.source, lambda: content.value(draft), "")
+        return draft.answers.value(draft.at, content.source, lambda: content.value(draft), "", secret=hides(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,10 @@ class Quantity:
         content = self.content
         if isinstance(content, int):
             return content
-        value = draft.answers.value(draft.at, content.source, lambda: content.value(draft), self.low)
-        if isinstance(value, str) and value.strip().isdecimal():
+        return draft.answers.value(draft.at, content.source, lambda: self._within(content.value(draft)), self.low)
+
+    def _within(self, value: object) -> int:
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise ExpressionError(f"a number that should lie from {self.low} to {self.high} does not")
@@ -159,4 +164,9 @@ def _text(part: str | Secret | Program, draft: Draft) -> str:
         return part
     if isinstance(part, Secret):
         return part.reveal()
-    return draft.answers.value(draft.at, part.source, lambda: part.text(draft), "")
+    return draft.answers.value(draft.at, part.source, lambda: part.text(draft), "", secret=hides(part))
+
+
+def hides(program: Program) -> bool:
+    """Whether a program has a secret in it, so that its value may tell it."""
+    return bool(getattr(program, "holds_secret", False))

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_EMOJI: Final = "#*0-9\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"  # what a selector may follow
-_JOINING: Final = "\u0600-\u061b\u061d-\u109f\u2190-\u2bff\U0001f000-\U0001faff"  # Arabic, Indic scripts; emoji
+# What a selector may follow: emoji. What a joiner may stand between: Arabic, Indic scripts, emoji.
+_EMOJI: Final = "#*0-9\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_JOINING: Final = "\u0600-\u061b\u061d-\u109f\u2190-\u2bff\U0001f000-\U0001faff"
 _PARTS: Final = (
     r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]",  # ECMA-48 section 5.4: control sequences
-    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)",  # section 5.6: control strings
+    r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x80-\x9f]*+(?:\x07|\x1b\\|\x9c)",  # 5.6: control strings
     r"\x1b[ -/]*+[0-~]",  # other escapes
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f]",
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f]",

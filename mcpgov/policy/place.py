@@ -208,7 +208,8 @@ class Place:
         try:
             compiled = compile_(text)
         except InvalidExpression as error:
-            problem = self.source.problem(self.path, f"{self.path[-1]}: {error.message}", error.mend)
+            name = next(step for step in reversed(self.path) if isinstance(step, str))
+            problem = self.source.problem(self.path, f"{name}: {error.message}", error.mend)
             self.reading.problems.append(_moved(problem, text, error.offset) if self.dialect.xml else problem)
             return substitute
         for remark in self.dialect.remarks(text):

@@ -8,7 +8,7 @@ reads why it does not answer; a connection or a caller gets 403 for every reques
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
@@ -82,6 +82,6 @@ def _until(place: Place) -> datetime | None:
     except ValueError:
         until = None
     if until is not None and until.tzinfo is not None:
-        return until.astimezone(UTC)
+        return until
     place.at(UNTIL.name).note("until is no moment in time", "write 2026-12-01T08:00:00Z (RFC 3339, with a zone)")
     return None

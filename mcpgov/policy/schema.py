@@ -41,7 +41,7 @@ def policy_schema() -> dict[str, Json]:
 def _step() -> Json:
     """One element: a mapping with its name as the only key."""
     elements: dict[str, Json] = {
-        name: {**mapping_schema(loadable.attributes), "markdownDescription": f"[{name}](docs/policies/{name}.md)"}
+        name: {**mapping_schema(loadable.attributes), "description": f"docs/policies/{name}.md says what it does"}
         for name, loadable in sorted(ELEMENTS.items())
     }
     return {

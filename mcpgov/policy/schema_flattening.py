@@ -80,8 +80,9 @@ class _Flattening:
                 own[str(keyword)] = flat
             elif isinstance(held, dict):
                 own[str(keyword)] = {**held, str(step[0]): flat}
-            elif isinstance(held, list):
-                own[str(keyword)] = [flat if number == step[0] else item for number, item in enumerate(held)]
+            else:
+                row = held if isinstance(held, list) else []
+                own[str(keyword)] = [flat if number == step[0] else item for number, item in enumerate(row)]
         return own
 
     def _written_out(self, schema: _Schema, path: _Path, inside: frozenset[str]) -> tuple[_Schema, frozenset[str]]:

@@ -34,13 +34,13 @@ LIMITS: Final = JsonLimits(
     100 * 1024, depth=64, keys=10_000, values=20_000, string=100 * 1024
 )  # two for a level of objects
 NAMED: Final = 20  # so many tools are named in one line
-_DRAFTS: Final = frozenset({  # what the engine knows by itself; anything else it would look for elsewhere
+_DRAFTS: Final = (  # what the engine knows by itself; anything else it would look for elsewhere
     *(f"http://json-schema.org/draft-0{number}/schema{end}" for number in (4, 6, 7) for end in ("", "#")),
     *(f"https://json-schema.org/draft/{draft}/schema" for draft in ("2019-09", "2020-12")),
-})  # fmt: skip
-HIDE: Final = "hide"
+)
+LEAVE_OUT: Final = "leave-out"
 FLATTEN: Final = Flag("flatten", "whether alternatives, lists of types and references are rewritten", default=False)
-ON_PROBLEM: Final = Choice("on-problem", "what becomes of a tool whose schema is unfit", ("warn", HIDE), "warn")
+ON_PROBLEM: Final = Choice("on-problem", "what becomes of a tool whose schema is unfit", ("warn", LEAVE_OUT), "warn")
 MAX_TOOLS: Final = WholeNumber("max-tools", "how many tools a list may have without a line in the log", 1, 10_000, 128)
 
 
@@ -59,7 +59,7 @@ class SchemaRules(Element):
     def load(cls, place: Place) -> Self:
         """Every attribute has a default."""
         remark_own(place, cls.name)
-        return cls(FLATTEN.read(place), ON_PROBLEM.read(place) == HIDE, MAX_TOOLS.read(place))
+        return cls(FLATTEN.read(place), ON_PROBLEM.read(place) == LEAVE_OUT, MAX_TOOLS.read(place))
 
     def run(self, draft: Draft) -> Verdict:
         """Look at the list of tools in the answer. Yields Tell."""

@@ -44,6 +44,9 @@ class SetBackendService(PlainElement):
         if isinstance(place.value, dict) and place.has("base-url") == place.has("backend-id"):
             place.note("one of base-url and backend-id is needed", "write base-url: https://host/path")
         written = base_url.literal
+        for name in ("base-url", "backend-id"):
+            if place.at(name).value == "":
+                place.at(name).note(f"{name} is empty", "write one, or remove it")
         if written and (origin(written) is None or "?" in written or "#" in written):
             mend = "write https://host/path, as in the connection's backends"
             place.at("base-url").note("base-url is not an absolute URL without a query", mend)

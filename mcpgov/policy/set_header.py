@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from mcpgov.decision import HeaderEdit
 from mcpgov.errors import ExpressionError
 from mcpgov.policy.attributes import Choice, Templates, Text
-from mcpgov.policy.element import BACKEND, INBOUND, RETURN, SECTIONS, PlainElement
+from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, RETURN, SECTIONS, PlainElement
 from mcpgov.policy.http_fields import is_ours, is_token, is_value
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ ACTION: Final = Choice(
 VALUE: Final = Templates("value", "its value, or a list of values", "value")
 # No list, so that several values cannot be joined by commas (RFC 9110 section 5.3; RFC 6265 section 3).
 _ONE_VALUE: Final = frozenset({"cookie", "set-cookie", "user-agent", "www-authenticate", "date", "expires", "warning"})
+
+_KEYS: Final = frozenset({"authorization", "x-api-key", "api-key", "x-functions-key", "ocp-apim-subscription-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class SetHeader(PlainElement):
         header = NAME.read(place)
         if header and not is_token(header):
             place.at("name").note("name is not a header name", "use letters, digits and -; no expression")
-        elif is_ours(header):
+        elif is_ours(header) and not (header.lower() == "content-type" and place.section in (RETURN, ON_ERROR)):
             place.at("name").note(f"no policy may touch the header {header}", "it is part of how the message travels")
         action = ACTION.read(place)
         values = VALUE.read(place)
@@ -61,6 +63,9 @@ class SetHeader(PlainElement):
         for item, value in zip(_places(place), values, strict=False):
             if not is_value("".join(part if isinstance(part, str) else "x" for part in value.parts)):
                 item.note("a header value may only hold visible ASCII, on one line", "remove the other characters")
+        if action == "delete" and header.lower() in _KEYS and place.section in (INBOUND, BACKEND):
+            what = f"API Management would send {header} no more, and the server may need it"
+            place.at("name").remark(what, "mcpgov adds the keys of the connection after the policies")
         return cls(header.lower(), action, values)
 
     def decide(self, draft: Draft, /) -> Denial | None:

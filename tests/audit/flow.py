@@ -1,22 +1,23 @@
 """A whole flow through govern() without a socket: twins of every stage but the ledger, each with a place to stop at."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcpgov.audit.ledger import AuditLedger
-from mcpgov.decision import Decision, Spend, Spent
+from mcpgov.decision import Decision, Metric, Refund, Spend, Spent, Trace
+from mcpgov.effects import Effects
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Connection, Credential, Event, Headers, MCPRequest, Principal, RequestHead
 from mcpgov.pipeline import Stages, govern
-from mcpgov.policy.document import ConnectionPolicy
+from mcpgov.policy.compiled import ConnectionPolicy, Sections
 from mcpgov.snapshot import Snapshot
 from tests.audit.calls import ALICE, CITY, CREDENTIAL, head, request
 
 RESULT = b'{"jsonrpc":"2.0","id":7,"result":{"isError":false}}'
-SNAPSHOT = Snapshot("stamp", {"city": CITY}, {"city": ConnectionPolicy("sha256:p", (), {}, False)})
+SNAPSHOT = Snapshot("stamp", {"city": CITY}, {"city": ConnectionPolicy("sha256:p", Sections(), {}, hides_tools=False)})
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Flow:
 
     async def govern(self) -> None:
         """Take the call through."""
-        stages = Stages(lambda: SNAPSHOT, self, self, self, self.ledger, self)
+        stages = Stages(lambda: SNAPSHOT, self, Effects(self, self), self, self.ledger, self)
         await govern(self, stages)
 
     async def identify(self, head: RequestHead) -> Principal:
@@ -49,12 +50,21 @@ class Flow:
         assert head is self.head
         return ALICE
 
-    async def read(self, principal: Principal) -> MCPRequest:
+    async def read(self, principal: Principal, _origins: Collection[str]) -> MCPRequest:
         await self.at("read")
         assert principal is ALICE
         return request(about=self.head)
 
     async def spend(self, effect: Spend) -> Spent:
+        raise AssertionError(effect)
+
+    async def refund(self, effect: Refund) -> None:
+        raise AssertionError(effect)
+
+    async def charge(self, spend: Spend, amount: int) -> None:
+        raise AssertionError(spend, amount)
+
+    def tell(self, effect: Trace | Metric) -> None:
         raise AssertionError(effect)
 
     async def credential_for(self, connection: Connection, principal: Principal) -> Credential:

@@ -179,15 +179,20 @@ async def over_tls(upstream: CityUpstream, certificate: Path) -> AsyncGenerator[
     context.load_cert_chain(certificate)
     async with listening(upstream) as url:
         plain = int(url.rpartition(":")[2])
+        ended: list[asyncio.Event] = []
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            ended.append(end := asyncio.Event())
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", plain)
             async with asyncio.TaskGroup() as both:
                 both.create_task(copy(reader, inner_writer))
                 both.create_task(copy(inner_reader, writer))
+            end.set()
 
         async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
             yield server.sockets[0].getsockname()[1]
+        for end in ended:
+            await end.wait()
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -196,3 +201,4 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.write(part)
         await writer.drain()
     writer.close()
+    await writer.wait_closed()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from mcpgov.decision import Describe, Hold, Spend, Spent
+from mcpgov.decision import Describe, Hold, Spend, Spent, Tell
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import (
     Answer,
@@ -90,6 +90,8 @@ def admitted(effect: Effect) -> object:
         return Spent(allowed=True, limit=effect.calls, remaining=10, reset=effect.period)
     if isinstance(effect, Describe):
         return {}
+    if isinstance(effect, Tell):
+        return lambda _trace: None
     return isinstance(effect, Hold) or None
 
 

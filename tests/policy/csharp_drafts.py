@@ -21,7 +21,7 @@ from mcpgov.models import (
     Secret,
 )
 from mcpgov.policy.context import Context
-from mcpgov.policy.csharp import compile_csharp
+from mcpgov.policy.csharp import compile_csharp, is_expression
 from mcpgov.policy.draft import Draft
 
 if TYPE_CHECKING:
@@ -39,10 +39,16 @@ HEADERS = (
     ("accept", "b"),
 )
 ARGUMENTS: Mapping[str, Json] = {"n": 5, "half": 0.5, "name": "Ann", "on": True, "none": None, "list": [1, "b"]}
-NAMED: Mapping[str, str | Secret] = {"region": "eu", "limit": "40 + 2", "key": Secret("s3cret"), "quoted": '"eu"'}
+NAMED: Mapping[str, str | Secret] = {
+    "region": "eu",
+    "limit": "40 + 2",
+    "more": "1" + "+1" * 4_000,
+    "key": Secret("s3cret"),
+    "quoted": '"eu"',
+}
 
 
-def draft(method: str = "tools/call", **given: object) -> Draft:
+def draft(method: str = "tools/call", /, **given: object) -> Draft:
     """A call of get_issue by the key k1 of the project agents on the connection github; `given`: variables of it."""
     head = RequestHead("POST", "github", Headers(HEADERS), "10.0.0.1", "10.0.0.7", MOMENT, "c1")
     is_call = method == "tools/call"
@@ -57,7 +63,7 @@ def draft(method: str = "tools/call", **given: object) -> Draft:
 
 def compiled(text: str) -> CSharp:
     """The expression, with NAMED as its named values; @( … ) is put around it where it is missing."""
-    return compile_csharp(text if text.startswith("@") else f"@({text})", NAMED.get)
+    return compile_csharp(_whole(text), NAMED.get)
 
 
 def value(text: str, given: Draft | None = None) -> object:
@@ -75,9 +81,13 @@ def failure(text: str, given: Draft | None = None) -> str:
 
 def refusal(text: str) -> str:
     """Why an expression is refused, as `what stands there <- message (mend)`, each as far as the next blank or |."""
-    whole = text if text.startswith("@") else f"@({text})"
+    whole = _whole(text)
     with pytest.raises(InvalidExpression) as raised:
         compile_csharp(whole, NAMED.get)
     error = raised.value
     assert error.offset is not None
     return f"{whole[error.offset :][:12]} <- {error.message}" + (f" ({error.mend})" if error.mend else "")
+
+
+def _whole(text: str) -> str:
+    return text if is_expression(text) or text in ("@", "@[1]") else f"@({text})"

@@ -170,7 +170,7 @@ def test_expression_that_cannot_be_compiled_is_noted_with_its_key() -> None:
     here = place("b: 1 +\nk: 1 +\nm: '${{ 1 + }}'\nn: '${{ 1 + }}'\nv: '${{ 1 + }}'\ns: ['${{']\n")
     for attribute in (B, K, M, N, V, S):
         attribute.read(here)
-    assert [message.partition(": ")[2].partition(":")[0] for message in noted(here)] == ["b", "k", "m", "n", "v", "0"]
+    assert [message.partition(": ")[2].partition(":")[0] for message in noted(here)] == ["b", "k", "m", "n", "v", "s"]
 
 
 def test_one_mapping_is_a_list_of_one() -> None:

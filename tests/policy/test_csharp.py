@@ -24,16 +24,71 @@ SEEDS = (
     "@(context.Response.StatusCode == 429 || context.Response.StatusCode == 503)",
     '@(context.Request.Body.As<JObject>(preserveContent: true)["params"]?["name"]?.ToString() ?? "none")',
     '@(!string.IsNullOrEmpty((string)context.Variables["x"]) &amp;&amp; context.Variables.ContainsKey("n") ? 1 : 2L)',
-    '@{ var parts = "a.b".Split(\'.\'); if (parts.Length > 1) { return parts[0]; } else if (1.5 < 2) return 1; return $"{parts}"; }',
+    '@{ var p = "a.b".Split(\'.\'); if (p.Length > 1) { return p[0]; } else if (1.5 < 2) return 1; return $"{p}"; }',
     '@($"a{context.Api.Id + {{region}}}{{key}}" + @"\\d""" + Regex.Replace("a1", @"(\\d)", "<$1>"))',
-    '@{ string s; int? n = (int?)context.Variables["n"]; s = n == null ? "" : n.ToString(); s += 1 / 2 % 3; return s; }',
-    '@(DateTime.UtcNow.AddDays(-1).ToString("yyyy-MM-dd") + Guid.NewGuid() + Math.Max(1, -2) + (char)context.Variables["c"])',
+    '@{ string s; int? n = (int?)context.Variables["n"]; s = n == null ? "" : n.ToString(); s += 1 / 2; return s; }',
+    '@(DateTime.UtcNow.AddDays(-1).ToString("yyyy-MM") + Guid.NewGuid() + Math.Abs(-2) + (char)context.Variables["c"])',
     '@(new [] {"a", "b"}.Contains(context.Request.Method) ? JObject.Parse("{}").Value<int>("a") as object : null)',
 )
 PIECES = (
-    *("(", ")", "{", "}", "[", "]", '"', "'", "?", ":", "??", "?.", "?[", "&&", "||", "!", "==", "<", ">", "+", "-", "*"),
-    *("/", "%", "=", "+=", ";", ",", ".", "$", "@", "\\", "{{region}}", "{{key}}", "{{nope}}", "&quot;", "&lt;", "/*", "//"),
-    *("context", ".Variables", "null", "new ", "return ", "var ", "if ", "else ", "(string)", "(int)", "<string>", " is ", " as "),
+    *(
+        "(",
+        ")",
+        "{",
+        "}",
+        "[",
+        "]",
+        '"',
+        "'",
+        "?",
+        ":",
+        "??",
+        "?.",
+        "?[",
+        "&&",
+        "||",
+        "!",
+        "==",
+        "<",
+        ">",
+        "+",
+        "-",
+        "*",
+    ),
+    *(
+        "/",
+        "%",
+        "=",
+        "+=",
+        ";",
+        ",",
+        ".",
+        "$",
+        "@",
+        "\\",
+        "{{region}}",
+        "{{key}}",
+        "{{nope}}",
+        "&quot;",
+        "&lt;",
+        "/*",
+        "//",
+    ),
+    *(
+        "context",
+        ".Variables",
+        "null",
+        "new ",
+        "return ",
+        "var ",
+        "if ",
+        "else ",
+        "(string)",
+        "(int)",
+        "<string>",
+        " is ",
+        " as ",
+    ),
     *("Request", ".ToString()", '["n"]', "9223372036854775807", "0x", "1e999", "\ud800", "\x00", "é", "😀", "\n", " "),
 )
 
@@ -66,9 +121,11 @@ def test_an_expression_has_a_type_and_a_text(text: str, kind: str, expected: str
     assert (program.kind, program.text(draft())) == (kind, expected)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("@(1)", True), ("\n @{ return 1; }", True), ("(1)", False), ("", False)])
-def test_what_begins_like_an_expression_is_one(text: str, expected: bool) -> None:  # noqa: FBT001
-    assert is_expression(text) is expected
+def test_what_begins_like_an_expression_is_one() -> None:
+    assert [text for text in ("@(1)", "\n @{ return 1; }", "(1)", "", "a@(1)") if is_expression(text)] == [
+        "@(1)",
+        "\n @{ return 1; }",
+    ]
 
 
 def test_only_a_truth_is_true() -> None:
@@ -98,9 +155,12 @@ def test_an_offset_counts_from_the_start_of_the_text() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("@", " <- not an expression (it begins with @( or @{)"),
-        ("@[1]", " <- not an expression (it begins with @( or @{)"),
-        ("@(context.Request)", "context.Requ <- the expression is a Request, which is no value (name one of its members)"),
+        ("@", "@ <- not an expression (it begins with @( or @{)"),
+        ("@[1]", "@[1] <- not an expression (it begins with @( or @{)"),
+        (
+            "@(context.Request)",
+            "context.Requ <- the expression is a Request, which is no value (name one of its members)",
+        ),
         ("@(1) + 1", "+ 1 <- + is not expected here"),
         ("@{ return 1; } 2", "2 <- 2 is not expected here"),
         ("@(1", " <- ) is expected, and here is the end"),
@@ -108,7 +168,7 @@ def test_an_offset_counts_from_the_start_of_the_text() -> None:
     ],
 )
 def test_what_is_no_whole_expression_is_refused(text: str, expected: str) -> None:
-    assert refusal(text).removeprefix(text[:12] if expected.startswith(" <-") and len(text) < 6 else "") == expected
+    assert refusal(text) == expected
 
 
 def test_a_text_that_is_too_long_is_refused() -> None:
@@ -148,24 +208,32 @@ def test_the_same_call_on_the_same_request_gives_the_same_value() -> None:
 def test_a_foreign_value_without_text_is_an_error_and_no_crash() -> None:
     endless: list[object] = []
     endless.append(endless)
-    assert failure('"" + context.Variables["x"]', draft(x=endless)) == "an expression has no usable value for this request"
+    assert (
+        failure('"" + context.Variables["x"]', draft(x=endless)) == "an expression has no usable value for this request"
+    )
     assert failure('"" + context.Variables["x"]', draft(x=object())) == "a value is asked for its text and has none"
 
 
 def outcomes(text: str, on: tuple[Draft, ...]) -> None:
-    """Compile and run; only the two exceptions that are promised may come out."""
+    """Compile and run; only the two exceptions that are promised may come out, and they quote no secret."""
+    said, offset = messages(text, on)
+    assert "s3cret" not in said
+    assert 0 <= offset <= len(text)
+
+
+def messages(text: str, on: tuple[Draft, ...]) -> tuple[str, int]:
+    """What both exceptions said, and the offset of the first."""
+    said = ""
     try:
         program = compile_csharp(text, NAMED.get)
     except InvalidExpression as invalid:
-        assert invalid.offset is not None
-        assert 0 <= invalid.offset <= len(text)
-        assert "s3cret" not in f"{invalid.message} {invalid.mend}"
-        return
+        return f"{invalid.message} {invalid.mend}", -1 if invalid.offset is None else invalid.offset
     for given_draft in on:
         try:
             program.text(given_draft)
         except ExpressionError as error:
-            assert "s3cret" not in str(error)
+            said += str(error)
+    return said, 0
 
 
 def drafts() -> tuple[Draft, ...]:
@@ -177,8 +245,8 @@ def drafts() -> tuple[Draft, ...]:
 
 
 def mutated(text: str, choices: random.Random) -> str:
-    """One to four pieces put in, taken out, doubled or swapped."""
-    for _ in range(choices.randint(1, 4)):
+    """One to three pieces put in, taken out, doubled or swapped."""
+    for _ in range(choices.choice((1, 1, 1, 2, 3))):
         at, end = sorted((choices.randint(0, len(text)), choices.randint(0, len(text))))
         piece = choices.choice((choices.choice(PIECES), text[at:end][:20], "", choices.choice(SEEDS)[2:-1]))
         end = choices.choice((at, at + 1, min(end, at + 6)))
@@ -203,7 +271,26 @@ def test_whatever_is_made_up_nothing_but_the_two_exceptions_comes_out(inside: st
 @pytest.mark.parametrize(
     "unit",
     [
-        *("(", "!", "-", "(string)", "(a<", "{", "[", '$"{', "new[]{", "1?", "1?1:", "1+", "1??", "a.", "a[", "{{", "if(", "@("),
+        *(
+            "(",
+            "!",
+            "-",
+            "(string)",
+            "(a<",
+            "{",
+            "[",
+            '$"{',
+            "new[]{",
+            "1?",
+            "1?1:",
+            "1+",
+            "1??",
+            "a.",
+            "a[",
+            "{{",
+            "if(",
+            "@(",
+        ),
         *("1||1&&1==1<1+1*(", "(1*1+1<1==1&&1||", "Math.Max(", "new[]{1||", '"".Trim().', "x=", "/*", "'", '@"', "\\"),
     ],
 )

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tests.policy.csharp_drafts import compiled, draft, failure, refusal, value
 
-VARIABLES = {"s": "a", "i": 5, "d": 2.5, "b": True, "n": None, "j": {"k": "5", "i": 6, "f": 1.5, "z": None, "o": {}}}
+VARIABLES: Mapping[str, object] = {
+    "s": "a",
+    "i": 5,
+    "d": 2.5,
+    "b": True,
+    "n": None,
+    "j": {"k": "5", "i": 6, "f": 1.5, "z": None, "o": {}},
+}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +154,6 @@ def test_a_cast_gives_a_value_its_type(text: str, expected: object) -> None:
         ("1.0 / 0", "a division by zero"),
         ("9223372036854775807 + 1", "a whole number does not fit into 64 bits"),
         ("1e308 * 10", "a number is not finite"),
-        ('context.Variables["s"] + null', "+ needs two numbers, and has something else"),
         ('context.Variables["s"] * 2', "* needs two numbers, and has something else"),
         ('context.Variables["s"] < 2', "< needs two numbers, and has something else"),
         ('context.Variables["n"] < 2', "< needs two numbers, and has something else"),
@@ -172,7 +180,7 @@ def test_what_has_no_value_says_why(text: str, expected: str) -> None:
         ("1 + true", "true) <- + cannot take int and bool"),
         ("true - 1", "1) <- - cannot take bool and int"),
         ('"a" - 1', "1) <- - cannot take string and int"),
-        ("context.Variables[\"x\"] + true", "true) <- + cannot take object and bool"),
+        ('context.Variables["x"] + true', "true) <- + cannot take object and bool"),
         ('"a" + context.Request', "context.Requ <- Request has no text to join"),
         ('context.Variables + "a"', '"a") <- Variables has no text to join'),
         ('"a" < 1', "1) <- < cannot compare string and int (text has no order in C#: use string.Compare)"),

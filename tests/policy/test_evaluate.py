@@ -86,10 +86,10 @@ HOOKS = [
     "ip-filter: { action: allow, addresses: [127.0.0.1] }",
     "rate-limit-by-key: { calls: 1, renewal-period: 1, counter-key: mcp.tool.arguments.one }",
     "rate-limit-by-key: { calls: 1, renewal-period: 1, increment-condition: mcp.tool.arguments.one }",
-    "set-header: { name: a, value: '${{ mcp.tool.arguments.one }}' }",
+    "set-header: { name: a, value: '${{ mcp.tool.arguments.two }}' }",
     "set-backend-service: { base-url: 'https://evil.example' }",
     "choose: { when: [{ condition: mcp.tool.arguments.one, do: [] }] }",
-    "choose: { when: [{ condition: 'true', do: [set-header: { name: a, value: '${{ mcp.tool.arguments.one }}' }] }] }",
+    "choose: { when: [{ condition: 'true', do: [set-header: { name: a, value: '${{ mcp.tool.arguments.two }}' }] }] }",
     "tool-rules: { deny: ['*'] }",
 ]
 

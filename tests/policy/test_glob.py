@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.policy.glob import compile_names, is_tool_name
+from mcpgov.policy.glob import compile_names, compile_wildcards, is_tool_name
 
 
 @pytest.mark.parametrize("name", ["a", "get_issue", "a.b-c", "A" * 128, "0", "...", "-"])
@@ -77,3 +77,19 @@ def test_pattern_made_to_backtrack_is_decided_at_once() -> None:
 
 def test_no_pattern_names_no_tool() -> None:
     assert "a" not in compile_names([])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("key:*", "key:k1", True),
+        ("key:*", "entra:k1", False),
+        ("team/*/\u00e9", "team/x\ny/\u00e9", True),
+        ("a.b", "a.b", True),
+        ("a.?", "a.\n", True),
+        ("a.*", "axb", False),
+        ("", "", True),
+    ],
+)
+def test_names_of_callers_may_have_any_characters(pattern: str, name: str, *, expected: bool) -> None:
+    assert (name in compile_wildcards([pattern])) is expected

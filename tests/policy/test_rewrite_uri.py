@@ -26,10 +26,9 @@ def changes(text: str) -> Changes:
     [
         ("template: /v2/mcp", 'template="/v2/mcp"', "/v2/mcp", True),
         (
-            "template: '/t/${{ request.headers.x }}/mcp?a=1', copy-unmatched-params: false",
-            'template="@("/t/" + context.Request.Headers.GetValueOrDefault("x", "") + "/mcp?a=1")"'
-            + ' copy-unmatched-params="false"',
-            "/t/blue/mcp?a=1",
+            "copy-unmatched-params: false, template: '/t/${{ request.headers.x }}?a=1'",
+            'copy-unmatched-params="false" template="@($"/t/{context.Request.Headers.GetValueOrDefault("x")}?a=1")"',
+            "/t/blue?a=1",
             False,
         ),
         ("template: /%7Eme/@a;v=1", 'template="/%7Eme/@a;v=1"', "/%7Eme/@a;v=1", True),

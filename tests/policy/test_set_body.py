@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.errors import Refusal
-from tests.policy.calls import context, decision, document, policy, problems, refused
+from mcpgov.errors import ExpressionError, Refusal
+from mcpgov.policy.draft import Draft
+from mcpgov.policy.expression import Template
+from mcpgov.policy.set_body import SetBody
+from tests.policy.calls import context, decision, document, problems, refused
 
 MESSAGE = '{"jsonrpc": "2.0", "id": 1, "result": {}}'
 
@@ -45,9 +48,8 @@ def test_on_error_makes_another_body() -> None:
 
 
 def test_text_that_no_encoding_can_carry_denies() -> None:
-    text = "inbound: [return-response: { do: [set-body: { value: '${{ request.headers[\"x\"] }}' }] }]"
-    verdict = decision(policy(text), context(headers={"x": "\ud800"}))
-    assert verdict.reason is Reason.POLICY_ERROR
+    with pytest.raises(ExpressionError, match="half a surrogate pair"):
+        SetBody(Template(("\ud800",))).decide(Draft(context()))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import socket
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from mcpgov.upstream.addresses import AddressDenied, PublicResolver, denied_literal
+from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, denied_literal
 
 DENIED = (
     *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
@@ -63,3 +63,21 @@ async def test_a_name_with_public_addresses_resolves() -> None:
 async def test_one_address_that_is_not_public_refuses_the_name(host: str) -> None:
     with pytest.raises(AddressDenied):
         await PublicResolver(Names("8.8.8.8", host)).resolve("example.com", 443)
+
+
+@pytest.mark.parametrize(
+    ("where", "host", "port", "family"),
+    [
+        ("10.0.0.7:8443", "10.0.0.7", 8443, socket.AF_INET),
+        ("[2001:db8::7]:443", "2001:db8::7", 443, socket.AF_INET6),
+    ],
+)
+async def test_a_fixed_address_stands_for_one_port_of_one_name(where: str, host: str, port: int, family: int) -> None:
+    names = Names("8.8.8.8")
+    resolver = FixedResolver(names, (("api.contoso.test:443", where),))
+    (found,) = await resolver.resolve("API.contoso.test", 443)
+    assert (found["host"], found["port"], found["family"]) == (host, port, family)
+    for name, other in (("api.contoso.test", 80), ("other.contoso.test", 443)):
+        assert [each["host"] for each in await resolver.resolve(name, other)] == ["8.8.8.8"]
+    await resolver.close()
+    assert names.closed

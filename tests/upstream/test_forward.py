@@ -353,11 +353,6 @@ async def test_names_and_ports_that_the_catalog_does_not_fix_are_looked_up(serve
     await forwarder.close()
 
 
-async def test_an_ipv6_address_of_the_catalog_is_connected_to(forwarder: RemoteForwarder) -> None:
-    connection = fixed("http://inside.example/", ("inside.example:80", "[::1]:1"))
-    assert (await refusal_of(forwarder, connection)).reason is Reason.UPSTREAM_UNREACHABLE
-
-
 async def test_an_address_of_the_catalog_that_is_not_public_is_refused_too(server: Loopback) -> None:
     forwarder = RemoteForwarder(resolver=Flipping("8.8.8.8"))
     where = ("rebound.example:443", f"127.0.0.1:{server.port}")

@@ -1,4 +1,4 @@
-# google-re2 comes without types: mcpgov/policy/patterns.py, the one file that imports it, says what it uses.
+# google-re2 comes without types.
 
 from typing import Any
 
