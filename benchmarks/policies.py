@@ -1,7 +1,7 @@
 """What the decision of one tools/call costs: for each element of the library's words, and for a document of ten.
 
-Every document is evaluated in alternating rounds with an empty one; what is printed is the difference, in microseconds of
-CPU, and the document of ten as a multiple of the empty one. Effects are performed at once, as with memory counters.
+Every document is evaluated in alternating rounds with an empty one; what is printed is the difference, in microseconds
+of CPU, and the document of ten as a multiple of the empty one. Effects are performed at once, as with memory counters.
 
     python -m benchmarks.policies [--rounds 15] [--json]
 """
@@ -34,6 +34,7 @@ from mcpgov.policy.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from mcpgov.decision import Effect
+    from mcpgov.models import Json
     from mcpgov.policy.compiled import ConnectionPolicy
 
 EMPTY: Final = "inbound: []"
@@ -54,7 +55,7 @@ ELEMENTS: Final = {
     "set-header (literal)": "set-header: { name: Cookie, exists-action: delete }",
     "set-variable": "set-variable: { name: team, value: '${{ principal.project }}' }",
     "choose (CEL)": (
-        "choose: { when: [{ condition: 'request.headers[\"x-region\"] == \"eu\"',"
+        'choose: { when: [{ condition: \'request.headers["x-region"] == "eu"\','
         " do: [set-header: { name: X-Region, value: eu }] }] }"
     ),
     "quarantine": "quarantine: { tools: [delete_*] }",
@@ -76,7 +77,8 @@ def asked() -> Context:
     """The call that is decided on."""
     fields = (("x-region", "eu"), ("x-tenant", "blue"), ("user-agent", "agent"), ("accept", "application/json"))
     head = RequestHead("POST", "github", Headers(fields), "10.0.0.7", "10.0.0.7", datetime.now(UTC), "c" * 32)
-    params = {"name": "get_issue", "arguments": {"id": 7, "repository": "mcpgov", "text": "x" * 200}}
+    arguments: dict[str, Json] = {"id": 7, "repository": "mcpgov", "text": "x" * 200}
+    params: dict[str, Json] = {"name": "get_issue", "arguments": arguments}
     request = MCPRequest(head, Era.STATELESS, Kind.REQUEST, "2026-07-28", b"", 1, "tools/call", "get_issue", params)
     upstream = RemoteUpstream("https://api.contoso.com/mcp")
     caller = Principal("key:k1", PrincipalKind.KEY, "agent", "payments")

@@ -100,6 +100,7 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
     store = store_path(settings)
     seal_key, argument_key = keys_of(settings, store)
     ledger = AuditLedger(SqliteLedgerStore(store), Digester(argument_key), utc_now)
+    log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     keys = SqliteKeyStore(store)
     authenticator = ApiKeyAuthenticator(keys, settings.identity.key_headers, utc_now)
@@ -107,7 +108,7 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
         stages = Stages(
             snapshot=generations.current,
             identity=Authentication((authenticator,), settings.identity.key_headers, settings.identity.allow_anonymous),
-            effects=Effects(Limiter(counters, time.monotonic, time.time), PolicyLog(lambda: generations.current().secrets)),
+            effects=Effects(Limiter(counters, time.monotonic, time.time), log),
             credentials=ConnectionKeys(),
             ledger=ledger,
             upstream=upstreams,

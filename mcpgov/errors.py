@@ -102,7 +102,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
 class Refusal(Exception):
     """The call is refused. `message` is told to the caller: no upstream address, no secret, no stack.
 
-    `detail` stays in the audit record and the log. `data` joins the JSON-RPC error's data, `headers` the HTTP answer.
+    `detail` stays in the audit record and the log. `headers` join the HTTP answer, `data` the JSON-RPC error's data.
     `as_tool_result`: answer with a tools/call result that has isError, so that the model reads the message.
     """
 
@@ -112,7 +112,6 @@ class Refusal(Exception):
         message: str,
         *,
         detail: str = "",
-        data: dict[str, object] | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         as_tool_result: bool = False,
         reply: Reply | None = None,
@@ -121,7 +120,7 @@ class Refusal(Exception):
         self.reason = reason
         self.message = message
         self.detail = detail
-        self.data = data or {}
+        self.data: dict[str, object] = {}  # set where the specification says what it holds
         self.headers = headers
         self.as_tool_result = as_tool_result
         self.reply = reply  # what a policy makes of the answer: its status, header fields or body

@@ -268,14 +268,18 @@ def _counter(spend: Spend) -> str:
 
 def _wrong(case: CaseShape, policy: ConnectionPolicy, connection: Connection, coverage: Coverage) -> Generator[str]:
     """What is not as expected of the last of the requests, in words; nothing where everything is."""
-    effects, explanation = _CaseRun(annotations=case.annotations), Explanation()
-    for _ in range(case.repeat):
-        explanation.entries.clear()
-        evaluation = Evaluation(policy, _context(case, connection), watch=explanation)
-        decision = effects.run(evaluation.decide())
-        outcome = _outcome(evaluation, decision, case, effects)
-        coverage.note(explanation)
-    yield from _differences(case.expect, decision, outcome)
+    effects = _CaseRun(annotations=case.annotations)
+    made = [_made(Evaluation(policy, _context(case, connection)), case, effects, coverage) for _ in range(case.repeat)]
+    yield from _differences(case.expect, *made[-1])
+
+
+def _made(evaluation: Evaluation, case: CaseShape, effects: _CaseRun, coverage: Coverage) -> tuple[Decision, _Outcome]:
+    """One request, from its decision to its answer."""
+    evaluation.draft.watch = explanation = Explanation()
+    decision = effects.run(evaluation.decide())
+    outcome = _outcome(evaluation, decision, case, effects)
+    coverage.note(explanation)
+    return decision, outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,12 +332,13 @@ def _unchanged(event: Event) -> Event:
 
 
 def _result(body: bytes) -> Json:
-    """The result in a reply of ours; None where it is an error, or a body that a policy has made."""
+    """The result in a reply of ours, without our `_meta`; None where it is an error, or no message at all."""
     try:
-        message = json.loads(body)
+        message: Json = json.loads(body)
     except ValueError:
         return None
-    return message.get("result") if isinstance(message, dict) else None
+    result = message.get("result") if isinstance(message, dict) else None
+    return {name: value for name, value in result.items() if name != "_meta"} if isinstance(result, dict) else result
 
 
 def _text(headers: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
@@ -374,5 +379,5 @@ def _context(case: CaseShape, connection: Connection) -> Context:
     head = RequestHead("POST", connection.name, Headers(fields), case.address, case.address, WHEN, "0" * 32)
     params: dict[str, Json] = {"name": case.tool, "arguments": case.arguments} if case.method == CALL else {}
     request = MCPRequest(head, Era.HANDSHAKE, Kind.REQUEST, "2025-11-25", b"", 1, case.method, case.tool, params)
-    caller = case.principal.model_dump()
-    return Context(request, Principal(**{**caller, "kind": PrincipalKind(case.principal.kind)}), connection)
+    caller = case.principal.model_dump(exclude={"kind"})
+    return Context(request, Principal(kind=PrincipalKind(case.principal.kind), **caller), connection)

@@ -50,7 +50,7 @@ class Snapshot:
             raise Refusal(Reason.UNKNOWN_CONNECTION, "There is no such connection.") from None
 
     def answer_preflight(self, head: RequestHead) -> None:
-        """Raise Refusal (preflight), which carries the reply, where a browser asks and a policy has something to say."""
+        """Raise Refusal (preflight) with the reply, where a browser asks and a policy has something to say."""
         if head.http_method == "OPTIONS" and head.connection in self.policies:
             self.policies[head.connection].answer_preflight(head)
 

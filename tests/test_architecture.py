@@ -38,7 +38,17 @@ LAYERS = (
 PURE_IMPORTS = (
     *("__future__", "abc", "base64", "binascii", "bisect", "cel_expr_python", "codecs", "collections", "contextlib"),
     *("copy", "dataclasses", "datetime", "decimal", "difflib", "enum", "fnmatch", "functools", "hashlib"),
-    *("heapq", "hmac", "html", "http.HTTPStatus", "ipaddress", "itertools", "json", "jsonpath_rfc9535", "jsonschema_rs"),
+    *(
+        "heapq",
+        "hmac",
+        "html",
+        "http.HTTPStatus",
+        "ipaddress",
+        "itertools",
+        "json",
+        "jsonpath_rfc9535",
+        "jsonschema_rs",
+    ),
     *("math", "operator", "pydantic", "re", "re2", "string", "struct"),
     *("textwrap", "types", "typing", "typing_extensions", "unicodedata", "urllib.parse", "yaml"),
 )

@@ -38,7 +38,8 @@ def asking(*effects: Effect) -> Generator[Effect, Any, list[object]]:
     """An evaluation that asks for these and returns what came of them."""
     results: list[object] = []
     for effect in effects:
-        results.append((yield effect))
+        result = yield effect
+        results.append(result)
     return results
 
 
@@ -108,7 +109,9 @@ async def test_tools_are_known_as_they_were_last_listed_on_their_connection() ->
         assert callable(learn)
         learn([{"name": "t", "annotations": {"readOnlyHint": True}}, {"name": "u", "annotations": 5}, {"name": 7}, 7])
         learn([{"name": "v"}])
-        described = await call.perform(asking(*(Describe(c, t) for c, t in (("a", "t"), ("a", "u"), ("a", "v"), ("b", "t")))))
+        described = await call.perform(
+            asking(*(Describe(c, t) for c, t in (("a", "t"), ("a", "u"), ("a", "v"), ("b", "t"))))
+        )
     assert described == [{"readOnlyHint": True}, {}, {}, {}]
 
 

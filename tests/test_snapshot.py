@@ -45,7 +45,10 @@ def test_each_connection_gets_the_policies_of_its_scopes_in_order() -> None:
     snapshot = assemble("stamp", Settings(global_policies=("europe",)), (), DOCUMENTS)
     assert snapshot.connections == {}
     snapshot = assemble("stamp", Settings(), [github], DOCUMENTS)
-    assert [step.rule for step in snapshot.policy("github").general.inbound] == ["company#1 set-header", "default#1 tool-rules"]
+    assert [step.rule for step in snapshot.policy("github").general.inbound] == [
+        "company#1 set-header",
+        "default#1 tool-rules",
+    ]
     assert [step.rule for step in snapshot.policy("github").by_tool["drop"].inbound][-1] == "owners#1 tool-rules"
     assert [step.rule for step in snapshot.policy("plain").general.inbound] == ["company#1 set-header"]
     assert snapshot.connection("github") == github.connections[0].connection
@@ -57,7 +60,8 @@ def test_global_policies_are_in_force_on_every_connection() -> None:
         "", Settings(global_policies=("default",)), [entry("a", "a: {}"), entry("b", "b: {}")], DOCUMENTS
     )
     assert all(
-        [step.rule for step in policy.general.inbound] == ["default#1 tool-rules"] for policy in snapshot.policies.values()
+        [step.rule for step in policy.general.inbound] == ["default#1 tool-rules"]
+        for policy in snapshot.policies.values()
     )
 
 

@@ -123,9 +123,7 @@ def add_query(audit: typer.Typer, open_reader: OpenReader) -> None:
 def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     """Add the verb `show`."""
 
-    @audit.command(
-        epilog="Examples:  mcpgov audit show 3fa9c1d27b60  ·  mcpgov audit show 3fa9c1d27b60 --explain"
-    )
+    @audit.command(epilog="Examples:  mcpgov audit show 3fa9c1d27b60  ·  mcpgov audit show 3fa9c1d27b60 --explain")
     def show(
         identifier: Annotated[
             str,
@@ -142,6 +140,8 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Show every record of one call, or of every call in one trace."""
+        if explain and as_json:
+            raise typer.BadParameter("--explain is told in words; leave out --json")
         with reading(open_reader, config) as reader:
             records = reader.records(encodable(identifier))
             snapshot = load_generation(config) if explain else None

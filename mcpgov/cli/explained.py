@@ -150,6 +150,8 @@ def _of_entry(entry: Entry, told: tuple[Trace | Metric, ...], hiding: Hiding, *,
     indent = "  " * (entry.depth + 1)
     yield indent + (f"{entry.rule.partition('#')[0]}: report mode, not enforced" if entry.is_report else entry.rule)
     for question in entry.questions:
+        if question.question == question.answer:  # a value that is written down is no question
+            continue
         yield f"{indent}    {hiding.text(question.question)} -> {hiding.value(question.answer)}"
     for change in entry.changes:
         yield f"{indent}    {change.what}" + (f": {hiding.value(change.value)}" if change.value else "")

@@ -263,11 +263,9 @@ def _negotiated(headers: Headers, meta: Mapping[str, Json]) -> tuple[Era, str]:
         return Era.HANDSHAKE, ASSUMED_VERSION
     # To one who speaks for itself in _meta only that era is offered: naming the other would invite a downgrade.
     supported = STATELESS_VERSIONS if VERSION_KEY in meta else (*STATELESS_VERSIONS, *HANDSHAKE_VERSIONS)
-    raise Refusal(
-        Reason.UNSUPPORTED_PROTOCOL_VERSION,
-        "Unsupported protocol version",
-        data={"supported": list(supported), "requested": version},
-    )
+    refusal = Refusal(Reason.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version")
+    refusal.data = {"supported": list(supported), "requested": version}
+    raise refusal
 
 
 def _require_self_contained(kind: Kind, meta: Mapping[str, Json]) -> None:

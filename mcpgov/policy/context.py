@@ -38,8 +38,8 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    """Why there is a refusal (API Management's context.LastError): its `reason` in that platform's word where it has one,
-    the `decision` in ours. `source` is the element's name, `path` its rule.
+    """Why there is a refusal (API Management's context.LastError): `reason` is that platform's word where it has one,
+    `decision` ours. `source` is the element's name, `path` its rule.
     """
 
     source: str

@@ -112,9 +112,7 @@ def load_document(parsed: Parsed, references: References, fragments: Mapping[str
     """The policy document that a file holds. Raises InvalidConfiguration with every problem."""
     noted = _Noted(references)
     reading = Reading(ELEMENTS, fragments)
-    root = Place(
-        parsed.source, (), parsed.source.value, dialect_of(parsed, noted), reading, INBOUND, f"{parsed.name}#"
-    )
+    root = Place(parsed.source, (), parsed.source.value, dialect_of(parsed, noted), reading, INBOUND, f"{parsed.name}#")
     mode = _mode(root)
     _check_keys(root)
     base = parsed.xml or _base(root)

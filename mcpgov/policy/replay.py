@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcpgov.decision import Describe, Hold, Learn, Reason, Spend, Spent
+from mcpgov.decision import Describe, Hold, Reason, Spend, Spent
 from mcpgov.policy.evaluate import Evaluation
 
 if TYPE_CHECKING:
@@ -53,6 +53,4 @@ def _performed(effect: Effect, at: str, recorded: Recorded) -> Any:
         return Spent(free, effect.calls, 0, effect.period)
     if isinstance(effect, Hold):
         return free
-    if isinstance(effect, Describe):
-        return {}
-    return (lambda _tools: None) if isinstance(effect, Learn) else None
+    return {} if isinstance(effect, Describe) else None

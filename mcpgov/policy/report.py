@@ -48,4 +48,3 @@ class Report(Element):
     def inner(self) -> tuple[Step, ...]:
         """The steps."""
         return self.steps
-

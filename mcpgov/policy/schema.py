@@ -19,7 +19,11 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 def policy_schema() -> dict[str, Json]:
     """The schema of a document, or of a fragment."""
     properties: dict[str, Json] = {
-        BASE: {"type": "boolean", "default": True, "description": "whether the broader scopes run before this document"},
+        BASE: {
+            "type": "boolean",
+            "default": True,
+            "description": "whether the broader scopes run before this document",
+        },
         MODE: {"enum": [ENFORCE, REPORT], "default": ENFORCE, "description": "report: run it without enforcing it"},
     }
     for section in SECTIONS:

@@ -47,13 +47,7 @@ class SetHeader(PlainElement):
     @classmethod
     def load(cls, place: Place) -> Self:
         """`name`, `exists-action`, and `value` (text or a list of texts) unless the header is deleted."""
-        header = NAME.read(place)
-        if header and not is_token(header):
-            place.at("name").note("name is not a header name", "use letters, digits and -; no expression")
-        elif is_ours(header) and not (header.lower() == "content-type" and place.section in (RETURN, ON_ERROR)):
-            place.at("name").note(f"no policy may touch the header {header}", "it is part of how the message travels")
-        action = ACTION.read(place)
-        values = VALUE.read(place)
+        header, action, values = _header(place), ACTION.read(place), VALUE.read(place)
         if action == "delete" and place.has("value"):
             place.at("value").note("a header that is deleted has no value", "remove value:")
         elif action != "delete" and not values and isinstance(place.value, dict):
@@ -63,9 +57,7 @@ class SetHeader(PlainElement):
         for item, value in zip(_places(place), values, strict=False):
             if not is_value("".join(part if isinstance(part, str) else "x" for part in value.parts)):
                 item.note("a header value may only hold visible ASCII, on one line", "remove the other characters")
-        if action == "delete" and header.lower() in _KEYS and place.section in (INBOUND, BACKEND):
-            what = f"API Management would send {header} no more, and the server may need it"
-            place.at("name").remark(what, "mcpgov adds the keys of the connection after the policies")
+        _remark_key(place, header, action)
         return cls(header.lower(), action, values)
 
     def decide(self, draft: Draft, /) -> Denial | None:
@@ -86,6 +78,24 @@ class SetHeader(PlainElement):
         with suppress(ExpressionError):  # a list is asked for without the arguments of a call
             self.decide(draft)
         return False
+
+
+def _remark_key(place: Place, header: str, action: str) -> None:
+    """Say that a header is deleted that the server may need."""
+    if action == "delete" and header.lower() in _KEYS and place.section in (INBOUND, BACKEND):
+        what = f"API Management would send {header} no more, and the server may need it"
+        place.at("name").remark(what, "mcpgov adds the keys of the connection after the policies")
+
+
+def _header(place: Place) -> str:
+    """The name, which a policy must be allowed to touch; the type of a body only where a policy writes the body."""
+    header = NAME.read(place)
+    of_own_body = header.lower() == "content-type" and place.section in (RETURN, ON_ERROR)
+    if header and not is_token(header):
+        place.at("name").note("name is not a header name", "use letters, digits and -; no expression")
+    elif is_ours(header) and not of_own_body:
+        place.at("name").note(f"no policy may touch the header {header}", "it is part of how the message travels")
+    return header
 
 
 def _places(place: Place) -> tuple[Place, ...]:

@@ -50,8 +50,9 @@ class Flow:
         assert head is self.head
         return ALICE
 
-    async def read(self, principal: Principal, _origins: Collection[str]) -> MCPRequest:
+    async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
         await self.at("read")
+        assert origins == ()
         assert principal is ALICE
         return request(about=self.head)
 

@@ -16,6 +16,7 @@ from mcpgov.models import OutcomeStatus
 from mcpgov.store.audit_reader import open_sqlite_reader
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.calls import NOW, facts
+from tests.cli.folder import furnish
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HOSTILE = "evil\x1b[2J\u202e\n"
@@ -270,3 +271,28 @@ def test_a_time_is_an_age_or_a_date() -> None:
 
 def test_a_value_may_hold_an_equals_sign() -> None:
     assert filtered(["tool=a=b"]).tool == "a=b"
+
+
+def test_show_makes_the_decision_again(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    furnish(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    shown = ledger.run("show", "2", "--explain")
+    assert shown.exit_code == 0
+    assert "its connection is not in the catalog any more." in shown.stdout
+    assert ledger.run("show", "1", "--explain").stdout.count("cannot be made again") == 1  # not for the outcome
+
+
+def test_an_explanation_is_not_told_as_json(ledger: Ledger) -> None:
+    refused = ledger.run("show", "2", "--explain", "--json")
+    assert refused.exit_code == 2
+    assert "--explain is told in words" in refused.stderr
+
+
+def test_show_tells_why_the_policies_cannot_be_read(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    furnish(tmp_path, {"policies/company.yaml": "inbound: 1"})
+    monkeypatch.chdir(tmp_path)
+    refused = ledger.run("show", "2", "--explain")
+    assert refused.exit_code == 1
+    assert "policies/company.yaml:1:10: inbound must be a list" in refused.stderr

@@ -35,7 +35,7 @@ def test_a_local_server_is_named_without_its_arguments() -> None:
 
 def test_a_denied_call_shows_its_answer() -> None:
     shown = text_of(explained("inbound: [ip-filter: { action: forbid, addresses: [10.0.0.7] }]"))
-    assert "      denies: source-ip-denied: the caller's address is not allowed\n" in shown
+    assert "      denies: source-ip-denied: the caller's address is forbidden\n" in shown
     assert "\nDecision: source-ip-denied, by test#1 ip-filter\n\nAnswered with HTTP 403\n" in shown
     assert '"message":"Calls from your network address are not allowed."' in shown
     assert "Sent to" not in shown
@@ -74,7 +74,7 @@ def test_lines_for_the_log_and_measurements_stand_with_their_element() -> None:
     text = """\
 inbound:
   - trace: { source: me, severity: error, message: "tool ${{ mcp.tool.name }}" }
-  - emit-metric: { name: calls, namespace: mcp, dimension: [{ name: tool, value: a }] }
+  - emit-metric: { name: calls, namespace: mcp, dimensions: [{ name: tool, value: a }] }
 """
     shown = text_of(explained(text))
     assert "  test#1 trace\n      mcp.tool.name -> 'get_issue'\n      logs (error): tool get_issue\n" in shown
@@ -106,7 +106,7 @@ def test_an_answer_that_a_policy_refuses_is_shown_as_it_is_answered() -> None:
 
 
 def test_a_header_that_cannot_be_sent_is_a_refusal() -> None:
-    text = "inbound: [forward-headers: { names: [x-odd] }]"
+    text = "inbound: [forward-headers: { headers: [x-odd] }]"
     shown = text_of(explained(text, context(headers={"x-odd": "é"})))
     assert "\nDecision: allowed\n\nAnswered with HTTP 400\n" in shown
 

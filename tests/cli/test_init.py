@@ -1,16 +1,21 @@
 """`mcpgov init` writes a folder that passes `mcpgov check`, and never changes what is there."""
 
+import json
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from mcpgov.cli.init import add_init
+from mcpgov.cli.schemas import schemas
 from mcpgov.models import RemoteUpstream
 from mcpgov.reload import load_generation
+from mcpgov.yaml_source import parse_yaml
 
-WRITTEN = {".gitignore", "README.md", "mcpgov.yaml", "catalog/microsoft-learn.yaml", "policies/default.yaml"}
+SCHEMAS = {f"schemas/{name}" for name in schemas()}
+WRITTEN = {".gitignore", "README.md", "mcpgov.yaml", "catalog/microsoft-learn.yaml", "policies/default.yaml", *SCHEMAS}
 
 
 def init(*arguments: str) -> Result:
@@ -31,7 +36,7 @@ def test_the_folder_is_written_whole_and_passes_a_check(tmp_path: Path) -> None:
     snapshot = load_generation(folder / "mcpgov.yaml", {})
     connection = snapshot.connection("microsoft-learn")
     assert connection.upstream == RemoteUpstream("https://learn.microsoft.com/api/mcp")
-    assert len(snapshot.policy("microsoft-learn").general) == 2
+    assert len(snapshot.policy("microsoft-learn").general.inbound) == 2
     assert "*.db" in files(folder)[".gitignore"]
 
 
@@ -85,4 +90,13 @@ def test_what_is_commented_out_works_when_it_is_not(tmp_path: Path) -> None:
     policy = tmp_path / "policies" / "default.yaml"
     policy.write_text(policy.read_text().replace("  # - ip-filter", "  - ip-filter"))
     snapshot = load_generation(settings, {})
-    assert len(snapshot.policy("microsoft-learn").general) == 6
+    assert len(snapshot.policy("microsoft-learn").general.inbound) == 6
+
+
+def test_each_file_names_the_schema_that_it_is_valid_under(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    for name, text in files(tmp_path).items():
+        if name.endswith(".yaml"):
+            schema = (tmp_path / name).parent / text.partition("\n")[0].removeprefix("# yaml-language-server: $schema=")
+            validator = jsonschema_rs.validator_for(json.loads(schema.read_text()))
+            assert validator.is_valid(parse_yaml(text, name).value), name

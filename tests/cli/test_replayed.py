@@ -37,7 +37,7 @@ def record(snapshot: Snapshot, **fields: Json) -> Mapping[str, Json]:
         "mcpgov.decision.reason": "tool-denied",
         "mcpgov.decision.rule": "company#4 tool-rules",
         "mcpgov.decision.policy_hash": snapshot.policy("github").digest,
-        "mcpgov.decision.answers": "f",
+        "mcpgov.decision.answers": "vff",
     }
     return {**said, **{name.replace("__", "."): value for name, value in fields.items()}}
 

@@ -55,7 +55,8 @@ def test_codes_of_our_own_lie_outside_the_reserved_range() -> None:
 
 
 def test_a_closer_code_and_more_data_are_told_but_never_the_detail() -> None:
-    refusal = Refusal(Reason.INVALID_MESSAGE, "No.", data={"supported": ["x"], "reason": "mine"}, detail="s3cret")
+    refusal = Refusal(Reason.INVALID_MESSAGE, "No.", detail="s3cret")
+    refusal.data = {"supported": ["x"], "reason": "mine"}
     refusal.code = -32602
     error = body(answered(refusal))["error"]
     assert error["code"] == -32602
@@ -105,7 +106,8 @@ def test_only_a_call_is_answered_with_a_result() -> None:
 
 @pytest.mark.parametrize("to", [CALL, STATELESS_CALL], ids=["handshake", "stateless"])
 def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(to: MCPRequest) -> None:
-    refusal = Refusal(Reason.TOOL_HIDDEN, "Hidden by rule 3.", data={"rule": 3}, as_tool_result=True)
+    refusal = Refusal(Reason.TOOL_HIDDEN, "Hidden by rule 3.", as_tool_result=True)
+    refusal.data = {"rule": 3}
     reply = answered(refusal, to)
     unknown = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32602, "message": "Unknown tool: echo"}}
     assert (reply.status, body(reply)) == (200, unknown)

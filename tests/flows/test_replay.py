@@ -82,7 +82,7 @@ async def call_much(gateway: House) -> None:
         arguments: dict[str, Any] = {"name": chance.choice(("Kyoto", "kyo", "Constantinople", 7, None))}
         arguments |= {"size": chance.choice((1, 9, "large", 2**70))} if chance.random() > 0.6 else {}
         if chance.random() > 0.9:
-            await client.request("tools/list", **headers)
+            await client.request("tools/list", None, **headers)
         else:
             await client.call(chance.choice((*TOOLS, "no such tool")), arguments, **headers)
 

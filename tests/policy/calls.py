@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from mcpgov.decision import Describe, Hold, Spend, Spent, Tell
+from mcpgov.decision import Describe, Hold, Spend, Spent, Tell, Trace
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import (
     Answer,
@@ -24,8 +24,8 @@ from mcpgov.models import (
     RemoteUpstream,
     RequestHead,
 )
-from mcpgov.policy.context import Context
 from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
+from mcpgov.policy.context import Context
 from mcpgov.policy.document import PolicyDocument, parse_document
 from mcpgov.policy.evaluate import Evaluation
 from mcpgov.policy.expression import NO_REFERENCES, References
@@ -53,7 +53,7 @@ def context(
     headers: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
     **rest: object,
 ) -> Context:
-    """A request for `method` by the key k1 of the project agents; `rest`: era, kind, id, upstream, principal, project."""
+    """A request for `method` by the key k1 of the project agents; `rest`: era, kind, upstream, principal, project."""
     fields = tuple(headers.items()) if not isinstance(headers, tuple) else headers
     head = RequestHead("POST", "github", Headers(fields), address, address, datetime(2026, 11, 21, tzinfo=UTC), "c1")
     era, kind = rest.get("era", Era.HANDSHAKE), rest.get("kind", Kind.REQUEST)
@@ -69,7 +69,9 @@ def context(
     return Context(request, caller, Connection("github", "com.contoso/github", upstream))
 
 
-def policy(text: str, tools: Mapping[str, str] | None = None, references: References = NO_REFERENCES) -> ConnectionPolicy:
+def policy(
+    text: str, tools: Mapping[str, str] | None = None, references: References = NO_REFERENCES
+) -> ConnectionPolicy:
     """The policy of a connection whose only document is `text`, with one document for each of `tools`.
 
     What begins with < is XML.
@@ -91,8 +93,12 @@ def admitted(effect: Effect) -> object:
     if isinstance(effect, Describe):
         return {}
     if isinstance(effect, Tell):
-        return lambda _trace: None
+        return ignored
     return isinstance(effect, Hold) or None
+
+
+def ignored(_trace: Trace) -> None:
+    """Nothing is done with what is told."""
 
 
 def performed(evaluation: Generator[Effect, Any, T], perform: Callable[[Effect], object] = admitted) -> T:
@@ -118,7 +124,9 @@ def spending(counters: Callable[[Spend], Spent]) -> Callable[[Effect], object]:
     return lambda effect: counters(effect) if isinstance(effect, Spend) else admitted(effect)
 
 
-def answer(*messages: Json, status: int = 200, headers: Mapping[str, str] | None = None, stream: bool = False) -> Answer:
+def answer(
+    *messages: Json, status: int = 200, headers: Mapping[str, str] | None = None, stream: bool = False
+) -> Answer:
     """What an upstream answers: one JSON message, or a stream of them."""
 
     async def events() -> AsyncIterator[tuple[Event, ...]]:

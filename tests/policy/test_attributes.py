@@ -61,9 +61,9 @@ M = Templated("m", "a text")
 V = Value("v", "a value")
 L = Texts("l", "texts", "l")
 S = Templates("s", "texts", "s")
-I = Items("i", "mappings", "i", (T,))
+ITEMS = Items("i", "mappings", "i", (T,))
 E = Steps("e", "elements")
-EVERY: tuple[Attribute[Any], ...] = (T, C, F, W, N, B, K, M, V, L, S, I, E)
+EVERY: tuple[Attribute[Any], ...] = (T, C, F, W, N, B, K, M, V, L, S, ITEMS, E)
 FULL = """\
 t: text
 c: b
@@ -91,7 +91,7 @@ def test_values_are_read_with_their_types() -> None:
     assert V.read(here).value(draft()) == [1, 2]
     assert [text for _, text in L.read(here)] == ["x", "y"]
     assert [one.value(draft()) for one in S.read(here)] == ["x", "key:k1"]
-    assert [T.read(item) for item in I.read(here)] == ["one", "two"]
+    assert [T.read(item) for item in ITEMS.read(here)] == ["one", "two"]
     assert [step.rule for step in E.read(here)] == ["f#1 set-header"]
     assert noted(here) == []
 
@@ -103,7 +103,12 @@ def test_in_xml_every_value_is_text() -> None:
     assert (K.read(here).value(draft()), V.read(here).value(draft())) == ("literal", "text")
     assert noted(here) == []
     wrong = place("f: maybe\nw: five\nn: '99999999999999999999'\nb: perhaps\n", xml=True)
-    assert (F.read(wrong), W.read(wrong), N.read(wrong).value(draft()), B.read(wrong).holds(draft())) == (True, 1, 1, False)
+    assert (F.read(wrong), W.read(wrong), N.read(wrong).value(draft()), B.read(wrong).holds(draft())) == (
+        True,
+        1,
+        1,
+        False,
+    )
     assert [message.partition(": ")[2][:20] for message in noted(wrong)] == [
         "f must be true or fa",
         "w must be a whole nu",
@@ -120,7 +125,7 @@ def test_missing_value_is_noted_where_it_would_stand(attribute: Attribute[object
     assert noted(here) == [f"1:1: {attribute.name} is missing (add {attribute.name}:)"]
 
 
-@pytest.mark.parametrize("attribute", [one for one in EVERY if one is not I], ids=lambda attribute: attribute.name)
+@pytest.mark.parametrize("attribute", [one for one in EVERY if one is not ITEMS], ids=lambda attribute: attribute.name)
 def test_wrong_value_is_noted_where_it_stands(attribute: Attribute[object]) -> None:
     here = place(f"{attribute.name}: {{}}")
     attribute.read(here)
@@ -138,7 +143,7 @@ def test_absent_values_have_their_defaults() -> None:
     assert Key("k", "", key).read(here) is key
     assert Templated("m", "", "x").read(here).value(draft()) == "x"
     assert Templated("m", "", "").read(here).value(draft()) == ""
-    assert (L.read(here), S.read(here), I.read(here), E.read(here), F.read(here)) == ((), (), (), (), True)
+    assert (L.read(here), S.read(here), ITEMS.read(here), E.read(here), F.read(here)) == ((), (), (), (), True)
     assert noted(here) == []
 
 
@@ -175,12 +180,12 @@ def test_expression_that_cannot_be_compiled_is_noted_with_its_key() -> None:
 
 def test_one_mapping_is_a_list_of_one() -> None:
     here = place("i: { t: one }")
-    assert [T.read(item) for item in I.read(here)] == ["one"]
+    assert [T.read(item) for item in ITEMS.read(here)] == ["one"]
 
 
 def test_item_that_is_no_mapping_is_noted_and_left_out() -> None:
     here = place("i: [5, { x: 1, t: a }]\nl: [5]\ns: [5]\n")
-    assert (len(I.read(here)), L.read(here)) == (1, ())
+    assert (len(ITEMS.read(here)), L.read(here)) == (1, ())
     assert S.read(here)[0].value(draft()) == ""
     assert [message[:4] for message in noted(here)] == ["1:5:", "1:10", "2:5:", "3:5:"]
 

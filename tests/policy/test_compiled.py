@@ -127,7 +127,7 @@ def test_kill_switch_runs_first_and_cannot_be_dropped() -> None:
     assert decision(in_force, context()).reason is Reason.QUARANTINED
     assert decision(in_force, context()).changes.headers == ()
     assert added(in_force) == "ni nb"
-    assert [step.rule for step in in_force.general.inbound][0] == "switch#2 quarantine"
+    assert in_force.general.inbound[0].rule == "switch#2 quarantine"
 
 
 def test_nothing_in_force_is_known() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mcpgov.policy.place import Fragment
 
+
 @pytest.mark.parametrize(
     "file", ["company.yaml", "policies/company.yml", "C:\\policies\\company.yaml", "/a/b/company.yaml"]
 )
@@ -57,7 +58,11 @@ def test_mark_of_the_broader_scopes_stands_first_in_yaml_and_only_in_sections_th
 
 def test_mark_stands_where_base_stands_in_xml() -> None:
     text = """<policies>
-      <inbound><set-header name="a"><value>b</value></set-header><base/><set-header name="c"><value>d</value></set-header></inbound>
+      <inbound>
+        <set-header name="a"><value>b</value></set-header>
+        <base/>
+        <set-header name="c"><value>d</value></set-header>
+      </inbound>
       <outbound/><on-error><base /></on-error>
     </policies>"""
     assert rules(parse_document(text, "a.xml")) == {
@@ -209,5 +214,3 @@ def test_no_text_is_anything_but_a_document_or_refused(text: str) -> None:
         assert isinstance(parse_document(f"inbound: [{text}]", "a.yaml"), PolicyDocument)
     except InvalidConfiguration:
         return
-
-

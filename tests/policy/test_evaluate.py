@@ -15,6 +15,7 @@ from tests.policy.calls import admitted, answer, answered, context, decision, pe
 
 if TYPE_CHECKING:
     from mcpgov.decision import Effect
+    from mcpgov.models import Json
 
 FULL = """\
 inbound:
@@ -138,7 +139,7 @@ def test_rule_that_would_explain_itself_denies_plainly_where_nobody_can_say_whet
     assert verdict.message == "A policy could not be evaluated."
 
 
-def tools(*names: str) -> dict[str, object]:
+def tools(*names: str) -> Json:
     return {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": name} for name in names]}}
 
 
@@ -223,7 +224,9 @@ def test_on_error_is_told_why_by_whom_and_with_which_status() -> None:
     assert ("Retry-After", "7") in refusal.headers
     gone = Refusal(Reason.UPSTREAM_TIMEOUT, "late")
     assert why(refused(ON_ERROR, context(), gone)) == [("upstream-timeout forward-request 504",)]
-    assert why(refused(ON_ERROR, context(), Refusal(Reason.AUDIT_UNAVAILABLE, "no"))) == [("audit-unavailable mcpgov 503",)]
+    assert why(refused(ON_ERROR, context(), Refusal(Reason.AUDIT_UNAVAILABLE, "no"))) == [
+        ("audit-unavailable mcpgov 503",)
+    ]
 
 
 def test_on_error_never_touches_what_a_hidden_tool_gets() -> None:
@@ -267,7 +270,9 @@ def test_what_turns_out_not_to_count_is_given_back() -> None:
 
 
 def test_what_cannot_be_said_stays_counted() -> None:
-    undecided = "inbound: [rate-limit-by-key: { calls: 5, renewal-period: 60, increment-condition: dyn(response.status) }]"
+    undecided = (
+        "inbound: [rate-limit-by-key: { calls: 5, renewal-period: 60, increment-condition: dyn(response.status) }]"
+    )
     assert refunds(200, undecided) == []
 
 

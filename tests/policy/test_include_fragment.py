@@ -1,4 +1,4 @@
-"""A fragment's elements run where it is included, in either syntax; one that is not there, or goes round, is refused."""
+"""A fragment's elements run where it is included, in either syntax; one that is not there, or goes round, is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from mcpgov.policy.compiled import ConnectionPolicy
 
 YAML = "fragment: [tool-rules: { deny: [delete_*] }, set-header: { name: X-A, value: b }]"
-XML = '<fragment><tool-rules><deny tool="delete_*"/></tool-rules><set-header name="X-A"><value>b</value></set-header></fragment>'
+XML = (
+    '<fragment><tool-rules><deny tool="delete_*"/></tool-rules>'
+    '<set-header name="X-A"><value>b</value></set-header></fragment>'
+)
 INCLUDING = "inbound: [include-fragment: { fragment-id: careful }]"
 
 
@@ -72,7 +75,9 @@ def test_fragment_that_includes_itself_is_refused() -> None:
 
 def test_what_is_wrong_in_a_fragment_is_told_once_and_in_its_file() -> None:
     twice = "inbound: [include-fragment: { fragment-id: careful }, include-fragment: { fragment-id: careful }]"
-    assert refused(twice, careful="fragment: [nothing: {}]")[0].startswith("careful.yaml:1:12: there is no policy element")
+    assert refused(twice, careful="fragment: [nothing: {}]")[0].startswith(
+        "careful.yaml:1:12: there is no policy element"
+    )
     assert len(refused(twice, careful="fragment: [nothing: {}]")) == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.decision import Decision, Effect, Hold, Reason, Reply, Spend, Spent
 from mcpgov.errors import Refusal
-from mcpgov.models import Event, Json
+from mcpgov.models import Event, Json, RemoteUpstream
 from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.document import PolicyDocument
@@ -34,8 +34,12 @@ LEFT = 40  # what is left of every limit when the requests begin
 REFUSE_NOTHING = frozenset(
     {"call-metrics", "correlation-id", "internal-names-stay-inside", "region-routing", "results-without-secrets"}
     | {"retry-reads", "schemas-for-foundry", "sensitive-headers", "tenant-headers"}
+    | {"browser-clients"}  # pages of other origins are refused before policies are asked
 )
-
+UPSTREAM = RemoteUpstream(
+    "https://api.contoso.com/mcp?v=1",
+    backends=("https://europe-api.contoso-mcp.net", "https://asia-api.contoso-mcp.net"),
+)
 METHODS = (*["tools/call"] * 6, "tools/list", "resources/read", "initialize", "ping", "completion/complete", "")
 TOOLS = (
     *("get_issue", "list_issues", "search_code", "issue_read", "describe_table", "get\u0456ssue", "ping", "a/b"),
@@ -69,10 +73,15 @@ CALLERS = (
 HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
 RESULTS: Sequence[Json] = (
     *({}, {"content": [{"type": "text", "text": "at http://wiki.internal:8080/a, card 4111 1111 1111 1111"}]}),
-    {"content": [{"type": "text", "text": "fi\u200bne " + "x" * 200_000}], "structuredContent": {"password": "p"}},
+    {"content": [{"type": "text", "text": "fi\u200bne"}], "structuredContent": {"password": "p"}},
     {"tools": [{"name": name, "inputSchema": {"type": ["object", "null"]}} for name in TOOLS]},
-    {"tools": [{"name": "t", "inputSchema": {"type": "object", "properties": {"a": {"anyOf": [{"type": "null"}, {}]}}}}]},
+    {
+        "tools": [
+            {"name": "t", "inputSchema": {"type": "object", "properties": {"a": {"anyOf": [{"type": "null"}, {}]}}}}
+        ]
+    },
 )
+LARGE: Json = {"content": [{"type": "text", "text": "x" * 200_000}]}
 FAILURES = (Reason.UPSTREAM_TIMEOUT, Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_INVALID)
 
 
@@ -165,13 +174,14 @@ def generated(chance: random.Random, *, known: bool) -> Generated:
         headers={name: chance.choice(values) for name, values in HEADERS.items() if chance.random() < 0.3},
         principal=who,
         project=project,
+        upstream=UPSTREAM,
     )
     return Generated(
         asked,
         {hint: chance.random() < 0.5 for hint in HINTS if known and chance.random() < 0.5},
         chance.random() < 0.95,
         chance.choice((200, 200, 404, 503)),
-        dumps({"jsonrpc": "2.0", "id": 1, "result": chance.choice(RESULTS)}),
+        dumps({"jsonrpc": "2.0", "id": 1, "result": LARGE if chance.random() < 0.01 else chance.choice(RESULTS)}),
         chance.choice(FAILURES) if chance.random() < 0.1 else None,
     )
 
@@ -220,14 +230,18 @@ class Form:
         try:
             if not decision.allowed:
                 raise refusal_of(decision)
-            if request.failure is not None:
-                raise Refusal(request.failure, "failed")
-            shown = self.limits.run(evaluation.answered(answer(status=request.status)))
-            event = Event(request.message, request.message)
-            rewritten = shown.events.rewritten(event) if isinstance(shown.events, Rewritten) else event
+            return self.answered(evaluation, request)
         except Refusal as refusal:
             refused = self.limits.run(evaluation.refused(refusal))
             return refused.reason, refused.message, refused.headers, replied(refused.reply)
+
+    def answered(self, evaluation: Evaluation, request: Generated) -> tuple[object, ...]:
+        """What the caller gets of the server's answer. Raises Refusal."""
+        if request.failure is not None:
+            raise Refusal(request.failure, "failed")
+        shown = self.limits.run(evaluation.answered(answer(status=request.status)))
+        event = Event(request.message, request.message)
+        rewritten = shown.events.rewritten(event) if isinstance(shown.events, Rewritten) else event
         return shown.status, shown.headers, replied(shown.reply), rewritten.raw
 
 

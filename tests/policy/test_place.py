@@ -39,7 +39,7 @@ def test_key_that_there_is_not_is_told_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(("xml", "expected"), [(True, []), (False, ["1:1: there is no key id here ("])])
-def test_id_of_api_management_is_passed_over_in_xml_only(xml: bool, expected: list[str]) -> None:
+def test_id_of_api_management_is_passed_over_in_xml_only(*, xml: bool, expected: list[str]) -> None:
     here = place("id: my-filter", xml=xml)
     here.only(ELEMENTS["ip-filter"].attributes)
     assert [message[:30] for message in noted(here)] == expected
@@ -60,7 +60,7 @@ def fails_at(offset: int | None) -> object:
         (2, False, "1:4: k: no: 'c' (mend)"),
     ],
 )
-def test_fault_in_an_expression_is_told_where_it_stands(offset: int | None, xml: bool, expected: str) -> None:
+def test_fault_in_an_expression_is_told_where_it_stands(*, offset: int | None, xml: bool, expected: str) -> None:
     here = place("k: abc", xml=xml)
     compile_ = fails_at(offset)
     assert callable(compile_)

@@ -80,7 +80,7 @@ async def test_base_runs_between_the_parts_that_are_only_reported() -> None:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_limit_that_is_reached_is_reported(allowed: bool) -> None:
+def test_a_limit_that_is_reached_is_reported(*, allowed: bool) -> None:
     text = "mode: report\ninbound: [rate-limit-by-key: { calls: 5, renewal-period: 60 }]"
 
     def perform(effect: Effect) -> object:

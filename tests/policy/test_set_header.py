@@ -7,7 +7,7 @@ import pytest
 from mcpgov.decision import HeaderEdit, Reason
 from mcpgov.policy.evaluate import Evaluation
 from tests.policy.calls import answer as answer_of
-from tests.policy.calls import answered, assert_refused, context, decision, performed, policy, problems
+from tests.policy.calls import answered, assert_refused, context, decision, document, performed, policy, problems
 
 BAD = {"x-evil": "a\r\nb", "x-pad": " a", "x-o": "ö"}
 
@@ -145,3 +145,10 @@ def test_header_that_carries_the_message_is_refused_at_load(name: str) -> None:
 )
 def test_what_cannot_be_in_force_is_refused_at_load(element: str, expected: list[str]) -> None:
     assert_refused("set-header", element, expected)
+
+
+def test_a_key_that_is_deleted_is_remarked_on_as_the_server_may_need_it() -> None:
+    step = "set-header: { name: Authorization, exists-action: delete }"
+    (remark,) = document(f"inbound: [{step}]").remarks
+    assert remark.message == "API Management would send Authorization no more, and the server may need it"
+    assert document(f"outbound: [{step}]\ninbound: [set-header: {{ name: x-api-key, value: a }}]").remarks == ()

@@ -1,0 +1,63 @@
+"""The recorded answers lead to the recorded decision, without what they were about."""
+
+import pytest
+
+from mcpgov.decision import Decision, Spend, Spent
+from mcpgov.policy.context import Context
+from mcpgov.policy.replay import Recorded, replay
+from tests.policy.calls import context, decision, policy, spending
+
+RULES = """\
+inbound:
+  - trace: { source: a, message: b }
+  - limit-concurrency: { max-count: 1 }
+  - rate-limit-by-key: { calls: 5, renewal-period: 60, counter-key: 'request.headers["x-tenant"]' }
+  - choose:
+      when:
+        - condition: mcp.tool.arguments.amount > 100
+          do: [tool-rules: { deny: [{ tool: pay, hide: false, message: Too much. }] }]
+  - tool-rules: { deny: [{ annotation: not readOnlyHint, tools: [get_*] }] }
+"""
+
+
+def recorded(made: Decision) -> Recorded:
+    return Recorded(made.reason, made.rule, made.policy_hash, made.answers)
+
+
+@pytest.mark.parametrize("tool", ["pay", "get_issue", "list"])
+@pytest.mark.parametrize("amount", [5, 500, "much"])
+@pytest.mark.parametrize("tenant", [{"x-tenant": "blue"}, {}])
+@pytest.mark.parametrize("room", [True, False])
+def test_a_decision_is_made_again_from_its_record(
+    tool: str, amount: int | str, tenant: dict[str, str], *, room: bool
+) -> None:
+    def counted(effect: Spend) -> Spent:
+        return Spent(room, effect.calls, 0, effect.period)
+
+    made = decision(RULES, context(tool=tool, arguments={"amount": amount}, headers=tenant), spending(counted))
+    again = replay(policy(RULES), context(tool=tool), recorded(made))
+    assert recorded(made).same_as(again)
+
+
+@pytest.mark.parametrize(
+    ("reason", "rule"),
+    [("concurrency-limited", "test#2 limit-concurrency"), ("rate-limited", "test#3 rate-limit-by-key")],
+)
+def test_only_the_rule_that_was_out_of_room_is_again(reason: str, rule: str) -> None:
+    compiled = policy(RULES)
+    again = replay(compiled, context(), Recorded(reason, rule, compiled.digest, "vv"))
+    assert (again.reason, again.rule) == (reason, rule)
+
+
+def test_another_decision_is_not_the_same() -> None:
+    made = replayed_allowed(context("tools/list"))
+    same = recorded(made)
+    assert same.same_as(made)
+    assert not Recorded("tool-hidden", same.rule, same.policy_hash, same.answers).same_as(made)
+    assert not Recorded(same.reason, "x", same.policy_hash, same.answers).same_as(made)
+    assert not Recorded(same.reason, same.rule, "x", same.answers).same_as(made)
+
+
+def replayed_allowed(asked: Context) -> Decision:
+    compiled = policy("inbound: []")
+    return replay(compiled, asked, Recorded("allowed", "", compiled.digest, ""))
