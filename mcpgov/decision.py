@@ -192,7 +192,7 @@ Effect = Spend | Refund | Charge | Hold | Describe | Learn | Trace | Metric | Te
 
 @dataclass(frozen=True, slots=True)
 class HeaderEdit:
-    """One set-header, of the request that goes upstream or of the reply. `action`: override, skip, append or delete."""
+    """An effect: the annotations of `tool`, as last listed on `connection`. Performed to a mapping, empty where none."""
 
     name: str
     action: str

@@ -33,8 +33,8 @@ class Text(Attribute[str]):
         """The text."""
         here = place.at(self.name)
         if here.value:
-            if isinstance(here.value, str):
-                return here.value
+            if isinstance(text := here.literal, str):
+                return text
             here.note(f"{self.name} must be text", "put it in quotes")
         elif here.value is not None:
             here.note(f"{self.name} must be text that is not empty")
@@ -81,7 +81,7 @@ class Flag(Attribute[bool]):
     def read(self, place: Place, /) -> bool:
         """Whether it is true."""
         here = place.at(self.name)
-        value = here.value
+        value = here.literal
         if place.dialect.xml and isinstance(value, str) and value.lower() in ("true", "false"):
             return value.lower() == "true"
         if value is not None and not isinstance(value, bool):
@@ -264,7 +264,7 @@ class Texts(Attribute["tuple[tuple[Place, str], ...]"]):
                 item.note("must be text", "put it in quotes")
         if self.required and not items and not place.has(self.name):
             place.missing(self.name)
-        return tuple((item, item.value) for item in items if isinstance(item.value, str))
+        return tuple((item, text) for item in items if isinstance(text := item.literal, str))
 
     def schema(self) -> dict[str, Json]:
         """A list of texts."""
@@ -358,9 +358,10 @@ def mapping_schema(attributes: tuple[Attribute[object], ...]) -> dict[str, Json]
 
 
 def whole_number(place: Place) -> int | None:
-    """The whole number that is written at `place`; in XML it is text."""
-    value = place.value
-    if place.dialect.xml and isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+    """The whole number that is written at `place`; in XML, and where a named value stands for it, it is text."""
+    value = place.literal
+    as_text = place.dialect.xml or value != place.value
+    if as_text and isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
         return int(value) if len(value) <= 18 else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

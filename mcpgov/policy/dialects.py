@@ -49,6 +49,10 @@ class Yaml:
         whole = _WHOLE.fullmatch(text)
         return compile_cel(whole["cel"].strip(), "int") if whole else None
 
+    def literal(self, text: str, /) -> str:
+        """Plain text with named values in it. Raises InvalidExpression."""
+        return _plain(text, self.references)
+
     def remarks(self, _text: str, /) -> tuple[str, ...]:
         """Nothing: API Management reads no YAML."""
         return ()
@@ -80,16 +84,7 @@ class Xml:
         """One expression, or literal text with named values in it. Raises InvalidExpression."""
         if is_expression(text):
             return Template((compile_csharp(text, self.references.named),))
-        parts: list[str | Secret | Program] = []
-        for number, piece in enumerate(_NAMED.split(text)):
-            if number % 2 == 0:
-                parts += [piece] if piece else []
-                continue
-            value = self.references.named(piece)
-            if value is None:
-                raise InvalidExpression(f"there is no named value {piece}", "add it to named_values in mcpgov.yaml")
-            parts.append(value)
-        return Template(tuple(parts))
+        return Template(tuple(_with_names(text, self.references)))
 
     def typed(self, text: str, /) -> Typed:
         """One expression, which keeps its type, or literal text. Raises InvalidExpression."""
@@ -101,6 +96,32 @@ class Xml:
         """One expression, or None. Raises InvalidExpression."""
         return compile_csharp(text, self.references.named) if is_expression(text) else None
 
+    def literal(self, text: str, /) -> str:
+        """Plain text with named values in it. Raises InvalidExpression."""
+        return _plain(text, self.references)
+
     def remarks(self, text: str, /) -> tuple[str, ...]:
         """What API Management would do otherwise with an expression."""
         return compile_csharp(text, self.references.named).notes if is_expression(text) else ()
+
+
+def _with_names(text: str, references: References) -> list[str | Secret]:
+    """The text in pieces, each named value as what it stands for. Raises InvalidExpression for one that there is not."""
+    parts: list[str | Secret] = []
+    for number, piece in enumerate(_NAMED.split(text)):
+        if number % 2 == 0:
+            parts += [piece] if piece else []
+            continue
+        value = references.named(piece)
+        if value is None:
+            raise InvalidExpression(f"there is no named value {piece}", "add it to named_values in mcpgov.yaml")
+        parts.append(value)
+    return parts
+
+
+def _plain(text: str, references: References) -> str:
+    """The text with named values put in. Raises InvalidExpression for a secret: it would be told, and compared."""
+    parts = _with_names(text, references)
+    if any(isinstance(part, Secret) for part in parts):
+        raise InvalidExpression("a secret cannot stand here", "write the value itself into named_values")
+    return "".join(map(str, parts))

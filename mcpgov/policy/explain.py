@@ -220,13 +220,18 @@ class DryRun:
 
 def assumed_answer() -> Answer:
     """What is taken for the head of an answer where there is none: 200, and no header field."""
-    return Answer(200, Headers(), streaming=False, events=_nothing())
+    return Answer(200, Headers(), streaming=False, events=_Nothing())
 
 
 def _forget(_tools: object) -> None:
     """What a list tells of tools is not kept."""
 
 
-async def _nothing() -> AsyncIterator[tuple[Event, ...]]:
-    for events in ():
-        yield events
+class _Nothing:
+    """The events of an answer that has none."""
+
+    def __aiter__(self) -> AsyncIterator[tuple[Event, ...]]:
+        return self
+
+    async def __anext__(self) -> tuple[Event, ...]:
+        raise StopAsyncIteration

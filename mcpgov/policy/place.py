@@ -67,6 +67,10 @@ class Dialect(Protocol):
         """A computed number; None where `text` is no expression."""
         ...
 
+    def literal(self, text: str, /) -> str:
+        """Plain text, with named values put in. No secret may stand in it."""
+        ...
+
     def remarks(self, text: str, /) -> tuple[str, ...]:
         """What API Management would do otherwise with the expression in `text`."""
         ...
@@ -177,6 +181,13 @@ class Place:
         """The value under `key`; None where there is none."""
         value = self.value.get(key) if isinstance(self.value, dict) else None
         return replace(self, path=(*self.path, key), value=value)
+
+    @property
+    def literal(self) -> Json:
+        """The value, named values put into it where it is text."""
+        if not isinstance(self.value, str) or "{{" not in self.value:
+            return self.value
+        return self.compiled(self.dialect.literal, "")
 
     def only(self, attributes: tuple[Attribute[object], ...]) -> None:
         """Note it where this is not a mapping, and every key that is not among `attributes`."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import groupby, product
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "policies" / "expressions.md").read
 ALIASES = {"String": "string", "Int32": "int", "Int64": "long", "Boolean": "bool", "Double": "double"}
 CODE = re.compile(r"`([^`]+)`")
 MEMBER = re.compile(r"(?P<name>\w+)?(?P<generic><T>)?(?P<given>\(.*\)|\[.+\])?")
+OPTIONAL = re.compile(r"\[(, )?([^\]]+)\]$")
 SAMPLES: Mapping[str, str] = {
     "string": '"a"',
     "int": "1",
@@ -71,21 +72,18 @@ def members(owner: str, text: str) -> Iterator[Named]:
     if given is None:
         yield owner, name, None
         return
-    required, _, optional = given[1:-1].partition("[, ") if found["name"] else (given[1:-1], "", "")
-    if required.startswith("[") and found["name"]:
-        required, optional = "", required[1:]
-    fixed = [one for one in required.split(", ") if one]
-    for more in ([], [optional.removesuffix("]")]) if optional else ([],):
-        kinds = [NUMBERS if one == "number" else (one,) for one in (*fixed, *more)]
-        for taken in product(*kinds) if "number" not in fixed else ([kind] * len(fixed) for kind in NUMBERS):
-            yield owner, name, tuple(taken)
+    ways = [given[1:-1]]
+    if found["name"] and OPTIONAL.search(ways[0]):
+        ways = [OPTIONAL.sub("", ways[0]), OPTIONAL.sub(r"\1\2", ways[0])]
+    for way in ways:
+        for number in NUMBERS if "number" in way else ("",):
+            yield owner, name, tuple(filter(None, way.replace("number", number).split(", ")))
 
 
 def of_context(text: str) -> Iterator[Named]:
     """The same for an expression that begins with `context`: everything on the way to its last member too."""
-    path = re.split(r"\.(?![^(\[]*[)\]])", text.replace("[string]", ".[string]") if text.endswith("[string]") else text)
-    owner = path[0]
-    for name in path[1:-1]:
+    owner, *path = re.findall(r"\w+(?:<T>)?(?:\(.*\))?|\[.+\]", text)
+    for name in path[:-1]:
         yield owner, name, None
         owner = MEMBERS[owner][name][0].result.name
     yield from members(owner, path[-1])

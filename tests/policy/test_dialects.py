@@ -11,7 +11,7 @@ from mcpgov.errors import InvalidExpression
 from mcpgov.models import Secret
 from mcpgov.policy.dialects import Xml, Yaml
 from mcpgov.policy.draft import Draft
-from tests.policy.calls import context
+from tests.policy.calls import context, decision, policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,3 +78,23 @@ def test_named_values_stand_in_literal_text_and_secrets_stay_secret() -> None:
 def test_condition_that_is_neither_true_nor_false_is_refused(text: str) -> None:
     with pytest.raises(InvalidExpression):
         XML.condition(text)
+
+
+@pytest.mark.parametrize("dialect", [YAML, XML], ids=["yaml", "xml"])
+def test_named_value_may_be_a_plain_value_unless_it_is_secret(dialect: Yaml | Xml) -> None:
+    assert dialect.literal("a {{team}}") == "a blue"
+    for text, message in (("{{nobody}}", "there is no named value nobody"), ("{{token}}", "a secret cannot stand here")):
+        with pytest.raises(InvalidExpression, match=message):
+            dialect.literal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inbound: [rate-limit-by-key: { calls: '{{calls}}', renewal-period: 60 }]",
+        "<inbound><rate-limit-by-key calls='{{calls}}' renewal-period='60'/></inbound>",
+    ],
+)
+def test_named_value_may_stand_for_a_number(text: str) -> None:
+    policy_ = policy(text, references=Names({"calls": "7"}))
+    assert decision(policy_, context()).limits[0].limit == 7

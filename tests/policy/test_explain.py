@@ -63,6 +63,11 @@ def test_what_has_no_value_is_said_too() -> None:
     assert ("test#1.1 set-body", [Change("sets the body of the reply")]) in changes(text)
 
 
+def test_only_a_variable_that_has_changed_is_said() -> None:
+    text = "inbound: [set-variable: { name: v, value: c }, set-variable: { name: w, value: c }]"
+    assert changes(text)[1] == ("test#2 set-variable", [Change("variable w", "'c'")])
+
+
 def test_questions_and_changes_belong_to_the_innermost_element() -> None:
     text = "inbound: [choose: { when: [{ condition: mcp.tool.name != '', do: [set-header: { name: b, value: c }] }] }]"
     choose, inner = watched(text).entries
