@@ -147,7 +147,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """One set-header, of the request that goes upstream or of the reply. `action`: override, skip, append, delete."""
+    """An effect: the annotations of `tool`, as last listed on `connection`. Performed to a mapping, perhaps empty."""
 
     connection: str
     tool: str
@@ -192,7 +192,7 @@ Effect = Spend | Refund | Charge | Hold | Describe | Learn | Trace | Metric | Te
 
 @dataclass(frozen=True, slots=True)
 class HeaderEdit:
-    """An effect: the annotations of `tool`, as last listed on `connection`. Performed to a mapping, empty where none."""
+    """One set-header, of the request that goes upstream or of the reply. `action`: override, skip, append, delete."""
 
     name: str
     action: str

@@ -31,15 +31,15 @@ from mcpgov.models import (
     RemoteUpstream,
     RequestHead,
 )
-from mcpgov.policy.choose import Choose
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.element import SECTIONS, walk
+from mcpgov.policy.elements.choose import Choose
+from mcpgov.policy.elements.set_backend_service import SetBackendService
 from mcpgov.policy.evaluate import Evaluation, refusal_of
 from mcpgov.policy.explain import DryRun, Explanation, assumed_answer
 from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy.rewriting import Rewritten
-from mcpgov.policy.set_backend_service import SetBackendService
 from mcpgov.shapes import Shape, read_model
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.headers import destination, outgoing

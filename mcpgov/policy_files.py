@@ -15,7 +15,7 @@ from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
 from mcpgov.policy.dialects import Yaml
 from mcpgov.policy.document import dialect_of, load_document, misnamed, name_of, read_document
-from mcpgov.policy.include_fragment import ROOT
+from mcpgov.policy.elements.include_fragment import ROOT
 from mcpgov.policy.place import Fragment, Place, Reading
 from mcpgov.policy.registry import ELEMENTS
 from mcpgov.yaml_source import Source

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from mcpgov.errors import Problem
 from mcpgov.policy.base import Base
-from mcpgov.policy.cors import Cors, answer_preflight
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND, Step, walk
-from mcpgov.policy.include_fragment import IncludeFragment
-from mcpgov.policy.set_backend_service import SetBackendService
+from mcpgov.policy.elements.cors import Cors, answer_preflight
+from mcpgov.policy.elements.include_fragment import IncludeFragment
+from mcpgov.policy.elements.set_backend_service import SetBackendService
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.errors import InvalidExpression
 from mcpgov.models import Secret
 from mcpgov.policy.cel import compile_cel, compile_template
-from mcpgov.policy.csharp import compile_csharp, is_expression
+from mcpgov.policy.csharp.program import compile_csharp, is_expression
 from mcpgov.policy.expression import Constant, Template, Typed
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Xml:
 
 
 def _with_names(text: str, references: References) -> list[str | Secret]:
-    """The text in pieces, each named value as what it stands for. Raises InvalidExpression for one that there is not."""
+    """The text in pieces, each named value as what it stands for. Raises InvalidExpression."""
     parts: list[str | Secret] = []
     for number, piece in enumerate(_NAMED.split(text)):
         if number % 2 == 0:

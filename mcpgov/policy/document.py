@@ -18,8 +18,8 @@ from mcpgov.models import Secret
 from mcpgov.policy.base import Base
 from mcpgov.policy.dialects import Xml, Yaml
 from mcpgov.policy.element import INBOUND, SECTIONS, Step
+from mcpgov.policy.elements.include_fragment import ROOT
 from mcpgov.policy.expression import NO_REFERENCES, References
-from mcpgov.policy.include_fragment import ROOT
 from mcpgov.policy.place import Fragment, Place, Reading
 from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy.report import Report

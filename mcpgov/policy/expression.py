@@ -1,5 +1,5 @@
 """What an expression is, whichever language it is written in: checked when a document is loaded, evaluated without
-side effects, bounded. CEL (cel.py) in YAML, the expressions of Azure API Management (csharp.py) in XML.
+side effects, bounded. CEL (cel.py) in YAML, the expressions of Azure API Management (csharp/) in XML.
 
 Whatever goes wrong at run time is an ExpressionError, which denies.
 """

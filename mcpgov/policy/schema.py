@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.policy.attributes import mapping_schema
 from mcpgov.policy.document import BASE, ENFORCE, MODE, REPORT
 from mcpgov.policy.element import SECTIONS
-from mcpgov.policy.include_fragment import ROOT
+from mcpgov.policy.elements.include_fragment import ROOT
 from mcpgov.policy.registry import ELEMENTS
 
 if TYPE_CHECKING:

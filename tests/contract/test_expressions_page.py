@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from mcpgov.errors import InvalidExpression
-from mcpgov.policy.csharp import compile_csharp
-from mcpgov.policy.csharp_code import MAX_DEPTH, MAX_STEPS, MAX_STRING
-from mcpgov.policy.csharp_members import LINQ, MEMBERS, REFUSED, REFUSED_CLASSES
-from mcpgov.policy.csharp_operators import PRECEDENCE
-from mcpgov.policy.csharp_signatures import Method, Table
-from mcpgov.policy.csharp_statics import STATICS
-from mcpgov.policy.csharp_tokens import MAX_TEXT
-from mcpgov.policy.csharp_types import ENUMERATIONS, NUMBERS, TYPES
+from mcpgov.policy.csharp.kinds import ENUMERATIONS, NUMBERS, TYPES
+from mcpgov.policy.csharp.members import LINQ, MEMBERS, REFUSED, REFUSED_CLASSES
+from mcpgov.policy.csharp.operators import PRECEDENCE
+from mcpgov.policy.csharp.program import compile_csharp
+from mcpgov.policy.csharp.signatures import Method, Table
+from mcpgov.policy.csharp.statics import STATICS
+from mcpgov.policy.csharp.tokens import MAX_TEXT
+from mcpgov.policy.csharp.typed_code import MAX_DEPTH, MAX_STEPS, MAX_STRING
 from mcpgov.policy.document import parse_document
 from mcpgov.policy.draft import CREDENTIAL_HEADERS
 from mcpgov.policy.expression import NO_REFERENCES

@@ -83,7 +83,10 @@ def test_condition_that_is_neither_true_nor_false_is_refused(text: str) -> None:
 @pytest.mark.parametrize("dialect", [YAML, XML], ids=["yaml", "xml"])
 def test_named_value_may_be_a_plain_value_unless_it_is_secret(dialect: Yaml | Xml) -> None:
     assert dialect.literal("a {{team}}") == "a blue"
-    for text, message in (("{{nobody}}", "there is no named value nobody"), ("{{token}}", "a secret cannot stand here")):
+    for text, message in (
+        ("{{nobody}}", "there is no named value nobody"),
+        ("{{token}}", "a secret cannot stand here"),
+    ):
         with pytest.raises(InvalidExpression, match=message):
             dialect.literal(text)
 

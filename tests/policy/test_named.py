@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpgov.policy.draft import Draft
-from mcpgov.policy.quarantine import Quarantine
+from mcpgov.policy.elements.quarantine import Quarantine
 from tests.policy.calls import context, document, problems
 
 
