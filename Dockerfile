@@ -8,6 +8,7 @@ RUN python -m venv /opt/mcpgov \
 COPY pyproject.toml README.md LICENSE ./
 COPY mcpgov/ mcpgov/
 COPY policies/ policies/
+COPY schemas/ schemas/
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
  && /opt/mcpgov/bin/pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
 

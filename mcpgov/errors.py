@@ -77,7 +77,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.TOOL_HIDDEN: _rpc(200, INVALID_PARAMS),
     Reason.TOOL_DENIED: _http(403),
     Reason.POLICY_RESPONSE: _http(403),
-    Reason.PREFLIGHT: _http(403),
+    Reason.PREFLIGHT: _http(200),
     Reason.POLICY_ERROR: _http(500),
     Reason.CREDENTIAL_UNAVAILABLE: _http(503),
     Reason.COUNTERS_UNAVAILABLE: _http(503),

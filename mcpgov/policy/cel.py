@@ -19,16 +19,13 @@ from mcpgov.errors import ExpressionError, InvalidExpression
 from mcpgov.policy.addresses import parse_address, parse_range
 from mcpgov.policy.cel_tree import read_tree
 from mcpgov.policy.context import LastError, Response
-from mcpgov.policy.expression import Template
 from mcpgov.policy.patterns import compile_pattern
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from mcpgov.models import Secret
     from mcpgov.policy.draft import Draft
-    from mcpgov.policy.expression import Program, References
 
 Wanted = Literal["bool", "string", "int", "scalar", "any"]
 
@@ -58,14 +55,6 @@ _COMPLAINT: Final = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+
 _ASSIGNMENT: Final = "token recognition error at: '="
 _CSHARP: Final = ("@(", "@{")  # how an expression of Azure API Management begins
 _UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
-_PART: Final = re.compile(
-    r"(?P<escaped>\$\$\{)"
-    r"|\$\{\{(?P<cel>.*?)\}\}"
-    r"|(?P<reference>\$\{[A-Za-z]+:[^{}]*\})"
-    r"|\{\{(?P<named>[A-Za-z0-9._-]{1,256})\}\}"
-    r"|(?P<open>\$\{(?:\{|[A-Za-z]+:))",
-    re.DOTALL,
-)
 
 
 def _response(draft: Draft) -> Response:
@@ -169,7 +158,7 @@ def compile_cel(text: str, wanted: Wanted) -> CelProgram:
 
     Raises InvalidExpression, also for a literal regular expression or network that is wrong.
     """
-    _refuse_csharp(text)
+    refuse_csharp(text)
     if fault := _not_held(text):
         raise InvalidExpression(f"not CEL: {fault}", "write it as an escape, such as \\u00e9")
     try:
@@ -183,48 +172,6 @@ def compile_cel(text: str, wanted: Wanted) -> CelProgram:
     for function, literal in tree.literals:
         _check_literal(function, literal)
     return CelProgram(text, tuple(name for name in VARIABLES if name in tree.names), kinds, compiled)
-
-
-def compile_template(text: str, references: References) -> Template:
-    """Text in which `${{ CEL }}`, `{{named}}` and `${env:…}` stand for values; `$${` is a plain `${`.
-
-    An expression ends at the first `}}`. Raises InvalidExpression.
-    """
-    _refuse_csharp(text)
-    return Template(tuple(part for part in _parts(text, references) if part != ""))
-
-
-def _parts(text: str, references: References) -> Iterator[str | Secret | Program]:
-    end = 0
-    for found in _PART.finditer(text):
-        yield text[end : found.start()]
-        end = found.end()
-        match found.lastgroup:
-            case "cel":
-                yield compile_cel(found["cel"].strip(), "scalar")
-            case "named":
-                yield _named(found["named"], references)
-            case "reference":
-                yield _resolved(found["reference"], references)
-            case "escaped":
-                yield "${"
-            case _:
-                raise InvalidExpression(f"{found[0]} is not closed", f"end it with {'}' * found[0].count('{')}")
-    yield text[end:]
-
-
-def _named(name: str, references: References) -> str | Secret:
-    value = references.named(name)
-    if value is None:
-        raise InvalidExpression(f"there is no named value {name}", "add it to named_values in mcpgov.yaml")
-    return value
-
-
-def _resolved(reference: str, references: References) -> Secret:
-    try:
-        return references.resolve(reference)
-    except ValueError as error:
-        raise InvalidExpression(str(error)) from None
 
 
 def _check_held(value: object, depth: int = 0) -> None:
@@ -270,7 +217,8 @@ def _check_literal(function: str, literal: str) -> None:
             raise InvalidExpression(f'cidr: "{literal}" {error}', "write cidr(source.address, network)") from None
 
 
-def _refuse_csharp(text: str) -> None:
+def refuse_csharp(text: str) -> None:
+    """Raise InvalidExpression for an expression of the other syntax, which would only fail later and less clearly."""
     if text.lstrip().startswith(_CSHARP):
         raise InvalidExpression("not CEL: it begins with @", "expressions are CEL, not C#: see docs/policies.md")
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidExpression
 from mcpgov.models import Secret
-from mcpgov.policy.cel import compile_cel, compile_template
+from mcpgov.policy.cel import compile_cel
 from mcpgov.policy.csharp.program import compile_csharp, is_expression
 from mcpgov.policy.expression import Constant, Template, Typed
+from mcpgov.policy.template import compile_template
 
 if TYPE_CHECKING:
     from mcpgov.policy.expression import Program, References

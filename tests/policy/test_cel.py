@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.errors import ExpressionError, InvalidExpression
-from mcpgov.models import Secret
-from mcpgov.policy.cel import MAX_DEPTH, VARIABLES, compile_cel, compile_template
+from mcpgov.policy.cel import MAX_DEPTH, VARIABLES, compile_cel
 from mcpgov.policy.context import LastError, Response
 from mcpgov.policy.draft import CREDENTIAL_HEADERS, Draft
 from mcpgov.policy.expression import NO_REFERENCES
@@ -51,21 +50,6 @@ VALUES: list[tuple[str, object]] = [
     ("error.message", "Too many."),
     ("error.source", "rate-limit"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """References that know a few things."""
-
-    values: Mapping[str, str | Secret] = field(default_factory=dict[str, str | Secret])
-
-    def named(self, name: str) -> str | Secret | None:
-        return self.values.get(name)
-
-    def resolve(self, reference: str) -> Secret:
-        if reference != "${env:TOKEN}":
-            raise ValueError("names the environment variable OTHER, which is not set")
-        return Secret("s3cr3t")
 
 
 def asking(
@@ -398,55 +382,6 @@ def test_what_only_the_request_can_tell_is_taken_for_anything(wanted: Wanted) ->
     assert compile_cel("mcp.tool.arguments.a", wanted).value(asking(arguments={"a": 1})) == 1
 
 
-def test_template_joins_literals_and_expressions() -> None:
-    def made(text: str) -> str:
-        return compile_template(text, NO_REFERENCES).value(asking())
-
-    assert made("") == ""
-    assert made("plain }} ${x} $5 {{ a }} {{a b}} {{") == "plain }} ${x} $5 {{ a }} {{a b}} {{"
-    assert made('{"a":{"b":{}}}') == '{"a":{"b":{}}}'
-    assert made("a-${{ principal.id }}-${{mcp.tool.name}}") == "a-key:k1-get_issue"
-    assert made("${{ 1 + 1 }}${{ true }}${{\n1.5\n}}") == "2true1.5"
-    assert made("$${{ principal.id }} $${env:TOKEN}") == "${{ principal.id }} ${env:TOKEN}"
-    with pytest.raises(ExpressionError):
-        made("${{ request.headers['x'] }}")
-
-
-def test_template_without_anything_in_it_is_literal() -> None:
-    assert compile_template("eu $${x}", NO_REFERENCES).literal == "eu ${x}"
-    assert compile_template("", NO_REFERENCES).parts == ()
-
-
-def test_template_takes_named_values_and_references() -> None:
-    known = Known({"region": "eu", "api.key-1_x": Secret("k3y"), "empty": "", "evil": "${{ 1 }}{{region}}"})
-    template = compile_template("{{region}}{{empty}}-{{{api.key-1_x}}} ${env:TOKEN}{{evil}}", known)
-    assert template.parts == ("eu", "-{", Secret("k3y"), "} ", Secret("s3cr3t"), "${{ 1 }}{{region}}")
-    assert template.literal is None
-    assert template.value(asking()) == "eu-{k3y} s3cr3t${{ 1 }}{{region}}"
-    assert "k3y" not in repr(template)
-    assert "s3cr3t" not in repr(template)
-
-
-@pytest.mark.parametrize(
-    ("template", "message", "mend"),
-    [
-        ("a ${{ principal.id", "${{ is not closed", "end it with }}"),
-        ("a ${env:TOKEN", "${env: is not closed", "end it with }"),
-        ("a ${{ principal.nobody }}", "not CEL at character 10: undeclared reference", "did you mean"),
-        ("${{ }}", "not CEL", ""),
-        ("${{ [1] }}", "the expression is LIST<INT>, and must be text", ""),
-        ("a {{region}}", "there is no named value region", "add it to named_values in mcpgov.yaml"),
-        ("a ${env:OTHER}", "names the environment variable OTHER, which is not set", ""),
-        ("a ${evn:TOKEN}", "names the environment variable OTHER, which is not set", ""),
-    ],
-)
-def test_template_that_cannot_be_compiled_is_refused(template: str, message: str, mend: str) -> None:
-    with pytest.raises(InvalidExpression) as raised:
-        compile_template(template, Known())
-    assert raised.value.message.startswith(message)
-    assert raised.value.mend.startswith(mend)
-
-
 @pytest.mark.parametrize("text", ["mcp.tool.name = 'x'", "mcp.tool.name === 'x'", "true && mcp.tool.name='x'"])
 def test_an_assignment_is_told_how_to_compare(text: str) -> None:
     with pytest.raises(InvalidExpression) as raised:
@@ -456,7 +391,7 @@ def test_an_assignment_is_told_how_to_compare(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["@(context.Request.Method)", " @{ return true; }"])
 def test_an_expression_of_api_management_is_told_to_be_none(text: str) -> None:
-    for compile_ in (lambda: compile_cel(text, "any"), lambda: compile_template(text, NO_REFERENCES)):
+    for compile_ in (lambda: compile_cel(text, "any"), lambda: compile_cel(text, "bool")):
         with pytest.raises(InvalidExpression) as raised:
             compile_()
         assert raised.value.mend == "expressions are CEL, not C#: see docs/policies.md"
