@@ -15,7 +15,6 @@ from mcpgov.errors import ExpressionError, InvalidExpression
 from mcpgov.policy.cel import MAX_DEPTH, VARIABLES, compile_cel
 from mcpgov.policy.context import LastError, Response
 from mcpgov.policy.draft import CREDENTIAL_HEADERS, Draft
-from mcpgov.policy.expression import NO_REFERENCES
 from tests.policy.calls import context
 
 if TYPE_CHECKING:
