@@ -169,8 +169,11 @@ async def test_an_mcp_client_of_the_sdk_works_under_all_but_the_network_filter(t
         gateway.catalog(f"{url}/mcp", policies="[sample-0, sample-1, sample-2]")
         gateway.reload()
         endpoint = f"{gateway.url}/mcp/city"
-        http = httpx2.AsyncClient(headers={"X-API-Key": await gateway.key()}, timeout=30)
-        async with mcp.Client(streamable_http_client(endpoint, http_client=http)) as session:
+        headers = {"X-API-Key": await gateway.key()}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            mcp.Client(streamable_http_client(endpoint, http_client=http)) as session,
+        ):
             assert {tool.name for tool in (await session.list_tools()).tools} >= {"get_city"}
             assert not (await session.call_tool("get_city", {})).is_error
         assert len(upstream.calls) == 1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mcpgov.policy.place import Place
 
 LONGEST: Final = 240  # seconds; beyond, load balancers on the way give up
+_WRITTEN: Final = 86_400  # seconds; files say 300, and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Refused(Attribute[None]):
         return {"not": {}}
 
 
-TIMEOUT: Final = Number("timeout", "seconds until there must be an answer; else the connection's", 1, LONGEST, 0)
-TIMEOUT_MS: Final = Number("timeout-ms", "the same in milliseconds", 1, LONGEST * 1000, 0)
+TIMEOUT: Final = Number("timeout", "seconds until there must be an answer; else the connection's", 1, _WRITTEN, 0)
+TIMEOUT_MS: Final = Number("timeout-ms", "the same in milliseconds", 1, _WRITTEN * 1000, 0)
 CONTINUE: Final = Refused("continue-timeout", "a request is never sent in two steps")
 REDIRECTS: Final = Flag("follow-redirects", "only false: a redirect is never followed", default=False)
 BUFFER_REQUEST: Final = Flag("buffer-request-body", "without effect: policies have read it whole", default=False)
@@ -78,11 +79,15 @@ class ForwardRequest(PlainElement):
             place.at("http-version").remark("HTTP/1.1 is spoken here", "remove it")
         CONTINUE.read(place)
         BUFFER_REQUEST.read(place)
-        return cls(TIMEOUT.read(place), TIMEOUT_MS.read(place), FAIL.read(place))
+        timeout, timeout_ms = TIMEOUT.read(place), TIMEOUT_MS.read(place)
+        for quantity, longest in ((timeout, LONGEST), (timeout_ms, LONGEST * 1000)):
+            if isinstance(quantity.content, int) and quantity.content > longest:
+                place.remark(f"{LONGEST} seconds is the longest that is waited", "nothing on the way waits longer")
+        return cls(timeout, timeout_ms, FAIL.read(place))
 
     def decide(self, draft: Draft, /) -> Denial | None:
         """Note the time-out, and what counts as an answer. Raises ExpressionError."""
         seconds = self.timeout.value(draft) or self.timeout_ms.value(draft) / 1000
-        draft.timeout = seconds or draft.timeout
+        draft.timeout = min(seconds, LONGEST) or draft.timeout
         draft.fail_on_error = self.fail_on_error
         return None
