@@ -92,7 +92,8 @@ class Spend:
     """An effect: take `count` from the counter `key`, which holds `calls` in any `period` seconds (a sliding window).
 
     `fixed`: windows of `period` seconds instead that follow each other from `starts` (seconds since 1970) on; a period
-    of 0 never ends. A count of 0 only asks whether anything is left. Performed to a Spent.
+    of 0 never ends. A count of 0 only asks whether anything is left. `apart`: nothing is enforced by it, so it may fail.
+    Performed to a Spent.
     """
 
     key: str
@@ -101,6 +102,7 @@ class Spend:
     count: int = 1
     fixed: bool = False
     starts: int = 0
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mcpgov.decision import Charge, Describe, Hold, Learn, Metric, Refund, Spend, Tell, Trace
+from mcpgov.decision import Charge, Describe, Hold, Learn, Metric, Refund, Spend, Spent, Tell, Trace
+from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
-    from mcpgov.decision import Effect, Spent
+    from mcpgov.decision import Effect
     from mcpgov.models import Json
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ class CallEffects:
         shared = self.shared
         match effect:
             case Spend():
-                return await shared.limits.spend(effect)
+                return await self._spent(effect)
             case Describe():
                 return shared.describe(effect.connection, effect.tool)
             case Learn(connection):
@@ -142,3 +143,12 @@ class CallEffects:
         free = self.shared.hold(hold)
         self.held += [hold.key] if free else []
         return free
+
+    async def _spent(self, effect: Spend) -> Spent:
+        """Take from a counter. What is only reported on lets the call pass where it cannot be counted."""
+        try:
+            return await self.shared.limits.spend(effect)
+        except Refusal:
+            if not effect.apart:
+                raise
+            return Spent(allowed=True, limit=effect.calls, remaining=effect.calls, reset=effect.period)

@@ -6,7 +6,7 @@ One order, the order of the flow: who asks for what (RequestHead, MCPRequest), w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, KeysView, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -54,6 +54,11 @@ class Headers:
         for name, value in fields:
             first.setdefault(name, value)
         self._first = first
+
+    @property
+    def names(self) -> KeysView[str]:
+        """Every name that there is."""
+        return self._first.keys()
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of `name` (lower case), or `default`."""

@@ -157,6 +157,7 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                     shown = await effects.perform(evaluation.answered(answer))
                     await exchange.relay(record.watch(shown), decision)
             except Refusal as refusal:
+                record.decision = record.decision or (evaluation and evaluation.broken_off(refusal))
                 raise await on_error(refusal, evaluation, effects) from None
         except Refusal as refusal:
             await exchange.refuse(await record.refused(refusal))
@@ -164,6 +165,7 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
             record.client_gone()
         except Exception:
             refusal = unexpected(evaluation)
+            record.decision = record.decision or (evaluation and evaluation.broken_off(refusal))
             structlog.get_logger().exception(
                 refusal.reason, detail=refusal.detail, correlation_id=exchange.head.correlation_id
             )

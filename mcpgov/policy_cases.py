@@ -145,7 +145,7 @@ class Coverage:
     """Which elements were run, and which branches taken, of all that the tested policies have."""
 
     elements: dict[str, bool] = field(default_factory=dict[str, bool])
-    branches: dict[tuple[str, int], bool] = field(default_factory=dict[tuple[str, int], bool])
+    ways: dict[tuple[str, str], bool] = field(default_factory=dict[tuple[str, str], bool])
 
     def expect(self, documents: Sequence[PolicyDocument]) -> None:
         """Take in everything that could be run."""
@@ -154,29 +154,29 @@ class Coverage:
                 if step.element.name in ELEMENTS:  # not what stands for a scope, or for the mode
                     self.elements.setdefault(step.rule, False)
                 if isinstance(step.element, Choose):
-                    for branch in range(1, len(step.element.branches) + 2):
-                        self.branches.setdefault((step.rule, branch), False)
+                    for way in step.element.ways:
+                        self.ways.setdefault((step.rule, way), False)
 
     def note(self, explanation: Explanation) -> None:
         """Take in what was run."""
         for entry in explanation.entries:
             if entry.rule in self.elements:
                 self.elements[entry.rule] = True
-        for branch in explanation.branches & self.branches.keys():
-            self.branches[branch] = True
+        for way in explanation.ways & self.ways.keys():
+            self.ways[way] = True
 
     @property
     def share(self) -> tuple[int, int]:
         """How many elements and branches were reached, and how many there are."""
-        reached = [*self.elements.values(), *self.branches.values()]
+        reached = [*self.elements.values(), *self.ways.values()]
         return sum(reached), len(reached)
 
     @property
     def missed(self) -> tuple[str, ...]:
         """What was not reached."""
         elements = (rule for rule, reached in self.elements.items() if not reached)
-        branches = (f"{rule} branch {number}" for (rule, number), reached in self.branches.items() if not reached)
-        return (*elements, *branches)
+        ways = (f"{rule} {way}" for (rule, way), reached in self.ways.items() if not reached)
+        return (*elements, *ways)
 
 
 def parse_cases(text: str, file: str) -> Cases:

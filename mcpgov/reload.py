@@ -25,6 +25,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import structlog
 from watchfiles import watch
 
 from mcpgov.catalog.entries import parse_entry
@@ -292,9 +293,18 @@ class Generations:
                 await self._wanted.wait()
                 self._wanted.clear()
                 requested, self._requested = self._requested, False
-                result = await asyncio.to_thread(self._look, requested=requested)
+                look = asyncio.create_task(asyncio.to_thread(self._look, requested=requested))
+                await asyncio.wait({look})  # which raises nothing: a fault in one reload must not end all of them
+                result = self._failed(look) if look.exception() else look.result()
                 if result is not None:
                     await self._report(result)
+
+    def _failed(self, look: asyncio.Task[ReloadResult | None]) -> ReloadResult:
+        """A reload that fell over, as one that was refused."""
+        place, stamp = self._path or Path(DEFAULT_FILE), self._current.stamp
+        structlog.get_logger().error("reload-failed", exc_info=look.exception())
+        what = f"the files cannot be loaded: {type(look.exception()).__name__}, see the log"
+        return ReloadResult(stamp, stamp, (Problem(str(place), 0, 0, what, "undo the last change, and report this"),))
 
     def _look(self, *, requested: bool) -> ReloadResult | None:
         """Reload if the files are not those seen last; a bad file is reported once, not at every look."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mcpgov.decision import Reason
+from mcpgov.decision import Reason, Reply
 from mcpgov.errors import InvalidConfiguration, Refusal
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.settings import Settings
@@ -50,9 +50,18 @@ class Snapshot:
             raise Refusal(Reason.UNKNOWN_CONNECTION, "There is no such connection.") from None
 
     def answer_preflight(self, head: RequestHead) -> None:
-        """Raise Refusal (preflight) with the reply, where a browser asks and a policy has something to say."""
-        if head.http_method == "OPTIONS" and head.connection in self.policies:
+        """Raise Refusal (preflight) with the reply, where a browser asks and a policy has something to say.
+
+        Where some policy has, the preflight of any other connection, and of one that there is not, gets the answer of
+        an origin that may not call: nobody learns without a key which connections exist.
+        """
+        asks = head.http_method == "OPTIONS" and {"origin", "access-control-request-method"} <= head.headers.names
+        if not asks or not any(policy.answers_preflights for policy in self.policies.values()):
+            return
+        if head.connection in self.policies:
             self.policies[head.connection].answer_preflight(head)
+        detail = "not matched"
+        raise Refusal(Reason.PREFLIGHT, "A preflight was answered.", detail=detail, reply=Reply(200, body=b""))
 
     def origins(self, head: RequestHead) -> Collection[str]:
         """The origins of browsers that the policies of the connection let in."""

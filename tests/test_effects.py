@@ -1,7 +1,7 @@
 """What policies ask for is done, and what a call holds is let go of when it ends, however it ends."""
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -129,3 +129,13 @@ async def test_refusal_of_a_limit_ends_the_evaluation() -> None:
 
     with pytest.raises(Refusal):
         await CallEffects(Effects(Down(), Down())).perform(asking(SPEND))
+
+
+async def test_what_is_only_reported_on_passes_where_it_cannot_be_counted() -> None:
+    class Down(Witness):
+        async def spend(self, effect: Spend) -> Spent:
+            raise Refusal(Reason.COUNTERS_UNAVAILABLE, "gone")
+
+    (spent,) = await CallEffects(Effects(Down(), Down())).perform(asking(replace(SPEND, apart=True)))
+    assert isinstance(spent, Spent)
+    assert spent.allowed

@@ -1,5 +1,6 @@
 """govern() without a socket: the order of the stages, and that every exit is written down."""
 
+import json
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -210,9 +211,11 @@ class FallsOver(PlainElement):
 
 async def test_an_element_that_falls_over_denies_with_policy_error_and_tells_nothing_of_itself() -> None:
     steps = (Step(FallsOver(), "a#1 falls-over", "a.yaml", 1, 1),)
-    house = House(ConnectionPolicy("", Sections(inbound=steps), {}, hides_tools=False))
+    house = House(ConnectionPolicy("sha256:p", Sections(inbound=steps), {}, hides_tools=False))
     (refusal,) = (await house.govern()).refusals
     assert (refusal.reason, refusal.detail) == (Reason.POLICY_ERROR, "a#1 falls-over failed")
+    (record,) = [json.loads(row.record) for _, _, row in house.store.disk.rows if row.call_id]
+    assert (record["mcpgov.decision.rule"], record["mcpgov.decision.policy_hash"]) == ("a#1 falls-over", "sha256:p")
     assert "hunter2" not in str(refusal) + refusal.detail
     assert house.upstream.ledger == []
     assert house.events == ["denied"]

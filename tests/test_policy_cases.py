@@ -130,7 +130,7 @@ def test_coverage_counts_elements_and_branches() -> None:
         "test#outbound.2.1.1 return-response",
         "test#outbound.2.1.1.1 set-status",
         "test#on-error.1 set-header",
-        "test#3 choose branch 2",
+        "test#3 choose no branch",
         "test#outbound.2 choose branch 1",
     )
 

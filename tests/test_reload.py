@@ -374,3 +374,27 @@ async def test_nothing_is_reported_while_nothing_changes(folder: Path) -> None:
         watched.holder.request_reload()
         assert (await watched.next()).problems == ()
         assert watched.heard.empty()
+
+
+async def test_a_reload_that_falls_over_is_a_refused_one_and_files_are_watched_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: asyncio.Queue[ReloadResult] = asyncio.Queue()
+    holder = Generations(folder / "mcpgov.yaml", reports.put, {"KEY": "k"})
+    in_force = holder.current()
+    watching = asyncio.create_task(holder.watch())
+    with monkeypatch.context() as broken:
+        broken.setattr("mcpgov.reload.generation_of", falls_over)
+        holder.request_reload()
+        failed = await reports.get()
+    assert failed.problems[0].message == "the files cannot be loaded: ZeroDivisionError, see the log"
+    assert holder.current() is in_force
+    holder.request_reload()
+    assert (await reports.get()).problems == ()
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+
+def falls_over(*_arguments: object) -> None:
+    raise ZeroDivisionError

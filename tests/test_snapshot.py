@@ -1,5 +1,7 @@
 """Files that are each in order are put in force together, or refused for what only shows between them."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import cast
 
@@ -9,6 +11,7 @@ from mcpgov.catalog.entries import Entry, parse_entry
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, Refusal
+from mcpgov.models import Headers, RequestHead
 from mcpgov.policy.document import parse_document
 from mcpgov.settings import Settings
 from mcpgov.snapshot import assemble, clashes
@@ -113,3 +116,21 @@ def test_a_policy_that_does_not_exist_is_named_in_every_scope() -> None:
 
 def test_files_that_agree_have_no_problem() -> None:
     assert found(entry("a", "x: { policies: [default] }"), entry("b", "y: {}")) == []
+
+
+CORS = "inbound: [cors: { allowed-origins: [https://app.contoso.com] }]"
+
+
+@pytest.mark.parametrize("connection", ["plain", "nowhere"])
+def test_a_preflight_tells_a_stranger_no_connection_from_none(connection: str) -> None:
+    documents = {"cors": parse_document(CORS, "cors.yaml")}
+    open_one = entry("a", "a: { policies: [cors] }", "plain: {}")
+    fields = (("origin", "https://evil.example"), ("access-control-request-method", "POST"))
+    asks = RequestHead("OPTIONS", connection, Headers(fields), "", "", datetime(2026, 11, 21, tzinfo=UTC), "")
+    with pytest.raises(Refusal) as caught:
+        assemble("", Settings(), [open_one], documents).answer_preflight(asks)
+    with pytest.raises(Refusal) as matched:
+        assemble("", Settings(), [open_one], documents).answer_preflight(replace(asks, connection="a"))
+    assert (caught.value.reason, caught.value.reply) == (matched.value.reason, matched.value.reply)
+    assemble("", Settings(), [entry("a", "a: {}")], {}).answer_preflight(asks)
+    assemble("", Settings(), [open_one], documents).answer_preflight(replace(asks, http_method="POST"))

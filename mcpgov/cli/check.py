@@ -61,6 +61,10 @@ def show(snapshot: Snapshot) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows if snapshot.connections else [("nothing: the catalog is empty",)]:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
+    for name in snapshot.connections:
+        for dropped in snapshot.policy(name).dropped:
+            documents, by = ", ".join(dropped.documents), ", ".join(dropped.by)
+            typer.echo(f"\n/mcp/{name}: {by} leaves out {documents} in {dropped.section}.")
 
 
 def described(snapshot: Snapshot) -> dict[str, Any]:

@@ -23,12 +23,14 @@ from mcpgov.policy.explain import DryRun, Explanation, assumed_answer
 from mcpgov.upstream.headers import destination, outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from mcpgov.cli.hiding import Hiding
     from mcpgov.decision import Decision, Metric
     from mcpgov.policy.compiled import ConnectionPolicy
     from mcpgov.policy.context import Context
+    from mcpgov.policy.document import PolicyDocument
+    from mcpgov.policy.element import Step
     from mcpgov.policy.explain import Entry
 
     Fields = tuple[tuple[str, str], ...]
@@ -69,6 +71,33 @@ class Explained:
     told: tuple[Trace | Metric, ...] = ()
     sent: Sent | None = None
     replied: Replied | None = None
+    left_out: tuple[str, ...] = ()
+
+
+def left_out(policy: ConnectionPolicy, context: Context, documents: Mapping[str, PolicyDocument]) -> Generator[str]:
+    """What broader scopes say and a narrower one leaves out, section by section."""
+    for dropped in policy.dropped:
+        xml = [name for name in dropped.by if documents[name].file.endswith(".xml")]
+        yaml = [name for name in dropped.by if name not in xml]
+        why = [
+            f"{what} in {', '.join(names)}" for what, names in (("no <base />", xml), ("base: false", yaml)) if names
+        ]
+        yield f"left out in {dropped.section}: {', '.join(dropped.documents)} ({'; '.join(why)})"
+    request, general, own = context.request, policy.general, policy.sections(context.request)
+    for section, broader, run in (
+        (INBOUND, general.inbound, own.inbound),
+        (BACKEND, general.backend, own.backend),
+        (OUTBOUND, general.outbound, own.outbound),
+        (ON_ERROR, general.on_error, own.on_error),
+    ):
+        there = documents_of(run)
+        if gone := [name for name in documents_of(broader) if name not in there]:
+            yield f"left out in {section}: {', '.join(gone)} (by the policies of the tool {request.tool})"
+
+
+def documents_of(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The names of the documents that steps come from."""
+    return tuple(dict.fromkeys(step.rule.partition("#")[0] for step in steps))
 
 
 def explain_request(policy: ConnectionPolicy, context: Context, annotations: Mapping[str, object]) -> Explained:
@@ -121,6 +150,7 @@ def sent_to(decision: Decision, context: Context) -> Sent:
 def lines_of(explained: Explained, hiding: Hiding) -> Generator[str]:
     """The explanation as text."""
     yield f"{asked(explained.context)}, by {explained.context.principal.id} from {_source(explained.context)}"
+    yield from explained.left_out
     section, report = "", None
     for entry in explained.explanation.entries:
         if entry.depth == 0 and entry.section != section:
@@ -201,6 +231,7 @@ def as_json(explained: Explained, hiding: Hiding) -> dict[str, Any]:
         "message": hiding.value(decision.message),
         "detail": hiding.value(decision.detail),
         "policy_hash": decision.policy_hash,
+        "left_out": list(explained.left_out),
         "reported": [{"reason": str(one.reason), "rule": one.rule} for one in decision.reported],
         "elements": [_entry_as_json(entry, explained.told, hiding) for entry in explained.explanation.entries],
     }

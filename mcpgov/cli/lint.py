@@ -57,7 +57,7 @@ def add_lint(policy: typer.Typer) -> None:
             typer.echo("There is no .xml or .yaml file here. Name a file or a folder.", err=True)
         else:
             show_linted(linted, unread)
-        if unread or not linted or any(file.problems for file in linted):
+        if unread or not linted or any(map(needs, linted)):
             raise typer.Exit(1)
 
 
@@ -107,10 +107,10 @@ def described(file: Linted) -> dict[str, Any]:
     """One file, for machines."""
     return {
         "file": file.file,
-        "loads": not file.problems,
+        "loads": not needs(file),
         "fragment": file.is_fragment,
-        "problems": [asdict(problem) for problem in file.problems],
-        "remarks": [asdict(problem) for problem in notes(file)],
+        "problems": [asdict(problem) for problem in needs(file)],
+        "remarks": [asdict(problem) for problem in file.remarks],
         "given": list(file.given),
     }
 
@@ -121,25 +121,25 @@ def of_unread(problem: Problem) -> dict[str, Any]:
     return {"file": problem.file, "loads": False, "fragment": False, **said}
 
 
-def notes(file: Linted) -> tuple[Problem, ...]:
-    """What is worth knowing of a file, loaded or not."""
-    return (*((file.misnamed,) if file.misnamed else ()), *file.remarks)
+def needs(file: Linted) -> tuple[Problem, ...]:
+    """What keeps a file from being loaded; its name is part of it."""
+    return (*((file.misnamed,) if file.misnamed else ()), *file.problems)
 
 
 def show_linted(linted: Sequence[Linted], unread: Sequence[Problem]) -> None:
     """One block for each file, and how many load."""
     for file in linted:
         loads = "is a fragment" if file.is_fragment else "loads"
-        typer.echo(f"{printable(file.file)}: {'does not load' if file.problems else loads}")
-        for problem in file.problems:
+        typer.echo(f"{printable(file.file)}: {'does not load' if needs(file) else loads}")
+        for problem in needs(file):
             show_line("needs", problem, file)
         if file.given:
             typer.echo(f"    {'given':<{_WIDTH}}{printable(', '.join(file.given))}")
-        for problem in notes(file):
+        for problem in file.remarks:
             show_line("differs", problem, file)
     for problem in unread:
         typer.echo(printable(str(problem)))
-    good = sum(not file.problems for file in linted)
+    good = sum(not needs(file) for file in linted)
     typer.echo(f"\nFiles that load: {good} of {len(linted) + len(unread)}.")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.cli.explained import as_json as explained_as_json
-from mcpgov.cli.explained import explain_request, show
+from mcpgov.cli.explained import documents_of, explain_request, left_out, show
 from mcpgov.cli.hiding import Hiding
 from mcpgov.cli.lint import add_lint
 from mcpgov.cli.options import with_options
@@ -71,7 +72,7 @@ def listed(config: Path | None) -> list[dict[str, Any]]:
     """Each policy: its file, and the scopes that name it. Raises InvalidConfiguration."""
     reading = read_files(config)
     snapshot = generation_of(reading, os.environ)
-    scopes = scopes_of(reading, snapshot)
+    scopes = tuple(scopes_of(reading, snapshot))
     return [
         {
             "name": name,
@@ -79,30 +80,45 @@ def listed(config: Path | None) -> list[dict[str, Any]]:
             "mode": document.mode,
             "digest": document.digest,
             "elements": elements_of(document),
-            "scopes": scopes.get(name, []),
+            **in_force(document, scopes, snapshot),
         }
         for name, document in sorted(snapshot.documents.items())
     ]
 
 
-def scopes_of(reading: Reading, snapshot: Snapshot) -> Mapping[str, list[str]]:
-    """For each policy that some scope names: these scopes, from broad to narrow."""
-    scopes: dict[str, list[str]] = {}
-    for scope, names in _scopes(reading, snapshot):
-        for name in names:
-            scopes.setdefault(name, []).append(scope)
-    return scopes
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A place that names policies, and the connections it is for. A tool is the narrowest: nothing leaves it out."""
+
+    title: str
+    policies: tuple[str, ...]
+    connections: tuple[str, ...] = ()
 
 
-def _scopes(reading: Reading, snapshot: Snapshot) -> Iterator[tuple[str, tuple[str, ...]]]:
+def scopes_of(reading: Reading, snapshot: Snapshot) -> Iterator[Scope]:
+    """Every scope, from broad to narrow."""
     lookup = EnvironmentAndFiles(os.environ, folder_of(reading.place))
     entries = [parse_entry(text, str(place), lookup) for place, text in reading.catalog.items()]
-    yield "every connection", snapshot.settings.global_policies
-    yield from ((f"server {entry.name}", entry.policies) for entry in entries)
+    yield Scope("every connection", snapshot.settings.global_policies, tuple(snapshot.connections))
+    for entry in entries:
+        yield Scope(f"server {entry.name}", entry.policies, tuple(one.connection.name for one in entry.connections))
     for served in (served for entry in entries for served in entry.connections):
-        yield f"connection {served.connection.name}", served.policies
-        for tool, names in served.tools.items():
-            yield f"tool {tool} on {served.connection.name}", names
+        name = served.connection.name
+        yield Scope(f"connection {name}", served.policies, (name,))
+        yield from (Scope(f"tool {tool} on {name}", names) for tool, names in served.tools.items())
+
+
+def in_force(document: PolicyDocument, scopes: Sequence[Scope], snapshot: Snapshot) -> dict[str, list[str]]:
+    """The scopes in which a document is in force, and the connections on which narrower ones leave all of it out."""
+    named = [scope for scope in scopes if document.name in scope.policies]
+    gone = {
+        connection: None
+        for scope in named
+        for connection in scope.connections
+        if elements_of(document) and document.name not in documents_of(snapshot.policy(connection).general.all)
+    }
+    there = [scope.title for scope in named if not scope.connections or set(scope.connections) - gone.keys()]
+    return {"scopes": there, "left_out": [f"connection {name}" for name in gone]}
 
 
 def elements_of(document: PolicyDocument) -> int:
@@ -117,7 +133,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
             row["name"],
             f"{row['elements']} element{'' if row['elements'] == 1 else 's'}",
             row["mode"],
-            ", ".join(row["scopes"]) or "nowhere",
+            ", ".join([*(row["scopes"] or ["nowhere"]), *(f"left out on {name}" for name in row["left_out"])]),
         )
         for row in rows
     ]
@@ -140,8 +156,11 @@ def add_explain(policy: typer.Typer) -> None:
 def explain(question: Question) -> None:
     """Show what each element makes of one request, and the decision. Nothing is sent, nothing is counted."""
     snapshot = generation(question.config)
-    context = context_of(question, snapshot)
-    explained = explain_request(snapshot.policy(question.connection), context, annotations_of(question))
+    context, policy = context_of(question, snapshot), snapshot.policy(question.connection)
+    explained = replace(
+        explain_request(policy, context, annotations_of(question)),
+        left_out=tuple(left_out(policy, context, snapshot.documents)),
+    )
     hiding = Hiding.of(snapshot.secrets)
     if question.as_json:
         typer.echo(json.dumps(explained_as_json(explained, hiding), indent=2))

@@ -63,9 +63,11 @@ def context_of(question: Question, snapshot: Snapshot) -> Context:
         raise typer.BadParameter(f"--ip: {repeated(question.ip)} is not an address; write one like 10.0.0.7")
     fields = tuple((field.lower(), value) for field, value in map(_pair, question.header))
     head = RequestHead("POST", name, Headers(fields), address, address, datetime.now(UTC), ID)
-    params: dict[str, Json] = {}
-    if method == CALL:
-        params = {"name": question.tool, "arguments": arguments_of(question.arguments)}
+    arguments = arguments_of(question.arguments)
+    if method != CALL and (arguments or question.annotation):
+        option = "--arguments" if arguments else "--annotation"
+        raise typer.BadParameter(f"{option} belongs to the call of a tool; add --tool NAME, or leave it out")
+    params: dict[str, Json] = {"name": question.tool, "arguments": arguments} if method == CALL else {}
     body = dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
     request = MCPRequest(head, Era.HANDSHAKE, Kind.REQUEST, "2025-11-25", body, 1, method, question.tool, params)
     caller = Principal(question.principal, PrincipalKind.KEY, question.principal, question.project)

@@ -1,7 +1,8 @@
 """`audit show ID --explain`: a recorded decision made again, element by element.
 
-The record holds what its policies were told when they asked about the request, one letter for each question; those
-answers are given to the policies of today. Where these are the ones of the call, the same decision must come of it.
+The record holds what its policies were told when they asked about the request, one letter for each question. Where the
+policies of today are those of the call, they are given these answers, and the same decision must come of it. Others ask
+other questions: they are shown what the record holds of the request itself.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mcpgov.cli.explained import Explained, lines_of
+from mcpgov.cli.explained import Explained, left_out, lines_of
 from mcpgov.cli.hiding import Hiding
 from mcpgov.cli.printable import printable
 from mcpgov.decision import Reason
 from mcpgov.models import Era, Headers, Kind, MCPRequest, Principal, PrincipalKind, RequestHead
 from mcpgov.policy.context import Context
 from mcpgov.policy.explain import Explanation
-from mcpgov.policy.replay import Recorded, replay
+from mcpgov.policy.replay import Recorded, decide_today, replay
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,13 +46,14 @@ def replayed(record: Record, snapshot: Snapshot) -> Generator[str]:
         yield "This decision cannot be made again: its connection is not in the catalog any more."
         return
     policy = snapshot.policy(context.connection.name)
-    explanation = Explanation()
-    decision = replay(policy, context, recorded, explanation)
-    yield from lines_of(Explained(context, decision, explanation), Hiding.of(snapshot.secrets))
+    explanation, is_same = Explanation(), policy.digest == recorded.policy_hash
+    decision = replay(policy, context, recorded, explanation) if is_same else decide_today(policy, context, explanation)
+    gone = tuple(left_out(policy, context, snapshot.documents))
+    yield from lines_of(Explained(context, decision, explanation, left_out=gone), Hiding.of(snapshot.secrets))
     yield ""
-    if policy.digest != recorded.policy_hash:
-        yield "The policies have changed since: this is what they make of the call today, from the answers of then."
-        yield "What they did not ask then has no usable value."
+    if not is_same:
+        yield "The policies have changed since: this is what those of today make of what the record holds of the call."
+        yield "It holds no headers, no arguments and no annotations: conditions on them count as missing."
         yield f"Recorded was: {recorded.reason}{_by(recorded)}"
     elif recorded.same_as(decision):
         yield "This is the recorded decision, by the same policies."
@@ -73,7 +75,8 @@ def recorded_of(record: Record) -> Recorded | None:
     reason, rule, digest, answers = (
         text(record.get(f"mcpgov.decision.{name}")) for name in ("reason", "rule", "policy_hash", "answers")
     )
-    return Recorded(reason if rule else Reason.ALLOWED, rule, digest, answers)
+    limits, left = (numbers(record.get(f"mcpgov.decision.{name}")) for name in ("limits", "remaining"))
+    return Recorded(reason if rule else Reason.ALLOWED, rule, digest, answers, tuple(zip(limits, left, strict=False)))
 
 
 def context_of(record: Record, snapshot: Snapshot) -> Context | None:
@@ -113,6 +116,11 @@ def principal_of(record: Record) -> Principal:
 def texts(value: Json) -> tuple[str, ...]:
     """A field of a record that is a list of texts."""
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def numbers(value: Json) -> tuple[int, ...]:
+    """A field of a record that is a list of whole numbers."""
+    return tuple(item for item in value if isinstance(item, int)) if isinstance(value, list) else ()
 
 
 def text(value: Json) -> str:

@@ -31,16 +31,10 @@ class Text(Attribute[str]):
 
     def read(self, place: Place, /) -> str:
         """The text."""
-        here = place.at(self.name)
-        if here.value:
-            if isinstance(text := here.literal, str):
-                return text
-            here.note(f"{self.name} must be text", "put it in quotes")
-        elif here.value is not None:
-            here.note(f"{self.name} must be text that is not empty")
-        elif self.default is None:
-            place.missing(self.name)
-        return self.default or ""
+        if place.at(self.name).value is None and self.default is not None:
+            return self.default
+        text = place.at(self.name).literal if is_written(place, self.name) else ""
+        return text if isinstance(text, str) and text else self.default or ""
 
     def schema(self) -> dict[str, Json]:
         """Text."""
@@ -165,7 +159,7 @@ class When(Attribute[Condition]):
             return Condition(Constant(self.default))
         if isinstance(here.value, bool):
             return Condition(Constant(here.value))
-        if not Text(self.name, self.about).read(place):
+        if not is_written(place, self.name):
             return _NEVER
         return Condition(here.compiled(place.dialect.condition, _NEVER.program))
 
@@ -188,9 +182,12 @@ class Key(Attribute[Template]):
         here = place.at(self.name)
         if here.value is None and self.default is not None:
             return self.default
-        if not Text(self.name, self.about).read(place):
+        if not is_written(place, self.name):
             return _NOTHING
-        return here.compiled(place.dialect.key, _NOTHING)
+        key = here.compiled(place.dialect.key, _NOTHING)
+        if key.literal:
+            here.remark("this is the same for every request: all of them share one counter")
+        return key
 
     def schema(self) -> dict[str, Json]:
         """An expression."""
@@ -355,6 +352,20 @@ def mapping_schema(attributes: tuple[Attribute[object], ...]) -> dict[str, Json]
     required: list[Json] = [attribute.name for attribute in attributes if attribute.is_required]
     schema: dict[str, Json] = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**schema, "required": required} if required else schema
+
+
+def is_written(place: Place, name: str) -> bool:
+    """Whether text that is not empty stands under `name`; noted where it does not."""
+    here = place.at(name)
+    if isinstance(here.value, str) and here.value:
+        return True
+    if here.value:
+        here.note(f"{name} must be text", "put it in quotes")
+    elif here.value is not None:
+        here.note(f"{name} must be text that is not empty")
+    else:
+        place.missing(name)
+    return False
 
 
 def whole_number(place: Place) -> int | None:

@@ -19,6 +19,7 @@ from mcpgov.errors import ExpressionError, InvalidExpression
 from mcpgov.policy.addresses import parse_address, parse_range
 from mcpgov.policy.cel_tree import read_tree
 from mcpgov.policy.context import LastError, Response
+from mcpgov.policy.draft import CREDENTIAL_HEADERS
 from mcpgov.policy.patterns import compile_pattern
 from mcpgov.yaml_source import nearest
 
@@ -55,6 +56,9 @@ _COMPLAINT: Final = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+
 _ASSIGNMENT: Final = "token recognition error at: '="
 _CSHARP: Final = ("@(", "@{")  # how an expression of Azure API Management begins
 _UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
+_REQUEST_HEADERS: Final = "request.headers"
+_RESPONSE_HEADERS: Final = "response.headers"
+_SUBTRACTED: Final = re.compile(r"\b((?:request|response)\.headers)\.(\w+(?:-\w+)+)")  # what was meant as one name
 
 
 def _response(draft: Draft) -> Response:
@@ -69,7 +73,7 @@ def _error(draft: Draft) -> LastError:
 
 VARIABLES: Final[Mapping[str, tuple[Type, Callable[[Draft], object]]]] = {
     "request.id": (_STRING, lambda draft: draft.context.request.head.correlation_id),
-    "request.headers": (_TEXT_MAP, lambda draft: dict(draft.request_headers)),
+    _REQUEST_HEADERS: (_TEXT_MAP, lambda draft: dict(draft.request_headers)),
     "mcp.method": (_STRING, lambda draft: draft.context.request.method),
     "mcp.tool.name": (_STRING, lambda draft: draft.context.request.tool),
     "mcp.tool.arguments": (_DYN_MAP, lambda draft: draft.context.request.arguments),
@@ -88,7 +92,7 @@ VARIABLES: Final[Mapping[str, tuple[Type, Callable[[Draft], object]]]] = {
     "connection.server": (_STRING, lambda draft: draft.context.connection.server),
     "variables": (_DYN_MAP, lambda draft: draft.variables),
     "response.status": (Type.INT, lambda draft: _response(draft).status),
-    "response.headers": (_TEXT_MAP, lambda draft: dict(_response(draft).headers)),
+    _RESPONSE_HEADERS: (_TEXT_MAP, lambda draft: dict(_response(draft).headers)),
     "error.reason": (_STRING, lambda draft: _error(draft).decision),
     "error.message": (_STRING, lambda draft: _error(draft).message),
     "error.source": (_STRING, lambda draft: _error(draft).source),
@@ -164,13 +168,15 @@ def compile_cel(text: str, wanted: Wanted) -> CelProgram:
     try:
         compiled = _ENVIRONMENT.compile(text)
     except (RuntimeError, ValueError) as error:
-        raise _explained(str(error)) from None
+        raise _explained(str(error), text) from None
     kinds, word = _KINDS[wanted]
     if kinds and compiled.return_type() not in (*kinds, Type.DYN):
         raise InvalidExpression(f"the expression is {compiled.return_type().name()}, and must be {word}")
     tree = read_tree(compiled.serialize())
     for function, literal in tree.literals:
         _check_literal(function, literal)
+    for variable, key in tree.keys:
+        _check_key(variable, key)
     return CelProgram(text, tuple(name for name in VARIABLES if name in tree.names), kinds, compiled)
 
 
@@ -217,13 +223,25 @@ def _check_literal(function: str, literal: str) -> None:
             raise InvalidExpression(f'cidr: "{literal}" {error}', "write cidr(source.address, network)") from None
 
 
+def _check_key(variable: str, key: str) -> None:
+    """Raises InvalidExpression for a header that is never there: it would be a condition that never holds."""
+    if variable not in (_REQUEST_HEADERS, _RESPONSE_HEADERS):
+        return
+    if variable == _REQUEST_HEADERS and key.lower() in CREDENTIAL_HEADERS:
+        raise InvalidExpression(f"{key} is never visible to a policy", "check-header can ask if it is there")
+    if key != key.lower():
+        raise InvalidExpression(
+            f"{variable} never has {key}", f'write "{key.lower()}": header names are lower case here'
+        )
+
+
 def refuse_csharp(text: str) -> None:
     """Raise InvalidExpression for an expression of the other syntax, which would only fail later and less clearly."""
     if text.lstrip().startswith(_CSHARP):
         raise InvalidExpression("not CEL: it begins with @", "expressions are CEL, not C#: see docs/policies.md")
 
 
-def _explained(error: str) -> InvalidExpression:
+def _explained(error: str, text: str) -> InvalidExpression:
     complaint = _COMPLAINT.search(error)
     if complaint is None or int(complaint["column"]) < 1:
         return InvalidExpression("not CEL: nested too deeply, or too long", "split it into several conditions")
@@ -231,5 +249,7 @@ def _explained(error: str) -> InvalidExpression:
     undeclared = _UNDECLARED.search(what)
     known = (*VARIABLES, "cidr(address, network)")
     mend = nearest(undeclared[1], known) if undeclared else "compare with ==" if _ASSIGNMENT in what else ""
+    if subtracted := _SUBTRACTED.search(text):
+        mend = f'write {subtracted[1]}["{subtracted[2].lower()}"]'
     at = f"character {complaint['column']}" + (f" of line {complaint['line']}" if complaint["line"] != "1" else "")
     return InvalidExpression(f"not CEL at {at}: {what}", mend)

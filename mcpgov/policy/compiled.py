@@ -20,7 +20,7 @@ from mcpgov.policy.elements.include_fragment import IncludeFragment
 from mcpgov.policy.elements.set_backend_service import SetBackendService
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from mcpgov.models import Connection, MCPRequest, RequestHead
     from mcpgov.policy.document import PolicyDocument
@@ -42,20 +42,35 @@ class Sections:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """Documents of broader scopes that are left out of a section, and the narrower ones `by` which they are."""
+
+    section: str
+    documents: tuple[str, ...]
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionPolicy:
     """Everything in force on one connection. `digest` names the exact texts, and the scopes they stand in.
 
-    `hides_tools`: some element may leave a tool out of a list.
+    `hides_tools`: some element may leave a tool out of a list. `dropped` says what is left out, apart from tool scopes.
     """
 
     digest: str
     general: Sections
     by_tool: Mapping[str, Sections]
     hides_tools: bool
+    dropped: tuple[Dropped, ...] = ()
 
     def sections(self, request: MCPRequest) -> Sections:
         """What is run for `request`."""
         return self.by_tool.get(request.tool, self.general) if request.method == "tools/call" else self.general
+
+    @property
+    def answers_preflights(self) -> bool:
+        """Whether a `cors` element is in force."""
+        return any(True for _ in _cors(self.general.inbound))
 
     def answer_preflight(self, head: RequestHead) -> None:
         """Raise Refusal (preflight), which carries the reply, where a `cors` element has something to say."""
@@ -103,22 +118,26 @@ def compile_policy(
     general = _sections(scopes)
     sections = {tool: _sections((*scopes, documents)) for tool, documents in tools.items()}
     every = (step for one in (general, *sections.values()) for step in walk(one.all))
-    return ConnectionPolicy(digest, general, sections, any(step.element.hides_tools for step in every))
+    hides_tools = any(step.element.hides_tools for step in every)
+    return ConnectionPolicy(digest, general, sections, hides_tools, tuple(_dropped(scopes)))
 
 
 def _sections(scopes: Sequence[Sequence[PolicyDocument]]) -> Sections:
     inbound, backend, outbound, on_error = (
         _spliced(scopes, section) for section in (INBOUND, BACKEND, OUTBOUND, ON_ERROR)
     )
-    first = tuple(
-        step
-        for scope in scopes
-        for document in scope
-        for step in document.sections.get(INBOUND, ())
-        if step.element.undroppable
-    )
+    every = (step for scope in scopes for document in scope for step in document.sections.get(INBOUND, ()))
     rest = tuple(step for step in inbound if not step.element.undroppable)
-    return Sections((*first, *rest), backend, outbound, on_error)
+    return Sections((*_undroppable(every), *rest), backend, outbound, on_error)
+
+
+def _undroppable(steps: Iterable[Step]) -> Iterator[Step]:
+    """What runs first, whatever the scopes say: at the top of a document, or of a fragment that it includes there."""
+    for step in steps:
+        if step.element.undroppable:
+            yield step
+        elif isinstance(step.element, IncludeFragment):
+            yield from _undroppable(step.element.inner())
 
 
 def _spliced(scopes: Sequence[Sequence[PolicyDocument]], section: str) -> tuple[Step, ...]:
@@ -127,7 +146,7 @@ def _spliced(scopes: Sequence[Sequence[PolicyDocument]], section: str) -> tuple[
         speaking = [document.sections[section] for document in scope if section in document.sections]
         if not speaking:
             continue
-        broader = effective if all(any(map(_is_mark, steps)) for steps in speaking) else ()
+        broader = effective if not _dropping(scope, section) else ()
         spliced: list[Step] = []
         for step in (step for steps in speaking for step in steps):
             if _is_mark(step):
@@ -139,6 +158,35 @@ def _spliced(scopes: Sequence[Sequence[PolicyDocument]], section: str) -> tuple[
     return effective
 
 
+def _dropping(scope: Sequence[PolicyDocument], section: str) -> tuple[str, ...]:
+    """The documents of a scope that leave out what is broader: they have the section, and no mark in it."""
+    return tuple(
+        document.name
+        for document in scope
+        if section in document.sections and not any(map(_is_mark, document.sections[section]))
+    )
+
+
+def _dropped(scopes: Sequence[Sequence[PolicyDocument]]) -> Iterator[Dropped]:
+    """What is left out, and by which documents, in each section."""
+    for section in (INBOUND, BACKEND, OUTBOUND, ON_ERROR):
+        broader: tuple[str, ...] = ()
+        for scope in scopes:
+            by = _dropping(scope, section)
+            if by and broader:
+                yield Dropped(section, broader, by)
+            own = tuple(document.name for document in scope if _says_something(document, section))
+            broader = own if by else (*broader, *own)
+
+
+def _says_something(document: PolicyDocument, section: str) -> bool:
+    return any(not _is_mark(step) for step in document.sections.get(section, ()))
+
+
+def _is_mark(step: Step) -> bool:
+    return isinstance(step.element, Base)
+
+
 def _cors(steps: tuple[Step, ...]) -> Iterator[Cors]:
     """What stands directly in a section, or in a fragment that does. A condition has nothing to read in a preflight."""
     for step in steps:
@@ -146,7 +194,3 @@ def _cors(steps: tuple[Step, ...]) -> Iterator[Cors]:
             yield step.element
         elif isinstance(step.element, IncludeFragment):
             yield from _cors(step.element.steps)
-
-
-def _is_mark(step: Step) -> bool:
-    return isinstance(step.element, Base)

@@ -27,6 +27,11 @@ class Context:
         request = replace(self.request, method="tools/call", name=tool, params={})
         return replace(self, request=request)
 
+    def naming(self, tool: str) -> Context:
+        """The same call of another tool."""
+        request = replace(self.request, name=tool, params={**self.request.params, "name": tool})
+        return replace(self, request=request)
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

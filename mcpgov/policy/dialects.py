@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = re.compile(r"\s*\$\{\{(?P<cel>(?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
 _NAMED: Final = re.compile(r"\{\{([A-Za-z0-9._-]{1,256})\}\}")
+_OF_YAML: Final = re.compile(r"\$\{\{|\$\{(?:env|file|secret):")
+_INSIDE: Final = re.compile(r"@[({]")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -85,6 +87,9 @@ class Xml:
         """One expression, or literal text with named values in it. Raises InvalidExpression."""
         if is_expression(text):
             return Template((compile_csharp(text, self.references.named),))
+        if found := _OF_YAML.search(text):
+            mend = "in XML an expression is @( … ), and a secret a named value: {{name}}"
+            raise InvalidExpression(f"{found[0]} … }} is not read here", mend, found.start())
         return Template(tuple(_with_names(text, self.references)))
 
     def typed(self, text: str, /) -> Typed:
@@ -102,8 +107,10 @@ class Xml:
         return _plain(text, self.references)
 
     def remarks(self, text: str, /) -> tuple[str, ...]:
-        """What API Management would do otherwise with an expression."""
-        return compile_csharp(text, self.references.named).notes if is_expression(text) else ()
+        """What API Management would do otherwise with an expression, and what looks like one and is none."""
+        if is_expression(text):
+            return compile_csharp(text, self.references.named).notes
+        return ("@( stands inside text, where it is no expression",) if _INSIDE.search(text) else ()
 
 
 def _with_names(text: str, references: References) -> list[str | Secret]:
@@ -124,5 +131,5 @@ def _plain(text: str, references: References) -> str:
     """The text with named values put in. Raises InvalidExpression for a secret: it would be told, and compared."""
     parts = _with_names(text, references)
     if any(isinstance(part, Secret) for part in parts):
-        raise InvalidExpression("a secret cannot stand here", "write the value itself into named_values")
+        raise InvalidExpression("a secret cannot stand here", "it would be told, or kept as it is; name a value that is none")
     return "".join(map(str, parts))

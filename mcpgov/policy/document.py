@@ -37,6 +37,7 @@ REPORT: Final = "report"
 BASE: Final = "base"
 MODE: Final = "mode"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_FRAGMENT_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")  # what API Management's own fragments are called
 _EXTENSION: Final = re.compile(r"\.(?:ya?ml|xml)")
 
 
@@ -91,11 +92,13 @@ def read_document(text: str, file: str) -> Parsed:
 
 
 def misnamed(parsed: Parsed) -> Problem | None:
-    """What is wrong with the name that a file gives its policy."""
-    if _NAME.fullmatch(parsed.name):
+    """What is wrong with the name that a file gives its policy, or its fragment."""
+    if (_FRAGMENT_NAME if parsed.is_fragment else _NAME).fullmatch(parsed.name):
         return None
-    mend = "use a-z 0-9 -, at most 63 characters"
-    return Problem(parsed.source.file, 0, 0, f"the file name gives the policy the name {parsed.name}", mend)
+    what, mend = "policy", "use a-z 0-9 -, at most 63 characters"
+    if parsed.is_fragment:
+        what, mend = "fragment", "use A-Z a-z 0-9 _ -, at most 80 characters"
+    return Problem(parsed.source.file, 0, 0, f"the file name gives the {what} the name {parsed.name}", mend)
 
 
 def parse_document(
@@ -115,7 +118,7 @@ def load_document(parsed: Parsed, references: References, fragments: Mapping[str
     root = Place(parsed.source, (), parsed.source.value, dialect_of(parsed, noted), reading, INBOUND, f"{parsed.name}#")
     mode = _mode(root)
     _check_keys(root)
-    base = parsed.xml or _base(root)
+    base = mode == REPORT or parsed.xml or _base(root)
     sections = {section: _section(root, section, base=base) for section in SECTIONS if root.has(section)}
     for section in SECTIONS:
         root.items(section)  # notes what is no list
@@ -192,8 +195,10 @@ def _section(root: Place, section: str, *, base: bool) -> tuple[Step, ...]:
 
 
 def _reported(steps: tuple[Step, ...], source: Source) -> tuple[Step, ...]:
-    """The steps on both sides of the mark, each run without being enforced."""
-    at = next((number for number, step in enumerate(steps) if isinstance(step.element, Base)), len(steps))
+    """The steps on both sides of the mark, each run without being enforced. What is not enforced drops nothing."""
+    if not any(isinstance(step.element, Base) for step in steps):
+        steps = (Step(Base(), "base (report)", source.file, 0, 0), *steps)
+    at = next(number for number, step in enumerate(steps) if isinstance(step.element, Base))
     wrapped = [
         Step(Report(part), f"{part[0].rule} (report)", source.file, part[0].line, part[0].column) if part else None
         for part in (steps[:at], steps[at + 1 :])

@@ -75,8 +75,8 @@ class Watch(Protocol):
         """It was run."""
         ...
 
-    def took(self, rule: str, branch: int) -> None:
-        """A choose took its `branch`th branch, counted from 1; `otherwise` is the last."""
+    def took(self, rule: str, way: str) -> None:
+        """A choose took one of its ways: `branch 1`, `otherwise`, or `no branch` where it has no otherwise."""
         ...
 
 
@@ -103,11 +103,13 @@ class Answers:
 
     `given` are the letters of an earlier evaluation: they answer instead of the request, which is how a recorded
     decision is made again without the arguments and headers that no record holds. `seen` collects for explanations.
+    What came of an effect is asked here too, so that it is the same again.
     """
 
     given: str | None = None
     letters: list[str] = field(default_factory=list[str])
     seen: list[Seen] | None = None
+    secrets: list[str] = field(default_factory=list[str], repr=False)  # what explanations must not show
 
     def ask(self, rule: str, question: str, compute: Callable[[], bool]) -> bool:
         """The answer to a yes-or-no question about the request. Raises ExpressionError."""
@@ -137,6 +139,8 @@ class Answers:
                 value = otherwise
         else:
             value = self._computed(rule, question, compute)
+        if secret and self.seen is not None:
+            self.secrets.append(str(value))
         self._note(rule, question, "v", "***" if secret else repr(value) if self.seen is not None else "")
         return value
 
@@ -233,6 +237,11 @@ class Draft:
             fail_on_error=self.fail_on_error,
             retry=self.retry,
         )
+
+    @property
+    def answered(self) -> str:
+        """The letters of everything that was asked; a dash where that was too much to keep."""
+        return "".join(self.answers.letters) if len(self.answers.letters) < MAX_ANSWERS else "-"
 
     @property
     def reply(self) -> Reply | None:

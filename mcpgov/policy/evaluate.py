@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Reply, Trace
 from mcpgov.errors import ANSWERS, ExpressionError, Refusal
+from mcpgov.models import RemoteUpstream
 from mcpgov.policy.context import Context, LastError, Response
 from mcpgov.policy.draft import Answers, Denial, Draft, Limit
 from mcpgov.policy.element import BACKEND, ON_ERROR, OUTBOUND, hides, run
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcpgov.models import Answer, Headers
-    from mcpgov.policy.compiled import ConnectionPolicy
+    from mcpgov.policy.compiled import ConnectionPolicy, Sections
     from mcpgov.policy.draft import Watch
-    from mcpgov.policy.element import Evaluated
+    from mcpgov.policy.element import Evaluated, Verdict
 
 __all__ = ["Context", "Evaluation"]
 
+UNKNOWN: Final = "no-such-tool"
 RESET_HEADER: Final = "X-RateLimit-Reset"  # seconds until the window is whole again
 # What on-error does not see: it could tell a hidden tool from an unknown one, or undo what a policy answered.
 _FINAL: Final = frozenset({Reason.TOOL_HIDDEN, Reason.POLICY_RESPONSE, Reason.PREFLIGHT})
@@ -58,14 +60,11 @@ class Evaluation:
         """What the policies say to the request. Yields effects; an element that fails denies."""
         draft, context = self.draft, self.draft.context
         if context.request.tool and not self._policy.is_empty:
-            draft.annotations = yield Describe(context.connection.name, context.request.tool)
-        denial = yield from run(self._sections.inbound, draft)
-        if denial is None:
-            draft.section = BACKEND
-            denial = yield from run(self._sections.backend, draft)
-        if denial is not None and denial.as_tool_result:
-            denial = self._unless_hidden(denial)
-        draft.at, self._denial = "", denial
+            draft.annotations = yield Describe(_server_of(context), context.request.tool)
+        denial = yield from _request(self._sections, draft)
+        if denial is not None and context.request.tool and self._policy.hides_tools:
+            denial = yield from self._unless_hidden(denial)
+        self.draft.at, self._denial = "", denial
         return self._decision(denial or Denial(Reason.ALLOWED, ""))
 
     def answered(self, answer: Answer) -> Evaluated[Answer]:
@@ -82,8 +81,8 @@ class Evaluation:
         draft.at = ""
         if denial is not None:
             self._denial = denial
-            raise refusal_of(denial)
-        learn = (yield Learn(draft.context.connection.name)) if request.method == LIST_METHOD else None
+            raise refusal_of(replace(denial, detail=f"{denial.rule} {denial.detail}".rstrip()))
+        learn = (yield Learn(_server_of(draft.context))) if request.method == LIST_METHOD else None
         filter_ = PolicyFilter(self._policy, draft.context) if self._policy.hides_tools else None
         listing = (Listing(request, filter_, learn),) if filter_ or learn else ()
         rewritten = Rewritten(answer, (*listing, *draft.rewriters))
@@ -135,17 +134,33 @@ class Evaluation:
         ours = str(refusal.reason)
         return LastError(source, word or ours, refusal.message, self.draft.section, rule, decision=ours)
 
-    def _unless_hidden(self, denial: Denial) -> Denial:
-        """Where another rule hides the tool, its call must not be told that it is there."""
-        tool = self.draft.context.request.tool
-        preview = Draft(self.draft.context.calling(tool), self.draft.answers, annotations=self.draft.annotations)
+    def broken_off(self, refusal: Refusal) -> Decision:
+        """The decision where something that it needs was not there, by the rule that was being evaluated."""
+        denial = Denial(refusal.reason, refusal.message, self.draft.at, refusal.detail, headers=refusal.headers)
+        self.draft.at = ""
+        return self._decision(denial)
+
+    def _unless_hidden(self, denial: Denial) -> Evaluated[Denial]:
+        """The denial; for a hidden tool, whatever denied it, exactly what a tool would get that does not exist.
+
+        For that the policies are asked once more, about such a tool: a limit, a branch or a message that is only there
+        for the hidden one would tell of it. What was counted is not counted again.
+        """
+        asked, answers = self.draft.context, self.draft.answers
+        preview = Draft(asked.calling(asked.request.tool), answers, annotations=self.draft.annotations)
         try:
             hidden = hides((*self._sections.inbound, *self._sections.backend), preview)
         except ExpressionError as error:
-            return replace(denial, reason=Reason.POLICY_ERROR, message=_FAILED, detail=str(error), as_tool_result=False)
+            reason, told = Reason.POLICY_ERROR, str(error)
+            return replace(denial, reason=reason, message=_FAILED, detail=told, as_tool_result=False)
         if not hidden:
             return denial
-        return replace(denial, reason=Reason.TOOL_HIDDEN, message=f"Unknown tool: {tool}", as_tool_result=False)
+        self.draft = Draft(asked.naming(UNKNOWN), answers, spent=self.draft.spent)
+        verdict = yield from _request(self._policy.general, self.draft)
+        self.draft.context = asked
+        if verdict is not None and not verdict.as_tool_result and verdict.reason is not Reason.TOOL_HIDDEN:
+            return verdict
+        return Denial(Reason.TOOL_HIDDEN, f"Unknown tool: {asked.request.tool}", preview.at)
 
     def _decision(self, verdict: Denial) -> Decision:
         draft = self.draft
@@ -161,8 +176,24 @@ class Evaluation:
             reply_headers=(*_told(draft.limits), *draft.reply_headers, *verdict.headers),
             reply=verdict.reply,
             reported=tuple(draft.reported),
-            answers="".join(draft.answers.letters),
+            answers=draft.answered,
         )
+
+
+def _request(sections: Sections, draft: Draft) -> Verdict:
+    """Run what is asked before a request is forwarded."""
+    denial = yield from run(sections.inbound, draft)
+    if denial is None:
+        draft.section = BACKEND
+        denial = yield from run(sections.backend, draft)
+    return denial
+
+
+def _server_of(context: Context) -> str:
+    """Whose word annotations are: a connection that moves to another server starts without any."""
+    upstream = context.connection.upstream
+    place = upstream.url if isinstance(upstream, RemoteUpstream) else " ".join(upstream.command)
+    return f"{context.connection.name} {place}"
 
 
 _FAILED: Final = "A policy could not be evaluated."

@@ -30,6 +30,15 @@ _SINGLE: Final = (  # what a draft holds one of, and how it is said that it was 
 )
 
 
+class Unrecorded(int):
+    """A number that is not known. It shows as that, also where an element put it into a variable or a message."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "?"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Something that an element changed or found out: what, and which value it has now, where it has one."""
@@ -86,7 +95,7 @@ class Explanation:
     """Everything that happened, in order. Implements draft.Watch."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
-    branches: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
+    ways: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     _open: list[_Open] = field(default_factory=list[_Open])
 
     def entered(self, rule: str, draft: Draft) -> None:
@@ -107,12 +116,12 @@ class Explanation:
         if self._open and self._open[-1].draft is draft:
             self._open[-1].before = _before(draft)  # what the inner element changed was said there
 
-    def took(self, rule: str, branch: int) -> None:
-        """A choose took its `branch`th branch, counted from 1."""
-        self.branches.add((rule, branch))
+    def took(self, rule: str, way: str) -> None:
+        """A choose took one of its ways."""
+        self.ways.add((rule, way))
         opened = self._open[-1]
         self._look(opened.draft)
-        opened.entry.changes.append(Change("takes branch", str(branch)))
+        opened.entry.changes.append(Change(f"takes {way}"))
 
     def _look(self, draft: Draft) -> None:
         """What was asked and changed since the last look, given to the element that is being run."""

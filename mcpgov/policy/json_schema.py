@@ -1,20 +1,22 @@
 """JSON Schema 2020-12, as far as a guard can be trusted to it.
 
 Decides which schemas are taken: small ones, of keywords that exist (a misspelt one would silently check nothing), of
-formats that are checked, with regular expressions that run in linear time, and with no reference that leads out of
-the schema. Nothing is ever fetched. What the engine cannot hold exactly (an integer of more than 64 bits, half a
-surrogate pair) is not valid, whatever the schema says. Refuses to know what is checked with it.
+formats that are checked, with regular expressions that run in linear time, and with references that are pointers to
+a schema inside, followed from one to the next not too often. Nothing is ever fetched. What the engine cannot hold
+exactly (an integer of more than 64 bits, half a surrogate pair) is not valid, whatever the schema says. It says that a
+value is not valid, never why: the engine would collect the errors of every branch of every branch. Refuses to know what
+is checked with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import jsonschema_rs
 
 from mcpgov.errors import Refusal
-from mcpgov.policy.json_paths import json_path
 from mcpgov.strict_json import JsonLimits, dumps, parse
 from mcpgov.yaml_source import nearest
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 LIMITS: Final = JsonLimits(64 * 1024, depth=64, keys=5_000, values=10_000, string=16 * 1024)
+MAX_EXPANDED: Final = 10_000  # schemas, each counted as often as references lead to it
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 ONE: Final = frozenset({  # keywords that hold a schema
     *("additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then"),
@@ -32,12 +35,15 @@ ONE: Final = frozenset({  # keywords that hold a schema
 ROW: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})  # that hold a list of schemas
 NAMED: Final = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})  # a mapping
 PLAIN: Final = frozenset({  # that hold none
-    *("$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "const", "contentEncoding"),
+    *("$comment", "$id", "$ref", "$schema", "const", "contentEncoding"),
     *("contentMediaType", "default", "dependentRequired", "deprecated", "description", "enum", "examples"),
     *("exclusiveMaximum", "exclusiveMinimum", "format", "maxContains", "maxItems", "maxLength", "maxProperties"),
     *("maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern"),
     *("readOnly", "required", "title", "type", "uniqueItems", "writeOnly"),
 })  # fmt: skip
+_KEPT: Final = frozenset({"$defs", "definitions"})  # what stands there applies where a reference leads to it
+_OTHER_REFERENCES: Final = frozenset({"$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef"})
+_POINTER: Final = "write the reference as #/$defs/name"
 _INTEGERS: Final = range(-(2**63), 2**64)
 _Path = tuple[str | int, ...]
 _Schema = dict[str, "Json"] | bool
@@ -59,16 +65,13 @@ class JsonSchema:
     _validator: jsonschema_rs.Draft202012Validator
 
     def fault(self, value: Json) -> str:
-        """What speaks against `value`: the JSON path of a keyword of the schema; "" where it is valid. No value."""
+        """What speaks against `value`, without quoting it; "" where it is valid. Time: grows with the value."""
         if not _is_exact(value):
             return "an integer has more than 64 bits, or a text half a surrogate pair"
         try:
-            self._validator.validate(value)
-        except jsonschema_rs.ValidationError as error:
-            return json_path(tuple(error.schema_path))
+            return "" if self._validator.is_valid(value) else "the schema does not hold"
         except ValueError:
             return "nested too deep to be checked"
-        return ""
 
 
 def compile_schema(schema: _Schema) -> JsonSchema:
@@ -84,8 +87,7 @@ def faults_of(schema: Json) -> tuple[Fault, ...]:
         parse(dumps(schema), LIMITS)
     except Refusal as refusal:
         return (Fault((), f"the schema is too large: {refusal.message}", "make it simpler"),)
-    faults = tuple(_faults(schema, ()))
-    return faults or _engine_faults(schema)
+    return tuple(_faults(schema, ())) or _reference_faults(schema) or _engine_faults(schema)
 
 
 def subschemas(schema: dict[str, Json]) -> Iterator[tuple[_Path, Json]]:
@@ -104,12 +106,72 @@ def _faults(schema: Json, path: _Path) -> Iterator[Fault]:
         return
     known = ONE | ROW | NAMED | PLAIN
     for keyword in schema:
-        if keyword not in known and not keyword.startswith("x-"):
+        if keyword in _OTHER_REFERENCES or (keyword == "$id" and path):
+            yield Fault((*path, keyword), "a reference is a pointer from the root of the schema", _POINTER)
+        elif keyword not in known and not keyword.startswith("x-"):
             yield Fault((*path, keyword), f"there is no keyword {keyword}", nearest(keyword, known))
     if schema.get("$schema", DRAFT) != DRAFT:
         yield Fault((*path, "$schema"), "only JSON Schema 2020-12 is read", f"remove $schema, or write {DRAFT}")
     for step, inner in subschemas(schema):
         yield from _faults(inner, (*path, *step))
+
+
+def _reference_faults(schema: _Schema) -> tuple[Fault, ...]:
+    """References that lead to no schema, or to so many that a call could not be checked while somebody waits."""
+    schemas = dict(_all_schemas(schema, ()))
+    by_pointer = {tuple(map(str, path)): path for path in schemas}
+    targets: dict[_Path, _Path] = {}
+    faults: list[Fault] = []
+    for path, inner in schemas.items():
+        if not isinstance(inner, dict) or not isinstance(reference := inner.get("$ref"), str):
+            continue  # a reference that is no text is the engine's to refuse
+        target = by_pointer.get(_steps(reference)) if reference.startswith("#") else None
+        if target is None:
+            faults.append(Fault((*path, "$ref"), f"{reference!r} leads to no schema in here", _POINTER))
+        else:
+            targets[path] = target
+    if not faults and _expanded(schemas, targets) > MAX_EXPANDED:
+        what = f"references lead to more than {MAX_EXPANDED} schemas, each counted as often as it is reached"
+        faults.append(Fault((), what, "refer to a schema from fewer places"))
+    return tuple(faults)
+
+
+def _all_schemas(schema: Json, path: _Path) -> Iterator[tuple[_Path, Json]]:
+    yield path, schema
+    for step, inner in subschemas(schema) if isinstance(schema, dict) else ():
+        yield from _all_schemas(inner, (*path, *step))
+
+
+def _steps(reference: str) -> tuple[str, ...]:
+    """RFC 6901 section 6. An anchor (#name) becomes a step that no pointer has."""
+    first, *steps = unquote(reference.removeprefix("#")).split("/")
+    named = (first,) if first else ()
+    return (*named, *(step.replace("~1", "/").replace("~0", "~") for step in steps))
+
+
+def _expanded(schemas: dict[_Path, Json], targets: dict[_Path, _Path]) -> int:
+    """How many schemas there are with every reference written out, as far as it does not lead back into itself.
+
+    The engine remembers what it found where a schema leads back into itself, and nowhere else. Stops at MAX_EXPANDED.
+    """
+    count = 0
+    inside: set[_Path] = set()
+    waiting: list[tuple[_Path, bool]] = [((), True)]
+    while waiting and count <= MAX_EXPANDED:
+        path, enters = waiting.pop()
+        if not enters:
+            inside.remove(path)
+            continue
+        count += 1
+        if path in inside:
+            continue
+        inside.add(path)
+        waiting.append((path, False))
+        schema = schemas[path]
+        held = subschemas(schema) if isinstance(schema, dict) else ()
+        waiting += [((*path, *step), True) for step, _ in held if step[0] not in _KEPT]
+        waiting += [(targets[path], True)] if path in targets else []
+    return count
 
 
 def _engine_faults(schema: _Schema) -> tuple[Fault, ...]:

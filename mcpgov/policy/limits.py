@@ -8,12 +8,13 @@ request that is then refused by the same element is given back.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Refund, Spend, Spent
+from mcpgov.models import Secret
 from mcpgov.policy.attributes import Choice, Key, Number, Text, When
-from mcpgov.policy.cel import compile_cel
+from mcpgov.policy.cel import CelProgram, compile_cel
 from mcpgov.policy.draft import Limit
 from mcpgov.policy.expression import Template
 from mcpgov.policy.glob import ToolNames, compile_names
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
     from mcpgov.policy.attributes import Items
     from mcpgov.policy.draft import Draft
     from mcpgov.policy.element import Evaluated
-    from mcpgov.policy.expression import Condition, Quantity
+    from mcpgov.policy.expression import Condition, Program, Quantity
     from mcpgov.policy.place import Attribute, Place
 
 TOOL_CALLS: Final = "tools/call"
 REQUESTS: Final = "requests"
 CALLER: Final = Template((compile_cel("principal.id", "string"),))
-# How the two languages name the response. Found where it is only quoted, it costs nothing but a refund.
-_RESPONSE: Final = re.compile(r"\bcontext\s*\??\.\s*Response\b|(?<![\w.])response\s*\.")
+# In XML: the word, or a named value that could be it. Found where it is only quoted, it costs nothing but a refund.
+_RESPONSE: Final = re.compile(r"\bResponse\b|\{\{")
+_OF_CALLER: Final = re.compile(r"\b(?:Headers|Body|Variables)\b")
+_CEL_RESPONSE: Final = "response."
+_CEL_OF_CALLER: Final = frozenset({"request.headers", "request.id", "mcp.tool.arguments", "variables"})
 
 COUNTER_KEY: Final = Key("counter-key", "what is counted apart; the caller where nothing is said", CALLER)
 COUNTS: Final = Choice("counts", "which requests count", (TOOL_CALLS, REQUESTS), TOOL_CALLS)
@@ -67,9 +71,11 @@ class Counting:
     @classmethod
     def read(cls, place: Place) -> Counting:
         """From the attributes WHAT_COUNTS; one that an element does not have keeps its default."""
-        condition = CONDITION.read(place)
-        waits = _RESPONSE.search(condition.program.source) is not None
-        return cls(COUNTER_KEY.read(place), COUNTS.read(place), condition, COUNT.read(place), waits)
+        key, condition = COUNTER_KEY.read(place), CONDITION.read(place)
+        if any(map(_is_of_caller, key.parts)):
+            message = "the caller chooses this key: with endless values one caller fills the counters of all"
+            place.at(COUNTER_KEY.name).remark(message, "make it of principal, source and connection")
+        return cls(key, COUNTS.read(place), condition, COUNT.read(place), _reads_response(condition.program))
 
     def applies(self, draft: Draft) -> bool:
         """Whether this request counts, as far as that is known before the answer. Raises ExpressionError."""
@@ -134,6 +140,11 @@ def is_counted(counts: str, draft: Draft) -> bool:
     return counts == REQUESTS or draft.context.request.method == TOOL_CALLS
 
 
+def set_apart(spends: Iterable[Spend], draft: Draft) -> tuple[Spend, ...]:
+    """The same; what a document that is only tried out spends may fail."""
+    return tuple(replace(spend, apart=True) if draft.apart else spend for spend in spends)
+
+
 def spend_all(spends: Iterable[Spend], counting: Counting, draft: Draft) -> Evaluated[tuple[Spent, ...]]:
     """Spend all or nothing, once for each request and counter, however many rules name it. Yields the effects.
 
@@ -141,7 +152,7 @@ def spend_all(spends: Iterable[Spend], counting: Counting, draft: Draft) -> Eval
     """
     taken: list[Spend] = []
     spents: list[Spent] = []
-    for spend in spends:
+    for spend in set_apart(spends, draft):
         if spend not in draft.spent:
             draft.spent[spend] = yield spend
             draft.settlements[spend] = counting if counting.waits else None
@@ -190,6 +201,20 @@ def remark_telling(place: Place) -> None:
     if place.dialect.xml and not (place.has(TOTAL_HEADER.name) and place.has(REMAINING_HEADER.name)):
         message = "the caller is told X-RateLimit-Limit, -Remaining and -Reset"
         place.remark(f"{message}; API Management names no header by itself", at_key=True)
+
+
+def _reads_response(program: Program) -> bool:
+    """Whether a condition may read the response; not missed, however it is written."""
+    if isinstance(program, CelProgram):
+        return any(name.startswith(_CEL_RESPONSE) for name in program.variables)
+    return _RESPONSE.search(program.source) is not None
+
+
+def _is_of_caller(part: str | Secret | Program) -> bool:
+    """Whether the caller can give a part of a key as many values as it likes."""
+    if isinstance(part, CelProgram):
+        return not _CEL_OF_CALLER.isdisjoint(part.variables)
+    return not isinstance(part, str | Secret) and _OF_CALLER.search(part.source) is not None
 
 
 def _operations(

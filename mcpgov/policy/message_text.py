@@ -2,7 +2,8 @@
 
 Decides what is text and what is a file: base64 in the content blocks that hold images, sounds and resources is left
 alone (MCP 2025-11-25, ContentBlock, ResourceContents; the same in 2026-07-28). A member that only bears such a name,
-or that is no base64, is text like any other. Keys are never changed. Refuses to know what is looked for.
+or that is no base64, is text like any other. Keys are never changed; numbers only for who asks, as they are written in
+JSON, and one that is changed becomes a string. Refuses to know what is looked for.
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ _FILES: Final = frozenset((*_BLOCKS, *((*way, "resource") for way in _BLOCKS)))
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/=_\r\n-]*+")
 
 
-def with_texts(value: Json, change: Callable[[str], str], way: tuple[str, ...] = ()) -> Json:
+def with_texts(
+    value: Json, change: Callable[[str], str], way: tuple[str, ...] = (), *, numbers: bool = False
+) -> Json:
     """A copy of what a message carries, with every text in it changed; `way` are the keys that led to it."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [with_texts(item, change, way) for item in value]
+        return [with_texts(item, change, way, numbers=numbers) for item in value]
     if not isinstance(value, dict):
-        return value
+        return _changed_number(value, change) if numbers else value
     kept = {key for key in ("data", "blob") if way in _FILES and _is_file(value.get(key))}
-    return {key: item if key in kept else with_texts(item, change, (*way, key)) for key, item in value.items()}
+    return {key: item if key in kept else with_texts(item, change, (*way, key), numbers=numbers)
+            for key, item in value.items()}
 
 
 def size_of(value: Json) -> int:
@@ -89,6 +93,14 @@ def _strings(value: Json) -> Iterator[tuple[Any, Any]]:
             yield value, key
         else:
             yield from _strings(item)
+
+
+def _changed_number(value: Json, change: Callable[[str], str]) -> Json:
+    if value is None or isinstance(value, bool):
+        return value
+    written = json.dumps(value)
+    changed = change(written)
+    return value if changed == written else changed
 
 
 def _is_file(value: Json) -> bool:

@@ -2,7 +2,8 @@
 
 Decides which patterns are taken: those of RE2 whose compiled program stays small, because time grows with it too. What
 needs backtracking (a back-reference, a look-around) is refused when the document is loaded, with a mend. A pattern
-tells upper from lower case unless it begins with `(?i)`. Refuses to know what a match means.
+tells upper from lower case unless it begins with `(?i)`. One search is linear, but each of many may look at all the
+text that is left (`a(.*b)?` in a text without b): replacing has a budget. Refuses to know what a match means.
 Syntax: https://github.com/google/re2/wiki/Syntax
 """
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_PROGRAM: Final = 2_000  # instructions
+MAX_WORK: Final = 128 * 1024 * 1024  # characters that the searches after a match may look at
+_LARGE_PROGRAM: Final = 128  # instructions; a larger one may take that much longer for each character
 _MAX_MEMORY: Final = 2 * 1024 * 1024  # bytes, for one pattern and the states that it remembers
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MENDS: Final = (  # what of Python's, .NET's or PCRE's syntax is not RE2's, and what to write instead
@@ -51,6 +54,23 @@ class _Engine(Protocol):
     def finditer(self, text: str) -> Iterator[_Span]: ...
 
 
+class TooMuchWork(ValueError):
+    """Replacing every match could take too long."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What is left of a budget that several replacements may share. Not frozen."""
+
+    left: int = MAX_WORK
+
+    def spend(self, rest: int, program: int) -> None:
+        """Take off a search through `rest` characters by `program` instructions. Raises TooMuchWork."""
+        self.left -= rest * (1 + program // _LARGE_PROGRAM)
+        if self.left < 0:
+            raise TooMuchWork("there are too many matches in too long a text")
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A compiled regular expression; `text` is how it was written."""
@@ -62,16 +82,17 @@ class Pattern:
         """Whether it matches anywhere in `text`. Time: linear in `text`."""
         return self._engine.search(_encodable(text)) is not None
 
-    def replaced(self, text: str, replacement: str) -> str:
+    def replaced(self, text: str, replacement: str, work: Work) -> str:
         """`text` with every match replaced by `replacement`, in which nothing has a special meaning.
 
-        Time: at most one pass over the rest of `text` for each match; who calls this bounds the length.
+        Time: one pass over `text`, and what `work` allows. Raises TooMuchWork.
         """
         pieces: list[str] = []
         end = 0
         for match in self._engine.finditer(_encodable(text)):
             pieces += (text[end : match.start()], replacement)
             end = match.end()
+            work.spend(len(text) - end, self._engine.programsize)
         return "".join([*pieces, text[end:]])
 
 

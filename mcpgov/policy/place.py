@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from mcpgov.errors import InvalidExpression, Problem
 from mcpgov.policy.element import Step
+from mcpgov.policy.not_here import NOT_HERE
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
     from mcpgov.policy.expression import Program, Template, Typed
     from mcpgov.yaml_source import Path, Source
 
-# Known to Azure API Management: refused by name, so that nobody thinks it is in force.
-NOT_HERE: Final = frozenset({
-    *("validate-jwt", "validate-azure-ad-token", "authentication-managed-identity", "authentication-basic"),
-    *("authentication-certificate", "get-authorization-context", "log-to-eventhub", "set-method", "set-url", "wait"),
-    *("send-request", "send-one-way-request", "cache-lookup", "cache-store", "cache-lookup-value", "cache-store-value"),
-    *("cache-remove-value", "jsonp", "json-to-xml", "xml-to-json", "xsl-transform", "proxy", "redirect-content-urls"),
-    *("validate-content", "validate-parameters", "validate-headers", "validate-status-code", "cross-domain"),
-    *("validate-client-certificate", "validate-odata-request", "llm-token-limit", "llm-emit-token-metric"),
-    *("llm-content-safety", "llm-semantic-cache-lookup", "llm-semantic-cache-store", "azure-openai-token-limit"),
-    *("azure-openai-emit-token-metric", "azure-openai-semantic-cache-lookup", "azure-openai-semantic-cache-store"),
-    *("invoke-dapr-binding", "publish-to-dapr", "set-graphql-resolver", "sql-data-source", "http-data-source"),
-})  # fmt: skip
 MAX_STEPS: Final = 10_000
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -187,7 +176,11 @@ class Place:
         """The value, named values put into it where it is text."""
         if not isinstance(self.value, str) or "{{" not in self.value:
             return self.value
-        return self.compiled(self.dialect.literal, "")
+        try:
+            return self.dialect.literal(self.value)
+        except InvalidExpression as error:
+            self.note(f"{self.path[-1]}: {error.message}", error.mend)
+            return ""
 
     def only(self, attributes: tuple[Attribute[object], ...]) -> None:
         """Note it where this is not a mapping, and every key that is not among `attributes`."""
@@ -217,13 +210,13 @@ class Place:
         """The expression in this value, which is text; `substitute` where it cannot be compiled."""
         text = str(self.value)
         try:
-            compiled = compile_(text)
+            compiled, remarks = compile_(text), self.dialect.remarks(text)
         except InvalidExpression as error:
             name = next(step for step in reversed(self.path) if isinstance(step, str))
             problem = self.source.problem(self.path, f"{name}: {error.message}", error.mend)
             self.reading.problems.append(_moved(problem, text, error.offset) if self.dialect.xml else problem)
             return substitute
-        for remark in self.dialect.remarks(text):
+        for remark in remarks:
             self.remark(remark)
         return compiled
 
@@ -262,7 +255,7 @@ def _step(place: Place) -> Step | None:
     elif name == "base":
         here.note("base stands only at the top of a section", "move it out", at_key=True)
     elif loadable is None and name in NOT_HERE:
-        here.note(f"{name} is not supported", "remove it; nothing else stands in for it", at_key=True)
+        here.note(f"{name} is not supported", NOT_HERE[name], at_key=True)
     elif loadable is None:
         here.note(f"there is no policy element {name}", nearest(name, place.reading.elements), at_key=True)
     elif place.section and place.section not in loadable.sections:

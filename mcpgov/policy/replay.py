@@ -2,6 +2,7 @@
 
 A record holds no header and no argument that a policy may have read. It holds the answers: one letter for each question
 that the policies asked of the request (see draft.Answers). They are given to the policies in place of the request.
+Another policy asks other questions: it gets none of these answers, only what the record holds of the request itself.
 """
 
 from __future__ import annotations
@@ -11,46 +12,86 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.decision import Describe, Hold, Reason, Spend, Spent
 from mcpgov.policy.evaluate import Evaluation
+from mcpgov.policy.explain import Unrecorded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mcpgov.decision import Decision, Effect
     from mcpgov.policy.compiled import ConnectionPolicy
     from mcpgov.policy.context import Context
     from mcpgov.policy.draft import Watch
 
+    Count = tuple[int, int]  # how much a counter may hold, and what was left
+
 _OUT_OF_ROOM: Final = frozenset({Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED, Reason.CONCURRENCY_LIMITED})
+_UNKNOWN: Final = Unrecorded()
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a record says of a decision."""
+    """What a record says of a decision. `counts` are the limits that the caller was told of, in order."""
 
     reason: str
     rule: str
     policy_hash: str
     answers: str
+    counts: tuple[Count, ...] = ()
 
     def same_as(self, decision: Decision) -> bool:
         """Whether a decision is the recorded one."""
         return (self.reason, self.rule, self.policy_hash) == (decision.reason, decision.rule, decision.policy_hash)
 
+    def has_room(self, rule: str) -> bool:
+        """Whether the counters of a rule had room."""
+        return not (rule == self.rule and self.reason in _OUT_OF_ROOM)
+
 
 def replay(policy: ConnectionPolicy, context: Context, recorded: Recorded, watch: Watch | None = None) -> Decision:
-    """The decision that `policy` makes with the recorded answers. Only the rule that was out of room is again."""
-    evaluation = Evaluation(policy, context, given=recorded.answers, watch=watch)
+    """The decision that `policy` makes with the recorded answers. Only the rule that was out of room is again.
+
+    What was left in a counter is as recorded, or Unrecorded. To know which count is whose, it is decided twice.
+    """
+    spent: list[Spent] = []
+    unwatched = Evaluation(policy, context, given=recorded.answers)
+    decision = _decided(unwatched, recorded.has_room, spent, ())
+    counts = [_count(one, decision.limits, recorded.counts) for one in spent]
+    watched = Evaluation(policy, context, given=recorded.answers, watch=watch)
+    return _decided(watched, recorded.has_room, [], counts)
+
+
+def decide_today(policy: ConnectionPolicy, context: Context, watch: Watch | None = None) -> Decision:
+    """The decision on what a record holds of a request, by a policy that was not asked then. Every counter has room."""
+    return _decided(Evaluation(policy, context, watch=watch), lambda _: True, [], ())
+
+
+def _count(spent: Spent, told: Sequence[Spent], counts: Sequence[Count]) -> Count | None:
+    """What was recorded of a counter; None where that is not one thing: two limits may share only here a counter."""
+    if len(told) != len(counts):
+        return None
+    found = {count for one, count in zip(told, counts, strict=True) if one is spent}
+    return found.pop() if len(found) == 1 else None
+
+
+def _decided(
+    evaluation: Evaluation, has_room: Callable[[str], bool], spent: list[Spent], counts: Sequence[Count | None]
+) -> Decision:
+    """The decision; what is spent is added to `spent`, the n-th of it with the n-th of `counts`."""
+
+    def performed(effect: Effect) -> Any:
+        if isinstance(effect, Spend):
+            count = counts[len(spent)] if len(spent) < len(counts) else None
+            limit, left = count or (effect.calls, _UNKNOWN)
+            spent.append(Spent(has_room(evaluation.at), limit, left, effect.period, _UNKNOWN))
+            return spent[-1]
+        if isinstance(effect, Hold):
+            return has_room(evaluation.at)
+        return {} if isinstance(effect, Describe) else None
+
     deciding = evaluation.decide()
     try:
         effect = next(deciding)
         while True:
-            effect = deciding.send(_performed(effect, evaluation.at, recorded))
+            effect = deciding.send(performed(effect))
     except StopIteration as end:
         return end.value
-
-
-def _performed(effect: Effect, at: str, recorded: Recorded) -> Any:
-    free = not (at == recorded.rule and recorded.reason in _OUT_OF_ROOM)
-    if isinstance(effect, Spend):
-        return Spent(free, effect.calls, 0, effect.period)
-    if isinstance(effect, Hold):
-        return free
-    return {} if isinstance(effect, Describe) else None

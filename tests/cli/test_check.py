@@ -192,3 +192,10 @@ def test_a_local_server_that_can_be_started_is_served(bare: Path, local: str) ->
     (bare / "path").write_text(f"/nope:{bare}/bin")
     (bare / "catalog" / "time.yaml").write_text(f"name: a/time\n{local}\nconnections: {{ time: {{}} }}")
     assert check(bare).exit_code == 0
+
+
+def test_what_a_narrower_document_leaves_out_is_told(folder: Path) -> None:
+    (folder / "mcpgov.yaml").write_text("global_policies: [default]\n")
+    (folder / "policies" / "own.yaml").write_text("base: false\ninbound: []\n")
+    (folder / "catalog" / "github.yaml").write_text(ENTRY.replace("policies: [default]", "policies: [own]"))
+    assert "/mcp/github: own leaves out default in inbound." in check(folder).stdout

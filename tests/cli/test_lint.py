@@ -75,7 +75,23 @@ def test_a_fragment_is_linted_too(folder: Path) -> None:
 
 def test_a_name_that_no_policy_may_have_is_told(folder: Path) -> None:
     (folder / "My Policy.xml").write_text(GOOD)
-    assert "    differs  the file name gives the policy the name My Policy" in lint().stdout
+    (folder / "Set_Env.xml").write_text("<fragment />")
+    (folder / "my part.xml").write_text("<fragment />")
+    result = lint()
+    assert result.exit_code == 1
+    assert "policies/My Policy.xml: does not load\n" in result.stdout
+    assert "    needs    the file name gives the policy the name My Policy (use a-z 0-9 -" in result.stdout
+    assert "    needs    the file name gives the fragment the name my part (use A-Z a-z 0-9 _ -" in result.stdout
+    assert "policies/Set_Env.xml: is a fragment\n" in result.stdout
+    said = {file["file"]: file for file in json.loads(lint("--json").stdout)}
+    assert (said["policies/My Policy.xml"]["loads"], said["policies/My Policy.xml"]["remarks"]) == (False, [])
+
+
+def test_a_fragment_without_a_name_is_not_given(folder: Path) -> None:
+    (folder / "a.xml").write_text("<policies><inbound><base /><include-fragment /></inbound></policies>")
+    result = lint()
+    assert "fragment-id is missing" in result.stdout
+    assert "given" not in result.stdout
 
 
 def test_the_same_is_printed_as_json(folder: Path) -> None:
@@ -121,8 +137,8 @@ def test_a_folder_is_searched_however_deep_it_is(folder: Path) -> None:
 
 
 def test_a_file_is_linted_whatever_its_name(folder: Path) -> None:
-    (folder / "policy.txt").write_text("inbound: []")
-    assert "policies/policy.txt: loads" in lint("policies/policy.txt").stdout
+    (folder / "policy.txt").write_text("inbound: [nonsense: {}]")
+    assert "there is no policy element nonsense" in lint("policies/policy.txt").stdout
 
 
 def test_what_acts_on_a_terminal_is_written_out(folder: Path) -> None:

@@ -57,7 +57,32 @@ def test_list_prints_the_same_as_json(folder: Path) -> None:
         "mode": "enforce",
         "elements": 7,
         "scopes": ["connection github"],
+        "left_out": [],
     }
+
+
+def test_list_says_where_a_narrower_scope_leaves_a_policy_out(folder: Path) -> None:
+    (folder / "mcpgov.yaml").write_text("global_policies: [trial]")
+    (folder / "policies" / "company.yaml").write_text("base: false\ninbound: [tool-rules: { deny: [a] }]")
+    rows = {line.split()[0]: line for line in typed("list").stdout.splitlines()}
+    assert rows["trial"].endswith("report   every connection, left out on connection github")
+    assert rows["everywhere"].endswith("enforce  nowhere, left out on connection github")
+    assert rows["company"].endswith("connection github")
+
+
+def test_explain_says_what_a_narrower_scope_leaves_out(folder: Path) -> None:
+    (folder / "policies" / "company.yaml").unlink()
+    (folder / "policies" / "company.xml").write_text(
+        '<policies><inbound><trace source="a"><message>b</message></trace></inbound></policies>'
+    )
+    of_tool = explained("--tool", "delete_repository").stdout
+    of_connection = "left out in inbound: everywhere (no <base /> in company)\n"
+    assert of_connection + "left out in inbound: company (by the policies of the tool delete_repository)\n" in of_tool
+    assert of_connection in explained("--tool", "get_issue").stdout
+    (folder / "policies" / "company.xml").unlink()
+    (folder / "policies" / "company.yaml").write_text("base: false\ninbound: []")
+    said = json.loads(explained("--json").stdout)
+    assert said["left_out"] == ["left out in inbound: everywhere (base: false in company)"]
 
 
 def test_list_says_that_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +115,7 @@ inbound
         """
   company#3 choose
       request.headers["x-region"] == "eu" -> true
-      takes branch: 1
+      takes branch 1
     company#3.1.1 set-backend-service
         is the host one of the connection's -> true
         sent to: https://europe-api.contoso.com
@@ -104,7 +129,7 @@ inbound
 
 def test_explain_prints_the_same_as_json(folder: Path) -> None:
     assert folder
-    said = json.loads(explained("--tool", "delete_repository", "--json").stdout)
+    said = json.loads(explained("--tool", "delete_repository", "--ip", "10.0.0.7", "--json").stdout)
     assert (said["decision"], said["rule"]) == ("tool-hidden", "owners-only#1 tool-rules")
     assert said["elements"][0]["denies"] == "tool-hidden"
     assert said["replied"]["status"] == 200
@@ -136,8 +161,11 @@ inbound:
         (("--tool", "a", "--arguments", "\udcff"), "--arguments: this is not text"),
         (("--header", "x"), "x: write NAME=VALUE"),
         (("--header", "=x"), "=x: write NAME=VALUE"),
-        (("--annotation", "readOnlyHint=yes"), "write readOnlyHint=true or =false"),
+        (("--tool", "a", "--annotation", "readOnlyHint=yes"), "write readOnlyHint=true or =false"),
         (("--ip", "10.0.0"), "10.0.0 is not an address"),
+        (("--arguments", "{bad"), "--arguments: "),
+        (("--arguments", '{"a": 1}'), "--arguments belongs to the call of a tool"),
+        (("--annotation", "readOnlyHint=true"), "--annotation belongs to the call of a tool"),
         (("--method", "tools/call"), "--method tools/call needs --tool NAME"),
         (("--tool", "a", "--method", "tools/list"), "--tool belongs to tools/call"),
     ],

@@ -79,6 +79,21 @@ def test_policies_that_have_changed_are_told(snapshot: Snapshot) -> None:
     assert lines[-1] == "Recorded was: allowed"
 
 
+def test_other_policies_get_no_answers_of_then_and_no_count(snapshot: Snapshot) -> None:
+    given = record(snapshot, mcpgov__decision__policy_hash="other", mcpgov__decision__answers="vtt")
+    lines = list(replayed(given, snapshot))
+    assert '      request.headers["x-region"] == "eu" -> false' in lines
+    assert "      counts: ? of 60 left" in lines
+    assert "Decision: tool-denied, by company#4 tool-rules" in lines
+    assert "It holds no headers, no arguments and no annotations: conditions on them count as missing." in lines
+
+
+def test_the_counts_are_those_of_the_record(snapshot: Snapshot) -> None:
+    fields: dict[str, Json] = {"mcpgov__decision__limits": [60], "mcpgov__decision__remaining": [17]}
+    assert "      counts: 17 of 60 left" in list(replayed(record(snapshot, **fields), snapshot))
+    assert "      counts: ? of 60 left" in list(replayed(record(snapshot), snapshot))
+
+
 def test_a_call_that_no_policy_was_asked_about_is_told(snapshot: Snapshot) -> None:
     early = {"ts": "2026-11-21T08:00:00.000000Z", "mcpgov.connection": "github"}
     assert list(replayed(early, snapshot)) == ["No policy decided this call: it was refused before one was asked."]

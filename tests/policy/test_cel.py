@@ -110,7 +110,7 @@ def test_repeated_header_is_one_list() -> None:
 
 @pytest.mark.parametrize("name", sorted(CREDENTIAL_HEADERS))
 def test_header_with_the_callers_credential_is_not_visible(name: str) -> None:
-    assert not compile_cel(f'"{name}" in request.headers', "bool").truth(asking(headers={name: "s3cr3t"}))
+    assert not compile_cel(f'("" + "{name}") in request.headers', "bool").truth(asking(headers={name: "s3cr3t"}))
 
 
 CONDITIONS = [
@@ -356,6 +356,9 @@ REFUSED: list[tuple[str, Wanted, str, str]] = [
     ("[1.5, 2.5].exists(x, x > 0.5 && {'a': mcp.method.matches('[')}.a)", "bool", "matches: not a regular", ""),
     ('cidr(source.address, "10.0.0.0/33")', "bool", 'cidr: "10.0.0.0/33" is neither an address nor', "write cidr("),
     ('cidr(source.address, "10.0.0.1/8")', "bool", 'cidr: "10.0.0.1/8" has bits beyond its prefix', "write cidr("),
+    ('"X-A" in response.headers', "bool", "response.headers never has X-A", 'write "x-a": header names are lower'),
+    ("request.headers.x-Region == ''", "bool", "not CEL at character 19", 'write request.headers["x-region"]'),
+    ("!has(request.headers.Cookie)", "bool", "Cookie is never visible to a policy", "check-header can ask if"),
 ]
 
 

@@ -62,6 +62,22 @@ def test_what_is_no_last_argument_of_a_function_is_not_taken_for_one(expression:
     assert "matches" not in {function for function, literal in tree(expression).literals if literal == "x("}
 
 
+@pytest.mark.parametrize(
+    ("expression", "keys"),
+    [
+        ("m['K'] == 1", {("m", "K")}),
+        ("m.K == 1 || has(m.L)", {("m", "K"), ("m", "L")}),
+        ("'K' in m && !(('L') in (m))", {("m", "K"), ("m", "L")}),
+        ("[[m].map(n, m.K + n.L)]", {("m", "K")}),
+        ("{'k': m['\\x4b']}", {("m", "K")}),
+        ("m[a.b] == 'K' || 'K' in [a.b] || a.b.contains('K') || {'K': 1}['K'] == 1", set[tuple[str, str]]()),
+        ("[1].exists(m, m == 1)", set[tuple[str, str]]()),
+    ],
+)
+def test_keys_are_those_that_a_variable_is_asked_for(expression: str, keys: set[tuple[str, str]]) -> None:
+    assert {(name, key) for name, key in tree(expression).keys if name == "m"} == keys
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_literal_is_read_as_it_is_meant(text: str) -> None:
     escaped = "".join(f"\\U{ord(character):08x}" for character in text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
-from mcpgov.policy.document import PolicyDocument, parse_document
+from mcpgov.policy.compiled import ConnectionPolicy, Dropped, compile_policy
+from mcpgov.policy.document import PolicyDocument, parse_document, read_document
+from mcpgov.policy.expression import NO_REFERENCES
 from tests.policy.calls import LOCAL, context, decision
 
 
@@ -134,3 +135,37 @@ def test_nothing_in_force_is_known() -> None:
     assert compile_policy([], [], [], {}).is_empty
     assert compile_policy([parse_document("inbound: []", "a.yaml")], [], [], {}).is_empty
     assert not compile_policy([], [], [], {"t": [adds("o")]}).is_empty
+
+
+def test_what_is_left_out_and_by_which_document_is_known() -> None:
+    in_force = compile_policy([adds("g")], [adds("s")], [xml("a"), xml("b", "{}")], {})
+    assert in_force.dropped == (Dropped("inbound", ("g", "s"), ("b",)),)
+    assert added(in_force) == "ai bi gb sb"
+    assert compile_policy([adds("g")], [], [adds("n")], {}).dropped == ()
+    both = compile_policy([adds("g")], [adds("s", "base: false")], [adds("n", "base: false")], {}).dropped
+    assert both == tuple(
+        Dropped(section, documents, by)
+        for section in ("inbound", "backend")
+        for documents, by in ((("g",), ("s",)), (("s",), ("n",)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("mode: report\nbase: false\ninbound: [set-header: { name: r, value: x }]", "r.yaml"),
+        ('<policies mode="report"><inbound><set-header name="r"><value>x</value></set-header></inbound></policies>', "r.xml"),
+    ],
+)
+def test_document_that_is_only_reported_drops_nothing(text: str, file: str) -> None:
+    in_force = compile_policy([adds("g")], [], [parse_document(text, file)], {})
+    assert (added(in_force), in_force.dropped) == ("gi gb", ())
+
+
+def test_kill_switch_in_a_fragment_cannot_be_dropped_either() -> None:
+    fragment = read_document("fragment: [quarantine: { tools: [get_issue] }]", "f.yaml").fragment(NO_REFERENCES)
+    including = parse_document(
+        "inbound: [include-fragment: { fragment-id: f }]", "switch.yaml", NO_REFERENCES, {"f": fragment}
+    )
+    in_force = compile_policy([including], [], [adds("n", "base: false")], {})
+    assert decision(in_force, context()).reason is Reason.QUARANTINED

@@ -57,8 +57,8 @@ class Witness:
     def left(self, rule: str, draft: Draft, denial: Denial | None) -> None:
         self.seen.append(f"{rule} {'denies' if denial else 'ends'} in {draft.section}")
 
-    def took(self, rule: str, branch: int) -> None:
-        self.seen.append(f"{rule} {branch}")
+    def took(self, rule: str, way: str) -> None:
+        self.seen.append(f"{rule} {way}")
 
 
 def step(element: Element, rule: str = "a#1 says") -> Step:

@@ -64,9 +64,9 @@ def test_effects_are_asked_for_only_as_far_as_the_call_got() -> None:
         return admitted(effect)
 
     decision(FULL, context(address="1.2.3.4"), perform)
-    assert asked == [Describe("github", "get_issue")]
+    assert asked == [Describe("github https://api.contoso.com/mcp?v=1", "get_issue")]
     decision(FULL, context(), perform)
-    assert asked[1:] == [Describe("github", "get_issue"), Spend("rate-limit-by-key/tools/call/key:k1", 60, 60)]
+    assert asked[1:] == [Describe("github https://api.contoso.com/mcp?v=1", "get_issue"), Spend("rate-limit-by-key/tools/call/key:k1", 60, 60)]
 
 
 def test_the_same_request_gets_the_same_decision() -> None:
@@ -296,4 +296,44 @@ def test_rule_that_is_being_evaluated_is_known_while_it_is() -> None:
     assert evaluation.at == "test#2 rate-limit-by-key"
     with pytest.raises(StopIteration):
         deciding.send(Spent(allowed=True, limit=60, remaining=1, reset=1))
+    assert evaluation.at == ""
+
+
+TELLING = [
+    "rate-limit: { calls: 50, renewal-period: 60, operation: [{ name: secret, calls: 1, renewal-period: 60 }] }",
+    "choose: { when: [{ condition: 'mcp.tool.name == \"secret\"', do: [return-response: { do: [] }] }] }",
+    "argument-rules: { tools: [secret], condition: mcp.tool.arguments.n > 1 }",
+    "argument-rules: { tools: [secret], condition: int(mcp.tool.arguments.n) > 1 }",
+    "quarantine: { tools: [secret] }",
+    "ip-filter: { action: forbid, addresses: [10.0.0.7] }",
+    "rate-limit-by-key: { calls: 1, renewal-period: 60 }",
+]
+
+
+@pytest.mark.parametrize("element", TELLING)
+@pytest.mark.parametrize("room", [True, False])
+def test_hidden_tool_gets_exactly_what_a_tool_gets_that_does_not_exist(element: str, *, room: bool) -> None:
+    in_force = policy(f"inbound: [{element}, tool-rules: {{ deny: [secret] }}]")
+    perform = spending(lambda spend: Spent(room, spend.calls, spend.calls - 1, 60, 0 if room else 7))
+    asked = {name: context(tool=name, arguments={"n": "x"}) for name in ("secret", "missing")}
+    hidden, unknown = (decision(in_force, asked[name], perform) for name in ("secret", "missing"))
+    assert hidden.reply_headers == unknown.reply_headers
+    assert (hidden.reason, hidden.message) == (
+        (Reason.TOOL_HIDDEN, "Unknown tool: secret") if unknown.allowed else (unknown.reason, unknown.message)
+    )
+
+
+def test_hidden_tool_is_recorded_with_the_rule_that_hides_it() -> None:
+    verdict = decision("inbound: [quarantine: { tools: [get_*] }, tool-rules: { deny: [get_issue] }]", context())
+    assert (verdict.reason, verdict.rule) == (Reason.TOOL_HIDDEN, "test#2 tool-rules")
+
+
+def test_decision_that_is_broken_off_says_where() -> None:
+    evaluation = Evaluation(policy(FULL), context())
+    deciding = evaluation.decide()
+    next(deciding)
+    deciding.send({})
+    verdict = evaluation.broken_off(Refusal(Reason.COUNTERS_UNAVAILABLE, "gone", detail="no Redis"))
+    assert (verdict.reason, verdict.rule) == (Reason.COUNTERS_UNAVAILABLE, "test#2 rate-limit-by-key")
+    assert verdict.policy_hash == policy(FULL).digest
     assert evaluation.at == ""

@@ -72,8 +72,18 @@ def test_questions_and_changes_belong_to_the_innermost_element() -> None:
     text = "inbound: [choose: { when: [{ condition: mcp.tool.name != '', do: [set-header: { name: b, value: c }] }] }]"
     choose, inner = watched(text).entries
     assert [(one.question, one.answer) for one in choose.questions] == [("mcp.tool.name != ''", "true")]
-    assert choose.changes == [Change("takes branch", "1")]
+    assert choose.changes == [Change("takes branch 1")]
     assert (inner.rule, inner.depth, inner.changes) == ("test#1.1.1 set-header", 1, [Change("upstream header b", "c")])
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "way"), [("[trace: { source: a, message: b }]", "otherwise"), ("[]", "no branch")]
+)
+def test_where_no_condition_is_true_no_branch_is_named(otherwise: str, way: str) -> None:
+    text = f"inbound: [choose: {{ when: [{{ condition: false, do: [] }}], otherwise: {otherwise} }}]"
+    explanation = watched(text)
+    assert explanation.entries[0].changes == [Change(f"takes {way}")]
+    assert explanation.ways == {("test#1 choose", way)}
 
 
 def test_a_denial_belongs_to_the_element_that_gave_it() -> None:
@@ -81,7 +91,7 @@ def test_a_denial_belongs_to_the_element_that_gave_it() -> None:
     choose, inner = explanation.entries
     assert choose.denial is None
     assert inner.denial is not None
-    assert explanation.branches == {("test#1 choose", 1)}
+    assert explanation.ways == {("test#1 choose", "branch 1")}
 
 
 def test_a_document_in_report_mode_says_what_it_would_deny() -> None:

@@ -59,6 +59,10 @@ def test_value_itself_is_never_changed() -> None:
         ("$.a[?match(@, 'x')]", "no regular expression"),
         ("$.a[?search(@.b, '(a+)+$')]", "no regular expression"),
         ("$[*,*][*,*][*,*][*,*][*,*]", "few members at a time"),
+        ("$" + "[*,\n*]\n" * 24, "few members at a time"),
+        ("$..a\n..b\n..c\n..d", "a path may descend once"),
+        ("$.a[?\n@..b]", "a filter may not descend"),
+        ("$.a[?match\n(@, 'x')]", "no regular expression|no JSONPath"),
     ],
 )
 def test_path_that_could_be_made_slow_or_says_nothing_is_refused(path: str, message: str) -> None:

@@ -30,6 +30,13 @@ def test_every_string_is_changed_and_no_key() -> None:
     }
 
 
+def test_numbers_are_changed_for_who_asks_and_stay_numbers_otherwise() -> None:
+    value: Json = {"card": 4111111111111111, "more": [1.5, -7, True, None, "7"]}
+    seen = with_texts(value, lambda one: one.replace("7", "*").replace("4111", "*"), numbers=True)
+    assert seen == {"card": "*111111111111", "more": [1.5, "-*", True, None, "*"]}
+    assert with_texts({"card": 4111}, lambda _: "x") == {"card": 4111}
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.errors import InvalidExpression
-from mcpgov.policy.patterns import MAX_PROGRAM, Pattern, compile_pattern
+from mcpgov.policy.patterns import MAX_PROGRAM, Pattern, TooMuchWork, Work, compile_pattern
 
 EVIL = [
     *("(a+)+$", "([a-zA-Z]+)*$", "(a|aa)+$", "(a|a?)+$", "(.*a){20}$", "(a*)*b", "(a+a+)+b"),
@@ -58,14 +58,33 @@ def test_only_i_in_the_pattern_makes_upper_and_lower_case_alike() -> None:
 def test_every_match_is_replaced_by_exactly_the_replacement(
     pattern: str, replacement: str, text: str, expected: str
 ) -> None:
-    assert compile_pattern(pattern).replaced(text, replacement) == expected
+    assert compile_pattern(pattern).replaced(text, replacement, Work()) == expected
 
 
 @given(st.text())
 def test_what_is_replaced_by_nothing_is_gone_whatever_stands_around_it(text: str) -> None:
     """`text` may hold lone surrogates, which no UTF-8 can carry."""
     expected = "".join(character for character in text if character not in "0123456789")
-    assert compile_pattern("[0-9]").replaced(text, "") == expected
+    assert compile_pattern("[0-9]").replaced(text, "", Work()) == expected
+
+
+@pytest.mark.parametrize(("evil", "cost"), [("(?s)a(.*b)?", 1), ("(?s)a(.*a[ab]{100}c)?", 2)])
+def test_every_match_spends_the_text_that_is_left_and_a_large_program_more(evil: str, cost: int) -> None:
+    work = Work(1_000)
+    assert compile_pattern(evil).replaced("aaaa", "x", work) == "xxxx"
+    assert work.left == 1_000 - cost * (3 + 2 + 1)
+
+
+def test_budget_is_shared_and_when_it_is_spent_nothing_is_replaced() -> None:
+    work, pattern = Work(20), compile_pattern("a")
+    assert pattern.replaced("a" * 5, "", work) == ""
+    with pytest.raises(TooMuchWork):
+        pattern.replaced("a" * 6, "", work)
+
+
+def test_text_made_to_be_searched_to_its_end_after_every_match_is_not_replaced() -> None:
+    with pytest.raises(TooMuchWork):
+        compile_pattern("(?s)-----BEGIN KEY.*?-----END KEY|AKIA").replaced("-----BEGIN KEY AKIA" * 5_000, "*", Work())
 
 
 @pytest.mark.parametrize(

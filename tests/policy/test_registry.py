@@ -6,7 +6,7 @@ import pytest
 
 from mcpgov.policy import elements
 from mcpgov.policy.element import RETURN, SECTIONS
-from mcpgov.policy.place import NOT_HERE
+from mcpgov.policy.not_here import NOT_HERE
 from mcpgov.policy.registry import ELEMENTS
 
 FILES = sorted(Path(elements.__path__[0]).glob("[a-z]*.py"))

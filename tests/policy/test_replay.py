@@ -4,7 +4,8 @@ import pytest
 
 from mcpgov.decision import Decision, Spend, Spent
 from mcpgov.policy.context import Context
-from mcpgov.policy.replay import Recorded, replay
+from mcpgov.policy.explain import Change, Explanation
+from mcpgov.policy.replay import Recorded, decide_today, replay
 from tests.policy.calls import context, decision, policy, spending
 
 RULES = """\
@@ -44,9 +45,41 @@ def test_a_decision_is_made_again_from_its_record(
     [("concurrency-limited", "test#2 limit-concurrency"), ("rate-limited", "test#3 rate-limit-by-key")],
 )
 def test_only_the_rule_that_was_out_of_room_is_again(reason: str, rule: str) -> None:
-    compiled = policy(RULES)
+    compiled = policy(RULES.partition("  - choose:")[0])
     again = replay(compiled, context(), Recorded(reason, rule, compiled.digest, "vv"))
     assert (again.reason, again.rule) == (reason, rule)
+
+
+COUNTED = """\
+inbound:
+  - quota: { calls: 9, renewal-period: 3600 }
+  - rate-limit-by-key: { calls: 5, renewal-period: 60, counter-key: 'request.headers["x-a"]' }
+  - rate-limit-by-key: { calls: 7, renewal-period: 60, remaining-calls-variable-name: left }
+"""
+
+
+def test_what_was_left_is_what_the_record_says() -> None:
+    compiled, explanation = policy(COUNTED), Explanation()
+    given = Recorded("allowed", "", compiled.digest, "vvv", ((5, 2), (7, 4)))
+    made = replay(compiled, context(), given, explanation)
+    assert [(spent.limit, spent.remaining) for spent in made.limits] == [(5, 2), (7, 4)]
+    assert Change("variable left", "4") in explanation.entries[2].changes
+
+
+def test_what_two_limits_share_only_in_the_replay_is_not_told() -> None:
+    twice = COUNTED.replace("calls: 7", "calls: 5").replace(
+        ", remaining", ", counter-key: 'request.headers.b', remaining"
+    )
+    compiled, explanation = policy(twice), Explanation()
+    given = Recorded("allowed", "", compiled.digest, "vvv", ((5, 2), (5, 4)))
+    replay(compiled, context(), given, explanation)
+    assert Change("counts", "? of 5 left") in explanation.entries[2].changes
+    assert Change("variable left", "?") in explanation.entries[2].changes
+
+
+def test_a_policy_that_was_not_asked_then_reads_what_the_record_holds() -> None:
+    made = decide_today(policy(RULES), context(tool="get_issue"))
+    assert (made.reason, made.rule, made.limits) == ("policy-error", "test#3 rate-limit-by-key", ())
 
 
 def test_another_decision_is_not_the_same() -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import ExpressionError, InvalidExpression
 from mcpgov.policy.csharp.kinds import ENUMERATIONS, NULL, OBJECT, TYPES, Type, or_null, type_of
-from mcpgov.policy.csharp.members import LINQ, MEMBERS, REFUSED, REFUSED_CLASSES
+from mcpgov.policy.csharp.members import MEMBERS
+from mcpgov.policy.csharp.refused import CLASSES, LINQ, NO_LAMBDA
+from mcpgov.policy.csharp.refused import MEMBERS as REFUSED
 from mcpgov.policy.csharp.signatures import TYPE_ARGUMENT, Method, Table, chosen, invoke, result_of
 from mcpgov.policy.csharp.statics import STATICS
 from mcpgov.policy.csharp.typed_code import Code, bounded, made
@@ -71,7 +73,7 @@ class Named:
 def link(receiver: Type, named: Named) -> Link:
     """A link that hangs on a value of the type `receiver`. Raises InvalidExpression."""
     label = f"{receiver}[…]" if named.name == _INDEX else f"{receiver}.{named.name}"
-    _refuse(receiver, named)
+    _refuse(receiver, label, named)
     if receiver.name == "object" and named.name not in MEMBERS["object"]:
         return _dynamic_link(label, named)
     methods = _found(MEMBERS.get(receiver.name, {}), label, named)
@@ -95,8 +97,8 @@ def static(owner: str, named: Named) -> tuple[Code, tuple[str, ...]]:
 
 def refuse_class(name: str, known: Iterable[str], at: int) -> InvalidExpression:
     """Why there is nothing by this name."""
-    if name in REFUSED_CLASSES:
-        return InvalidExpression(f"{name}: {REFUSED_CLASSES[name]}", "", at)
+    if refused := CLASSES.get(name):
+        return InvalidExpression(f"{name}: {refused.reason}", refused.instead, at)
     return InvalidExpression(f"there is no {name} in expressions here", nearest(name, known), at)
 
 
@@ -124,13 +126,14 @@ def _values(run: Run, call: Call | None) -> list[object]:
     return [run.of(value) for value in call.values] if call else []
 
 
-def _refuse(receiver: Type, named: Named) -> None:
+def _refuse(receiver: Type, label: str, named: Named) -> None:
     owners = (receiver.name, "string") if receiver == OBJECT else (receiver.name,)
     for owner in owners:
-        if (owner, named.name) in REFUSED:
-            raise InvalidExpression(f"{owner}.{named.name}: {REFUSED[owner, named.name]}", "", named.at)
+        if refused := REFUSED.get((owner, named.name)):
+            shown = label if named.name == _INDEX else f"{owner}.{named.name}"
+            raise InvalidExpression(f"{shown}: {refused.reason}", refused.instead, named.at)
     if named.name in LINQ:
-        raise InvalidExpression(f"LINQ ({named.name}) is not supported in expressions here", "", named.at)
+        raise InvalidExpression(f"LINQ ({named.name}) is not supported in expressions here", NO_LAMBDA, named.at)
 
 
 def _dynamic_link(label: str, named: Named) -> Link:
@@ -195,10 +198,9 @@ def _bound(method: Method, call: Call) -> Method | None:
 
 def _notes(methods: Iterable[Method], named: Named) -> tuple[str, ...]:
     """What the checks of literal arguments have to say. Raises InvalidExpression."""
-    if named.call is None:
-        return ()
+    literals = named.call.literals if named.call else ()
     try:
-        notes = [one.check(named.call.literals) for one in methods]
+        notes = [one.check(literals) for one in methods]
     except ValueError as error:
         raise InvalidExpression(str(error), "", named.at) from None
     return tuple(filter(None, notes))

@@ -186,7 +186,7 @@ def widest(one: Type, other: Type) -> Type:
     return Type(name, nullable=one.nullable or other.nullable)
 
 
-def common(one: Type, other: Type) -> Type | None:
+def joint_type(one: Type, other: Type) -> Type | None:
     """The type of what is one or the other; None where C# would find none."""
     if NULL in (one, other):
         return or_null(one if other == NULL else other)

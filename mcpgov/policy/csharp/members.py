@@ -1,7 +1,7 @@
 """What `context` offers to an expression: the request, its answer, the caller and the connection in the words of API
 Management. A connection is an Api, a tool an Operation, the caller a Subscription, its project a Product.
 
-What is refused is refused by name, with the reason: a body that streams, a credential, what only the platform has.
+What only the platform has is empty here, and a note says so. What is refused by name stands in refused.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mcpgov.policy.context import LastError, Response
 from mcpgov.policy.csharp.jtokens import LIST_METHODS, OBJECT_METHODS, TOKEN_METHODS
 from mcpgov.policy.csharp.kinds import ENUMERATIONS, NUMBERS, STRING, TYPES, Type, default_of, same, text_of, unboxed
 from mcpgov.policy.csharp.moments import DATE_METHODS, GUID_METHODS, OFFSET_METHODS, WORD_METHODS, received_at
-from mcpgov.policy.csharp.signatures import Method, Table, method, table
+from mcpgov.policy.csharp.signatures import Check, Method, Table, method, table, unchecked
 from mcpgov.policy.csharp.statics import ENCODING_METHODS
 from mcpgov.policy.csharp.strings import ARRAY_METHODS, BYTES_METHODS, STRING_METHODS
 from mcpgov.policy.draft import CREDENTIAL_HEADERS
@@ -27,8 +27,8 @@ _ANY: Final = " ".join(sorted(TYPES))
 _HTTPS: Final = "https"
 
 
-def _of(declared: str, read: Callable[[Run], object]) -> Method:
-    return method(declared, read)
+def _of(declared: str, read: Callable[[Run], object], check: Check = unchecked) -> Method:
+    return method(declared, read, check)
 
 
 def _of_error(declared: str, read: Callable[[LastError], object]) -> Method:
@@ -115,6 +115,16 @@ def _status_reason(response: Response) -> str:
     return HTTPStatus(response.status).phrase
 
 
+def _noting(note: str) -> Check:
+    """A check that has only something to say."""
+    return lambda _literals: note
+
+
+_NO_QUERY: Final = _noting("a query is always empty here: an MCP client sends none, and one that comes means nothing")
+_NO_PARAMETERS: Final = _noting("MatchedParameters is always empty here: the path of an MCP endpoint has no parameters")
+_NO_REGION: Final = _noting("Deployment.Region is always empty here: no comparison with a region holds")
+
+
 def _nothing(_run: Run) -> dict[str, str]:
     return {}
 
@@ -145,14 +155,14 @@ _REQUEST: Final[Table] = table(
     _of("Body Body", _message),
     _of("Url Url", _itself),
     _of("Url OriginalUrl", _itself),
-    _of("Parameters MatchedParameters", _nothing),
+    _of("MatchedParameters MatchedParameters", _nothing, _NO_PARAMETERS),
 )
 _URL: Final[Table] = table(
     _of("string Path", _path),
     _of("string Host", _host),
     _of("string Scheme", lambda _run: _HTTPS),
-    _of("Parameters Query", _nothing),
-    _of("string QueryString", lambda _run: ""),
+    _of("Query Query", _nothing, _NO_QUERY),
+    _of("string QueryString", lambda _run: "", _NO_QUERY),
     _of("string ToString()", lambda run: f"{_HTTPS}://{_host(run)}{_path(run)}"),
 )
 _RESPONSE: Final[Table] = table(
@@ -184,7 +194,7 @@ _OPERATION: Final[Table] = table(
     _of("string UrlTemplate", _path),
 )
 _DEPLOYMENT: Final[Table] = table(
-    _of("string Region", lambda _run: ""),
+    _of("string Region", lambda _run: "", _NO_REGION),
     _of("string ServiceName", lambda _run: "mcpgov"),
     _of("string GatewayId", lambda _run: "mcpgov"),
 )
@@ -214,11 +224,11 @@ _HEADERS: Final[Table] = table(
     method("string GetValueOrDefault(string, string?)", _header, _check_header),
 )
 _PARAMETERS: Final[Table] = table(
-    method("string [](string)", _variable),
     method("bool ContainsKey(string)", _has),
     method("string GetValueOrDefault(string)", _header),
     method("string GetValueOrDefault(string, string?)", _header),
 )
+_QUERY: Final[Table] = {**_PARAMETERS, **table(method("string [](string)", _variable))}
 _BODY: Final[Table] = table(
     method("T As<T: string JObject JToken object>()", _body_as),
     method("T As<T: string JObject JToken object>(bool)", _body_as),
@@ -238,7 +248,8 @@ MEMBERS: Final[Mapping[str, Table]] = {
     "User": _USER,
     "Variables": _VARIABLES,
     "Headers": _HEADERS,
-    "Parameters": _PARAMETERS,
+    "MatchedParameters": _PARAMETERS,
+    "Query": _QUERY,
     "Body": _BODY,
     "Encoding": ENCODING_METHODS,
     "string": STRING_METHODS,
@@ -253,40 +264,3 @@ MEMBERS: Final[Mapping[str, Table]] = {
     **dict.fromkeys(("bool", "object", *NUMBERS), _PRINTED_METHODS),
     **dict.fromkeys(ENUMERATIONS, WORD_METHODS),
 }
-_STREAMS: Final = "reading the body of an answer would hold up a stream"
-_NO_SUCH: Final = "there is none here"
-_LATER: Final = "the claims of a token are not visible to expressions here"
-REFUSED: Final[Mapping[tuple[str, str], str]] = {
-    ("Response", "Body"): _STREAMS,
-    ("Request", "Certificate"): "the client's certificate is not visible to expressions here",
-    ("Subscription", "Key"): "the caller's credential is not visible to expressions",
-    ("Subscription", "PrimaryKey"): "the caller's credential is not visible to expressions",
-    ("Subscription", "SecondaryKey"): "the caller's credential is not visible to expressions",
-    ("context", "Elapsed"): "the time that passed would make a decision that cannot be made again",
-    ("string", "AsJwt"): _LATER,
-    ("string", "TryParseJwt"): _LATER,
-    ("string", "AsBasic"): "the caller's credential is not visible to expressions",
-    ("string", "TryParseBasic"): "the caller's credential is not visible to expressions",
-}
-_CRYPTOGRAPHY: Final = "cryptography is not supported in expressions here"
-REFUSED_CLASSES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("SHA256", "HMACSHA256", "SHA512", "HMACSHA512", "MD5", "SHA1", "RSA", "Aes"), _CRYPTOGRAPHY),
-    **dict.fromkeys(("Random", "Environment", "Thread", "Task"), "what gives another value each time is not supported"),
-    **dict.fromkeys(("XDocument", "XElement", "XmlDocument"), "XML is not read in expressions here"),
-}
-LINQ: Final = frozenset(
-    {
-        "Where",
-        "Select",
-        "SelectMany",
-        "OrderBy",
-        "OrderByDescending",
-        "GroupBy",
-        "Aggregate",
-        "All",
-        "Sum",
-        "Skip",
-        "Take",
-    }
-    | {"Distinct", "ToList", "ToArray", "ToDictionary", "Cast", "OfType", "Single", "SingleOrDefault", "Zip", "Union"}
-)

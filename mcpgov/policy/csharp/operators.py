@@ -25,11 +25,11 @@ from mcpgov.policy.csharp.kinds import (
     VALUE_TYPES,
     Type,
     accepts,
-    common,
     convert_token,
     is_dynamic,
     is_number,
     is_printed,
+    joint_type,
     may_be,
     number_in_range,
     same,
@@ -244,7 +244,7 @@ def inverted(code: Code, at: int) -> Code:
 def conditional(test: Code, then: Code, otherwise: Code) -> Code:
     """Test ? then : otherwise."""
     want_bool(test, "?:")
-    kind = common(then.type, otherwise.type)
+    kind = joint_type(then.type, otherwise.type)
     if kind is None:
         raise InvalidExpression(f"?: cannot give {then.type} or {otherwise.type}", _CAST_MEND, otherwise.at)
     parts = (test, then, otherwise)
@@ -257,7 +257,7 @@ def first_not_null(parts: Sequence[Code]) -> Code:
     for part in parts[1:]:
         if kind.name in VALUE_TYPES and not kind.nullable:
             raise InvalidExpression(f"{kind} is never null, so ?? is of no use", "remove it", part.at)
-        joint = common(Type(kind.name), part.type)
+        joint = joint_type(Type(kind.name), part.type)
         if joint is None:
             raise InvalidExpression(f"?? cannot give {kind} or {part.type}", _CAST_MEND, part.at)
         kind = joint

@@ -29,6 +29,7 @@ from mcpgov.policy.csharp.operators import (
     negated,
     type_test,
 )
+from mcpgov.policy.csharp.refused import CLASSES, NO_LAMBDA, NO_NEW, WORDS
 from mcpgov.policy.csharp.statics import STATICS
 from mcpgov.policy.csharp.tokens import END, NAME, NUMBER, OPERATOR, TEXT, Token
 from mcpgov.policy.csharp.typed_code import MAX_DEPTH, SPLIT, TOO_DEEP, Code, Run
@@ -51,11 +52,6 @@ _NAMESPACES: Final = frozenset(
         "Newtonsoft.Json",
         "Newtonsoft.Json.Linq",
     }
-)
-REFUSED: Final = frozenset(
-    {"foreach", "for", "while", "do", "switch", "try", "throw", "using", "lock", "goto", "yield", "await", "async"}
-    | {"out", "ref", "in", "typeof", "sizeof", "nameof", "default", "checked", "unchecked", "delegate", "base", "this"}
-    | {"const", "static", "break", "continue", "catch", "finally", "dynamic", "stackalloc", "fixed", "unsafe"}
 )
 _WORDS: Final = frozenset({"true", "false", "null", "new", "var", "if", "else", "return", "is", "as"})
 _KEYWORD_TYPES: Final = frozenset({"string", "bool", "int", "long", "double", "object"})
@@ -247,12 +243,13 @@ class Parser:
             return literals.number(token)
         if token.sort == NAME:
             return self._word(token)
-        if token.text == "(" and not (self.sees(")") and self.ahead(1).text == "=>"):
+        parameters = self.ahead(self.here.sort == NAME)
+        if token.text == "(" and not (parameters.text == ")" and self.ahead((self.here.sort == NAME) + 1).text == "=>"):
             code = self.expression()
             self.expect(")")
             return code
         if token.text in ("(", "=>"):
-            raise unsupported("a lambda", token)
+            raise unsupported("a lambda", token, NO_LAMBDA)
         raise InvalidExpression(f"a value is expected, and here is {_shown(token)}", "", token.at)
 
     def _word(self, token: Token) -> Code:
@@ -260,10 +257,10 @@ class Parser:
             return literal
         if token.text == "new":
             return self._array(token)
-        if token.text in REFUSED:
-            raise unsupported(token.text, token)
+        if token.text in WORDS:
+            raise unsupported(token.text, token, WORDS[token.text])
         if self.sees("=>"):
-            raise unsupported("a lambda", token)
+            raise unsupported("a lambda", token, NO_LAMBDA)
         if variable := self.variable(token.text):
             return reading(token, variable)
         if token.text == CONTEXT:
@@ -350,7 +347,9 @@ class Parser:
         name = "[]" if self.sees("[") and self.take() and self.accept("]") else self.type_name()
         kind = STRINGS if name == "[]" else named_type(name or "")
         if kind != STRINGS or not self.accept("{"):
-            raise unsupported(f"new {name or 'object'}", new)
+            if name and name in CLASSES:
+                raise refuse_class(name, (), new.at)
+            raise unsupported(f"new {name or 'object'}", new, NO_NEW)
         items: list[Code] = []
         while not self.accept("}"):
             if items:
@@ -375,6 +374,6 @@ def _shown(token: Token) -> str:
     return {END: "the end", TEXT: "a text"}.get(token.sort, token.text)
 
 
-def unsupported(what: str, token: Token) -> InvalidExpression:
-    """Why something that C# has is refused."""
-    return InvalidExpression(f"{what} is not supported in expressions here", "", token.at)
+def unsupported(what: str, token: Token, instead: str = "") -> InvalidExpression:
+    """Why something that C# has is refused, and what to do instead."""
+    return InvalidExpression(f"{what} is not supported in expressions here", instead, token.at)

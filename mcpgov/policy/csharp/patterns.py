@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 import re2
 
 from mcpgov.policy.csharp.typed_code import MAX_STRING
+from mcpgov.policy.patterns import Work
 
 _MEMORY: Final = 1024 * 1024  # bytes that one pattern may take
 _GROUP: Final = re.compile(r"\$(?:\$|([0-9]{1,2})|\{([0-9]{1,2}|[A-Za-z]\w*)\}|)")
@@ -44,9 +45,11 @@ def replaced(text: str, pattern: str, replacement: str) -> str:
     """The text with every match replaced; $1, ${name} and $$ stand for what they do in .NET. Raises ValueError."""
     parts: list[str] = []
     length = at = 0
-    for match in _compiled(pattern).finditer(text):
+    work, engine = Work(), _compiled(pattern)
+    for match in engine.finditer(text):
         parts += [text[at : match.start()], _expanded(replacement, match)]
         at = match.end()
+        work.spend(len(text) - at, engine.programsize)
         length += len(parts[-1]) + len(parts[-2])
         if length > MAX_STRING:
             raise ValueError("too long")

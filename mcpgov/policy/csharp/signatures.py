@@ -30,7 +30,8 @@ TYPE_ARGUMENT: Final = Type("T")
 Check = Callable[[Sequence[str | None]], str]
 
 
-def _unchecked(_literals: Sequence[str | None]) -> str:
+def unchecked(_literals: Sequence[str | None]) -> str:
+    """A check that has nothing to say."""
     return ""
 
 
@@ -49,7 +50,7 @@ class Method:
     many: bool = False
     generic: tuple[str, ...] = ()
     asks_context: bool = False
-    check: Check = _unchecked
+    check: Check = unchecked
 
     def bound(self, kind: Type) -> Method:
         """The same method, its T being `kind`."""
@@ -83,7 +84,7 @@ class Method:
 Table = Mapping[str, tuple[Method, ...]]
 
 
-def method(signature: str, apply: Callable[..., object], check: Check = _unchecked) -> Method:
+def method(signature: str, apply: Callable[..., object], check: Check = unchecked) -> Method:
     """A method as its signature declares it."""
     found = _SIGNATURE.fullmatch(signature)
     if found is None:

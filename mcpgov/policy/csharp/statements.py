@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidExpression
-from mcpgov.policy.csharp.kinds import NULL, OBJECT, Type, common
+from mcpgov.policy.csharp.kinds import NULL, OBJECT, Type, joint_type
 from mcpgov.policy.csharp.operators import chain, convertible, truth, want_bool
-from mcpgov.policy.csharp.parser import CONTEXT, REFUSED, Variable, reading, unsupported
+from mcpgov.policy.csharp.parser import CONTEXT, Variable, reading, unsupported
+from mcpgov.policy.csharp.refused import WORDS
 from mcpgov.policy.csharp.tokens import END, NAME
 from mcpgov.policy.csharp.typed_code import Code
 
@@ -49,7 +50,7 @@ class Body:
             raise InvalidExpression("not every path returns a value", "end it with return …;", at)
         kind: Type | None = self._returned[0].type
         for code in self._returned[1:]:
-            kind = kind and common(kind, code.type)
+            kind = kind and joint_type(kind, code.type)
         return Code(kind or OBJECT, at, block.run)
 
     def _block(self) -> _Statement:
@@ -83,8 +84,8 @@ class Body:
             return self._if()
         if parser.accept("return"):
             return self._return()
-        if parser.sees(*REFUSED):
-            raise unsupported(parser.here.text, parser.here)
+        if parser.sees(*WORDS):
+            raise unsupported(parser.here.text, parser.here, WORDS[parser.here.text])
         statement = self._declaration() if parser.begins_type() else self._assignment()
         parser.expect(";")
         return statement

@@ -44,7 +44,7 @@ class Choose(Element):
         """Run the branch that applies. Raises ExpressionError."""
         taken = self._taken(draft)
         if draft.watch is not None:
-            draft.watch.took(draft.at, taken + 1)
+            draft.watch.took(draft.at, self.ways[taken])
         return (yield from run(self._branch(taken), draft))
 
     def hides(self, draft: Draft, /) -> bool:
@@ -54,6 +54,12 @@ class Choose(Element):
     def inner(self) -> tuple[Step, ...]:
         """The steps of every branch."""
         return (*(step for _, steps in self.branches for step in steps), *self.otherwise)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """What each branch is called, in order; the last is for where no condition is true."""
+        numbered = (f"branch {number}" for number in range(1, len(self.branches) + 1))
+        return (*numbered, "otherwise" if self.otherwise else "no branch")
 
     def _taken(self, draft: Draft) -> int:
         """The number of the branch that applies, counted from 0; `otherwise` is the last."""

@@ -14,7 +14,7 @@ from mcpgov.decision import Metric
 from mcpgov.errors import ExpressionError
 from mcpgov.policy.attributes import Items, Templated, Text, Value
 from mcpgov.policy.element import SECTIONS, Element
-from mcpgov.policy.elements.trace import open_text
+from mcpgov.policy.elements.trace import open_text, refuse_secrets
 from mcpgov.policy.expression import Constant, Template, Typed
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class EmitMetric(Element):
     def load(cls, place: Place) -> Self:
         """`name`, `value`, `namespace`, and `dimensions`, a list of `name` and `value`."""
         value = VALUE.read(place) if place.has(VALUE.name) else Typed(Constant(1))
-        literal = value.content.literal if isinstance(value.content, Template) else None
+        content = value.content
+        refuse_secrets(place.at(VALUE.name), content.parts if isinstance(content, Template) else (content,))
+        literal = content.literal if isinstance(content, Template) else None
         if literal and _number(literal) is None:
             place.at(VALUE.name).note("value must be a number")
         dimensions = tuple(map(_dimension, DIMENSIONS.read(place)))

@@ -1,8 +1,8 @@
 """find-and-replace: replaces a piece of text in what the server answers.
 
 As in Azure API Management, every occurrence; but in the text of a JSON-RPC message, not in its bytes: in every string
-of a result and in the message of an error, never in a key, nor in what is an image, a sound or a file. It works on
-streams, one message at a time. It stands in outbound only.
+of a result, of an error, and of what the server says on its own; never in a key, nor in the base64 of a content block.
+It works on streams, one message at a time. It stands in outbound only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from mcpgov.errors import ExpressionError
 from mcpgov.policy.attributes import Templated
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, SECTIONS, PlainElement
+from mcpgov.policy.message_text import PAYLOADS, with_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 FROM: Final = Templated("from", "the text to look for")
 TO: Final = Templated("to", "the text to put in its place; it may be empty")
-BINARY: Final = frozenset(
-    {"data", "blob"}
-)  # base64, beside a mimeType (MCP 2025-11-25, schema: ImageContent and others)
 _REQUEST: Final = "what policies read of a request is what goes upstream"
 _ELSEWHERE: Final[Mapping[str, str]] = {
     INBOUND: _REQUEST,
@@ -81,20 +79,10 @@ class Replacing:
 
     def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
         """The message with every occurrence replaced; the same object where there is none."""
-        changed = dict(message)
-        if "result" in message:
-            changed["result"] = self._replaced(message["result"])
-        error = message.get("error")
-        if isinstance(error, dict) and isinstance(text := error.get("message"), str):
-            changed["error"] = {**error, "message": text.replace(self.old, self.new)}
+        changed = {
+            key: with_texts(value, self._replaced) if key in PAYLOADS else value for key, value in message.items()
+        }
         return message if changed == message else changed
 
-    def _replaced(self, value: Json) -> Json:
-        if isinstance(value, str):
-            return value.replace(self.old, self.new)
-        if isinstance(value, list):
-            return [self._replaced(item) for item in value]
-        if isinstance(value, dict):
-            kept = BINARY if "mimeType" in value else frozenset[str]()
-            return {key: item if key in kept else self._replaced(item) for key, item in value.items()}
-        return value
+    def _replaced(self, text: str) -> str:
+        return text.replace(self.old, self.new)

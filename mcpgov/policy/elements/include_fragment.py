@@ -36,13 +36,11 @@ class IncludeFragment(Element):
     def load(cls, place: Place) -> Self:
         """`fragment-id`."""
         name = FRAGMENT_ID.read(place)
-        fragment = place.reading.fragments.get(name)
-        here = place.at("fragment-id")
+        known, here = place.reading.fragments, place.at(FRAGMENT_ID.name)
+        fragment = known.get(name) if name else None
         if fragment is None:
-            if name:
-                known = place.reading.fragments
-                mend = nearest(name, known) if known else f"write {name}.yaml with fragment: [ … ] beside this file"
-                here.note(f"there is no fragment {name}", mend)
+            if place.has(FRAGMENT_ID.name):  # otherwise it was told that the attribute is missing
+                here.note(f"there is no fragment {name}", nearest(name, known) if known else _written(name, place))
             return cls(())
         if name in place.including or len(place.including) >= MAX_DEPTH:
             here.note(f"the fragment {name} includes itself, or lies too deep", "take it apart")
@@ -70,3 +68,9 @@ class IncludeFragment(Element):
     def inner(self) -> tuple[Step, ...]:
         """The elements."""
         return self.steps
+
+
+def _written(name: str, place: Place) -> str:
+    """How a fragment is written, in the syntax of the file that includes it."""
+    how = f"{name}.xml with <fragment> … </fragment>" if place.dialect.xml else f"{name}.yaml with fragment: [ … ]"
+    return f"write {how} beside this file"

@@ -1,6 +1,7 @@
 """quarantine: the kill switch. What it names is stopped at once: tools, connections, callers, projects.
 
-It runs before everything else, and no narrower document can leave it out. Whatever lists it has, all of them must name
+It runs before everything else, and no narrower document can leave it out: it stands only where that can be kept, at the
+top of a document or of a fragment. Whatever lists it has, all of them must name
 the request; without any, everything in its scope is stopped. A tool that is quarantined stays listed, and the model
 reads why it does not answer; a connection or a caller gets 403 for every request.
 """
@@ -43,6 +44,8 @@ class Quarantine(PlainElement):
     @classmethod
     def load(cls, place: Place) -> Self:
         """Every attribute may be left out."""
+        if _is_nested(place):
+            place.note("quarantine stands only at the top of a document or of a fragment", "move it out", at_key=True)
         remark_own(place, cls.name)
         connections, principals, projects = (read_names(one, place) for one in (CONNECTIONS, PRINCIPALS, PROJECTS))
         return cls(read_tools(place), connections, principals, projects, MESSAGE.read(place), _until(place))
@@ -71,6 +74,11 @@ class Quarantine(PlainElement):
             return False
         received = draft.context.request.head.received_at
         return draft.answers.ask(draft.at, f"is it {until.isoformat()}?", lambda: received >= until)
+
+
+def _is_nested(place: Place) -> bool:
+    """Whether it stands inside another element, also by way of a fragment: each of them adds a dot to the rule."""
+    return place.rule.rpartition("#")[2].count(".") > len(place.including)
 
 
 def _until(place: Place) -> datetime | None:

@@ -18,7 +18,7 @@ from mcpgov.decision import Reason, Spend
 from mcpgov.policy.attributes import Items, WholeNumber
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import Element
-from mcpgov.policy.limits import COUNTS, ID, NAME, Counting, Scope, read_scopes, remark_counting, spend_all
+from mcpgov.policy.limits import COUNTS, ID, NAME, Counting, Scope, read_scopes, remark_counting, set_apart, spend_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,6 +122,7 @@ class Quota(Element):
 
 def take(spends: Sequence[Spend], counting: Counting, draft: Draft) -> Verdict:
     """Take what a request asks of its quotas, and note whose bytes it is charged when they are known."""
+    spends = set_apart(spends, draft)  # as they are charged
     spents = yield from spend_all(spends, counting, draft)
     for spend, spent in zip(spends, spents, strict=False):
         if not spent.allowed:

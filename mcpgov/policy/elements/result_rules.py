@@ -19,7 +19,7 @@ from mcpgov.policy.hidden_text import without_hidden
 from mcpgov.policy.json_paths import TooManyPlaces, compile_path
 from mcpgov.policy.message_text import PAYLOADS, size_of, truncated, with_texts
 from mcpgov.policy.named import TOOLS, read_tools, remark_own
-from mcpgov.policy.patterns import compile_pattern
+from mcpgov.policy.patterns import TooMuchWork, Work, compile_pattern
 
 if TYPE_CHECKING:
     from mcpgov.models import Json
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mcpgov.policy.place import Attribute, Place
 
 LARGEST: Final = 64 * 1024 * 1024  # no larger answer passes any policy that looks into it
-LONGEST: Final = 1024 * 1024  # characters of one text; a pattern's time may grow faster than the text
+LONGEST: Final = 1024 * 1024  # characters of one text, which is read once for each pattern
 BLACKED_OUT: Final = "***"
 TRUNCATE: Final = "truncate"
 MAX_SIZE: Final = WholeNumber("max-size", "how many bytes a result may have", 1, LARGEST, 0)
@@ -91,13 +91,17 @@ class Looking:
 
     def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
         """The message as the caller may see it. Raises Refusal (result-denied)."""
-        changed = {key: self._shown(key, value) if key in PAYLOADS else value for key, value in message.items()}
+        work = Work()
+        changed = {key: self._shown(key, value, work) if key in PAYLOADS else value for key, value in message.items()}
         return message if changed == message else changed
 
-    def _shown(self, key: str, value: Json) -> Json:
+    def _shown(self, key: str, value: Json, work: Work) -> Json:
         rules = self.rules
         if rules.strips or rules.patterns:
-            value = with_texts(value, self._cleaned)
+            code = value.get("code") if key == "error" and isinstance(value, dict) else None
+            value = with_texts(value, lambda text: self._cleaned(text, work), numbers=bool(rules.patterns))
+            if isinstance(code, int) and isinstance(value, dict):
+                value = {**value, "code": code}  # JSON-RPC 2.0 section 5.1: without an integer there it is no error
         for path in rules.paths if key == "result" else ():
             try:
                 value = path.replaced(value, BLACKED_OUT)
@@ -110,13 +114,16 @@ class Looking:
             raise self._denied(f"{size} bytes in {key}")
         return shorter
 
-    def _cleaned(self, text: str) -> str:
+    def _cleaned(self, text: str, work: Work) -> str:
         if self.rules.strips:
             text = without_hidden(text)
         if self.rules.patterns and len(text) > LONGEST:
             raise self._denied(f"a text has more than {LONGEST} characters")
         for pattern, replacement in self.rules.patterns:
-            text = pattern.replaced(text, replacement)
+            try:
+                text = pattern.replaced(text, replacement, work)
+            except TooMuchWork as error:
+                raise self._denied(str(error)) from None
         return text
 
     def _denied(self, why: str) -> Refusal:

@@ -2,7 +2,8 @@
 
 As in Azure API Management, in every section. Here the line goes to the log, with the correlation id of the call among
 its named values, and `verbose` lines are written only at the level debug. A secret is refused when the document is
-loaded; what carries the caller's credential cannot be read by an expression at all.
+loaded, also inside an expression, which could write it in another way; what carries the caller's credential cannot be
+read by an expression at all.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from mcpgov.decision import Trace as TraceEffect
 from mcpgov.models import Secret
 from mcpgov.policy.attributes import Choice, Items, Templated, Text
 from mcpgov.policy.element import SECTIONS, Element
+from mcpgov.policy.expression import hides
 
 if TYPE_CHECKING:
     from mcpgov.policy.draft import Draft
     from mcpgov.policy.element import Verdict
-    from mcpgov.policy.expression import Template
+    from mcpgov.policy.expression import Program, Template
     from mcpgov.policy.place import Attribute, Place
 
 CORRELATION: Final = "correlation-id"
@@ -59,6 +61,11 @@ class Trace(Element):
 def open_text(attribute: Templated, place: Place) -> Template:
     """Text that is written where people read it: a secret in it is a problem."""
     template = attribute.read(place)
-    if any(isinstance(part, Secret) for part in template.parts):
-        place.at(attribute.name).note("a secret would be written down here", "leave it out")
+    refuse_secrets(place.at(attribute.name), template.parts)
     return template
+
+
+def refuse_secrets(place: Place, parts: tuple[str | Secret | Program, ...]) -> None:
+    """Note a secret in what is written down, also one that an expression could encode past recognition."""
+    if any(isinstance(part, Secret) or hides(part) for part in parts if not isinstance(part, str)):
+        place.note("a secret would be written down here", "leave it out")

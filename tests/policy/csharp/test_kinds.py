@@ -20,9 +20,9 @@ from mcpgov.policy.csharp.kinds import (
     Type,
     Word,
     accepts,
-    common,
     convert_token,
     default_of,
+    joint_type,
     may_be,
     named_type,
     number_in_range,
@@ -123,7 +123,7 @@ def test_some_types_fit_others(kind: Type, wanted: Type, expected: object) -> No
     ],
 )
 def test_two_types_have_one_in_common(one: Type, other: Type, expected: Type | None) -> None:
-    assert common(one, other) == expected
+    assert joint_type(one, other) == expected
 
 
 def test_a_type_has_a_default() -> None:

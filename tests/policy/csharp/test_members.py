@@ -45,6 +45,7 @@ def answered() -> Draft:
         ('Request.Url.Query.GetValueOrDefault("a", "b")', "b"),
         ('Request.Url.Query.GetValueOrDefault("a")', None),
         ('Request.Url.Query.ContainsKey("a")', False),
+        ('Request.MatchedParameters.ContainsKey("a")', False),
         ('Request.MatchedParameters.GetValueOrDefault("a", null)', None),
         ('Request.Headers.GetValueOrDefault("X-Region")', "eu"),
         ('Request.Headers.GetValueOrDefault("X-Region", "us")', "eu"),
@@ -119,7 +120,7 @@ def test_context_offers_what_it_does_in_api_management(member: str, expected: ob
         ('Variables.GetValueOrDefault<int>("token")', "GetValueOrDefault has no value for what it was given"),
         ('Variables.GetValueOrDefault<bool>("none")', "GetValueOrDefault has no value for what it was given"),
         ('Request.Headers["X-Other"]', "an index has no value for what it was given"),
-        ('Request.MatchedParameters["id"]', "an index has no value for what it was given"),
+        ('Request.Url.Query["id"]', "an index has no value for what it was given"),
         ("Response.StatusCode", "Response.StatusCode is asked of null"),
         ("LastError.Source", "LastError.Source is asked of null"),
     ],
@@ -181,6 +182,22 @@ def test_an_edited_header_is_seen_and_a_credential_is_not() -> None:
     program = compiled('context.Request.Headers.GetValueOrDefault("Cookie", "none")')
     assert "Cookie is not visible to expressions here" in program.notes[0]
     assert compiled('context.Request.Headers.GetValueOrDefault("X-" + "Region")').notes == ()
+
+
+@pytest.mark.parametrize(
+    ("member", "note"),
+    [
+        ('Request.Url.Query.GetValueOrDefault("a", "b")', "a query is always empty here"),
+        ('Request.OriginalUrl.Query.ContainsKey("a")', "a query is always empty here"),
+        ('Request.Url.Query["a"]', "a query is always empty here"),
+        ("Request.OriginalUrl.QueryString", "a query is always empty here"),
+        ('Request.MatchedParameters.GetValueOrDefault("a")', "MatchedParameters is always empty here"),
+        ("Deployment.Region", "Deployment.Region is always empty here"),
+    ],
+)
+def test_what_is_always_empty_is_noted(member: str, note: str) -> None:
+    (said,) = compiled(f"context.{member}").notes
+    assert said.startswith(note)
 
 
 def test_every_member_that_gives_another_thing_names_one_that_is_known() -> None:

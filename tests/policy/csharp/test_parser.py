@@ -54,7 +54,7 @@ def test_in_a_body_a_parenthesized_variable_is_no_type() -> None:
         ("() => 1", "() => 1) <- a lambda is not supported in expressions here"),
         ("new JObject()", "new JObject( <- new JObject is not supported in expressions here"),
         ("new { a = 1 }", "new { a = 1  <- new object is not supported in expressions here"),
-        ("new Random().Next()", "new Random() <- new Random is not supported in expressions here"),
+        ("new Random().Next()", "new Random() <- Random: what gives another value each time"),
         ("new int[] { 1 }", "new int[] {  <- new int[] is not supported in expressions here"),
         ("new string[3]", "new string[3 <- new string is not supported in expressions here"),
         ("new[] { 1 }", "1 }) <- an array of texts cannot hold int"),

@@ -39,6 +39,12 @@ def test_a_pattern_that_is_computed_is_checked_when_it_is_used() -> None:
     assert failure('Regex.IsMatch("a", "(" + "a")') == "IsMatch has no value for what it was given"
 
 
+def test_a_text_that_would_be_searched_too_often_has_no_value() -> None:
+    given = draft(x="a" * 20_000)
+    text = 'Regex.Replace((string)context.Variables["x"], "(?s)a(.*b)?", "")'
+    assert failure(text, given) == "Replace has no value for what it was given"
+
+
 def test_a_replacement_that_would_be_too_long_is_not_built() -> None:
     given = draft(x="a" * 60_000)
     text = 'Regex.Replace((string)context.Variables["x"], "a", "bb")'

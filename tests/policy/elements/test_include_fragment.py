@@ -64,6 +64,9 @@ def test_fragment_that_is_not_there_is_refused() -> None:
     ]
     (found,) = refused(INCLUDING)
     assert found.endswith("(write careful.yaml with fragment: [ … ] beside this file)")
+    xml = '<policies><inbound><base /><include-fragment fragment-id="careful" /></inbound></policies>'
+    with pytest.raises(InvalidConfiguration, match=r"write careful\.xml with <fragment> … </fragment>"):
+        parse_document(xml, "policies/test.xml")
     assert refused("inbound: [include-fragment: {}]")[0].endswith("fragment-id is missing (add fragment-id:)")
 
 

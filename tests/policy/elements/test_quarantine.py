@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mcpgov.decision import Reason
+from mcpgov.errors import InvalidConfiguration
 from mcpgov.policy.compiled import compile_policy
+from mcpgov.policy.document import parse_document, read_document
 from mcpgov.policy.evaluate import Evaluation
-from tests.policy.calls import assert_refused, context, decision, document, performed, policy
+from mcpgov.policy.expression import NO_REFERENCES
+from tests.policy.calls import assert_refused, context, decision, document, performed, policy, problems
 
 if TYPE_CHECKING:
     from mcpgov.policy.context import Context
+    from mcpgov.policy.place import Fragment
 
 YAML = "inbound: [quarantine: { tools: [drop_*], message: Stopped. }]"
 XML = '<inbound><quarantine message="Stopped."><tool>drop_*</tool></quarantine></inbound>'
@@ -133,6 +137,36 @@ def test_report_mode_stops_nothing() -> None:
 )
 def test_what_cannot_be_in_force_is_refused_at_load(element: str, expected: list[str]) -> None:
     assert_refused("quarantine", element, expected)
+
+
+NESTED = [
+    "choose: { when: [{ condition: 'true', do: [STOP] }] }",
+    "choose: { when: [{ condition: 'true', do: [set-status: { code: 200 }] }], otherwise: [STOP] }",
+    "limit-concurrency: { max-count: 1, do: [STOP] }",
+    "return-response: { do: [STOP] }",
+]
+
+
+@pytest.mark.parametrize("element", NESTED)
+def test_inside_another_element_it_is_refused_because_it_could_be_left_out(element: str) -> None:
+    found = problems(f"inbound: [{element.replace('STOP', 'quarantine: {}')}]")
+    assert any("quarantine " in one and ("stands only at the top" in one or "may not stand" in one) for one in found)
+
+
+def fragments() -> dict[str, Fragment]:
+    texts = {"stop": "fragment: [quarantine: {}]", "more": "fragment: [include-fragment: { fragment-id: stop }]"}
+    return {name: read_document(text, f"{name}.yaml").fragment(NO_REFERENCES) for name, text in texts.items()}
+
+
+@pytest.mark.parametrize("name", ["stop", "more"])
+def test_it_may_stand_in_a_fragment_that_is_included_at_the_top_and_nowhere_else(name: str) -> None:
+    included = f"include-fragment: {{ fragment-id: {name} }}"
+    top = parse_document(f"inbound: [{included}]", "policies/test.yaml", NO_REFERENCES, fragments())
+    in_force = compile_policy([], [], [top], {})
+    assert decision(in_force, context()).reason is Reason.QUARANTINED
+    inside = f"inbound: [limit-concurrency: {{ max-count: 1, do: [{included}] }}]"
+    with pytest.raises(InvalidConfiguration, match="stands only at the top of a document or of a fragment"):
+        parse_document(inside, "policies/test.yaml", NO_REFERENCES, fragments())
 
 
 def test_api_management_would_refuse_it() -> None:

@@ -293,7 +293,8 @@ def test_remarks_say_what_api_management_would_do_otherwise() -> None:
         "without counter-key it is the caller; API Management refuses that",
         "the caller is told X-RateLimit-Limit, -Remaining and -Reset; API Management names no header by itself",
     ]
-    told = 'total-calls-header-name="X-All" remaining-calls-header-name="X-Left" counter-key="a" counts="requests"'
+    told = 'total-calls-header-name="X-All" remaining-calls-header-name="X-Left" counts="requests"'
+    told += ' counter-key="@(context.Subscription.Id)"'
     assert [remark.message for remark in document(in_xml(told)).remarks] == [
         "API Management has no counts, and refuses the attribute",
     ]

@@ -52,6 +52,17 @@ OUTSIDE = (
     *("", "a", "@evil.example", "//evil.example", "\\\\evil.example", "/\\evil.example", "https://evil.example/"),
     *("/..", "/a/../b", "/.", "/a/./b", "/%2e%2e/b", "/%2E./b", "/a%2f..%2fb", "/a%5c..%5cb", "/..;x=1/b", "/a#b"),
     *("/a b", "/a\x00", "/a\r\nHost: evil", "/%", "/%zz", "/ü", "/a?b#c", "/a?b c", "/" + "a" * 2048, "/a{b}"),
+    *(
+        "/a/%252e%252e/b",
+        "/a%25b",
+        "/a/..%00/b",
+        "/a%0d%0ab",
+        "/a/..%20/b",
+        "/a/%20../b",
+        "/a/.%09./b",
+        "/a/..%C2%A0/b",
+    ),
+    *("/a/..%20;x=1/b", "/a/%c0%ae%c0%ae/b", "/a/..%20..%20/b"),
 )
 
 
@@ -60,7 +71,9 @@ def test_what_two_servers_could_read_differently_is_no_path(path: str) -> None:
     assert not is_path(path)
 
 
-@pytest.mark.parametrize("path", ["/", "/a/b..c/...", "/a//b", "/a?b=/../c&d?e", "/a%20b", "/:@!$&'()*+,;=-._~"])
+@pytest.mark.parametrize(
+    "path", ["/", "/a/%20/b", "/a?b=%25", "/a/b..c/...", "/a//b", "/a?b=/../c&d?e", "/a%20b", "/:@!$&'()*+,;=-._~"]
+)
 def test_what_every_server_reads_alike_is_a_path(path: str) -> None:
     assert is_path(path)
 
@@ -73,12 +86,38 @@ def test_no_path_leads_to_another_host(text: str) -> None:
         assert ".." not in text.partition("?")[0].split("/")
 
 
-@pytest.mark.parametrize("value", ["../admin", "..%2fadmin", "a b", "?key=s3cret\r\n", "a#b"])
+@pytest.mark.parametrize("value", ["../admin", "..%2fadmin", "..", ". .", "?key=s3cret\r\n"])
 def test_value_that_leaves_the_path_denies_without_being_quoted(value: str) -> None:
     verdict = decision(FROM_HEADER, context(headers={"x": value}))
     assert (verdict.reason, verdict.rule) == (Reason.POLICY_ERROR, "test#1 rewrite-uri")
     assert verdict.detail == "the rewritten URL is not a path"
     assert verdict.changes.path is None
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("a?admin=true&x=", "/t/a%3Fadmin%3Dtrue%26x%3D"),
+        ("a/b", "/t/a%2Fb"),
+        ("a b#c;d", "/t/a%20b%23c%3Bd"),
+        ("a-b_c.d~e", "/t/a-b_c.d~e"),
+    ],
+)
+def test_value_inside_a_template_adds_no_segment_and_no_query(value: str, path: str) -> None:
+    assert decision(FROM_HEADER, context(headers={"x": value})).changes.path == path
+
+
+def test_value_inside_the_query_adds_no_parameter_and_literal_text_stays_as_it_is() -> None:
+    text = "inbound: [rewrite-uri: { template: '/a;v=%41?q=${{ mcp.tool.arguments.q }}&r=1' }]"
+    asked = context(arguments={"q": "100%&admin=é"})
+    assert decision(text, asked).changes.path == "/a;v=%41?q=100%25%26admin%3D%C3%A9&r=1"
+
+
+def test_one_expression_alone_says_the_whole_path() -> None:
+    asked = context(headers={"x": "/a/b?c=d"})
+    assert (
+        decision("inbound: [rewrite-uri: { template: '${{ request.headers.x }}' }]", asked).changes.path == "/a/b?c=d"
+    )
 
 
 @pytest.mark.parametrize("value", ["blue", "../admin"])

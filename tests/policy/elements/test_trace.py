@@ -94,6 +94,25 @@ def test_a_secret_is_refused_at_load(element: str) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+ENCODED = "@(Convert.ToBase64String(Encoding.UTF8.GetBytes(&quot;user:{{key}}&quot;)))"
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        f'<trace source="a"><message>{ENCODED}</message></trace>',
+        f'<trace source="a"><message>x</message><metadata name="n" value="{ENCODED}" /></trace>',
+        f'<emit-metric name="a"><dimension name="n" value="{ENCODED}" /></emit-metric>',
+        '<emit-metric name="a" value="@(&quot;{{key}}&quot;.Length)"><dimension name="API ID" /></emit-metric>',
+        '<emit-metric name="a" value="{{key}}"><dimension name="API ID" /></emit-metric>',
+    ],
+)
+def test_a_secret_that_an_expression_could_encode_is_refused_at_load(element: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="a secret would be written down here") as caught:
+        document(f"<inbound>{element}</inbound>", references=Known())
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("element", "expected"),
     [
