@@ -29,7 +29,11 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRING: Final = re.compile(r"""(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _SLOW: Final = (
     (re.compile(r"(?s)\.\..*\.\."), "a path may descend once", "write one of the .. step by step"),
-    (re.compile(r"(?s)\?.*(?:\.\.|\$)"), "a filter may not descend, nor look from the root", "filter on @ and its members"),
+    (
+        re.compile(r"(?s)\?.*(?:\.\.|\$)"),
+        "a filter may not descend, nor look from the root",
+        "filter on @ and its members",
+    ),
     (re.compile(r"\b(?:match|search)\s*\("), "a path may hold no regular expression", "compare whole values"),
     (re.compile(r"(?s),.*,.*,.*,.*,"), "a path may choose few members at a time", "write several paths"),
 )

@@ -26,9 +26,7 @@ _FILES: Final = frozenset((*_BLOCKS, *((*way, "resource") for way in _BLOCKS)))
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/=_\r\n-]*+")
 
 
-def with_texts(
-    value: Json, change: Callable[[str], str], way: tuple[str, ...] = (), *, numbers: bool = False
-) -> Json:
+def with_texts(value: Json, change: Callable[[str], str], way: tuple[str, ...] = (), *, numbers: bool = False) -> Json:
     """A copy of what a message carries, with every text in it changed; `way` are the keys that led to it."""
     if isinstance(value, str):
         return change(value)
@@ -37,8 +35,10 @@ def with_texts(
     if not isinstance(value, dict):
         return _changed_number(value, change) if numbers else value
     kept = {key for key in ("data", "blob") if way in _FILES and _is_file(value.get(key))}
-    return {key: item if key in kept else with_texts(item, change, (*way, key), numbers=numbers)
-            for key, item in value.items()}
+    return {
+        key: item if key in kept else with_texts(item, change, (*way, key), numbers=numbers)
+        for key, item in value.items()
+    }
 
 
 def size_of(value: Json) -> int:

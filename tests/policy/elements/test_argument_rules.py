@@ -47,7 +47,7 @@ def test_denied_call_tells_the_model_and_the_record_without_a_value() -> None:
     assert verdict.detail == "the condition does not hold"
     verdict = decision(SCHEMA, context(tool="pay_bill", arguments={"amount": 1, "note": "S3CRET"}))
     assert verdict.message == "The arguments for pay_bill are not allowed by a policy."
-    assert verdict.detail == "$.properties.note.pattern"
+    assert verdict.detail == "the schema does not hold"
 
 
 @pytest.mark.parametrize("text", [SCHEMA, XML])
@@ -117,7 +117,10 @@ def test_pattern_made_to_backtrack_is_decided_at_once() -> None:
             ["x } } } } <- there is no keyword typ (did you mean type?)"],
         ),
         ("{ schema: { pattern: '(?=a)' } }", ['\'(?=a)\' } } <- "(?=a)" is not a "regex" (RE2 syntax']),
-        ("{ schema: { $ref: 'https://x.example/s' } }", ["{ $ref: <- Resource 'https://x.example/s' is not present"]),
+        (
+            "{ schema: { $ref: 'https://x.example/s' } }",
+            ["'https://x.example/s' } } <- 'https://x.example/s' leads to no schema in here (write"],
+        ),
         ("{ condition: 'nobody == 1' }", ["'nobody == 1' } <- condition: "]),
         ("{ schema: {}, message: '' }", ["'' } <- message must be text that is not empty"]),
     ],

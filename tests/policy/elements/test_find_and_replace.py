@@ -43,13 +43,29 @@ async def test_every_string_of_a_result_is_looked_into_and_no_key(text: str, *, 
 
 
 @BOTH
-async def test_the_message_of_an_error_is_looked_into(text: str) -> None:
-    error: Json = {"code": 1, "message": "no inner", "data": "inner"}
-    _, (message,) = await answered(text, context(), answer({"id": 1, "error": error}))
-    assert message == {"id": 1, "error": {"code": 1, "message": "no outer", "data": "inner"}}
+async def test_errors_and_what_the_server_says_on_its_own_are_looked_into(text: str) -> None:
+    error: Json = {"code": 1, "message": "no inner", "data": {"mimeType": "a/b", "data": "inner"}}
+    said: Json = {"method": "notifications/message", "params": {"data": "inner"}}
+    _, messages = await answered(text, context(), answer(said, {"id": 1, "error": error}, stream=True))
+    assert messages == [
+        {"method": "notifications/message", "params": {"data": "outer"}},
+        {"id": 1, "error": {"code": 1, "message": "no outer", "data": {"mimeType": "a/b", "data": "outer"}}},
+    ]
 
 
-@pytest.mark.parametrize("given", [{"id": 1, "error": "inner"}, {"id": 1, "error": {"message": 5}, "a": "inner"}, {}])
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"structuredContent": {"mimeType": "image/png", "data": "inner"}},
+        {"content": [{"type": "image", "mimeType": "image/png", "data": "inner, no base64"}]},
+    ],
+)
+async def test_text_that_only_looks_like_a_file_is_looked_into(hidden: Json) -> None:
+    _, messages = await answered(YAML, context(), answer({"id": 1, "result": hidden}))
+    assert "inner" not in str(messages)
+
+
+@pytest.mark.parametrize("given", [{"id": 1, "error": {"message": 5}, "a": "inner"}, {}])
 async def test_what_is_neither_stays_as_it_is(given: dict[str, Json]) -> None:
     _, messages = await answered(YAML, context(), answer(given))
     assert messages == [given]

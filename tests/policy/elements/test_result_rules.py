@@ -115,6 +115,25 @@ async def test_text_that_is_too_long_to_look_through_is_denied() -> None:
     assert denied.detail == "test#outbound.1 result-rules: a text has more than 1048576 characters"
 
 
+async def test_text_made_to_be_searched_too_often_is_denied_and_never_passed() -> None:
+    rules = "outbound: [result-rules: { redact: [{ pattern: '(?s)a(.*b)?' }] }]"
+    denied = await refusal(rules, result("a" * 20_000))
+    assert denied.reason is Reason.RESULT_DENIED
+    assert denied.detail.endswith("result-rules: there are too many matches in too long a text")
+    assert (await refusal(rules, result("a" * 13_000, more="a" * 13_000))).reason is Reason.RESULT_DENIED
+
+
+async def test_number_is_blacked_out_as_it_is_written_but_not_the_code_of_an_error() -> None:
+    (message,) = await shown(REDACT, result("x", structuredContent={"pin": 1234, "n": [1, True, 1234.5]}))
+    assert isinstance(message, dict)
+    assert "1234" not in str(message)
+    assert str(message).count("PIN") == 2
+    error: dict[str, Json] = {"code": -32602, "message": "no", "data": 32602}
+    assert await shown(REDACT, {"id": 1, "error": error}) == [{"id": 1, "error": {**error, "data": "PIN2"}}]
+    assert await shown(REDACT, {"id": 1, "error": {"code": "sk-a"}}) == [{"id": 1, "error": {"code": "***"}}]
+    assert await shown(REDACT, {"id": 1, "error": "sk-a"}) == [{"id": 1, "error": "***"}]
+
+
 async def test_path_that_finds_too_many_places_denies() -> None:
     rules = "outbound: [result-rules: { redact-paths: ['$.a[*]'] }]"
     denied = await refusal(rules, result("x", a=[*range(MAX_PLACES + 1)]))
