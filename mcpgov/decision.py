@@ -92,8 +92,8 @@ class Spend:
     """An effect: take `count` from the counter `key`, which holds `calls` in any `period` seconds (a sliding window).
 
     `fixed`: windows of `period` seconds instead that follow each other from `starts` (seconds since 1970) on; a period
-    of 0 never ends. A count of 0 only asks whether anything is left. `apart`: nothing is enforced by it, so it may fail.
-    Performed to a Spent.
+    of 0 never ends. A count of 0 only asks whether anything is left. `apart`: nothing is enforced by it, and it may
+    fail. Performed to a Spent.
     """
 
     key: str

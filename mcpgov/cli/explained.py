@@ -72,6 +72,7 @@ class Explained:
     sent: Sent | None = None
     replied: Replied | None = None
     left_out: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()  # what was made of secrets on the way
 
 
 def left_out(policy: ConnectionPolicy, context: Context, documents: Mapping[str, PolicyDocument]) -> Generator[str]:
@@ -108,7 +109,8 @@ def explain_request(policy: ConnectionPolicy, context: Context, annotations: Map
     sent, replied = _passed(evaluation, decision, effects) if decision.allowed else (None, None)
     if replied is None:
         replied = _refused(evaluation, refusal_of(decision), effects)
-    return Explained(context, decision, explanation, tuple(effects.told), sent, replied)
+    made = tuple(map(Secret, evaluation.draft.answers.secrets))
+    return Explained(context, decision, explanation, tuple(effects.told), sent, replied, secrets=made)
 
 
 def _passed(evaluation: Evaluation, decision: Decision, effects: DryRun) -> tuple[Sent | None, Replied]:

@@ -161,7 +161,7 @@ def explain(question: Question) -> None:
         explain_request(policy, context, annotations_of(question)),
         left_out=tuple(left_out(policy, context, snapshot.documents)),
     )
-    hiding = Hiding.of(snapshot.secrets)
+    hiding = Hiding.of((*snapshot.secrets, *explained.secrets))
     if question.as_json:
         typer.echo(json.dumps(explained_as_json(explained, hiding), indent=2))
     else:

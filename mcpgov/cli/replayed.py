@@ -8,7 +8,7 @@ other questions: they are shown what the record holds of the request itself.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from mcpgov.audit.reader import Record
     from mcpgov.models import Json
     from mcpgov.snapshot import Snapshot
+
+
+# What no policy decides, and no answer tells: something that the decision needed was not there.
+_BROKEN_OFF: Final = frozenset({Reason.COUNTERS_UNAVAILABLE, Reason.INTERNAL_ERROR})
 
 
 def show_replayed(record: Record, snapshot: Snapshot) -> None:
@@ -55,6 +59,10 @@ def replayed(record: Record, snapshot: Snapshot) -> Generator[str]:
         yield "The policies have changed since: this is what those of today make of what the record holds of the call."
         yield "It holds no headers, no arguments and no annotations: conditions on them count as missing."
         yield f"Recorded was: {recorded.reason}{_by(recorded)}"
+    elif recorded.answers == "-":
+        yield "The policies asked more of this call than a record keeps: this decision cannot be made again."
+    elif recorded.reason in _BROKEN_OFF:
+        yield f"Then it was broken off: {recorded.reason}{_by(recorded)}. This is what would have come of it."
     elif recorded.same_as(decision):
         yield "This is the recorded decision, by the same policies."
     else:

@@ -131,5 +131,7 @@ def _plain(text: str, references: References) -> str:
     """The text with named values put in. Raises InvalidExpression for a secret: it would be told, and compared."""
     parts = _with_names(text, references)
     if any(isinstance(part, Secret) for part in parts):
-        raise InvalidExpression("a secret cannot stand here", "it would be told, or kept as it is; name a value that is none")
+        raise InvalidExpression(
+            "a secret cannot stand here", "it would be told, or kept as it is; name a value that is none"
+        )
     return "".join(map(str, parts))

@@ -144,6 +144,13 @@ class Answers:
         self._note(rule, question, "v", "***" if secret else repr(value) if self.seen is not None else "")
         return value
 
+    def outcome(self, *, came: bool) -> bool:
+        """What came of an effect, as it came then: kept like an answer, but nothing that was asked of the request."""
+        came = self._next() == "t" if self.given is not None else came
+        if len(self.letters) < MAX_ANSWERS:
+            self.letters.append("t" if came else "f")
+        return came
+
     def _next(self) -> str:
         at = len(self.letters)
         return self.given[at] if self.given is not None and at < len(self.given) else "e"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 LIMITS: Final = JsonLimits(64 * 1024, depth=64, keys=5_000, values=10_000, string=16 * 1024)
+MAX_DEPTH: Final = 200  # levels of a value; the engine gives up at 255, or overflows its stack at some more
 MAX_EXPANDED: Final = 10_000  # schemas, each counted as often as references lead to it
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 ONE: Final = frozenset({  # keywords that hold a schema
@@ -66,12 +67,8 @@ class JsonSchema:
 
     def fault(self, value: Json) -> str:
         """What speaks against `value`, without quoting it; "" where it is valid. Time: grows with the value."""
-        if not _is_exact(value):
-            return "an integer has more than 64 bits, or a text half a surrogate pair"
-        try:
-            return "" if self._validator.is_valid(value) else "the schema does not hold"
-        except ValueError:
-            return "nested too deep to be checked"
+        unheld = _unheld(value)
+        return unheld or ("" if self._validator.is_valid(value) else "the schema does not hold")
 
 
 def compile_schema(schema: _Schema) -> JsonSchema:
@@ -194,22 +191,23 @@ def _validator(schema: _Schema) -> jsonschema_rs.Draft202012Validator:
     )
 
 
-def _is_exact(value: Json) -> bool:
-    """Whether the engine sees the value that is there. Not recursive: a value may be deep."""
-    waiting: list[Json] = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting += one.keys()
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-        elif isinstance(one, str):
-            if not _is_text(one):
-                return False
-        elif isinstance(one, int) and one not in _INTEGERS:
-            return False
-    return True
+def _unheld(value: Json) -> str:
+    """What keeps the engine from seeing the value that is there. Not recursive: a value may be deep."""
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Json] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += one.keys()
+                inner += one.values()
+            elif isinstance(one, list):
+                inner += one
+            elif (isinstance(one, str) and not _is_text(one)) or (isinstance(one, int) and one not in _INTEGERS):
+                return "an integer has more than 64 bits, or a text half a surrogate pair"
+        if not inner:
+            return ""
+        level = inner
+    return "nested too deep to be checked"
 
 
 def _is_text(text: str) -> bool:

@@ -153,19 +153,28 @@ def spend_all(spends: Iterable[Spend], counting: Counting, draft: Draft) -> Eval
     taken: list[Spend] = []
     spents: list[Spent] = []
     for spend in set_apart(spends, draft):
-        if spend not in draft.spent:
-            draft.spent[spend] = yield spend
+        if not (draft.spent and draft.answers.outcome(came=spend in draft.spent)):
+            draft.spent[spend] = _as_it_came((yield spend), draft)
             draft.settlements[spend] = counting if counting.waits else None
             taken.append(spend)
         elif not counting.waits:
             draft.settlements[spend] = None  # another rule counts it for good
-        spents.append(draft.spent[spend])
+        spents.append(draft.spent.get(spend) or _ELSEWHERE)
         if not spents[-1].allowed:
             for earlier in taken[:-1]:
                 yield Refund(earlier, draft.spent.pop(earlier))
                 del draft.settlements[earlier]
             break
     return tuple(spents)
+
+
+_ELSEWHERE: Final = Spent(allowed=True, limit=0, remaining=0, reset=0)  # only where a record does not tell the key
+
+
+def _as_it_came(spent: Spent, draft: Draft) -> Spent:
+    """What came of a limit; when a recorded decision is made again, whether there was room then."""
+    allowed = draft.answers.outcome(came=spent.allowed)
+    return spent if spent.allowed == allowed else replace(spent, allowed=allowed)
 
 
 def read_scopes(place: Place, api: Items, operation: Items) -> tuple[tuple[Place, Scope], ...]:

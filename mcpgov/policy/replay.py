@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcpgov.decision import Describe, Hold, Reason, Spend, Spent
+from mcpgov.decision import Describe, Hold, Spend, Spent
 from mcpgov.policy.evaluate import Evaluation
 from mcpgov.policy.explain import Unrecorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mcpgov.decision import Decision, Effect
     from mcpgov.policy.compiled import ConnectionPolicy
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Count = tuple[int, int]  # how much a counter may hold, and what was left
 
-_OUT_OF_ROOM: Final = frozenset({Reason.RATE_LIMITED, Reason.QUOTA_EXCEEDED, Reason.CONCURRENCY_LIMITED})
 _UNKNOWN: Final = Unrecorded()
 
 
@@ -42,27 +41,23 @@ class Recorded:
         """Whether a decision is the recorded one."""
         return (self.reason, self.rule, self.policy_hash) == (decision.reason, decision.rule, decision.policy_hash)
 
-    def has_room(self, rule: str) -> bool:
-        """Whether the counters of a rule had room."""
-        return not (rule == self.rule and self.reason in _OUT_OF_ROOM)
-
 
 def replay(policy: ConnectionPolicy, context: Context, recorded: Recorded, watch: Watch | None = None) -> Decision:
-    """The decision that `policy` makes with the recorded answers. Only the rule that was out of room is again.
+    """The decision that `policy` makes with the recorded answers, which also say what had room.
 
     What was left in a counter is as recorded, or Unrecorded. To know which count is whose, it is decided twice.
     """
     spent: list[Spent] = []
     unwatched = Evaluation(policy, context, given=recorded.answers)
-    decision = _decided(unwatched, recorded.has_room, spent, ())
+    decision = _decided(unwatched, spent, ())
     counts = [_count(one, decision.limits, recorded.counts) for one in spent]
     watched = Evaluation(policy, context, given=recorded.answers, watch=watch)
-    return _decided(watched, recorded.has_room, [], counts)
+    return _decided(watched, [], counts)
 
 
 def decide_today(policy: ConnectionPolicy, context: Context, watch: Watch | None = None) -> Decision:
     """The decision on what a record holds of a request, by a policy that was not asked then. Every counter has room."""
-    return _decided(Evaluation(policy, context, watch=watch), lambda _: True, [], ())
+    return _decided(Evaluation(policy, context, watch=watch), [], ())
 
 
 def _count(spent: Spent, told: Sequence[Spent], counts: Sequence[Count]) -> Count | None:
@@ -73,19 +68,18 @@ def _count(spent: Spent, told: Sequence[Spent], counts: Sequence[Count]) -> Coun
     return found.pop() if len(found) == 1 else None
 
 
-def _decided(
-    evaluation: Evaluation, has_room: Callable[[str], bool], spent: list[Spent], counts: Sequence[Count | None]
-) -> Decision:
+def _decided(evaluation: Evaluation, spent: list[Spent], counts: Sequence[Count | None]) -> Decision:
     """The decision; what is spent is added to `spent`, the n-th of it with the n-th of `counts`."""
 
     def performed(effect: Effect) -> Any:
         if isinstance(effect, Spend):
             count = counts[len(spent)] if len(spent) < len(counts) else None
             limit, left = count or (effect.calls, _UNKNOWN)
-            spent.append(Spent(has_room(evaluation.at), limit, left, effect.period, _UNKNOWN))
+            one = Spent(allowed=True, limit=limit, remaining=left, reset=effect.period, retry_after=_UNKNOWN)
+            spent.append(one)
             return spent[-1]
         if isinstance(effect, Hold):
-            return has_room(evaluation.at)
+            return True
         return {} if isinstance(effect, Describe) else None
 
     deciding = evaluation.decide()

@@ -72,9 +72,10 @@ class Rewritten:
 def _shown(message: Json, rewriters: list[Rewriter]) -> Json:
     if isinstance(message, list):
         return [_shown(part, rewriters) for part in message]
+    if not isinstance(message, dict):
+        raise invalid("a message is no JSON object")
     for rewriter in rewriters:
-        if isinstance(message, dict):
-            message = rewriter.rewritten(message)
+        message = rewriter.rewritten(message)
     return message
 
 

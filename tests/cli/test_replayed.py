@@ -37,7 +37,7 @@ def record(snapshot: Snapshot, **fields: Json) -> Mapping[str, Json]:
         "mcpgov.decision.reason": "tool-denied",
         "mcpgov.decision.rule": "company#4 tool-rules",
         "mcpgov.decision.policy_hash": snapshot.policy("github").digest,
-        "mcpgov.decision.answers": "vff",
+        "mcpgov.decision.answers": "vtff",
     }
     return {**said, **{name.replace("__", "."): value for name, value in fields.items()}}
 
@@ -107,7 +107,19 @@ def test_a_connection_that_is_gone_is_told(snapshot: Snapshot) -> None:
 def test_the_answers_of_a_limit_are_those_of_then(snapshot: Snapshot) -> None:
     limited = "company#2 rate-limit-by-key"
     given = record(snapshot, mcpgov__decision__reason="rate-limited", mcpgov__decision__rule=limited)
+    given = {**given, "mcpgov.decision.answers": "vff"}
     assert list(replayed(given, snapshot))[-1] == "This is the recorded decision, by the same policies."
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"mcpgov.decision.answers": "-"}, "asked more of this call than a record keeps"),
+        ({"mcpgov.decision.reason": "counters-unavailable", "mcpgov.decision.rule": "company#2"}, "it was broken off"),
+    ],
+)
+def test_decision_that_cannot_be_made_again_says_why(snapshot: Snapshot, fields: dict[str, str], says: str) -> None:
+    assert says in list(replayed({**record(snapshot), **fields}, snapshot))[-1]
 
 
 def test_what_is_printed_cannot_act_on_a_terminal(snapshot: Snapshot, capsys: pytest.CaptureFixture[str]) -> None:

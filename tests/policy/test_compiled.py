@@ -154,7 +154,10 @@ def test_what_is_left_out_and_by_which_document_is_known() -> None:
     ("text", "file"),
     [
         ("mode: report\nbase: false\ninbound: [set-header: { name: r, value: x }]", "r.yaml"),
-        ('<policies mode="report"><inbound><set-header name="r"><value>x</value></set-header></inbound></policies>', "r.xml"),
+        (
+            '<policies mode="report"><inbound><set-header name="r"><value>x</value></set-header></inbound></policies>',
+            "r.xml",
+        ),
     ],
 )
 def test_document_that_is_only_reported_drops_nothing(text: str, file: str) -> None:

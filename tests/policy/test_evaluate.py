@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcpgov.decision import Effect
     from mcpgov.models import Json
 
+LISTED = Describe("github https://api.contoso.com/mcp?v=1", "get_issue")
 FULL = """\
 inbound:
   - ip-filter: { action: allow, addresses: [10.0.0.0/24] }
@@ -64,9 +65,12 @@ def test_effects_are_asked_for_only_as_far_as_the_call_got() -> None:
         return admitted(effect)
 
     decision(FULL, context(address="1.2.3.4"), perform)
-    assert asked == [Describe("github https://api.contoso.com/mcp?v=1", "get_issue")]
+    assert asked == [LISTED]
     decision(FULL, context(), perform)
-    assert asked[1:] == [Describe("github https://api.contoso.com/mcp?v=1", "get_issue"), Spend("rate-limit-by-key/tools/call/key:k1", 60, 60)]
+    assert asked[1:] == [
+        LISTED,
+        Spend("rate-limit-by-key/tools/call/key:k1", 60, 60),
+    ]
 
 
 def test_the_same_request_gets_the_same_decision() -> None:

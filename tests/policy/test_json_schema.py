@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcpgov.policy.json_schema import compile_schema, faults_of
+from mcpgov.policy.json_schema import MAX_DEPTH, compile_schema, faults_of
 
 if TYPE_CHECKING:
     from mcpgov.models import Json
@@ -27,8 +27,17 @@ def graph(definitions: Schema) -> Schema:
 
 def chained(length: int, keyword: str = "anyOf") -> Schema:
     """Every definition refers to the next one twice."""
-    twice: Schema = {f"d{n}": {keyword: [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(length)}
+    twice: Schema = {}
+    for n in range(length):
+        after: Json = {"$ref": f"#/$defs/d{n + 1}"}
+        twice[f"d{n}"] = {keyword: [after, after]}
     return graph({**twice, f"d{length}": {"type": "string"}})
+
+
+def linked(*keywords: str) -> Schema:
+    """Every definition refers to the next one by each of the keywords."""
+    links: Schema = {f"d{n}": {keyword: {"$ref": f"#/$defs/d{n + 1}"} for keyword in keywords} for n in range(26)}
+    return graph({**links, "d26": {}})
 
 
 def everyone_to_everyone(size: int, **more: Json) -> Schema:
@@ -45,11 +54,11 @@ def deep(levels: int, leaf: Json) -> Json:
 
 def branches(keyword: str) -> Schema:
     """A tree whose every node could be one of two, which only its last member tells apart."""
-    nodes: Json = [
+    nodes: list[Json] = [
         {"type": "object", "properties": {"child": {"$ref": "#"}, "op": {"const": op}}, "required": ["child", "op"]}
         for op in ("and", "or")
     ]
-    return {keyword: [{"type": "string"}, *nodes]} if isinstance(nodes, list) else {}
+    return {keyword: [{"type": "string"}, *nodes]}
 
 
 @pytest.mark.parametrize(
@@ -92,16 +101,13 @@ def test_recursive_schema_is_decided_however_deep_the_value(keyword: str, leaf: 
     [
         chained(26),
         chained(26, "allOf"),
-        chained(2_000),
+        chained(800),
         everyone_to_everyone(9),
         everyone_to_everyone(9, unevaluatedProperties=False),
-        graph({f"d{n}": {"not": {"$ref": f"#/$defs/d{n + 1}"}, "if": {"$ref": f"#/$defs/d{n + 1}"}} for n in range(26)}
-              | {"d26": {}}),
-        {"$ref": "#/$defs/d0", "$defs": {
-            **{f"d{n}": {"properties": {"a": {"$ref": f"#/$defs/d{n + 1}"}}, "items": {"$ref": f"#/$defs/d{n + 1}"}}
-               for n in range(26)}, "d26": True}},
+        linked("not", "if"),
+        linked("items", "additionalProperties"),
     ],
-)  # fmt: skip
+)
 def test_schema_that_references_make_too_large_is_refused(schema: Schema) -> None:
     (fault,) = faults_of(schema)
     assert fault.message == "references lead to more than 10000 schemas, each counted as often as it is reached"
@@ -119,10 +125,10 @@ def test_what_fits_is_valid(value: Json) -> None:
 
 
 def test_value_that_is_too_deep_for_the_engine_is_not_valid() -> None:
-    value: Json = []
-    for _ in range(2_000):
-        value = [value]
-    assert compile_schema({"const": 5}).fault(value) == "nested too deep to be checked"
+    assert compile_schema({}).fault(deep(MAX_DEPTH, [])) == "nested too deep to be checked"
+    assert compile_schema({"items": {"$ref": "#"}}).fault(deep(100_000, [])) == "nested too deep to be checked"
+    deepest = deep(MAX_DEPTH - 2, {})
+    assert compile_schema({"uniqueItems": True}).fault([deepest, deepest]) == "the schema does not hold"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_changed_message_keeps_its_other_members_and_their_order() -> None:
     assert event.raw == event.data == b'{"jsonrpc":"2.0","id":1,"result":["a"],"kept":1}'
 
 
-@pytest.mark.parametrize("data", [body("a"), b'{"b" : 1.0}', b"5", b"[ ]", None])
+@pytest.mark.parametrize("data", [body("a"), b'{"b" : 1.0}', b"[ ]", None])
 def test_what_nobody_changes_passes_byte_for_byte(data: bytes | None) -> None:
     assert rewritten(data).raw == (data or b"")
     assert rewritten(data, raw=b": x\n\n").raw == b": x\n\n"
@@ -106,10 +106,10 @@ def test_line_separator_inside_a_text_does_not_end_the_line() -> None:
 
 
 def test_messages_in_a_list_are_each_rewritten() -> None:
-    data = b"[" + body("bad", "a") + b', {"jsonrpc": "2.0", "method": "x"}, 5]'
+    data = b"[" + body("bad", "a") + b', {"jsonrpc": "2.0", "method": "x"}]'
     shown = json.loads(rewritten(data).data or b"")
     assert shown[0]["result"] == ["a"]
-    assert shown[1:] == [{"jsonrpc": "2.0", "method": "x"}, 5]
+    assert shown[1:] == [{"jsonrpc": "2.0", "method": "x"}]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,8 @@ def test_messages_in_a_list_are_each_rewritten() -> None:
     [
         *(
             b"",
+            b"5",
+            b'["secret"]',
             b"{",
             b"<html>",
             b'{"result":{"tools":[{"name":"secret"}]',

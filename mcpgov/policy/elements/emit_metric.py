@@ -79,13 +79,14 @@ class EmitMetric(Element):
     def run(self, draft: Draft) -> Verdict:
         """Emit it. Raises ExpressionError, also for a value that is no number."""
         value = _number(self.value.value(draft))
-        if value is None:
+        computed = not isinstance(self.value.content, Constant)
+        if computed and not draft.answers.ask(draft.at, "is it a number", lambda: value is not None):
             raise ExpressionError("the value of a metric is no number")
         dimensions = tuple(
             (name, DEFAULTS[name](draft.context) if said is None else said.value(draft))
             for name, said in self.dimensions
         )
-        yield Metric(draft.at, self.metric, value, self.namespace, dimensions)
+        yield Metric(draft.at, self.metric, value or 0, self.namespace, dimensions)
 
 
 def _dimension(place: Place) -> tuple[str, Template | None]:

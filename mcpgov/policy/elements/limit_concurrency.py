@@ -55,7 +55,7 @@ class LimitConcurrency(Element):
         if is_counted(self.counts, draft):
             # Rules that allow different numbers count apart: one could otherwise fill the other's places.
             hold = Hold(f"{self.name}/{draft.apart}{self.places}/{self.counts}/{self.key.value(draft)}", self.places)
-            if not (yield hold):
+            if not draft.answers.outcome(came=(yield hold)):
                 message = f"Only {self.places} calls may run at the same time. Try again when one has ended."
                 return Denial(Reason.CONCURRENCY_LIMITED, message)
         return (yield from run(self.steps, draft))

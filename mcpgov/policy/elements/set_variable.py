@@ -45,8 +45,7 @@ class SetVariable(PlainElement):
     def decide(self, draft: Draft, /) -> Denial | None:
         """Set the variable. Raises ExpressionError: also for text that is too long."""
         value = self.value.value(draft)
-        computed = isinstance(value, str) and not _written(self.value)
-        if computed and draft.answers.ask(draft.at, "is the value too long", lambda: len(str(value)) > MAX_TEXT):
+        if not _written(self.value) and draft.answers.ask(draft.at, "is the value too long", lambda: _too_long(value)):
             raise ExpressionError(f"the value for the variable {self.variable} is longer than {MAX_TEXT} characters")
         draft.variables[self.variable] = value
         return None
@@ -56,6 +55,10 @@ class SetVariable(PlainElement):
         with suppress(ExpressionError):  # a list is asked for without the arguments of a call
             self.decide(draft)
         return False
+
+
+def _too_long(value: object) -> bool:
+    return isinstance(value, str) and len(value) > MAX_TEXT
 
 
 def _written(value: Typed) -> str:

@@ -34,7 +34,7 @@ def held(text: str, asked: Context, *, free: bool = True) -> tuple[Decision, lis
     def perform(effect: Effect) -> object:
         if not isinstance(effect, Hold):
             return admitted(effect)
-        found.append(effect)
+        found.extend([] if effect in found else [effect])  # a hidden tool is looked at twice
         return free
 
     return decision(text, asked, perform), found
