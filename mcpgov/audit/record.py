@@ -171,7 +171,8 @@ class Latency:
 @dataclass(frozen=True, slots=True)
 class AnswerSeen:
     """What passed by of an answer. `complete`: the message that answers the request was seen; None where none is due or
-    it was too large to look into. `code` is the upstream's JSON-RPC error code. `size` is in bytes.
+    it was too large to look into. `code` is the upstream's JSON-RPC error code. `size` is in bytes. `attempts` is more
+    than 1 where a policy had it asked for again.
     """
 
     status: int
@@ -180,6 +181,7 @@ class AnswerSeen:
     complete: bool | None = None
     is_error: bool | None = None
     code: int | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,4 +371,5 @@ def _seen(seen: AnswerSeen) -> Fields:
         "mcpgov.answer.complete": seen.complete,
         "mcpgov.answer.events": seen.events,
         "mcpgov.answer.size": seen.size,
+        "mcpgov.upstream.attempts": seen.attempts if seen.attempts > 1 else None,
     }

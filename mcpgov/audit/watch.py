@@ -105,4 +105,5 @@ class AnswerWatch:
             complete=(final is not None) if known else None,
             is_error=final.is_error if final else None,
             code=final.code if final else None,
+            attempts=self._answer.attempts,
         )

@@ -180,7 +180,7 @@ def test_a_notification_has_no_id() -> None:
 
 
 def test_an_outcome_says_how_the_call_ended_and_how_long_it_took() -> None:
-    seen = AnswerSeen(200, 3, 700, complete=True, is_error=False, code=-32601)
+    seen = AnswerSeen(200, 3, 700, complete=True, is_error=False, code=-32601, attempts=2)
     record = OutcomeRecord(
         *("w-1", NOW, OutcomeStatus.RPC_ERROR, Reason.UPSTREAM_ERROR, "detail", "correlation", TRACE),
         *(seen, Latency(1, 2, 3, 4)),
@@ -198,6 +198,7 @@ def test_an_outcome_says_how_the_call_ended_and_how_long_it_took() -> None:
         "mcpgov.answer.events": 3,
         "mcpgov.answer.is_error": False,
         "mcpgov.answer.size": 700,
+        "mcpgov.upstream.attempts": 2,
         "mcpgov.detail": "detail",
         "mcpgov.latency.audit_us": 2,
         "mcpgov.latency.decision_us": 1,

@@ -139,3 +139,7 @@ async def test_what_the_upstream_raises_passes_through() -> None:
     with pytest.raises(ConnectionResetError):
         _ = [batch async for batch in watch.answer.events]
     assert watch.seen.events == 1
+
+
+async def test_how_often_it_was_asked_for_is_seen() -> None:
+    assert AnswerWatch(Answer(200, Headers(), False, events(), attempts=3), ASKED).seen.attempts == 3
