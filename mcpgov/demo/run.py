@@ -61,13 +61,13 @@ connections:
 """
 
 CAREFUL = """\
-# Nobody sees delete_city; rename_city is seen and refused with a reason; four calls a minute for each caller.
+# Nobody sees delete_city; rename_city is seen and refused with a reason; five calls a minute for each caller.
 inbound:
   - tool-rules:
       deny:
         - delete_city
         - { tool: "rename_*", hide: false, message: "Renaming needs a change request." }
-  - rate-limit-by-key: { calls: 4, renewal-period: 60, counter-key: principal.id }
+  - rate-limit-by-key: { calls: 5, renewal-period: 60, counter-key: principal.id }
 """
 
 OFFICE_ONLY = """\

@@ -138,3 +138,26 @@ def test_reply_is_only_made_where_something_was_said_of_it() -> None:
     assert Draft(context(), reply_edits=[edit]).reply == Reply(None, (edit,), None)
     assert Draft(context(), reply_status=403).reply == Reply(403, (), None)
     assert Draft(context(), reply_body=b"").reply == Reply(None, (), b"")
+
+
+def test_secret_value_is_kept_for_explanations_to_leave_out() -> None:
+    answers = Answers(seen=[])
+    assert answers.value("r", "q", lambda: "Basic c2VjcmV0", "", secret=True) == "Basic c2VjcmV0"
+    assert answers.secrets == ["Basic c2VjcmV0"]
+    assert [one.answer for one in answers.seen or []] == ["***"]
+    assert "c2VjcmV0" not in repr(answers)
+
+
+def test_what_came_of_an_effect_is_what_came_of_it_then() -> None:
+    live = Answers()
+    assert [live.outcome(came=came) for came in (True, False)] == [True, False]
+    again = Answers("".join(live.letters))
+    assert [again.outcome(came=True), again.outcome(came=True), again.outcome(came=True)] == [True, False, False]
+
+
+def test_more_answers_than_a_record_keeps_are_no_answers() -> None:
+    draft = Draft(context())
+    for _ in range(MAX_ANSWERS + 1):
+        draft.answers.outcome(came=True)
+    assert len(draft.answers.letters) == MAX_ANSWERS
+    assert draft.answered == "-"
