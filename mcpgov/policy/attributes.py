@@ -139,7 +139,7 @@ class Number(Attribute[Quantity]):
 
     def schema(self) -> dict[str, Json]:
         """An integer within the bounds, or an expression."""
-        written: Json = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        written: Json = WholeNumber(self.name, self.about, self.low, self.high).schema()
         return {"anyOf": [written, {"type": "string", "pattern": f"^{_EXPRESSION}$"}]}
 
 

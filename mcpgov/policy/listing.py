@@ -43,6 +43,11 @@ class Listing:
     filter: ToolFilter | None
     learn: Callable[[Sequence[Json]], None] | None = None
 
+    @property
+    def only_learns(self) -> bool:
+        """Whether nothing is left out, so that a list that cannot be read may pass as it is."""
+        return self.filter is None
+
     def concerns(self, data: bytes) -> bool:
         """Whether a list of tools may be in `data`. Results of calls are large, and seldom hold one."""
         expected = self.request.method == LIST_METHOD or self.request.kind is Kind.STREAM

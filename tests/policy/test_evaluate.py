@@ -9,11 +9,13 @@ import pytest
 
 from mcpgov.decision import Describe, Learn, Reason, Refund, Spend, Spent
 from mcpgov.errors import Refusal
-from mcpgov.models import Era
+from mcpgov.models import Answer, Era, Event, Headers
 from mcpgov.policy.evaluate import Evaluation, PolicyFilter, refusal_of
 from tests.policy.calls import admitted, answer, answered, context, decision, performed, policy, refused, spending
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from mcpgov.decision import Effect
     from mcpgov.models import Json
 
@@ -341,3 +343,26 @@ def test_decision_that_is_broken_off_says_where() -> None:
     assert (verdict.reason, verdict.rule) == (Reason.COUNTERS_UNAVAILABLE, "test#2 rate-limit-by-key")
     assert verdict.policy_hash == policy(FULL).digest
     assert evaluation.at == ""
+
+
+@pytest.mark.parametrize(
+    ("element", "passes"), [("set-header: { name: a, value: b }", True), ("tool-rules: { deny: [x] }", False)]
+)
+async def test_list_that_cannot_be_read_passes_only_where_nothing_is_hidden(element: str, *, passes: bool) -> None:
+    data = b'{"id": 1, "id": 1, "result": {"tools": []}}'
+
+    async def events() -> AsyncIterator[tuple[Event, ...]]:
+        yield (Event(data, data),)
+
+    evaluation = Evaluation(policy(f"inbound: [{element}]"), context("tools/list"))
+
+    def perform(effect: Effect) -> object:
+        return list[object]().extend if isinstance(effect, Learn) else admitted(effect)
+
+    performed(evaluation.decide(), perform)
+    shown = performed(evaluation.answered(Answer(200, Headers(), streaming=False, events=events())), perform)
+    if passes:
+        assert [event.raw async for batch in shown.events for event in batch] == [data]
+    else:
+        with pytest.raises(Refusal, match="upstream-invalid"):
+            await anext(shown.events)
