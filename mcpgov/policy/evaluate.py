@@ -155,7 +155,8 @@ class Evaluation:
             return replace(denial, reason=reason, message=_FAILED, detail=told, as_tool_result=False)
         if not hidden:
             return denial
-        self.draft = Draft(asked.naming(UNKNOWN), answers, spent=self.draft.spent)
+        before = self.draft
+        self.draft = Draft(asked.naming(UNKNOWN), answers, spent=before.spent, settlements=before.settlements)
         verdict = yield from _request(self._policy.general, self.draft)
         self.draft.context = asked
         if verdict is not None and not verdict.as_tool_result and verdict.reason is not Reason.TOOL_HIDDEN:

@@ -366,3 +366,18 @@ async def test_list_that_cannot_be_read_passes_only_where_nothing_is_hidden(elem
     else:
         with pytest.raises(Refusal, match="upstream-invalid"):
             await anext(shown.events)
+
+
+def test_what_a_hidden_tool_took_is_given_back_where_it_turns_out_not_to_count() -> None:
+    given: list[int] = []
+
+    def perform(effect: Effect) -> object:
+        if isinstance(effect, Refund):
+            given.append(effect.spend.calls)
+        return admitted(effect)
+
+    evaluation = Evaluation(policy(REFUND + "  - tool-rules: { deny: [get_issue] }"), context())
+    verdict = performed(evaluation.decide(), perform)
+    assert verdict.reason is Reason.TOOL_HIDDEN
+    performed(evaluation.refused(refusal_of(verdict)), perform)
+    assert given == [6]
