@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mcpgov.decision import Describe, Hold, Reason, Spend, Spent, Tell
+from mcpgov.decision import Describe, FetchKeys, Hold, Reason, Spend, Spent, Tell
 from mcpgov.errors import Refusal
 from mcpgov.models import (
     Answer,
@@ -33,6 +33,7 @@ from mcpgov.models import (
     RemoteUpstream,
     RequestHead,
 )
+from mcpgov.policy.assumed_token import assumed_keys, assumed_token
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.document import parse_document, read_document
@@ -69,6 +70,8 @@ def inbound(text: str, reason: Reason = Reason.ALLOWED) -> Measured:
     return Measured("inbound", text, reason)
 
 
+TENANT: Final = "72f988bf-0000-4000-8000-2d7cd011db47"
+CLAIMS: Final = {"iss": "https://issuer.example", "aud": "api://mcpgov", "sub": "agent"}
 FRAGMENT: Final = "fragment: [set-header: { name: X-Region, value: eu }]"
 IN_XML: Final = """<inbound>
   <choose><when condition="@(context.Request.Headers.GetValueOrDefault("x-region", "") == "eu")">
@@ -104,6 +107,17 @@ ELEMENTS: Final = {
     "choose (XML)": Measured("inbound", IN_XML, ending="xml"),
     "include-fragment": inbound("include-fragment: { fragment-id: shared }"),
     "quarantine": inbound("quarantine: { tools: [delete_*] }"),
+    "validate-jwt": inbound(
+        "validate-jwt: { header-name: Authorization, audiences: [api://mcpgov],"
+        " openid-config: { url: https://issuer.example/.well-known/openid-configuration } }"
+    ),
+    "validate-azure-ad-token": inbound(
+        f"validate-azure-ad-token: {{ tenant-id: {TENANT}, audiences: [api://mcpgov] }}", Reason.JWT_ISSUER_DENIED
+    ),
+    "authentication-managed-identity": inbound("authentication-managed-identity: { resource: https://ai.azure.com }"),
+    "get-authorization-context": inbound(
+        "get-authorization-context: { provider-id: calendar, context-variable-name: calendar }"
+    ),
     "forward-headers": inbound("forward-headers: { headers: [x-tenant] }"),
     "emit-metric": inbound("emit-metric: { name: calls, namespace: mcp, dimensions: [{ name: API ID }] }"),
     "trace": inbound("trace: { source: calls, message: called }"),
@@ -133,12 +147,15 @@ ANSWER: Final = (
     b'{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"see http://wiki.internal:8080/a"}]}}'
 )
 CALLS: Final = 400
+KEYS: Final = assumed_keys(CLAIMS)
 
 
 def asked() -> Context:
     """The call that is decided on."""
+    now = datetime.now(UTC)
     fields = (("x-region", "eu"), ("x-tenant", "blue"), ("user-agent", "agent"), ("accept", "application/json"))
-    head = RequestHead("POST", "github", Headers(fields), "10.0.0.7", "10.0.0.7", datetime.now(UTC), "c" * 32)
+    bearer = ("authorization", f"Bearer {assumed_token(CLAIMS, now)}")
+    head = RequestHead("POST", "github", Headers((*fields, bearer)), "10.0.0.7", "10.0.0.7", now, "c" * 32)
     arguments: dict[str, Json] = {"id": 7, "repository": "mcpgov", "text": "x" * 200}
     params: dict[str, Json] = {"name": "get_issue", "arguments": arguments}
     request = MCPRequest(head, Era.STATELESS, Kind.REQUEST, "2026-07-28", b"", 1, "tools/call", "get_issue", params)
@@ -155,6 +172,8 @@ def performed(effect: Effect) -> object:
     """Effects without a store."""
     if isinstance(effect, Spend):
         return Spent(allowed=True, limit=effect.calls, remaining=10, reset=effect.period)
+    if isinstance(effect, FetchKeys):
+        return KEYS
     if isinstance(effect, Tell):
         return ignored
     return {} if isinstance(effect, Describe) else isinstance(effect, Hold) or None

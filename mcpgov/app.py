@@ -10,10 +10,10 @@ import asyncio
 import importlib
 import secrets
 import signal
-import socket
+import ssl
 import sys
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,44 +27,51 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mcpgov import __version__
 from mcpgov.audit.ledger import AuditLedger
-from mcpgov.audit.record import ControlEvent
+from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit.redact import Digester
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
+from mcpgov.cli.connections import build_connections
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
-from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve
-from mcpgov.credential.keys import ConnectionKeys
+from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, listener
+from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
-from mcpgov.endpoint.asgi import EndpointSettings, Gateway
-from mcpgov.endpoint.limits import Sites
+from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
-from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
-from mcpgov.identity.api_key import ApiKeyAuthenticator
-from mcpgov.identity.authenticator import Authentication
+from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
 from mcpgov.pipeline import Stages
-from mcpgov.reload import Generations, ReloadResult
+from mcpgov.probe import Probe
+from mcpgov.reload import Generations, load_generation
+from mcpgov.reporter import Reporter
 from mcpgov.settings import load_settings
+from mcpgov.stage_settings import azure_identity, endpoint_settings
 from mcpgov.store.database import digest_key, sqlite_path
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from mcpgov.strict_json import JsonLimits
+from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.switch import Upstreams
+from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
 
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.credential.references import Fetch
+    from mcpgov.credential.tokens import AzureIdentity, HostIdentity
+    from mcpgov.identities import RecordedConsents
+    from mcpgov.identity_settings import Azure
     from mcpgov.limiter import Counters
+    from mcpgov.models import Secret
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.settings import Settings
     from mcpgov.store.redis_counters import RedisCounters
@@ -89,50 +96,63 @@ class Running:
     gateway: Gateway
     generations: Generations
     settings: Settings
+    stages: Stages
 
 
 @asynccontextmanager
 async def running(config: Path | None) -> AsyncGenerator[Running]:
     """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable."""
     report = Reporter()
-    generations = Generations(config, report)
+    generations = Generations(config, report, vaults=vaults)
     settings = generations.current().settings
     store = store_path(settings)
     seal_key, argument_key = keys_of(settings, store)
     ledger = AuditLedger(SqliteLedgerStore(store), Digester(argument_key), utc_now)
     log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
-    keys = SqliteKeyStore(store)
-    authenticator = ApiKeyAuthenticator(keys, settings.identity.key_headers, utc_now)
-    async with counting(settings.counters) as counters:
+    parts = IdentityParts(
+        generations.current, SqliteKeyStore(store), SqliteTokenVault(store), material_of(settings, store), utc_now
+    )
+    async with counting(settings.counters) as counters, identities(parts, azure_host, ledger.control) as who:
         stages = Stages(
             snapshot=generations.current,
-            identity=Authentication((authenticator,), settings.identity.key_headers, settings.identity.allow_anonymous),
-            effects=Effects(Limiter(counters, time.monotonic, time.time), log),
-            credentials=ConnectionKeys(),
+            identity=who.authentication,
+            effects=Effects(Limiter(counters, time.monotonic, time.time), log, who.tokens),
+            credentials=who.sources,
             ledger=ledger,
             upstream=upstreams,
         )
-        limits = settings.limits
-        endpoint = EndpointSettings(
-            limits=JsonLimits(body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes),
-            seal=SessionSeal(seal_key),
-            sites=Sites.of(settings.listen.host, settings.public_url or ""),
-            trusted_proxies=settings.trusted_proxies,
-        )
+        endpoint = endpoint_settings(settings, seal_key)
         await ledger.start(version=__version__, stamp=generations.current().stamp)
-        report.to(ledger, upstreams, generations)
+        report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
-            yield Running(Gateway(stages, endpoint, lambda: ledger.ready), generations, settings)
+            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
+            yield Running(gateway, generations, settings, stages)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
             await upstreams.close()
             await ledger.close()
-            keys.close()
+
+
+def azure_host(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:
+    """The identity that Azure gives to what runs here."""
+    host: HostIdentity = load("mcpgov.credential.azure_tokens").AzureHost(azure, tls, utc_now)
+    return host
+
+
+def vaults(azure: Azure) -> Fetch:
+    """How secrets are fetched from Key Vault, for one load of the files."""
+    identity, tls = azure_identity(azure), ssl.create_default_context()
+    host = azure_host(identity, tls)
+
+    async def token(audience: str) -> Secret:
+        return (await host.token(f"{audience}/.default", identity.managed_identity)).secret
+
+    return KeyVault(GuardedWeb(tls), token, private=azure.private).fetch
 
 
 @asynccontextmanager
@@ -155,35 +175,6 @@ def log_failure(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
 
 
-class Reporter:
-    """Tells of every reload: in the log, in the ledger, and to the upstreams that are no longer used."""
-
-    def __init__(self) -> None:
-        self._heard: tuple[AuditLedger, Upstreams, Generations] | None = None
-
-    def to(self, ledger: AuditLedger, upstreams: Upstreams, generations: Generations) -> None:
-        """Who is to hear of it, once they are there."""
-        self._heard = ledger, upstreams, generations
-
-    async def __call__(self, result: ReloadResult) -> None:
-        """Pass a result on. A ledger that cannot be written does not stop a good generation."""
-        if self._heard is None:
-            return
-        ledger, upstreams, generations = self._heard
-        log = structlog.get_logger()
-        try:
-            if result.problems:
-                log.error("reload-refused", problems=[str(problem) for problem in result.problems])
-                first = str(result.problems[0])
-                await ledger.control(ControlEvent.RELOAD_REFUSED, problems=len(result.problems), first=first)
-            else:
-                log.info("reloaded", old=result.old, new=result.new, waiting_for_restart=result.restart)
-                await upstreams.update(generations.current().connections.values())
-                await ledger.control(ControlEvent.RELOAD, old=result.old, new=result.new)
-        except StoreUnavailable as error:
-            log.exception("reload-not-recorded", error=str(error))
-
-
 def store_path(settings: Settings) -> Path:
     """The file of the store."""
     return sqlite_path(settings.audit.store, Path.cwd())
@@ -199,6 +190,11 @@ def keys_of(settings: Settings, store: Path) -> tuple[bytes, bytes]:
     if material is None:
         return secrets.token_bytes(KEY_LENGTH), digest_key(store)
     return material, HKDF(SHA256(), KEY_LENGTH, None, b"mcpgov argument digest").derive(material)
+
+
+def material_of(settings: Settings, store: Path) -> bytes:
+    """The secret that tokens and tickets are sealed under; it outlives the process."""
+    return settings.secrets.material or digest_key(store)
 
 
 def find_store(config: Path | None) -> Path:
@@ -217,6 +213,39 @@ async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
     finally:
         ledger.close(finished=True)
         keys.close()
+
+
+@asynccontextmanager
+async def open_probe(config: Path | None) -> AsyncGenerator[Probe]:
+    """What proves connections, in a gateway of its own that serves nobody. Its report is alone on the screen."""
+    configure_logging(json=False, level="error")
+    async with running(config) as gateway:
+        yield Probe(gateway.stages, time.monotonic)
+
+
+@asynccontextmanager
+async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]:
+    """The consents in the store, beside a gateway that may be running."""
+    snapshot = load_generation(config, vaults=vaults)
+    settings, store = snapshot.settings, store_path(snapshot.settings)
+    ledger = SqliteLedgerStore(store)
+    ledger.open()
+    parts = IdentityParts(
+        lambda: snapshot,
+        SqliteKeyStore(store),
+        SqliteTokenVault(store),
+        material_of(settings, store),
+        utc_now,
+    )
+
+    async def note(event: ControlEvent, **details: str | int) -> None:
+        await asyncio.to_thread(ledger.append, [ControlRecord(event, utc_now(), details).row()])
+
+    try:
+        async with kept_consents(parts, note) as consents:
+            yield consents
+    finally:
+        ledger.close(finished=True)
 
 
 def open_reader(config: Path | None) -> AuditReader:
@@ -246,20 +275,6 @@ async def serve_until_told(config: Path | None) -> None:
     structlog.get_logger().info("stopped")
 
 
-@contextmanager
-def listener(host: str, port: int) -> Generator[socket.socket]:
-    """A listening socket. Ends the command with a clear message when the address is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        sock = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        message = f"mcpgov cannot listen on {host}:{port}: {error.strerror}. Change `listen` in mcpgov.yaml."
-        typer.echo(message, err=True)
-        raise SystemExit(1) from None
-    with sock:
-        yield sock
-
-
 def demo(*, once: bool) -> None:
     """Show the product."""
     load("mcpgov.demo.run").run_demo(once=once)
@@ -286,6 +301,7 @@ def build_cli() -> typer.Typer:
     add_serve(cli, serve)
     add_check(cli)
     cli.add_typer(build_keys(open_keys, find_store), name="keys")
+    cli.add_typer(build_connections(open_probe, open_consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
     cli.add_typer(build_audit_app(open_reader, time.sleep), name="audit")
     return cli

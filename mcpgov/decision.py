@@ -25,6 +25,16 @@ class Reason(StrEnum):
     CREDENTIAL_EXPIRED = "credential-expired"
     CREDENTIAL_REVOKED = "credential-revoked"
     CREDENTIAL_AMBIGUOUS = "credential-ambiguous"
+    JWT_EXPIRED = "jwt-expired"
+    JWT_NOT_YET_VALID = "jwt-not-yet-valid"
+    JWT_SIGNATURE_INVALID = "jwt-signature-invalid"
+    JWT_KEY_UNKNOWN = "jwt-key-unknown"
+    JWT_ISSUER_DENIED = "jwt-issuer-denied"
+    JWT_AUDIENCE_DENIED = "jwt-audience-denied"
+    JWT_MALFORMED = "jwt-malformed"
+    JWT_CLAIM_DENIED = "jwt-claim-denied"
+    SCOPE_MISSING = "scope-missing"
+    CALLER_NOT_ALLOWED = "caller-not-allowed"
 
     # the message is not one that two parsers would read alike
     INVALID_JSON = "invalid-json"
@@ -45,6 +55,7 @@ class Reason(StrEnum):
 
     # there is no such thing for this caller
     UNKNOWN_CONNECTION = "unknown-connection"
+    CONNECTION_DENIED = "connection-denied"
     UNKNOWN_SESSION = "unknown-session"
 
     # a policy said no
@@ -64,6 +75,9 @@ class Reason(StrEnum):
 
     # something that the call needs is not there
     CREDENTIAL_UNAVAILABLE = "credential-unavailable"
+    CONSENT_REQUIRED = "consent-required"
+    USER_REQUIRED = "user-required"
+    SIGN_IN_UNAVAILABLE = "sign-in-unavailable"
     COUNTERS_UNAVAILABLE = "counters-unavailable"
     KEYS_UNAVAILABLE = "keys-unavailable"
     AUDIT_UNAVAILABLE = "audit-unavailable"
@@ -189,7 +203,41 @@ class Tell:
     """An effect: performed to a function that takes Traces, for what is found while an answer passes."""
 
 
-Effect = Spend | Refund | Charge | Hold | Describe | Learn | Trace | Metric | Tell
+@dataclass(frozen=True, slots=True)
+class FetchKeys:
+    """An effect: the signing keys that an OpenID configuration at `url` leads to, from the cache where they are fresh.
+
+    `kid` is the key that is looked for: where it is unknown, the keys are fetched again, but not often. Performed to a
+    json_web_token.KeySet. Raises Refusal (sign-in-unavailable) where there are none to be had.
+    """
+
+    url: str
+    kid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GetToken:
+    """An effect: a token of a managed identity for `resource`. `client_id` is a user-assigned one; empty is the
+    settings' own. Performed to a Secret. Raises Refusal (credential-unavailable).
+    """
+
+    resource: str
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GetAuthorization:
+    """An effect: the token that the OAuth2 connection `provider` has for `principal_id`, or for everybody where it
+    signs in with client credentials. Performed to a Secret. Raises Refusal (credential-unavailable, consent-required).
+    """
+
+    provider: str
+    principal_id: str
+
+
+Effect = (
+    Spend | Refund | Charge | Hold | Describe | Learn | Trace | Metric | Tell | FetchKeys | GetToken | GetAuthorization
+)
 
 
 @dataclass(frozen=True, slots=True)

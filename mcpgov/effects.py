@@ -1,4 +1,4 @@
-"""Performs what policies ask for: counts, places, what is known of tools, lines for the log.
+"""Performs what policies ask for: counts, places, what is known of tools, keys and tokens, lines for the log.
 
 Decides nothing. What a call holds (a place, a charge for its bytes) is kept until the call has ended, however it ends.
 """
@@ -10,14 +10,30 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from mcpgov.decision import Charge, Describe, Hold, Learn, Metric, Refund, Spend, Spent, Tell, Trace
+from mcpgov.decision import (
+    Charge,
+    Describe,
+    FetchKeys,
+    GetAuthorization,
+    GetToken,
+    Hold,
+    Learn,
+    Metric,
+    Reason,
+    Refund,
+    Spend,
+    Spent,
+    Tell,
+    Trace,
+)
 from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from mcpgov.decision import Effect
-    from mcpgov.models import Json
+    from mcpgov.json_web_token import KeySet
+    from mcpgov.models import Json, Secret
 
 T = TypeVar("T")
 
@@ -38,6 +54,38 @@ class Limits(Protocol):
         ...
 
 
+class Tokens(Protocol):
+    """The keys and tokens that policies ask for."""
+
+    async def keys(self, effect: FetchKeys, /) -> KeySet:
+        """The signing keys of an issuer. Raises Refusal (sign-in-unavailable)."""
+        ...
+
+    async def token(self, effect: GetToken, /) -> Secret:
+        """A token of a managed identity. Raises Refusal (credential-unavailable)."""
+        ...
+
+    async def authorization(self, effect: GetAuthorization, /) -> Secret:
+        """The token that an OAuth2 connection has. Raises Refusal (credential-unavailable, consent-required)."""
+        ...
+
+
+class NoTokens:
+    """For a gateway that has none of them: whatever needs one is refused."""
+
+    async def keys(self, _effect: FetchKeys, /) -> KeySet:
+        """Refuse. Raises Refusal (sign-in-unavailable)."""
+        raise Refusal(Reason.SIGN_IN_UNAVAILABLE, "The keys that verify tokens cannot be had.")
+
+    async def token(self, _effect: GetToken, /) -> Secret:
+        """Refuse. Raises Refusal (credential-unavailable)."""
+        raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "A token that a policy asks for cannot be had.")
+
+    async def authorization(self, effect: GetAuthorization, /) -> Secret:
+        """Refuse. Raises Refusal (credential-unavailable)."""
+        return await self.token(GetToken(effect.provider))
+
+
 class Teller(Protocol):
     """Where traces and metrics of policies go. Never waits, never raises."""
 
@@ -52,6 +100,7 @@ class Effects:
 
     limits: Limits
     teller: Teller
+    tokens: Tokens = field(default_factory=NoTokens)
     _held: dict[str, int] = field(default_factory=dict[str, int])
     _tools: dict[str, dict[str, Mapping[str, object]]] = field(
         default_factory=dict[str, dict[str, "Mapping[str, object]"]]
@@ -110,31 +159,58 @@ class CallEffects:
     charges: list[Charge] = field(default_factory=list[Charge])
 
     async def perform(self, evaluation: Generator[Effect, Any, T]) -> T:
-        """Run an evaluation to its end, performing the effects that it yields. Raises Refusal."""
+        """Run an evaluation to its end, performing the effects that it yields. Raises Refusal.
+
+        What cannot be had is raised where it was asked for: an element may be told to do without.
+        """
         try:
             effect = next(evaluation)
             while True:
-                effect = evaluation.send(await self._performed(effect))
+                try:
+                    performed = await self._performed(effect)
+                except Refusal as refusal:
+                    effect = evaluation.throw(refusal)
+                else:
+                    effect = evaluation.send(performed)
         except StopIteration as end:
             return end.value
 
     async def _performed(self, effect: Effect) -> object:
         shared = self.shared
         match effect:
-            case Spend():
-                return await self._spent(effect)
+            case FetchKeys() | GetToken() | GetAuthorization():
+                return await self._fetched(effect)
+            case Spend() | Refund() | Charge():
+                return await self._counted(effect)
             case Describe():
                 return shared.describe(effect.connection, effect.tool)
             case Learn(connection):
                 return partial(shared.learn, connection)
             case Hold():
                 return self._hold(effect)
-            case Refund():
-                return await shared.limits.refund(effect)
-            case Charge():
-                return self.charges.append(effect)
             case Trace() | Metric() | Tell():
                 return shared.teller.tell if isinstance(effect, Tell) else shared.teller.tell(effect)
+
+    async def _counted(self, effect: Spend | Refund | Charge) -> Spent | None:
+        """What the store of counters is asked for."""
+        match effect:
+            case Spend():
+                return await self._spent(effect)
+            case Refund():
+                return await self.shared.limits.refund(effect)
+            case Charge():
+                return self.charges.append(effect)
+
+    async def _fetched(self, effect: FetchKeys | GetToken | GetAuthorization) -> KeySet | Secret:
+        """What somebody else issues. Raises Refusal."""
+        tokens = self.shared.tokens
+        match effect:
+            case FetchKeys():
+                return await tokens.keys(effect)
+            case GetToken():
+                return await tokens.token(effect)
+            case GetAuthorization():
+                return await tokens.authorization(effect)
 
     def _hold(self, hold: Hold) -> bool:
         """Take a place. One call takes one, however many rules name it."""

@@ -22,6 +22,7 @@ INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 HEADER_MISMATCH = -32020
 UNSUPPORTED_PROTOCOL_VERSION = -32022
+URL_ELICITATION_REQUIRED = -32042  # MCP 2025-11-25, Elicitation, "URL Elicitation Required Error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.CREDENTIAL_EXPIRED: _http(401),
     Reason.CREDENTIAL_REVOKED: _http(401),
     Reason.CREDENTIAL_AMBIGUOUS: _http(401),
+    Reason.JWT_EXPIRED: _http(401),
+    Reason.JWT_NOT_YET_VALID: _http(401),
+    Reason.JWT_SIGNATURE_INVALID: _http(401),
+    Reason.JWT_KEY_UNKNOWN: _http(401),
+    Reason.JWT_ISSUER_DENIED: _http(401),
+    Reason.JWT_AUDIENCE_DENIED: _http(401),
+    Reason.JWT_MALFORMED: _http(401),
+    Reason.JWT_CLAIM_DENIED: _http(401),
+    Reason.SCOPE_MISSING: _http(403),
+    Reason.CALLER_NOT_ALLOWED: _http(403),
     Reason.INVALID_JSON: _rpc(400, PARSE_ERROR),
     Reason.INVALID_ENCODING: _rpc(400, PARSE_ERROR),
     Reason.INVALID_MESSAGE: _rpc(400, INVALID_REQUEST),
@@ -65,6 +76,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.HOST_DENIED: _http(421),
     Reason.ORIGIN_DENIED: _http(403),
     Reason.UNKNOWN_CONNECTION: _http(404),
+    Reason.CONNECTION_DENIED: _http(404),  # as one that there is not: a key must not learn of others
     Reason.UNKNOWN_SESSION: _rpc(404, INVALID_REQUEST),
     Reason.SOURCE_IP_DENIED: _http(403),
     Reason.RATE_LIMITED: _http(429),
@@ -80,6 +92,9 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.PREFLIGHT: _http(200),
     Reason.POLICY_ERROR: _http(500),
     Reason.CREDENTIAL_UNAVAILABLE: _http(503),
+    Reason.CONSENT_REQUIRED: _rpc(200, URL_ELICITATION_REQUIRED, -31403),
+    Reason.USER_REQUIRED: _rpc(200, URL_ELICITATION_REQUIRED, -31403),
+    Reason.SIGN_IN_UNAVAILABLE: _http(503),
     Reason.COUNTERS_UNAVAILABLE: _http(503),
     Reason.KEYS_UNAVAILABLE: _http(503),
     Reason.AUDIT_UNAVAILABLE: _http(503),
@@ -121,6 +136,7 @@ class Refusal(Exception):
         self.message = message
         self.detail = detail
         self.data: dict[str, object] = {}  # set where the specification says what it holds
+        self.link = ""  # where a person can mend it (a consent page); told to the caller as its era can show it
         self.headers = headers
         self.as_tool_result = as_tool_result
         self.reply = reply  # what a policy makes of the answer: its status, header fields or body

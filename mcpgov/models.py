@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, KeysView, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from mcpgov.decision import Reply
@@ -154,18 +154,42 @@ class MCPRequest:
 
 
 class PrincipalKind(StrEnum):
-    """What sort of caller a principal is."""
+    """What sort of caller a principal is. The first four are told apart by the claims of an Entra token."""
 
+    AGENT = "agent"  # an agent identity, on its own
+    AGENT_ON_BEHALF = "agent-on-behalf-of"  # an agent identity, on behalf of a signed-in user
+    AGENT_USER = "agent-user"  # an agent's own user account
+    MANAGED_IDENTITY = "managed-identity"  # of a project, or of anything else that runs in Azure
+    APP = "app"
+    USER = "user"
     KEY = "key"
     ANONYMOUS = "anonymous"
     PROBE = "probe"  # mcpgov itself, looking at an upstream
 
+    @property
+    def is_user(self) -> bool:
+        """Whether there is a person (or an agent's user account) on whose behalf a token can be had."""
+        return self in {PrincipalKind.AGENT_ON_BEHALF, PrincipalKind.AGENT_USER, PrincipalKind.USER}
+
+
+@dataclass(frozen=True, slots=True)
+class CallerScope:
+    """What a gateway key may be used for: connections and tools by name, `*` and `?` allowed. None is everything."""
+
+    connections: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `id` is stable and unique (limits, sessions and records are keyed by it); `project` is the label that
-    limits and reviews are asked for; `credential` is a printable reference to what was presented, never the value. The
-    rest are claims of an Entra token, empty where the caller showed none.
+    """Who calls. `id` is stable and unique (limits, sessions, consents and records are keyed by it); `project` is the
+    label that limits and reviews are asked for; `credential` is a printable reference to what was presented, never the
+    value. `scope` bounds a gateway key.
+
+    The rest are claims of a token, empty where the caller showed none: `tenant_id` tid, `app_id` azp or appid,
+    `object_id` oid, `agent_id` and `blueprint_id` of an agent identity, `token_id` uti or jti. `shared`: several agents
+    go by this identity. `assertion` is a user's own verified token, to be exchanged on their behalf; it is never passed
+    on.
     """
 
     id: str
@@ -178,6 +202,14 @@ class Principal:
     object_id: str = ""
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    tenant_id: str = ""
+    app_id: str = ""
+    token_id: str = ""
+    issuer: str = ""
+    subject: str = ""
+    shared: bool = False
+    scope: CallerScope = CallerScope()
+    assertion: Secret | None = field(default=None, repr=False, compare=False)
 
 
 class AuthType(StrEnum):
@@ -185,6 +217,61 @@ class AuthType(StrEnum):
 
     NONE = "None"
     CUSTOM_KEYS = "CustomKeys"
+    PROJECT_MANAGED_IDENTITY = "ProjectManagedIdentity"
+    AGENTIC_IDENTITY = "AgenticIdentityToken"
+    OAUTH2 = "OAuth2"
+    USER_ENTRA = "UserEntraToken"
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """mcpgov as a client of somebody's authorization server (authType OAuth2).
+
+    `per_user`: authorization code with PKCE, one token for each user who consents; otherwise client credentials, one
+    token for the connection. `private` allows the server's own addresses to be loopback or private.
+    """
+
+    client_id: str
+    client_secret: Secret | None
+    token_url: str
+    authorization_url: str = ""
+    refresh_url: str = ""
+    revocation_url: str = ""
+    scopes: tuple[str, ...] = ()
+    resource: str = ""  # RFC 8707, sent where it is set
+    per_user: bool = True
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallerToken:
+    """A second, per-caller token of a connection: got on behalf of the calling user for `audience`, sent in `header`.
+
+    Without `required`, a caller that is no user goes without it.
+    """
+
+    header: str
+    audience: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What a connection's authType needs to know.
+
+    `audience` is an App ID URI, for which `{audience}/.default` is asked (ProjectManagedIdentity,
+    AgenticIdentityToken, UserEntraToken). `identity` is the client id of a user-assigned managed identity; empty for
+    the one that the settings name. `agent_identity` is the agent identity that is used, `agent_identities` another one
+    for each calling agent's id; `on_behalf_of`: where a user calls, the agent identity acts on their behalf.
+    """
+
+    audience: str = ""
+    identity: str = ""
+    agent_identity: str = ""
+    agent_identities: tuple[tuple[str, str], ...] = ()
+    on_behalf_of: bool = False
+    oauth: OAuthClient | None = None
+    caller_token: CallerToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +304,10 @@ class LocalUpstream:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What is exposed at /mcp/{name}: one way to one server, with its own credential. `timeout` is in seconds."""
+    """What is exposed at /mcp/{name}: one way to one server, with its own credential. `timeout` is in seconds.
+
+    `client_audience` is an audience that callers' tokens may have here, and at no other connection.
+    """
 
     name: str
     server: str
@@ -225,15 +315,37 @@ class Connection:
     auth_type: AuthType = AuthType.NONE
     keys: tuple[tuple[str, Secret], ...] = ()
     timeout: float = 90.0
+    sign_in: SignIn = SignIn()
+    client_auth_type: AuthType = AuthType.CUSTOM_KEYS
+    client_audience: str = ""
+
+
+class Renewal(Protocol):
+    """How a credential that the upstream refused is replaced by a new one of the same identity."""
+
+    def reject(self) -> None:
+        """Note that the upstream refused it: the next call asks for a new one."""
+        ...
+
+    async def credential(self) -> Credential:
+        """A new one. Raises Refusal (credential-unavailable)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What is presented to the upstream. `reference` says in records which one it was, never what it is."""
+    """What is presented to the upstream. `reference` says in records which one it was, never what it is.
+
+    `identity` (who mcpgov is there) and `audience` are for records. `renewal` is there where a refusal by the upstream
+    can be mended.
+    """
 
     kind: str
     reference: str
     headers: tuple[tuple[str, Secret], ...] = ()
+    identity: str = ""
+    audience: str = ""
+    renewal: Renewal | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,8 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
             try:
                 snapshot.answer_preflight(exchange.head)
                 record.principal = principal = await stages.identity.identify(exchange.head)
-                record.request = request = await exchange.read(principal, snapshot.origins(exchange.head))
-                record.connection = connection = snapshot.connection(exchange.head.connection)
+                record.request = request = await exchange.read(principal, snapshot.origins(exchange.head, principal))
+                record.connection = connection = snapshot.connection(exchange.head.connection, principal)
                 evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
                 record.decision = decision = await effects.perform(evaluation.decide())
                 require_allowed(decision)

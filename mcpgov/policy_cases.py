@@ -31,6 +31,7 @@ from mcpgov.models import (
     RemoteUpstream,
     RequestHead,
 )
+from mcpgov.policy.assumed_token import assumed_keys, assumed_token
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.element import SECTIONS, walk
@@ -65,12 +66,19 @@ class Caller(Shape):
     id: str = "key:test"
     name: str = "test"
     project: str = ""
-    kind: Annotated[str, Field(pattern="^(key|anonymous|probe)$")] = "key"
+    kind: Annotated[str, Field(pattern=f"^({'|'.join(PrincipalKind)})$")] = "key"
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     agent_id: str = ""
     blueprint_id: str = ""
     object_id: str = ""
+
+
+class TokenShape(Shape):
+    """A token that the request carries. It is signed, and its issuer is known; without `exp` it is in force."""
+
+    header: Annotated[str, Field(min_length=1)] = "Authorization"
+    claims: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class Expected(Shape):
@@ -98,6 +106,7 @@ class CaseShape(Shape):
     principal: Caller = Caller()
     address: str = "10.0.0.7"
     headers: dict[str, str] = Field(default_factory=dict[str, str])
+    token: TokenShape | None = None
     repeat: Annotated[int, Field(ge=1, le=100_000)] = 1
     answer: Any = None
     expect: Expected
@@ -268,7 +277,8 @@ def _counter(spend: Spend) -> str:
 
 def _wrong(case: CaseShape, policy: ConnectionPolicy, connection: Connection, coverage: Coverage) -> Generator[str]:
     """What is not as expected of the last of the requests, in words; nothing where everything is."""
-    effects = _CaseRun(annotations=case.annotations)
+    keys = assumed_keys(case.token.claims if case.token else {})
+    effects = _CaseRun(annotations=case.annotations, keys=keys)
     made = [_made(Evaluation(policy, _context(case, connection)), case, effects, coverage) for _ in range(case.repeat)]
     yield from _differences(case.expect, *made[-1])
 
@@ -375,8 +385,11 @@ def _why(name: str, decision: Decision, outcome: _Outcome) -> str:
 
 
 def _context(case: CaseShape, connection: Connection) -> Context:
-    fields = tuple((name.lower(), value) for name, value in case.headers.items())
-    head = RequestHead("POST", connection.name, Headers(fields), case.address, case.address, WHEN, "0" * 32)
+    fields = {name.lower(): value for name, value in case.headers.items()}
+    if case.token is not None:
+        fields[case.token.header.lower()] = f"Bearer {assumed_token(case.token.claims, WHEN)}"
+    headers = Headers(tuple(fields.items()))
+    head = RequestHead("POST", connection.name, headers, case.address, case.address, WHEN, "0" * 32)
     params: dict[str, Json] = {"name": case.tool, "arguments": case.arguments} if case.method == CALL else {}
     request = MCPRequest(head, Era.HANDSHAKE, Kind.REQUEST, "2025-11-25", b"", 1, case.method, case.tool, params)
     caller = case.principal.model_dump(exclude={"kind"})

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GIVEN: Final = ("1", Secret("1"), "https://value.example")  # a number and text, what is not looked into, and a URL
+_SECRET: Final = Secret("0" * 44)  # not looked into, but as long as a key, in base64
+# A number and text, a secret, a URL, an id.
+GIVEN: Final = ("1", _SECRET, "https://value.example", "00000000-0000-0000-0000-000000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Given:
     def resolve(self, reference: str) -> Secret:
         """Some text. Never raises."""
         self.taken.append(reference)
-        return Secret("1")
+        return _SECRET
 
     def fragment(self, name: str) -> Fragment:
         """A fragment that does nothing."""

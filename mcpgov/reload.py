@@ -7,7 +7,8 @@ name on this machine (a folder, a program) is looked for before they are put in 
 What a change of files cannot change (where we listen, the ledger) is named in the report: it waits for a restart.
 
 Files are looked at when the system says that they changed, every few seconds for what it does not say (a network file
-system, a symlink that was swapped above the folder), and on request (SIGHUP), when references are resolved anew too.
+system, a symlink that was swapped above the folder), and on request (SIGHUP), when references are resolved anew too. A
+Key Vault that cannot be asked is a problem like any other.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ import structlog
 from watchfiles import watch
 
 from mcpgov.catalog.entries import parse_entry
-from mcpgov.credential.references import EnvironmentAndFiles
+from mcpgov.catalog.needs import unmet
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import LocalUpstream
 from mcpgov.policy_files import PolicyReferences, load_policies
-from mcpgov.settings import DEFAULT_FILE, SQLITE, Settings, folder_of, parse_settings, read_text
+from mcpgov.settings import DEFAULT_FILE, SQLITE, Settings, lookup_for, no_vaults, parse_settings, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.yaml_source import parse_yaml
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from mcpgov.catalog.entries import Entry
+    from mcpgov.settings import Vaults
     from mcpgov.yaml_source import Source
 
     Report = Callable[["ReloadResult"], Awaitable[None]]
@@ -125,9 +127,11 @@ class Findings:
             return None
 
 
-def load_generation(path: Path | None, variables: Mapping[str, str] = os.environ) -> Snapshot:
+def load_generation(
+    path: Path | None, variables: Mapping[str, str] = os.environ, vaults: Vaults = no_vaults
+) -> Snapshot:
     """What mcpgov.yaml and its folders say. Raises InvalidConfiguration with every problem of every file."""
-    return generation_of(read_files(path), variables)
+    return generation_of(read_files(path), variables, vaults)
 
 
 def read_files(path: Path | None, *, known: bool = False) -> Reading:
@@ -177,11 +181,11 @@ def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
     return {place: text for place, text in texts.items() if text is not None}
 
 
-def generation_of(reading: Reading, variables: Mapping[str, str]) -> Snapshot:
+def generation_of(reading: Reading, variables: Mapping[str, str], vaults: Vaults = no_vaults) -> Snapshot:
     """What a reading says. Raises InvalidConfiguration with every problem of every file."""
     found = Findings()
     found.problems.extend(reading.problems)
-    lookup = EnvironmentAndFiles(variables, folder_of(reading.place))
+    lookup = lookup_for(reading.settings_text, reading.place, variables, vaults)
     settings = found.take(lambda: parse_settings(reading.settings_text, str(reading.place), lookup))
     parsed = [found.take(partial(parse_entry, text, str(place), lookup)) for place, text in reading.catalog.items()]
     entries = [entry for entry in parsed if entry is not None]
@@ -214,6 +218,8 @@ def _across_files(
         source = parse_yaml(reading.settings_text, str(reading.place))
         yield from unknown_policies(source, ("global_policies",), settings.global_policies, policies, folder)
     yield from clashes(entries, policies, folder)
+    if settings:
+        yield from unmet(entries, settings)
 
 
 def _missing_here(
@@ -261,12 +267,18 @@ def _wrong_with_command(source: Source, upstream: LocalUpstream, search: str | N
 class Generations:
     """Holds what is in force. `report` hears of every reload, those that were refused too."""
 
-    def __init__(self, path: Path | None, report: Report, variables: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        report: Report,
+        variables: Mapping[str, str] = os.environ,
+        vaults: Vaults = no_vaults,
+    ) -> None:
         """Read the first generation. Raises InvalidConfiguration: there is no last good one to keep yet."""
-        self._path, self._report, self._variables = path, report, variables
+        self._path, self._report, self._variables, self._vaults = path, report, variables, vaults
         reading = read_files(path)
         self._seen = reading.stamp
-        self._current = generation_of(reading, variables)
+        self._current = generation_of(reading, variables, vaults)
         self._has_settings = reading.settings is not None
         self._started_with = self._current.settings
         self._wanted = asyncio.Event()
@@ -317,7 +329,7 @@ class Generations:
     def _reload(self, reading: Reading) -> ReloadResult:
         old, self._seen = self._current.stamp, reading.stamp
         try:
-            self._current = generation_of(reading, self._variables)
+            self._current = generation_of(reading, self._variables, self._vaults)
         except InvalidConfiguration as invalid:
             return ReloadResult(old, old, invalid.problems)
         self._has_settings = reading.settings is not None

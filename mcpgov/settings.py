@@ -13,6 +13,7 @@ import binascii
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, cast
@@ -20,19 +21,29 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic import ValidationInfo as Info
 
 from mcpgov.catalog.urls import check_url
-from mcpgov.credential.references import EnvironmentAndFiles, Lookup, Unfit, has_reference, resolve
+from mcpgov.credential.references import (
+    UNFETCHED,
+    EnvironmentAndFiles,
+    Fetch,
+    Lookup,
+    Unfit,
+    has_reference,
+    unfetched,
+)
+from mcpgov.credential.strength import check_material
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.models import Secret
-from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
+from mcpgov.shapes import NUMBER, TEXT, NotYet, PolicyNames, Shape, Written, count, one_of, read_model, resolved_text
 from mcpgov.yaml_source import MAX_BYTES, parse_yaml
 
 if TYPE_CHECKING:
@@ -40,22 +51,14 @@ if TYPE_CHECKING:
 
     from mcpgov.yaml_source import Source
 
+Vaults = Callable[[Azure], Fetch]  # how Key Vault is asked by whom `azure:` says that mcpgov is, for one load
+
 DEFAULT_FILE: Final = "mcpgov.yaml"
 SQLITE: Final = "sqlite:///"
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _DATABASE: Final = re.compile(r"/?|/[0-9]{1,4}")
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 _VALUE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
-_PLACEHOLDERS: Final = re.compile(
-    rb"change.?me|replace.?me|placeholder|example|password|insecure|default|your.?(?:key|secret)"
-)
-_DISTINCT_BYTES: Final = 20  # 32 random bytes hold about 30 different ones; a repeated or typed pattern holds few
-
-
-def _own_key_header(name: str) -> str:
-    if "_" in key_header(name):
-        raise Unfit("has a _ in it, and such headers are dropped at the door", "write it with a -")
-    return name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +120,6 @@ def _public_url(url: str) -> str:
     return url.removesuffix("/")
 
 
-def _count(unit: str, low: int, high: int) -> PlainValidator:
-    """A whole number of something, whose name and bounds are told to whoever writes 1MB."""
-
-    def check(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise Unfit(f"must be a whole number of {unit} from {low} to {high}", "write digits without a unit")
-        return value
-
-    return PlainValidator(check)
-
-
 def _store(url: str) -> str:
     if url.startswith("postgresql"):
         raise Unfit("asks for PostgreSQL, which is not supported yet", "write sqlite:///FILE")
@@ -137,10 +129,9 @@ def _store(url: str) -> str:
 
 
 def _redis_url(value: object, info: Info) -> Secret:
-    if not isinstance(value, str):
-        raise Unfit("must be text", "write redis://HOST:6379")
-    url = resolve(value, lookup_of(info))
-    _check_redis_url(url.reveal())
+    url = resolved_text(value, info)
+    if not url.reveal().startswith(UNFETCHED):
+        _check_redis_url(url.reveal())
     return url
 
 
@@ -160,18 +151,12 @@ def _check_redis_url(url: str) -> None:
 
 
 def _secret_key(value: object, info: Info) -> Secret:
-    if not isinstance(value, str):
-        raise Unfit("must be text", "put it in quotes")
-    secret = resolve(value, lookup_of(info))
+    secret = resolved_text(value, info)
     try:
         material = _decoded(secret)
     except binascii.Error:
         raise Unfit("is not base64", "make one with: openssl rand -base64 32") from None
-    if len(material) < 32:
-        raise Unfit("is shorter than 32 bytes", "make one with: openssl rand -base64 32")
-    placeholder = any(_PLACEHOLDERS.search(text.lower()) for text in (secret.reveal().encode(), material))
-    if placeholder or len(set(material)) < _DISTINCT_BYTES:
-        raise Unfit("is a placeholder or a pattern, not a secret", "make one with: openssl rand -base64 32")
+    check_material(secret.reveal(), material)
     return secret
 
 
@@ -182,9 +167,8 @@ def _value_name(name: str) -> str:
 
 
 def _named_value(value: object, info: Info) -> str | Secret:
-    if not isinstance(value, str):
-        raise Unfit("must be text", "put it in quotes")
-    return resolve(value, lookup_of(info)) if has_reference(value) else value
+    secret = resolved_text(value, info)
+    return secret if has_reference(str(value)) else secret.reveal()
 
 
 def _decoded(secret: Secret) -> bytes:
@@ -193,24 +177,10 @@ def _decoded(secret: Secret) -> bytes:
     return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), validate=True)
 
 
-_TEXT: Final = WithJsonSchema({"type": "string"})
-_NUMBER: Final = WithJsonSchema({"type": "integer"})
-Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return_type=str), _TEXT]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), _TEXT]
-Folder = Annotated[Path, PlainValidator(_folder), _TEXT]
-NamedValue = Annotated[str | Secret, PlainValidator(_named_value), _TEXT]
-
-
-class Identity(Shape):
-    """How callers prove who they are. `key_headers` are in lower case."""
-
-    allow_anonymous: Flag = False
-    key_headers: Annotated[tuple[Annotated[str, AfterValidator(_own_key_header)], ...], Field(min_length=1)] = (
-        "authorization",
-        "x-api-key",
-    )
-    entra: NotYet = None
-    oidc: NotYet = None
+Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return_type=str), TEXT]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), TEXT]
+Folder = Annotated[Path, PlainValidator(_folder), TEXT]
+NamedValue = Annotated[str | Secret, PlainValidator(_named_value), TEXT]
 
 
 class Audit(Shape):
@@ -227,7 +197,7 @@ class Counters(Shape):
     `counters: redis://…` and `counters: memory` are the short forms.
     """
 
-    url: Annotated[Secret, PlainValidator(_redis_url), _TEXT] | None = None
+    url: Annotated[Secret, PlainValidator(_redis_url), TEXT] | None = None
     when_down: Literal["deny", "local"] = "deny"
 
     @model_validator(mode="before")
@@ -249,16 +219,16 @@ class Counters(Shape):
 class Limits(Shape):
     """What a request may be at most: its body in bytes, its nesting, its keys, its longest text in bytes."""
 
-    body_bytes: Annotated[int, _count("bytes", 1024, 64 * 1024 * 1024), _NUMBER] = 4 * 1024 * 1024
-    depth: Annotated[int, _count("levels", 4, 256), _NUMBER] = 64
-    keys: Annotated[int, _count("keys", 16, 100_000), _NUMBER] = 10_000
-    string_bytes: Annotated[int, _count("bytes", 1024, 64 * 1024 * 1024), _NUMBER] = 1024 * 1024
+    body_bytes: Annotated[int, count("bytes", 1024, 64 * 1024 * 1024), NUMBER] = 4 * 1024 * 1024
+    depth: Annotated[int, count("levels", 4, 256), NUMBER] = 64
+    keys: Annotated[int, count("keys", 16, 100_000), NUMBER] = 10_000
+    string_bytes: Annotated[int, count("bytes", 1024, 64 * 1024 * 1024), NUMBER] = 1024 * 1024
 
 
 class Secrets(Shape):
     """`key` seals session ids and keys the digests of arguments; base64 of at least 32 random bytes."""
 
-    key: Annotated[Secret, PlainValidator(_secret_key), _TEXT] | None = None
+    key: Annotated[Secret, PlainValidator(_secret_key), TEXT] | None = None
 
     @property
     def material(self) -> bytes | None:
@@ -280,6 +250,7 @@ class Settings(Shape):
     policies: Folder = Path("policies")
     global_policies: PolicyNames = ()
     identity: Identity = Identity()
+    azure: Annotated[Azure | None, Written] = None
     audit: Audit = Audit()
     counters: Counters = Counters()
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
@@ -290,12 +261,51 @@ class Settings(Shape):
     experimental: Experimental = Experimental()
 
 
+class _Ahead(Shape):
+    """What has to be known before a Key Vault can be asked."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    azure: Annotated[Azure | None, Written] = None
+
+
+def stand_ins(_: Azure) -> Fetch:
+    """The Vaults of verbs that connect nowhere, and for which it does not matter what a secret is."""
+    return unfetched
+
+
+def no_vaults(_: Azure) -> Fetch:
+    """The Vaults of those who were given none: they refuse, because a stand-in must never be served with."""
+
+    def fetch(url: str) -> str:
+        raise Unfit(f"names {url}, and no Key Vault is asked here", "write ${env:NAME} or ${file:PATH}")
+
+    return fetch
+
+
 def load_settings(path: Path | None, variables: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a file; without one those of ./mcpgov.yaml, or the defaults. Raises InvalidConfiguration."""
+    """The settings of a file; without one those of ./mcpgov.yaml, or the defaults. Raises InvalidConfiguration.
+
+    For verbs that need no secret: nothing is fetched from a Key Vault.
+    """
     place = path or Path(DEFAULT_FILE)
     if path is None and not os.path.lexists(place):
         return Settings()
-    return parse_settings(read_text(place), str(place), EnvironmentAndFiles(variables, folder_of(place)))
+    text = read_text(place)
+    return parse_settings(text, str(place), lookup_for(text, place, variables, stand_ins))
+
+
+def lookup_for(text: str, place: Path, variables: Mapping[str, str], vaults: Vaults) -> EnvironmentAndFiles:
+    """Where the references in the settings that `text` holds, and in the files beside them, find their values.
+
+    `azure:` is read ahead of all else. Where it is wrong nothing is fetched, and nothing will be put in force.
+    """
+    folder = folder_of(place)
+    try:
+        azure = read_model(_Ahead, parse_yaml(text, str(place)), EnvironmentAndFiles(variables, folder)).azure
+    except InvalidConfiguration:
+        return EnvironmentAndFiles(variables, folder, unfetched)
+    return EnvironmentAndFiles(variables, folder, vaults(azure) if azure else None)
 
 
 def parse_settings(text: str, file: str, lookup: Lookup | None = None) -> Settings:
@@ -323,6 +333,15 @@ def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
             yield source.problem(at, f"strangers can reach {settings.listen}, and would need no key", mend)
         if settings.public_url or settings.trusted_proxies:
             yield source.problem(at, "strangers come in through the proxy, and would need no key", mend)
+    for path, message, mend in contradictions(settings.identity, settings.azure):
+        yield source.problem(path, message, mend)
+    if settings.identity.proxy and not settings.trusted_proxies:
+        at, mend = ("identity", "proxy"), "list the proxy's network in trusted_proxies"
+        yield source.problem(at, "no proxy is trusted, so that nobody could come in this way", mend, at_key=True)
+    if not settings.public_url:
+        for at in settings.identity.sign_ins:
+            mend = "add public_url, like https://mcp.contoso.com"
+            yield source.problem(at, "browsers have no URL to come back to", mend, at_key=True)
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:

@@ -9,11 +9,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic import ValidationInfo as Info
 
-from mcpgov.credential.references import Lookup, Unfit
+from mcpgov.credential.references import Lookup, Unfit, resolve
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.models import Secret
 from mcpgov.yaml_source import problems_of
 
 if TYPE_CHECKING:
@@ -65,6 +75,31 @@ def policy_name(name: str) -> str:
     return name
 
 
+def written(value: object) -> object:
+    """A value that is there. Raises Unfit for a key with nothing behind it, which would be as if left out."""
+    if value is None:
+        raise Unfit("is empty", "write what belongs there, or remove the key")
+    return value
+
+
+def count(unit: str, low: int, high: int) -> PlainValidator:
+    """A whole number of something, whose name and bounds are told to whoever writes 1MB."""
+
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise Unfit(f"must be a whole number of {unit} from {low} to {high}", "write digits without a unit")
+        return value
+
+    return PlainValidator(check)
+
+
+def resolved_text(value: object, info: Info) -> Secret:
+    """A text whose references are resolved. Raises Unfit."""
+    if not isinstance(value, str):
+        raise Unfit("must be text", "put it in quotes")
+    return resolve(value, lookup_of(info))
+
+
 def one_of(now: str, *later: str) -> Callable[[str], str]:
     """A word of which only one value works today; those of a later version are refused by name."""
 
@@ -82,5 +117,8 @@ def _not_yet(_: object) -> NoReturn:
 
 
 PolicyNames = tuple[Annotated[str, AfterValidator(policy_name)], ...]
+TEXT: Final = WithJsonSchema({"type": "string"})
+NUMBER: Final = WithJsonSchema({"type": "integer"})
+Written: Final = BeforeValidator(written)
 NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
 Flag = Annotated[bool, Field(strict=True)]

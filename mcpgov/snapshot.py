@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason, Reply
 from mcpgov.errors import InvalidConfiguration, Refusal
+from mcpgov.models import AuthType
 from mcpgov.policy.compiled import compile_policy
+from mcpgov.policy.glob import compile_wildcards
 from mcpgov.settings import Settings
 from mcpgov.yaml_source import nearest
 
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 
     from mcpgov.catalog.entries import ConnectionEntry, Entry
     from mcpgov.errors import Problem
-    from mcpgov.models import Connection, RequestHead, Secret
+    from mcpgov.models import Connection, Principal, RequestHead, Secret
     from mcpgov.policy.compiled import ConnectionPolicy
     from mcpgov.policy.document import PolicyDocument
     from mcpgov.yaml_source import Source
+
+_NO_CONNECTION: Final = "There is no such connection."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,17 @@ class Snapshot:
     documents: Mapping[str, PolicyDocument] = field(default_factory=dict[str, "PolicyDocument"], repr=False)
     secrets: tuple[Secret, ...] = ()
 
-    def connection(self, name: str) -> Connection:
-        """The connection exposed at /mcp/{name}. Raises Refusal (unknown-connection): never "all of them"."""
-        try:
-            return self.connections[name]
-        except KeyError:
-            raise Refusal(Reason.UNKNOWN_CONNECTION, "There is no such connection.") from None
+    def connection(self, name: str, principal: Principal) -> Connection:
+        """The connection exposed at /mcp/{name}: never "all of them".
+
+        Raises Refusal: unknown-connection, or connection-denied where the caller's scope leaves it out, which the
+        caller cannot tell apart.
+        """
+        if name not in self.connections:
+            raise Refusal(Reason.UNKNOWN_CONNECTION, _NO_CONNECTION)
+        if not _may_reach(principal, name):
+            raise Refusal(Reason.CONNECTION_DENIED, _NO_CONNECTION, detail="the scope of the key leaves it out")
+        return self.connections[name]
 
     def answer_preflight(self, head: RequestHead) -> None:
         """Raise Refusal (preflight) with the reply, where a browser asks and a policy has something to say.
@@ -63,14 +72,21 @@ class Snapshot:
         detail = "not matched"
         raise Refusal(Reason.PREFLIGHT, "A preflight was answered.", detail=detail, reply=Reply(200, body=b""))
 
-    def origins(self, head: RequestHead) -> Collection[str]:
-        """The origins of browsers that the policies of the connection let in."""
-        policy = self.policies.get(head.connection)
+    def origins(self, head: RequestHead, principal: Principal) -> Collection[str]:
+        """The origins of browsers that the policies of the connection let in; none where the caller may not know that
+        there is such a connection.
+        """
+        policy = self.policies.get(head.connection) if _may_reach(principal, head.connection) else None
         return policy.origins(head) if policy and "origin" in head.headers else ()
 
     def policy(self, connection: str) -> ConnectionPolicy:
         """The compiled policy of a connection."""
         return self.policies[connection]
+
+
+def _may_reach(principal: Principal, connection: str) -> bool:
+    scope = principal.scope.connections
+    return scope is None or connection in compile_wildcards(scope)
 
 
 def assemble(
@@ -91,6 +107,9 @@ def assemble(
                 {tool: [documents[policy] for policy in names] for tool, names in served.tools.items()},
             )
             problems += policies[name].foreign_backends(served.connection)
+    providers = [name for name, connection in connections.items() if connection.auth_type is AuthType.OAUTH2]
+    unknown = {problem: None for policy in policies.values() for problem in policy.unknown_providers(providers)}
+    problems += unknown
     if problems:
         raise InvalidConfiguration(tuple(problems))
     served, in_force = MappingProxyType(connections), MappingProxyType(policies)

@@ -16,21 +16,33 @@ Rule = Callable[[Modules], Iterator[str]]
 
 STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
-    *("models", "decision", "errors", "yaml_source", "strict_json", "destinations"),
+    *("models", "decision", "errors", "yaml_source", "strict_json", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
-    *("audit.redact", "upstream.headers", "upstream.sse", "upstream.circuit"),
+    *(
+        "endpoint.metadata",
+        "endpoint.challenge",
+        "diagnosis",
+        "audit.redact",
+        "upstream.headers",
+        "upstream.sse",
+        "upstream.circuit",
+    ),
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
 LAYERS = (
     ("", "models", "decision", "errors"),
     PURE,
+    ("web",),
     STAGES,
     (
         *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
-        *("telemetry", "catalog", "store"),
+        *("telemetry", "catalog", "store", "identity_settings", "reporter"),
+        "policy_tokens",
     ),
     ("pipeline",),
-    ("endpoint.asgi", "registry", "admin", "console", "cli", "demo"),
+    ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
+    ("stage_settings", "cli"),
+    ("identities",),
     ("app",),
     ("__main__",),
 )
@@ -48,6 +60,8 @@ PURE_IMPORTS = (
         "json",
         "jsonpath_rfc9535",
         "jsonschema_rs",
+        "jwt",
+        "cryptography",
     ),
     *("math", "operator", "pydantic", "re", "re2", "string", "struct"),
     *("textwrap", "types", "typing", "typing_extensions", "unicodedata", "urllib.parse", "yaml"),

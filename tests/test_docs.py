@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mcpgov.app import build_cli
-from mcpgov.catalog.entries import parse_entry
+from mcpgov.catalog.entries import EntryShape, parse_entry
 from mcpgov.decision import Reason
 from mcpgov.policy.element import SECTIONS
 from mcpgov.policy.registry import ELEMENTS
@@ -34,10 +35,17 @@ def undocumented(names: Iterable[str], text: str) -> list[str]:
 def settings(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The dotted name of every key that mcpgov.yaml may hold."""
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from settings(field.annotation, f"{prefix}{name}.")
+        if inner := models_in(field.annotation):
+            yield from settings(inner[0], f"{prefix}{field.alias or name}.")
         else:
-            yield prefix + name
+            yield prefix + (field.alias or name)
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """The models in an annotation: itself, or what it is a list of, or none if it is left out."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]
 
 
 def verbs(command: object, path: str = "mcpgov") -> Iterator[str]:
@@ -59,6 +67,11 @@ def test_every_policy_element_is_documented() -> None:
 
 def test_every_setting_is_documented() -> None:
     assert undocumented(settings(Settings), DOCS) == []
+
+
+def test_every_key_of_the_catalog_is_documented() -> None:
+    keys = [key.removeprefix("connections.") for key in settings(EntryShape)]
+    assert undocumented(keys, (ROOT / "docs" / "catalog.md").read_text("utf-8")) == []
 
 
 def test_every_verb_is_documented() -> None:
@@ -98,6 +111,11 @@ class EverySecret:
     def file(self, path: str) -> str:
         """A value for any file."""
         assert path
+        return self.value
+
+    def secret(self, url: str) -> str:
+        """A value for any secret of a Key Vault."""
+        assert url
         return self.value
 
 

@@ -6,9 +6,27 @@ from typing import Any
 
 import pytest
 
-from mcpgov.decision import Charge, Describe, Effect, Hold, Learn, Metric, Reason, Refund, Spend, Spent, Tell, Trace
+from mcpgov.decision import (
+    Charge,
+    Describe,
+    Effect,
+    FetchKeys,
+    GetAuthorization,
+    GetToken,
+    Hold,
+    Learn,
+    Metric,
+    Reason,
+    Refund,
+    Spend,
+    Spent,
+    Tell,
+    Trace,
+)
 from mcpgov.effects import MAX_TOOLS, CallEffects, Effects
 from mcpgov.errors import Refusal
+from mcpgov.json_web_token import KeySet
+from mcpgov.models import Secret
 
 SPEND = Spend("k", 5, 60)
 SPENT = Spent(allowed=True, limit=5, remaining=4, reset=60)
@@ -139,3 +157,51 @@ async def test_what_is_only_reported_on_passes_where_it_cannot_be_counted() -> N
     (spent,) = await CallEffects(Effects(Down(), Down())).perform(asking(replace(SPEND, apart=True)))
     assert isinstance(spent, Spent)
     assert spent.allowed
+
+
+class Authorities:
+    """Issues whatever is asked for, and says for what."""
+
+    async def keys(self, effect: FetchKeys, /) -> KeySet:
+        return KeySet(effect.url, ())
+
+    async def token(self, effect: GetToken, /) -> Secret:
+        return Secret(effect.resource)
+
+    async def authorization(self, effect: GetAuthorization, /) -> Secret:
+        return Secret(f"{effect.provider} for {effect.principal_id}")
+
+
+async def test_keys_and_tokens_come_from_whoever_issues_them() -> None:
+    witness = Witness()
+    call = CallEffects(Effects(witness, witness, Authorities()))
+    asked = asking(FetchKeys("https://i", "k"), GetToken("api://r"), GetAuthorization("github", "key:k1"))
+    assert await call.perform(asked) == [KeySet("https://i", ()), Secret("api://r"), Secret("github for key:k1")]
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [
+        (FetchKeys("https://i"), Reason.SIGN_IN_UNAVAILABLE),
+        (GetToken("api://r"), Reason.CREDENTIAL_UNAVAILABLE),
+        (GetAuthorization("github", "key:k1"), Reason.CREDENTIAL_UNAVAILABLE),
+    ],
+)
+async def test_a_gateway_that_has_none_of_them_refuses(effect: Effect, reason: Reason) -> None:
+    shared, _ = effects()
+    with pytest.raises(Refusal) as raised:
+        await CallEffects(shared).perform(asking(effect))
+    assert raised.value.reason is reason
+
+
+async def test_what_cannot_be_had_is_raised_where_it_was_asked_for() -> None:
+    def doing_without() -> Generator[Effect, Any, object]:
+        try:
+            yield GetToken("api://r")
+        except Refusal as refusal:
+            return (yield SPEND), refusal.reason
+        return None
+
+    shared, witness = effects()
+    assert await CallEffects(shared).perform(doing_without()) == (SPENT, Reason.CREDENTIAL_UNAVAILABLE)
+    assert witness.asked == [SPEND]

@@ -162,3 +162,38 @@ def test_the_policy_has_to_be_there() -> None:
         list(run_cases(cases, {"test": document(RULES)}, Coverage()))
     with pytest.raises(InvalidConfiguration, match="write it first"):
         list(run_cases(cases, {}, Coverage()))
+
+
+TOKENS = """\
+inbound:
+  - validate-jwt:
+      header-name: X-Token
+      openid-config: { url: https://issuer.example/.well-known/openid-configuration }
+      audiences: [api://mcpgov]
+      output-token-variable-name: jwt
+  - set-header: { name: X-Iss, value: '${{ variables["jwt"].issuer }}' }
+  - authentication-managed-identity: { resource: api://backend, output-token-variable-name: own }
+  - set-header: { name: X-Own, value: 'Bearer ${{ variables["own"] }}' }
+"""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "token: { header: X-Token, claims: { iss: https://i.example, aud: api://mcpgov } }, expect: { status: 200 }",
+        "token: { header: X-Token, claims: { aud: api://mcpgov, iss: i } }, expect: { headers: { X-Iss: i } }",
+        "token: { header: X-Token, claims: { aud: api://mcpgov, iss: i } }, expect: { headers: { X-Own: Bearer *** } }",
+        "token: { header: X-Token, claims: { iss: i, aud: b } }, expect: { reason: jwt-audience-denied, status: 401 }",
+        "token: { header: X-Token, claims: { iss: i, aud: api://mcpgov, exp: 1 } }, expect: { reason: jwt-expired }",
+        "token: { claims: { iss: i, aud: api://mcpgov } }, expect: { reason: credential-missing }",
+        "headers: { X-Token: a.b.c }, expect: { reason: jwt-malformed }",
+    ],
+)
+def test_a_case_may_carry_a_token(case: str) -> None:
+    assert wrong(f"tool: get, {case}", TOKENS) == ()
+
+
+def test_a_case_may_be_of_an_agent() -> None:
+    policy = "inbound: [quarantine: { blueprints: [b1] }]"
+    agent = "principal: { kind: agent, agent_id: a1, blueprint_id: b1 }"
+    assert wrong(f"tool: get, {agent}, expect: {{ reason: quarantined }}", policy) == ()

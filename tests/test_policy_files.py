@@ -109,6 +109,6 @@ def test_a_fragment_that_is_no_mapping_never_comes_so_far() -> None:
 
 def test_given_names_what_was_asked_for() -> None:
     given = Given("v")
-    assert (given.named("a"), given.resolve("${env:X}")) == ("v", Secret("1"))
+    assert (given.named("a"), given.resolve("${env:X}")) == ("v", Secret("0" * 44))
     assert given.fragment("part").source.value == {"fragment": []}
     assert given.taken == ["{{a}}", "${env:X}", "the fragment part"]

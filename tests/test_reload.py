@@ -47,7 +47,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_folder_is_loaded_whole(folder: Path) -> None:
     snapshot = load_generation(folder / "mcpgov.yaml", {"KEY": "k"})
-    assert snapshot.connection("github").keys[0][1].reveal() == "k"
+    assert snapshot.connections["github"].keys[0][1].reveal() == "k"
     assert [step.rule for step in snapshot.policy("github").general.inbound] == ["default#1 tool-rules"]
     assert snapshot.settings.global_policies == ("default",)
     assert len(snapshot.stamp) == 64
@@ -279,7 +279,7 @@ def test_a_reload_takes_a_secret_that_was_rotated(folder: Path) -> None:
     (folder / "key").write_text("new")
     result = holder.try_reload()
     assert result.old == result.new
-    assert holder.current().connection("github").keys[0][1].reveal() == "new"
+    assert holder.current().connections["github"].keys[0][1].reveal() == "new"
 
 
 def test_settings_that_wait_for_a_restart_are_named(folder: Path) -> None:

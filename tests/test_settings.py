@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -12,8 +13,20 @@ from hypothesis import strategies as st
 
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.identity_settings import Azure
 from mcpgov.models import Secret
-from mcpgov.settings import Address, Settings, folder_of, load_settings, parse_settings, read_text
+from mcpgov.settings import (
+    Address,
+    Settings,
+    Vaults,
+    folder_of,
+    load_settings,
+    lookup_for,
+    no_vaults,
+    parse_settings,
+    read_text,
+    stand_ins,
+)
 
 KEY = base64.b64encode(bytes(range(100, 140))).decode()
 
@@ -40,7 +53,8 @@ public_url: https://mcp.contoso.com/
 catalog: entries
 policies: /etc/policies
 global_policies: [company, default]
-identity: {{ allow_anonymous: false, key_headers: [X-Gateway-Key] }}
+identity: {{ allow_anonymous: false, key_headers: [X-Gateway-Key], proxy: {{ user_header: X-User }} }}
+azure: {{ tenant_id: 00000000-1111-2222-3333-444444444444 }}
 audit: {{ store: "sqlite:///data/ledger.db", durability: durable }}
 counters: {{ url: rediss://cache.contoso.com:6380/1, when_down: local }}
 named_values: {{ region: westeurope, api.key_1-a: "${{env:API_KEY}}" }}
@@ -56,6 +70,8 @@ experimental: {{}}
     assert (settings.catalog, settings.policies) == (Path("conf/entries"), Path("/etc/policies"))
     assert settings.global_policies == ("company", "default")
     assert settings.identity.key_headers == ("x-gateway-key",)
+    assert settings.identity.proxy is not None
+    assert settings.azure is not None
     assert settings.audit.store == "sqlite:///conf/data/ledger.db"
     assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.7", "2001:db8::/32")))
     assert settings.limits.depth == 4
@@ -130,8 +146,9 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("named_values: { " + "a" * 257 + ": c }", "not the name of a value"),
         ("named_values: { limit: 60 }", "limit must be text"),
         ("named_values: { key: '${env:ABSENT}' }", "ABSENT, which is not set"),
-        ("identity: { entra: { tenant: x } }", "entra is not supported yet"),
-        ("identity: { oidc: [] }", "oidc is not supported yet"),
+        ("azure:", "azure is empty"),
+        ("azure: {}", "tenant_id is missing"),
+        ("identity: { proxy: { user_header: X-User } }", "no proxy is trusted"),
         ("registry: { anonymous: true }", "registry is not supported yet"),
         ("experimental: { warp: true }", "no key warp"),
         ("trusted_proxies: [10.0.0.1/8]", "not a network"),
@@ -304,3 +321,71 @@ def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
     for name, says in (("", "not a file"), ("pipe", "not a file"), ("binary", "not text"), ("loop", "cannot be read")):
         with pytest.raises(InvalidConfiguration, match=says):
             read_text(tmp_path / name)
+
+
+GUID = "00000000-1111-2222-3333-444444444444"
+VAULT = "https://contoso.vault.azure.net/secrets"
+IN_VAULT = f"""
+azure: {{ tenant_id: {GUID} }}
+secrets: {{ key: "${{secret:{VAULT}/key}}" }}
+counters: "${{secret:{VAULT}/redis}}"
+named_values: {{ pat: "${{secret:{VAULT}/pat}}" }}
+"""
+
+
+def test_secrets_come_from_the_key_vault_that_azure_says_how_to_ask() -> None:
+    known = {f"{VAULT}/key": KEY, f"{VAULT}/redis": "redis://cache", f"{VAULT}/pat": "s3cret"}
+    asked: list[str] = []
+
+    def vaults(azure: Azure) -> Callable[[str], str]:
+        asked.append(azure.tenant_id)
+        return known.__getitem__
+
+    settings = parse_settings(IN_VAULT, "x", lookup_for(IN_VAULT, Path("x"), {}, vaults))
+    assert asked == [GUID]
+    assert settings.secrets.key == Secret(KEY)
+    assert settings.counters.url == Secret("redis://cache")
+    assert settings.named_values == {"pat": Secret("s3cret")}
+
+
+def test_verbs_that_need_no_secret_fetch_none(tmp_path: Path) -> None:
+    place = tmp_path / "mcpgov.yaml"
+    place.write_text(IN_VAULT)
+    assert load_settings(place, {}).secrets.material
+
+
+def refusals(text: str, vaults: Vaults = stand_ins) -> list[str]:
+    with pytest.raises(InvalidConfiguration) as caught:
+        parse_settings(text, "x", lookup_for(text, Path("x"), {}, vaults))
+    return [f"{problem.line}:{problem.column} {problem.message}" for problem in caught.value.problems]
+
+
+def test_without_azure_there_is_nobody_to_ask_a_key_vault_as() -> None:
+    text = f"secrets: {{ key: '${{secret:{VAULT}/key}}' }}"
+    assert refusals(text) == ["1:17 key comes from a Key Vault, and nothing says who mcpgov is there"]
+
+
+def test_who_was_given_no_way_to_ask_refuses_and_never_serves_with_a_stand_in() -> None:
+    assert [line.rpartition(", ")[2] for line in refusals(IN_VAULT, no_vaults)] == [
+        "and no Key Vault is asked here"
+    ] * 3
+
+
+def test_nothing_is_fetched_where_azure_is_wrong() -> None:
+    assert refusals(IN_VAULT.replace(GUID, "common")) == ["2:21 tenant_id is not an id of Entra"]
+    assert refusals("[]") == ["1:1 must be a mapping"]
+
+
+def test_what_asks_a_key_vault_does_not_come_from_one() -> None:
+    text = f"azure: {{ tenant_id: {GUID}, app: {{ client_id: {GUID}, client_secret: '${{secret:{VAULT}/x}}' }} }}"
+    (found,) = refusals(text)
+    assert "client_secret is what Key Vault is asked with, and cannot come from there" in found
+
+
+def test_a_litellm_reference_is_one_of_the_environment() -> None:
+    text = "counters: os.environ/REDIS_URL\nnamed_values: { pat: os.environ/PAT }\nsecrets: { key: os.environ/KEY }"
+    variables = {"REDIS_URL": "redis://cache", "PAT": "s3cret", "KEY": KEY}
+    settings = parse_settings(text, "x", EnvironmentAndFiles(variables))
+    assert settings.counters.url == Secret("redis://cache")
+    assert settings.named_values == {"pat": Secret("s3cret")}
+    assert settings.secrets.key == Secret(KEY)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 
 from mcpgov.credential.references import EnvironmentAndFiles, Unfit
 from mcpgov.errors import InvalidConfiguration
-from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, one_of, policy_name, read_model
+from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, Written, count, key_header, one_of, policy_name, read_model
 from mcpgov.yaml_source import parse_yaml
 
 
@@ -16,6 +16,8 @@ class Example(Shape):
 
     on: Flag = False
     policies: PolicyNames = ()
+    size: Annotated[int, count("bytes", 1, 9)] = 1
+    inner: Annotated[dict[str, str] | None, Written] = None
     mode: Annotated[str, AfterValidator(one_of("memory", "redis"))] = "memory"
     future: NotYet = None
 
@@ -52,6 +54,18 @@ def test_everything_wrong_is_told_at_once_each_with_its_place_and_mend() -> None
 def test_a_word_that_never_will_be_is_told_apart_from_one_of_a_later_version() -> None:
     (told,) = problems("mode: disk")
     assert "must be memory" in told
+
+
+@pytest.mark.parametrize("size", ["0", "10", "1.0", "true", "'5'", "5B"])
+def test_a_count_is_told_its_unit_and_bounds(size: str) -> None:
+    (told,) = problems(f"size: {size}")
+    assert "size must be a whole number of bytes from 1 to 9 (write digits without a unit)" in told
+
+
+def test_a_section_that_is_written_and_empty_is_not_taken_for_one_that_is_left_out() -> None:
+    (told,) = problems("inner:")
+    assert "inner is empty (write what belongs there, or remove the key)" in told
+    assert read("inner: { a: b }").inner == {"a": "b"}
 
 
 @pytest.mark.parametrize("name", ["X Key", "Host", "Connection", "Mcp-Session-Id", "content-type", "proxy-x", ""])

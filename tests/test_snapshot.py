@@ -11,11 +11,12 @@ from mcpgov.catalog.entries import Entry, parse_entry
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, Refusal
-from mcpgov.models import Headers, RequestHead
+from mcpgov.models import CallerScope, Headers, Principal, PrincipalKind, RequestHead
 from mcpgov.policy.document import parse_document
 from mcpgov.settings import Settings
 from mcpgov.snapshot import assemble, clashes
 
+ANYBODY = Principal("key:k1", PrincipalKind.KEY)
 FOLDER = PurePath("conf/policies")
 DOCUMENTS = {
     name: parse_document(text, f"policies/{name}.yaml")
@@ -54,7 +55,7 @@ def test_each_connection_gets_the_policies_of_its_scopes_in_order() -> None:
     ]
     assert [step.rule for step in snapshot.policy("github").by_tool["drop"].inbound][-1] == "owners#1 tool-rules"
     assert [step.rule for step in snapshot.policy("plain").general.inbound] == ["company#1 set-header"]
-    assert snapshot.connection("github") == github.connections[0].connection
+    assert snapshot.connection("github", ANYBODY) == github.connections[0].connection
     assert snapshot.stamp == "stamp"
 
 
@@ -72,8 +73,37 @@ def test_an_unknown_connection_is_never_all_of_them() -> None:
     snapshot = assemble("", Settings(), [entry("a", "a: {}")], DOCUMENTS)
     for name in ("b", "", "*", "A"):
         with pytest.raises(Refusal) as caught:
-            snapshot.connection(name)
+            snapshot.connection(name, ANYBODY)
         assert caught.value.reason is Reason.UNKNOWN_CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("patterns", "reached"),
+    [
+        (("a",), ["a"]),
+        (("team-*",), ["team-x", "team-y"]),
+        (("?", "team-x"), ["a", "team-x"]),
+        (("*",), ["a", "team-x", "team-y"]),
+        (("A", "tea"), []),
+        ((), []),
+    ],
+)
+def test_a_connection_out_of_scope_is_denied_in_the_words_of_an_unknown_one(
+    patterns: tuple[str, ...], reached: list[str]
+) -> None:
+    snapshot = assemble("", Settings(), [entry("a", "a: {}", "team-x: {}", "team-y: {}")], DOCUMENTS)
+    scoped = replace(ANYBODY, scope=CallerScope(patterns))
+    with pytest.raises(Refusal) as unknown:
+        snapshot.connection("nowhere", scoped)
+    for name in snapshot.connections:
+        if name in reached:
+            assert snapshot.connection(name, scoped).name == name
+            continue
+        with pytest.raises(Refusal) as caught:
+            snapshot.connection(name, scoped)
+        assert caught.value.reason is Reason.CONNECTION_DENIED
+        assert caught.value.message == unknown.value.message
+        assert caught.value.detail
 
 
 def test_a_generation_cannot_be_changed() -> None:
@@ -119,6 +149,17 @@ def test_files_that_agree_have_no_problem() -> None:
 
 
 CORS = "inbound: [cors: { allowed-origins: [https://app.contoso.com] }]"
+
+
+def test_the_origins_of_a_connection_are_for_callers_that_may_know_of_it() -> None:
+    snapshot = assemble(
+        "", Settings(), [entry("a", "a: { policies: [cors] }", "b: {}")], {"cors": parse_document(CORS, "cors.yaml")}
+    )
+    moment = datetime(2026, 11, 21, tzinfo=UTC)
+    asks = RequestHead("POST", "a", Headers((("origin", "https://app.contoso.com"),)), "", "", moment, "")
+    assert snapshot.origins(asks, ANYBODY) == ("https://app.contoso.com",)
+    assert snapshot.origins(asks, replace(ANYBODY, scope=CallerScope(("b",)))) == ()
+    assert snapshot.origins(replace(asks, connection="nowhere"), ANYBODY) == ()
 
 
 @pytest.mark.parametrize("connection", ["plain", "nowhere"])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MOST = 64  # of the items of a list that is written down
+CLAIMED_AGENT = ("x-ms-agentid", "agent-id")  # what platforms say of the agent: recorded, and never believed
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Fields = dict[str, str | int | bool | list[int] | list[str] | None]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
@@ -50,6 +51,10 @@ class ControlEvent(StrEnum):
     RELOAD_REFUSED = "reload-refused"
     KEY_CREATED = "key-created"
     KEY_REVOKED = "key-revoked"
+    KEY_ROTATED = "key-rotated"
+    CONSENT_GIVEN = "consent-given"
+    CONSENT_REFUSED = "consent-refused"
+    CONSENT_REVOKED = "consent-revoked"
     STORE_RECOVERED = "store-recovered"
 
 
@@ -292,6 +297,7 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "user_agent.original": clip(head.headers.get("user-agent")),
         "mcpgov.correlation_id.claimed": clip(head.claimed_correlation_id),
         "mcpgov.connection": clip(head.connection),
+        "mcpgov.agent.claimed": clip(next((value for name in CLAIMED_AGENT if (value := head.headers.get(name))), "")),
         "mcpgov.snapshot": facts.snapshot,
         "mcpgov.session.digest": facts.session,
     }
@@ -307,11 +313,14 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         fields |= {
             "mcpgov.credential.kind": facts.credential.kind,
             "mcpgov.credential.reference": facts.credential.reference,
+            "mcpgov.credential.identity": clip(facts.credential.identity),
+            "mcpgov.credential.audience": clip(facts.credential.audience),
         }
     return fields
 
 
 def _principal(principal: Principal) -> Fields:
+    scope = principal.scope
     return {
         "mcpgov.principal.id": clip(principal.id),
         "mcpgov.principal.kind": principal.kind,
@@ -321,9 +330,21 @@ def _principal(principal: Principal) -> Fields:
         "mcpgov.principal.agent_id": clip(principal.agent_id),
         "mcpgov.principal.blueprint_id": clip(principal.blueprint_id),
         "mcpgov.principal.object_id": clip(principal.object_id),
-        "mcpgov.principal.roles": [clip(role) for role in principal.roles[:MOST]] or None,
-        "mcpgov.principal.scopes": [clip(scope) for scope in principal.scopes[:MOST]] or None,
+        "mcpgov.principal.tenant_id": clip(principal.tenant_id),
+        "mcpgov.principal.app_id": clip(principal.app_id),
+        "mcpgov.principal.token_id": clip(principal.token_id),
+        "mcpgov.principal.issuer": clip(principal.issuer),
+        "mcpgov.principal.user_context": principal.kind.is_user or None,
+        "mcpgov.principal.shared": principal.shared or None,
+        "mcpgov.principal.roles": _listed(principal.roles),
+        "mcpgov.principal.scopes": _listed(principal.scopes),
+        "mcpgov.principal.scope.connections": _listed(scope.connections or ()),
+        "mcpgov.principal.scope.tools": _listed(scope.tools or ()),
     }
+
+
+def _listed(texts: tuple[str, ...]) -> list[str] | None:
+    return [clip(text) for text in texts[:MOST]] or None
 
 
 def _request(request: MCPRequest) -> Fields:

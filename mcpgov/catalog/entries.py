@@ -9,7 +9,6 @@ Refuses to know: which policies exist, and what the other files say (snapshot.py
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Final, cast
@@ -17,11 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic import ValidationInfo as Info
 
+from mcpgov.catalog.sign_in import SignInShape, contradictions
 from mcpgov.catalog.urls import check_fixed, check_url, parse_fixed
-from mcpgov.credential.references import Lookup, Unfit, has_reference, resolve
+from mcpgov.credential.references import Lookup, Unfit, has_reference
+from mcpgov.credential.strength import check_filled
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
-from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, key_header, lookup_of, one_of, read_model
+from mcpgov.shapes import TEXT, Flag, PolicyNames, Shape, key_header, read_model, resolved_text
 from mcpgov.yaml_source import Source, parse_yaml
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mcpgov.errors import Problem
 
 LONGEST_TIMEOUT: Final = 240.0
-_AUTH_LATER: Final = ("ProjectManagedIdentity", "AgenticIdentityToken", "OAuth2", "UserEntraToken")
 _SERVER_NAME: Final = re.compile(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+")  # MCP registry, server.schema.json 2025-12-11
 _CONNECTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -98,7 +98,17 @@ def _connection(name: str, shape: EntryShape, folder: str) -> Connection:
     else:
         named = tuple((key, url) for key, url in one.backends.items() if isinstance(key, str))
         upstream = RemoteUpstream(shape.upstream, shape.private, tuple(one.backends.values()), named, one.resolve)
-    return Connection(name, shape.name, upstream, one.auth_type, tuple(one.keys.items()), one.timeout)
+    return Connection(
+        name,
+        shape.name,
+        upstream,
+        one.auth_type,
+        tuple(one.keys.items()),
+        one.timeout,
+        one.sign_in(),
+        one.client_auth_type,
+        one.client_audience,
+    )
 
 
 def _contradictions(shape: EntryShape, source: Source) -> Iterator[Problem]:
@@ -121,17 +131,9 @@ def _contradictions(shape: EntryShape, source: Source) -> Iterator[Problem]:
 def _contradictions_of(
     one: ConnectionShape, shape: EntryShape, source: Source, at: tuple[str, ...]
 ) -> Iterator[Problem]:
-    if one.auth_type is AuthType.CUSTOM_KEYS and not one.keys:
-        yield source.problem((*at, "authType"), "CustomKeys without keys", "add keys: { HEADER: VALUE }")
-    if one.keys and one.auth_type is AuthType.NONE:
-        yield source.problem((*at, "keys"), "keys that are never sent", "add authType: CustomKeys", at_key=True)
+    yield from contradictions(one, tuple(one.keys), source, at)
     if shape.command:
         yield from _of_remote_servers(one, source, at)
-    written = Counter(header.lower().replace("_", "-") for header in one.keys)
-    for header in one.keys:
-        if written[header.lower().replace("_", "-")] > 1:
-            place = (*at, "keys", header)
-            yield source.problem(place, f"{header} is written twice", "a header name has no case", at_key=True)
     for key, url in one.backends.items():
         yield from _unfit_url(url, shape, source, (*at, "backends", key))
     if shape.upstream:
@@ -139,8 +141,10 @@ def _contradictions_of(
 
 
 def _of_remote_servers(one: ConnectionShape, source: Source, at: tuple[str, ...]) -> Iterator[Problem]:
-    if one.keys:
-        yield source.problem((*at, "keys"), "a local server reads no headers", "hand it over in env:", at_key=True)
+    for key, said in (("authType", one.auth_type is not AuthType.NONE), ("callerToken", one.caller_token)):
+        if said:
+            mend = "hand a secret over in env:, and remove it here"
+            yield source.problem((*at, key), "a local server reads no headers", mend, at_key=True)
     for key, said in (("backends", one.backends), ("resolve", one.resolve)):
         if said:
             yield source.problem((*at, key), f"a local server has no {key}", "remove it", at_key=True)
@@ -232,21 +236,11 @@ def _fixed(value: object) -> tuple[str, str]:
     return parse_fixed(value)
 
 
-def _auth_type(value: object) -> AuthType:
-    if isinstance(value, str) and value in _AUTH_LATER:
-        raise Unfit(f"asks for {value}, which is not supported yet", "write None or CustomKeys")
-    if not isinstance(value, str) or value not in set(AuthType):
-        raise Unfit("is not a way to sign in", "write None or CustomKeys")
-    return AuthType(value)
-
-
 def _resolved(fit: Callable[[str], bool], message: str, mend: str) -> PlainValidator:
     """A text whose references are resolved; the outcome is never shown."""
 
     def check(value: object, info: Info) -> Secret:
-        if not isinstance(value, str):
-            raise Unfit("must be text", "put it in quotes")
-        secret = resolve(value, lookup_of(info))
+        secret = resolved_text(value, info)
         if not fit(secret.reveal()):
             raise Unfit(message, mend)
         return secret
@@ -258,11 +252,15 @@ def _fits_a_header(value: str) -> bool:
     return _HEADER_VALUE.fullmatch(value) is not None
 
 
+def _filled(secret: Secret) -> Secret:
+    check_filled(secret.reveal())
+    return secret
+
+
 def _fits_a_variable(value: str) -> bool:
     return "\x00" not in value
 
 
-_TEXT: Final = WithJsonSchema({"type": "string"})
 Url = Annotated[str, AfterValidator(_url)]
 Line = Annotated[str, AfterValidator(_one_line)]
 ToolName = Annotated[
@@ -277,9 +275,10 @@ BackendKey = Annotated[int | str, PlainValidator(_backend_key), WithJsonSchema({
 HeaderValue = Annotated[
     Secret,
     _resolved(_fits_a_header, "is not one line of plain ASCII", "remove line breaks and spaces at its ends"),
-    _TEXT,
+    AfterValidator(_filled),
+    TEXT,
 ]
-VariableValue = Annotated[Secret, _resolved(_fits_a_variable, "holds a NUL", "remove it"), _TEXT]
+VariableValue = Annotated[Secret, _resolved(_fits_a_variable, "holds a NUL", "remove it"), TEXT]
 
 
 class ToolShape(Shape):
@@ -288,18 +287,13 @@ class ToolShape(Shape):
     policies: PolicyNames = ()
 
 
-class ConnectionShape(Shape):
+class ConnectionShape(SignInShape):
     """What is said of one connection."""
 
-    auth_type: Annotated[AuthType, BeforeValidator(_auth_type)] = Field(AuthType.NONE, alias="authType")
     keys: dict[Annotated[str, AfterValidator(key_header)], HeaderValue] = Field(default_factory=dict[str, Secret])
-    client_auth_type: Annotated[str, AfterValidator(one_of("CustomKeys", "None", *_AUTH_LATER))] = Field(
-        "CustomKeys", alias="clientAuthType"
-    )
-    client_audience: NotYet = Field(None, alias="clientAudience")
-    timeout: Annotated[float, PlainValidator(_seconds), _TEXT] = 90.0
+    timeout: Annotated[float, PlainValidator(_seconds), TEXT] = 90.0
     backends: Annotated[dict[BackendKey, Url], BeforeValidator(_by_name)] = Field(default_factory=dict[int | str, str])
-    resolve: tuple[Annotated[tuple[str, str], PlainValidator(_fixed), _TEXT], ...] = ()
+    resolve: tuple[Annotated[tuple[str, str], PlainValidator(_fixed), TEXT], ...] = ()
     policies: PolicyNames = ()
     tools: dict[ToolName, ToolShape] = Field(default_factory=dict[str, ToolShape])
 

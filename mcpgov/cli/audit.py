@@ -28,6 +28,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.reload import load_generation
+from mcpgov.settings import stand_ins
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
             raise typer.BadParameter("--explain is told in words; leave out --json")
         with reading(open_reader, config) as reader:
             records = reader.records(encodable(identifier))
-            snapshot = load_generation(config) if explain else None
+            snapshot = load_generation(config, vaults=stand_ins) if explain else None
         if not records:
             typer.echo(f"There is no record with the id {repeated(identifier)}. See `mcpgov audit query`.", err=True)
             raise typer.Exit(1)

@@ -1,4 +1,7 @@
-"""`mcpgov check`: validates every file as a start would, offline, and tells everything that is wrong at once."""
+"""`mcpgov check`: validates every file as a start would, and tells everything that is wrong at once.
+
+It connects nowhere, except to a Key Vault that the files name: whether a secret is there is part of what a start needs.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,27 @@ from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import LocalUpstream
 from mcpgov.reload import load_generation
+from mcpgov.settings import no_vaults
 
 if TYPE_CHECKING:
     from mcpgov.models import Connection
+    from mcpgov.settings import Vaults
     from mcpgov.snapshot import Snapshot
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def add_check(app: typer.Typer) -> None:
-    """Add the verb `check`."""
+def add_check(app: typer.Typer, vaults: Vaults = no_vaults) -> None:
+    """Add the verb `check`. `vaults` asks the Key Vaults that the files name."""
 
     @app.command(epilog="Examples:  mcpgov check  ·  mcpgov check --config /etc/mcpgov/mcpgov.yaml --json")
     def check(config: Config = None, *, as_json: Json = False) -> None:
-        """Validate settings, catalog and policies without connecting anywhere. Exits 1 when anything is wrong."""
+        """Validate settings, catalog and policies. Exits 1 when anything is wrong.
+
+        Connects nowhere, except to the Key Vaults that the files name.
+        """
         try:
-            snapshot = load_generation(config)
+            snapshot = load_generation(config, vaults=vaults)
         except InvalidConfiguration as invalid:
             report(invalid, as_json=as_json)
             raise typer.Exit(1) from None

@@ -1,4 +1,4 @@
-"""`mcpgov keys`: make, list and revoke gateway keys.
+"""`mcpgov keys`: make, list, rotate and revoke gateway keys.
 
 Only making a key makes a store: making one to look into would hide that the wrong folder was asked. A name is text that
 can be read, in a terminal and in a record. A whole key can be revoked, and is never repeated.
@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,9 +21,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mcpgov.audit.redact import encodable
+from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, mint_key
+from mcpgov.models import CallerScope
+from mcpgov.policy.glob import compile_names
 from mcpgov.settings import DEFAULT_FILE
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcpgov.identity.api_key import KeyStore
+    from mcpgov.models import Secret
 
     OpenKeys = Callable[[Path | None], AbstractAsyncContextManager[KeyStore]]
     FindStore = Callable[[Path | None], Path]  # the file that is the store, there or not
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 DURATION = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 LONGEST_NAME = 128  # characters
+MOST_PATTERNS = 64  # of one kind, in a scope: as many as a record holds
+CONNECTIONS = re.compile(r"[a-z0-9*?][a-z0-9*?-]{0,62}")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -47,38 +54,48 @@ def build_keys(open_keys: OpenKeys, find_store: FindStore) -> typer.Typer:
     keys = typer.Typer(no_args_is_help=True, help="Gateway keys: what callers sign in with.")
     add_create(keys, open_keys, find_store)
     add_list(keys, open_keys, find_store)
+    add_rotate(keys, open_keys, find_store)
     add_revoke(keys, open_keys, find_store)
     return keys
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `create` was asked for."""
+
+    name: Annotated[str, typer.Argument(help="Who will hold it; shown in records.")]
+    project: Annotated[str, typer.Option(help="The project that limits and reviews are asked for.")] = ""
+    connection: Annotated[
+        list[str] | None, typer.Option(help="A connection it is for, or a pattern with * and ?; may be repeated.")
+    ] = None
+    tool: Annotated[
+        list[str] | None, typer.Option(help="A tool it is for, or a pattern with * and ?; may be repeated.")
+    ] = None
+    expires: Annotated[str, typer.Option(help="How long it holds: 30m, 12h, 90d. Default: until revoked.")] = ""
+    config: Config = None
+    as_json: Json = False
 
 
 def add_create(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> None:
     """Add the verb `create`."""
 
-    @keys.command(
-        epilog="Examples:  mcpgov keys create ci --project payments  ·  mcpgov keys create alice --expires 90d --json"
-    )
-    def create(
-        name: Annotated[str, typer.Argument(help="Who will hold it; shown in records.")],
-        project: Annotated[str, typer.Option(help="The project that limits and reviews are asked for.")] = "",
-        expires: Annotated[str, typer.Option(help="How long it holds: 30m, 12h, 90d. Default: until revoked.")] = "",
-        config: Config = None,
-        *,
-        as_json: Json = False,
-    ) -> None:
+    def create(wanted: Wanted) -> None:
         """Make a key and show it, once: only its hash is kept."""
-        require_readable(name, "NAME", shortest=1)
-        require_readable(project, "--project", shortest=0)
-        now = datetime.now(UTC)
+        require_readable(wanted.name, "NAME", shortest=1)
+        require_readable(wanted.project, "--project", shortest=0)
+        scope, now = scope_of(wanted), datetime.now(UTC)
         key_id, key = mint_key(secrets.choice)
-        record = KeyRecord(key_id, digest(key.reveal()), name, project, now, expiry(expires, now))
-        asyncio.run(keep(open_keys, config, record))
-        if config is None and not os.path.lexists(DEFAULT_FILE):
+        end = now + duration(wanted.expires, "--expires") if wanted.expires else None
+        record = KeyRecord(key_id, digest(key.reveal()), wanted.name, wanted.project, now, end, scope=scope)
+        asyncio.run(keep(open_keys, wanted.config, record))
+        if wanted.config is None and not os.path.lexists(DEFAULT_FILE):
             typer.echo(f"There is no {DEFAULT_FILE} here; the key is in {printable(str(find_store(None)))}.", err=True)
-        if as_json:
-            print_json({**described(record), "key": key.reveal()})
-            return
-        typer.echo("This is the only time the key is shown. Send it as `Authorization: Bearer KEY`.", err=True)
-        typer.echo(key.reveal())
+        show_key(record, key, as_json=wanted.as_json)
+
+    keys.command(
+        epilog="Examples:  mcpgov keys create ci --project payments  ·  mcpgov keys create alice --expires 90d --json"
+        "  ·  mcpgov keys create reader --connection github --connection 'team-*' --tool 'get_*'"
+    )(with_options(Wanted, create))
 
 
 def add_list(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> None:
@@ -86,24 +103,53 @@ def add_list(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> N
 
     @keys.command("list", epilog="Example:  mcpgov keys list --json")
     def list_(config: Config = None, *, as_json: Json = False) -> None:
-        """List every key: id, name, project, and whether it still holds."""
+        """List every key: id, name, project, scope, when it was last used, and whether it still holds."""
         require_store(find_store(config))
         records = asyncio.run(read_all(open_keys, config))
         if as_json:
             print_json([described(record) for record in records])
             return
-        table = Table("id", "name", "project", "created", "expires", "state")
+        table = Table("id", "name", "project", "scope", "created", "expires", "last used", "state")
         now = datetime.now(UTC)
         for record in records:
             table.add_row(
                 record.id,
                 Text(printable(record.name)),
                 Text(printable(record.project)),
-                f"{record.created_at:%Y-%m-%d %H:%M}",
-                f"{record.expires_at:%Y-%m-%d %H:%M}" if record.expires_at else "never",
-                state(record, now),
+                Text(printable(scope_text(record.scope))),
+                minute(record.created_at),
+                minute(record.expires_at),
+                minute(record.last_used_at),
+                state_text(record, now),
             )
         Console().print(table)
+
+
+def add_rotate(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> None:
+    """Add the verb `rotate`."""
+
+    @keys.command(epilog="Example:  mcpgov keys rotate 3fGh81Kx --overlap 24h")
+    def rotate(
+        key: Annotated[str, typer.Argument(help="The key's id, or how it is shown in records (mcpgov_…).")],
+        overlap: Annotated[str, typer.Option(help="How long the old key still holds: 30m, 12h, 7d.")] = "24h",
+        expires: Annotated[str, typer.Option(help="How long the new key holds. Default: as long as the old did.")] = "",
+        config: Config = None,
+        *,
+        as_json: Json = False,
+    ) -> None:
+        """Make a key with the name, project and scope of another, which ends after the overlap."""
+        kept = duration(overlap, "--overlap")
+        lifetime = duration(expires, "--expires") if expires else None
+        require_store(find_store(config))
+        key_id = id_in(key)
+        rotated = asyncio.run(rotate_one(open_keys, config, key_id, (kept, lifetime)))
+        if rotated is None:
+            shown = printable(key_id[:ID_LENGTH])
+            typer.echo(f"There is no key {shown} in force that can be rotated. See `mcpgov keys list`.", err=True)
+            raise typer.Exit(1)
+        record, secret, end = rotated
+        typer.echo(f"{key_id} holds until {minute(end)} UTC; {record.id} takes its place.", err=True)
+        show_key(record, secret, as_json=as_json)
 
 
 def add_revoke(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> None:
@@ -160,41 +206,116 @@ async def read_all(open_keys: OpenKeys, config: Path | None) -> list[KeyRecord]:
         return list(await store.list())
 
 
+async def rotate_one(
+    open_keys: OpenKeys, config: Path | None, key_id: str, times: tuple[timedelta, timedelta | None]
+) -> tuple[KeyRecord, Secret, datetime] | None:
+    """Rotate a key: the new one, and when the old one ends; None when it is not in force, or was rotated before.
+
+    `times` are the overlap and the lifetime of the new key; None is that of the old one.
+    """
+    overlap, lifetime = times
+    now = datetime.now(UTC)
+    async with open_keys(config) as store:
+        old = await store.find(key_id)
+        if old is None:
+            return None
+        if lifetime is None and old.expires_at is not None:
+            lifetime = old.expires_at - old.created_at
+        new_id, key = mint_key(secrets.choice)
+        end = None if lifetime is None else now + lifetime
+        new = KeyRecord(new_id, digest(key.reveal()), old.name, old.project, now, end, scope=old.scope)
+        until = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
+        return (new, key, until) if await store.rotate(key_id, new, until) else None
+
+
 async def revoke_one(open_keys: OpenKeys, config: Path | None, key_id: str) -> bool:
     """Revoke a key; False when it is not in force."""
     async with open_keys(config) as store:
         return await store.revoke(key_id, datetime.now(UTC))
 
 
-def expiry(text: str, now: datetime) -> datetime | None:
-    """When a key given for `text` (30m, 12h, 90d) ends. Raises typer.BadParameter."""
-    if not text:
-        return None
+def duration(text: str, parameter: str) -> timedelta:
+    """How long 30m, 12h or 90d are. Raises typer.BadParameter."""
     match = DURATION.fullmatch(text)
     if match is None:
-        raise typer.BadParameter(f"{repeated(text)} is not a duration; write 30m, 12h or 90d", param_hint="--expires")
-    return now + timedelta(**{UNITS[match[2]]: int(match[1])})
+        raise typer.BadParameter(f"{repeated(text)} is not a duration; write 30m, 12h or 90d", param_hint=parameter)
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def scope_of(wanted: Wanted) -> CallerScope:
+    """What the key may be used for. Raises typer.BadParameter for a pattern that nothing could match."""
+    connections = patterns(wanted.connection, "--connection")
+    tools = patterns(wanted.tool, "--tool")
+    for pattern in connections or ():
+        if not CONNECTIONS.fullmatch(pattern):
+            raise typer.BadParameter(f"no connection can be called {repeated(pattern)}", param_hint="--connection")
+    try:
+        compile_names(tools or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"no tool can be called {repeated(str(error))}", param_hint="--tool") from None
+    return CallerScope(connections, tools)
+
+
+def patterns(given: list[str] | None, parameter: str) -> tuple[str, ...] | None:
+    """The patterns as they are kept, each once; None where there are none. Raises typer.BadParameter."""
+    found = tuple(dict.fromkeys(given or ()))
+    if len(found) > MOST_PATTERNS:
+        raise typer.BadParameter(f"write at most {MOST_PATTERNS}, or a pattern with *", param_hint=parameter)
+    return found or None
+
+
+def scope_text(scope: CallerScope) -> str:
+    """A scope as the list shows it."""
+    named = (("connections", scope.connections), ("tools", scope.tools))
+    return "; ".join(f"{what} {', '.join(found)}" for what, found in named if found is not None) or "everything"
+
+
+def minute(at: datetime | None) -> str:
+    """A time as the list shows it."""
+    return f"{at:%Y-%m-%d %H:%M}" if at else "never"
 
 
 def state(record: KeyRecord, now: datetime) -> str:
     """Whether a key holds."""
     if record.revoked_at is not None:
         return "revoked"
-    if record.expires_at is not None and record.expires_at <= now:
+    if record.has_expired(now):
         return "expired"
-    return "in force"
+    return "overlapping" if record.replaced_by else "in force"
 
 
-def described(record: KeyRecord) -> dict[str, str | None]:
-    """A key as JSON, without its digest."""
+def state_text(record: KeyRecord, now: datetime) -> str:
+    """Whether a key holds, as the list shows it."""
+    word = state(record, now)
+    if word == "overlapping":
+        word = f"overlapping until {minute(record.expires_at)}"
+    return f"{word}, replaced by {record.replaced_by}" if record.replaced_by else word
+
+
+def described(record: KeyRecord) -> dict[str, object]:
+    """A key as JSON, without its digest. A scope that is null is everything."""
     return {
         "id": record.id,
         "name": record.name,
         "project": record.project,
+        "connections": record.scope.connections,
+        "tools": record.scope.tools,
         "created_at": record.created_at.isoformat(),
         "expires_at": record.expires_at.isoformat() if record.expires_at else None,
         "revoked_at": record.revoked_at.isoformat() if record.revoked_at else None,
+        "last_used_at": record.last_used_at.isoformat() if record.last_used_at else None,
+        "replaced_by": record.replaced_by or None,
+        "state": state(record, datetime.now(UTC)),
     }
+
+
+def show_key(record: KeyRecord, key: Secret, *, as_json: bool) -> None:
+    """Print a new key, the only time that anybody sees it."""
+    if as_json:
+        print_json({**described(record), "key": key.reveal()})
+        return
+    typer.echo("This is the only time the key is shown. Send it as `Authorization: Bearer KEY`.", err=True)
+    typer.echo(key.reveal())
 
 
 def print_json(value: object) -> None:

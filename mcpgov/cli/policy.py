@@ -23,13 +23,12 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.question import Question, annotations_of, context_of
 from mcpgov.cli.serve import Config
-from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.policy.element import walk
 from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy_cases import ENDING, Coverage, Result, parse_cases, run_cases
 from mcpgov.reload import generation_of, load_generation, read_files
-from mcpgov.settings import folder_of, read_text
+from mcpgov.settings import lookup_for, read_text, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -71,7 +70,7 @@ def add_list(policy: typer.Typer) -> None:
 def listed(config: Path | None) -> list[dict[str, Any]]:
     """Each policy: its file, and the scopes that name it. Raises InvalidConfiguration."""
     reading = read_files(config)
-    snapshot = generation_of(reading, os.environ)
+    snapshot = generation_of(reading, os.environ, stand_ins)
     scopes = tuple(scopes_of(reading, snapshot))
     return [
         {
@@ -97,7 +96,7 @@ class Scope:
 
 def scopes_of(reading: Reading, snapshot: Snapshot) -> Iterator[Scope]:
     """Every scope, from broad to narrow."""
-    lookup = EnvironmentAndFiles(os.environ, folder_of(reading.place))
+    lookup = lookup_for(reading.settings_text, reading.place, os.environ, stand_ins)
     entries = [parse_entry(text, str(place), lookup) for place, text in reading.catalog.items()]
     yield Scope("every connection", snapshot.settings.global_policies, tuple(snapshot.connections))
     for entry in entries:
@@ -235,7 +234,7 @@ def show_results(results: Sequence[Result], coverage: Coverage) -> None:
 def generation(config: Path | None) -> Snapshot:
     """What would be served. Tells every problem and exits 1 where it cannot be."""
     try:
-        return load_generation(config)
+        return load_generation(config, vaults=stand_ins)
     except InvalidConfiguration as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(1) from None

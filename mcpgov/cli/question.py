@@ -39,6 +39,15 @@ class Question:
     method: Annotated[str, typer.Option(help="The MCP method, where no tool is called. Default: tools/list.")] = ""
     principal: Annotated[str, typer.Option(help="The caller's id, and its name.")] = "key:example"
     project: Annotated[str, typer.Option(help="The caller's project.")] = ""
+    kind: Annotated[PrincipalKind, typer.Option(help="What sort of caller it is.")] = PrincipalKind.KEY
+    agent: Annotated[str, typer.Option(help="The caller's agent id.")] = ""
+    blueprint: Annotated[str, typer.Option(help="The blueprint that the calling agent was made from.")] = ""
+    role: Annotated[list[str], typer.Option(help="A role in the caller's token; several times.")] = field(
+        default_factory=list[str]
+    )
+    scope: Annotated[list[str], typer.Option(help="A scope in the caller's token; several times.")] = field(
+        default_factory=list[str]
+    )
     ip: Annotated[str, typer.Option(help="The caller's address.")] = "127.0.0.1"
     header: Annotated[list[str], typer.Option(help="NAME=VALUE; may be given several times.")] = field(
         default_factory=list[str]
@@ -70,8 +79,22 @@ def context_of(question: Question, snapshot: Snapshot) -> Context:
     params: dict[str, Json] = {"name": question.tool, "arguments": arguments} if method == CALL else {}
     body = dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
     request = MCPRequest(head, Era.HANDSHAKE, Kind.REQUEST, "2025-11-25", body, 1, method, question.tool, params)
-    caller = Principal(question.principal, PrincipalKind.KEY, question.principal, question.project)
-    return Context(request, caller, snapshot.connection(name))
+    caller = caller_of(question)
+    return Context(request, caller, snapshot.connection(name, caller))
+
+
+def caller_of(question: Question) -> Principal:
+    """Who makes the request that is asked about."""
+    return Principal(
+        question.principal,
+        question.kind,
+        question.principal,
+        question.project,
+        agent_id=question.agent,
+        blueprint_id=question.blueprint,
+        roles=tuple(question.role),
+        scopes=tuple(question.scope),
+    )
 
 
 def _method_of(question: Question) -> str:

@@ -16,7 +16,7 @@ from mcpgov.cli.explained import Explained, left_out, lines_of
 from mcpgov.cli.hiding import Hiding
 from mcpgov.cli.printable import printable
 from mcpgov.decision import Reason
-from mcpgov.models import Era, Headers, Kind, MCPRequest, Principal, PrincipalKind, RequestHead
+from mcpgov.models import CallerScope, Era, Headers, Kind, MCPRequest, Principal, PrincipalKind, RequestHead
 from mcpgov.policy.context import Context
 from mcpgov.policy.explain import Explanation
 from mcpgov.policy.replay import Recorded, decide_today, replay
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 # What no policy decides, and no answer tells: something that the decision needed was not there.
-_BROKEN_OFF: Final = frozenset({Reason.COUNTERS_UNAVAILABLE, Reason.INTERNAL_ERROR})
+_BROKEN_OFF: Final = frozenset({
+    *(Reason.COUNTERS_UNAVAILABLE, Reason.INTERNAL_ERROR, Reason.SIGN_IN_UNAVAILABLE),
+    *(Reason.CREDENTIAL_UNAVAILABLE, Reason.CONSENT_REQUIRED, Reason.USER_REQUIRED),
+})  # fmt: skip
 
 
 def show_replayed(record: Record, snapshot: Snapshot) -> None:
@@ -107,18 +110,32 @@ def context_of(record: Record, snapshot: Snapshot) -> Context | None:
     era, kind = Era(text(record.get("mcpgov.era"))), Kind(text(record.get("mcpgov.kind")))
     version, id_ = text(record.get("mcp.protocol.version")), text(record.get("jsonrpc.request.id"))
     request = MCPRequest(head, era, kind, version, b"", id_ or None, method, tool, params)
-    return Context(request, principal_of(record), snapshot.connection(name))
+    return Context(request, principal_of(record), snapshot.connections[name])  # its scope let it in then
 
 
 def principal_of(record: Record) -> Principal:
     """The caller of a record."""
-    said = {
-        name: text(record.get(f"mcpgov.principal.{name}"))
-        for name in ("id", "name", "project", "agent_id", "blueprint_id", "object_id")
-    }
-    roles, scopes = (texts(record.get(f"mcpgov.principal.{name}")) for name in ("roles", "scopes"))
-    kind = PrincipalKind(text(record.get("mcpgov.principal.kind")))
-    return Principal(kind=kind, **said, roles=roles, scopes=scopes)
+
+    def said(name: str) -> str:
+        return text(record.get(f"mcpgov.principal.{name}"))
+
+    def listed(name: str) -> tuple[str, ...]:
+        return texts(record.get(f"mcpgov.principal.{name}"))
+
+    return Principal(
+        id=said("id"),
+        kind=PrincipalKind(said("kind")),
+        name=said("name"),
+        project=said("project"),
+        agent_id=said("agent_id"),
+        blueprint_id=said("blueprint_id"),
+        object_id=said("object_id"),
+        roles=listed("roles"),
+        scopes=listed("scopes"),
+        tenant_id=said("tenant_id"),
+        app_id=said("app_id"),
+        scope=CallerScope(listed("scope.connections") or None, listed("scope.tools") or None),
+    )
 
 
 def texts(value: Json) -> tuple[str, ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file. Default: ./mcpgov.yaml if there is one.")
@@ -52,3 +57,17 @@ def add_demo(app: typer.Typer, run: Demo) -> None:
     ) -> None:
         """Show a real MCP client calling a real MCP server through mcpgov, and the audit log of it."""
         run(once=once)
+
+
+@contextmanager
+def listener(host: str, port: int) -> Generator[socket.socket]:
+    """A listening socket. Ends the command with a clear message when the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        sock = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        message = f"mcpgov cannot listen on {host}:{port}: {error.strerror}. Change `listen` in mcpgov.yaml."
+        typer.echo(message, err=True)
+        raise SystemExit(1) from None
+    with sock:
+        yield sock

@@ -1,14 +1,16 @@
-"""What stands for a secret in a file: `${env:NAME}` and `${file:PATH}`, resolved once, when the file is loaded.
+"""What stands for a secret in a file: `${env:NAME}`, `${file:PATH}`, `${secret:URL}`; resolved when the file is loaded.
 
 Rules: a reference that finds nothing, or finds something empty, is an error and never an empty secret, because an
 upstream that is sent an empty key may take the caller for anonymous. What was found is not looked at for references
-again. `$${` is a plain `${`. No message here quotes a value.
-Refuses to know: what the secret is for.
+again. `$${` is a plain `${`. `os.environ/NAME`, alone, is `${env:NAME}`, as LiteLLM writes it. No message here quotes a
+value. Refuses to know: what the secret is for, and how one is fetched from a Key Vault.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,9 +20,15 @@ from mcpgov.models import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Fetch = Callable[[str], str]  # the value of a secret by its URL; raises Unfit
+
 MAX_FILE_BYTES: Final = 65_536
 _REFERENCE: Final = re.compile(r"\$\$\{|\$\{(?P<inside>[^{}]*)\}|\$\{")
 _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Microsoft's names for what a vault holds: 1 to 127 letters, digits and dashes; a version is 32 hex digits.
+_SECRET: Final = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/secrets/[A-Za-z0-9-]{1,127}(?:/[0-9a-f]{32})?")
+_LITELLM: Final = "os.environ/"
+UNFETCHED: Final = "unfetched-"
 
 
 class Unfit(ValueError):
@@ -47,14 +55,33 @@ class Lookup(Protocol):
         """The text of a file, without its last line break. Raises Unfit when it cannot be had."""
         ...
 
+    def secret(self, url: str) -> str:
+        """The value of a secret of Azure Key Vault. Raises Unfit when it cannot be had."""
+        ...
+
 
 def has_reference(text: str) -> bool:
     """Whether anything in `text` would be replaced."""
-    return "${" in text
+    return "${" in text or text.startswith(_LITELLM)
+
+
+def has_secret_of_vault(text: str) -> bool:
+    """Whether something in `text` comes from a Key Vault."""
+    return any((match["inside"] or "").startswith("secret:") for match in _REFERENCE.finditer(text))
+
+
+def unfetched(_: str) -> str:
+    """A stand-in for verbs that decide nothing with a secret and connect nowhere.
+
+    It fits where a header, a password or a key of 32 bytes may stand, and nobody can know it beforehand.
+    """
+    return UNFETCHED + secrets.token_urlsafe(48)
 
 
 def resolve(text: str, lookup: Lookup) -> Secret:
     """`text` with every reference replaced by what it stands for. Raises Unfit."""
+    if text.startswith(_LITELLM):
+        text = f"${{env:{text.removeprefix(_LITELLM)}}}"
     return Secret(_REFERENCE.sub(lambda match: _value_of(match, lookup), text))
 
 
@@ -67,11 +94,13 @@ def _value_of(match: re.Match[str], lookup: Lookup) -> str:
     elif kind == "file" and argument:
         value, source = lookup.file(argument), f"the file {argument}"
     elif kind == "secret":
-        raise Unfit("uses ${secret:…}, which is not supported yet", "write ${env:NAME} or ${file:PATH}")
+        if not _SECRET.fullmatch(argument):
+            mend = "write ${secret:https://VAULT.vault.azure.net/secrets/NAME}, or with /VERSION behind it"
+            raise Unfit("names no secret of a Key Vault", mend)
+        value, source = lookup.secret(argument), f"the secret {argument}"
     else:
-        raise Unfit(
-            "holds a reference that cannot be read", "write ${env:NAME} or ${file:PATH}, and $${ for a plain ${"
-        )
+        mend = "write ${env:NAME}, ${file:PATH} or ${secret:URL}, and $${ for a plain ${"
+        raise Unfit("holds a reference that cannot be read", mend)
     if not value.strip():
         raise Unfit(f"names {source}, which is empty", "give it a value")
     return value
@@ -79,10 +108,14 @@ def _value_of(match: re.Match[str], lookup: Lookup) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentAndFiles:
-    """The Lookup of a running gateway. Relative paths start from the folder of mcpgov.yaml."""
+    """The Lookup of a running gateway. Relative paths start from the folder of mcpgov.yaml.
+
+    `fetch` asks a Key Vault; None where nothing says as whom.
+    """
 
     variables: Mapping[str, str]
     folder: str = "."
+    fetch: Fetch | None = None
 
     def environment(self, name: str) -> str:
         """The value of an environment variable. Raises Unfit when it is not set."""
@@ -109,3 +142,9 @@ class EnvironmentAndFiles:
             return content.decode("utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
             raise Unfit(f"names the file {path}, which is not text in UTF-8", "write the secret as text") from None
+
+    def secret(self, url: str) -> str:
+        """The value of a secret of Azure Key Vault. Raises Unfit."""
+        if self.fetch is None:
+            raise Unfit("comes from a Key Vault, and nothing says who mcpgov is there", "add azure: to mcpgov.yaml")
+        return self.fetch(url)

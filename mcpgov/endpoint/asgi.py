@@ -1,6 +1,8 @@
 """Stage 1 of 6 · wire in, wire out: the raw ASGI endpoint of the data plane.
 
     POST, GET, DELETE, OPTIONS /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
+    GET /.well-known/oauth-protected-resource…      how clients sign in; public (see metadata.py)
+    GET, POST /consent/…, GET /oauth/callback       the pages where people consent, if there are any
     GET /livez, /readyz                             for probes
 
 It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
@@ -15,11 +17,13 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcpgov.decision import Reason
+from mcpgov.endpoint.challenge import challenge
 from mcpgov.endpoint.inbound import parse_request
 from mcpgov.endpoint.limits import read_body
+from mcpgov.endpoint.metadata import WELL_KNOWN, public_reply
 from mcpgov.endpoint.reply import refusal_event, refusal_reply, reply_headers
 from mcpgov.errors import ClientGone, Refusal
 from mcpgov.identity.client_ip import IPNetwork, source_address
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
     from mcpgov.decision import Decision
     from mcpgov.endpoint.limits import Sites
+    from mcpgov.endpoint.metadata import ResourceMetadata
     from mcpgov.endpoint.sessions import SessionSeal
     from mcpgov.models import Answer, MCPRequest, Principal
     from mcpgov.strict_json import JsonLimits
@@ -41,6 +46,9 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 PREFIX = b"/mcp/"
+METADATA = WELL_KNOWN.encode()
+PAGES = b"/consent/"
+CALLBACK = b"/oauth/callback"
 CONNECTION_NAME = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}")
 CLAIMED_CORRELATION = ("x-correlation-id", "x-ms-correlation-id", "x-request-id")
 CLAIMED_LENGTH = 128
@@ -49,22 +57,37 @@ WITHOUT_LENGTH = (204, 304)  # RFC 9110 section 8.6
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """What the endpoint needs to know. `drain` is how long, in seconds, a call whose client left may still run."""
+    """What the endpoint needs to know. `drain` is how long, in seconds, a call whose client left may still run.
+
+    `metadata` is there where clients can sign in with a token.
+    """
 
     limits: JsonLimits
     seal: SessionSeal
     sites: Sites
     trusted_proxies: tuple[IPNetwork, ...] = ()
     drain: float = 90.0
+    metadata: ResourceMetadata | None = None
+
+
+class Pages(Protocol):
+    """The pages of people: an ASGI application for what is under /consent/, and for /oauth/callback."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
+        """Serve one HTTP request."""
+        ...
 
 
 class Gateway:
     """The ASGI application of the data plane."""
 
-    def __init__(self, stages: Stages, settings: EndpointSettings, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, stages: Stages, settings: EndpointSettings, ready: Callable[[], bool], pages: Pages | None = None
+    ) -> None:
         self._stages = stages
         self._settings = settings
         self._ready = ready
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -77,8 +100,17 @@ class Gateway:
             await answer_plainly(send, *((200, b"ready\n") if self._ready() else (503, b"not ready\n")))
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
             await self._govern(head_of(scope, path, self._settings.trusted_proxies), receive, send)
+        elif path.startswith(METADATA):
+            await self._tell_metadata(scope, path, send)
+        elif self._pages is not None and (path.startswith(PAGES) or path == CALLBACK):
+            await self._pages(scope, receive, send)
         else:
             await answer_plainly(send, 404, b"not found\n")
+
+    async def _tell_metadata(self, scope: Scope, path: bytes, send: Send) -> None:
+        reply = public_reply(scope["method"], path.decode("latin-1"), self._settings.metadata)
+        headers = [(name.encode(), value.encode()) for name, value in reply.headers]
+        await answer_whole(send, reply.status, headers, reply.body)
 
     async def _govern(self, head: RequestHead, receive: Receive, send: Send) -> None:
         exchange = HttpExchange(head, receive, send, self._settings)
@@ -164,6 +196,7 @@ class HttpExchange:
         if self._started:
             await self._body(refusal_event(refusal, self._request, self.head), more=False)
             return
+        refusal.headers = (*challenge(refusal, self.head, self._settings.metadata), *refusal.headers)
         reply = refusal_reply(refusal, self._request, self.head)
         await self._whole(reply.status, list(reply.headers), reply.body)
 
@@ -218,6 +251,12 @@ def head_of(scope: Scope, path: bytes, trusted_proxies: tuple[IPNetwork, ...]) -
 
 async def answer_plainly(send: Send, status: int, text: bytes) -> None:
     """A short text for people and probes."""
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+    await answer_whole(send, status, [(b"content-type", b"text/plain; charset=utf-8")], text)
+
+
+async def answer_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """A reply that is no part of a call."""
+    if status not in WITHOUT_LENGTH:
+        headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text, "more_body": False})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
 from mcpgov.models import Era, Kind, MCPRequest
-from mcpgov.strict_json import parse
+from mcpgov.strict_json import dumps, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ ASSUMED_VERSION = "2025-03-26"  # without a header (MCP 2025-06-18, Transports, 
 VERSION_HEADER = "mcp-protocol-version"
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+CONSENT_KEY = "io.github.mcpgov/consent"  # of the one input that we ask for ourselves; see reply.py
 
 # The parameter that Mcp-Name mirrors (2026-07-28, Streamable HTTP; tasks extension SEP-2663).
 NAMED_BY = {
@@ -122,6 +123,7 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
     method = _method(message, kind)
     if era is Era.STATELESS:
         _require_self_contained(kind, meta)
+        params, body = _without_our_input(message, params, body)
     name = _name(method, params, kind)
     if era is Era.STATELESS and kind is Kind.REQUEST:
         _require_mirrors(head.headers, method, name)
@@ -221,6 +223,17 @@ def _invalid_params(message: str) -> Refusal:
     refusal = Refusal(Reason.INVALID_MESSAGE, message)
     refusal.code = INVALID_PARAMS
     return refusal
+
+
+def _without_our_input(message: dict[str, Json], params: dict[str, Json], body: bytes) -> tuple[dict[str, Json], bytes]:
+    """The message as the upstream may see it: an answer to what we asked ourselves is none to anything it asked."""
+    responses = params.get("inputResponses")
+    if not isinstance(responses, dict) or CONSENT_KEY not in responses:
+        return params, body
+    others = {key: value for key, value in responses.items() if key != CONSENT_KEY}
+    kept = {key: value for key, value in params.items() if key != "inputResponses"}
+    params = kept | ({"inputResponses": others} if others else {})
+    return params, dumps(message | {"params": params})
 
 
 # -- the headers -------------------------------------------------------------------------------------------------------

@@ -6,24 +6,29 @@ It is an error, or a tools/call result that the model reads. errors.ANSWERS says
 What policies make of a reply is applied here: its status, header fields and body. None of it touches how the message is
 carried (RESERVED), or the correlation id, which leads to the record.
 
+Where a person has to act first, the refusal has a link, and the client is asked to open it as its era can be asked:
+by an input that the call requires (2026-07-28), by the error for it (2025-11-25), else in words. The link is a person's
+to follow: it stands where clients show it, and the text has it for those that only show text.
+
 It refuses to know why a call is denied, and it never says more than the refusal's own message: no upstream address, no
 rule, no stack. A hidden tool is answered like one that does not exist.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason, Reply
-from mcpgov.endpoint.inbound import era_of
-from mcpgov.errors import ANSWERS, INVALID_REQUEST, Refusal
+from mcpgov.endpoint.inbound import CAPABILITIES_KEY, CONSENT_KEY, era_of
+from mcpgov.errors import ANSWERS, INVALID_REQUEST, URL_ELICITATION_REQUIRED, Refusal
 from mcpgov.models import Era, Kind
 from mcpgov.strict_json import JsonLimits, dumps, parse
 
 if TYPE_CHECKING:
     from mcpgov.decision import Decision, HeaderEdit
-    from mcpgov.models import Answer, JSONRPCId, MCPRequest, RequestHead
+    from mcpgov.models import Answer, Json, JSONRPCId, MCPRequest, RequestHead
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -32,6 +37,10 @@ UNAUTHENTICATED = 401
 BAD_REQUEST = 400
 BODILESS = frozenset({204, 205, 304})  # RFC 9110 sections 15.3.5, 15.3.6, 15.4.5
 JSON_LIMITS = JsonLimits()
+ASKING = frozenset({Reason.CONSENT_REQUIRED, Reason.USER_REQUIRED})
+INTERACTIVE = frozenset({"tools/call", "prompts/get", "resources/read"})  # MCP 2026-07-28, InputRequiredResult
+ELICITING_VERSION = "2025-11-25"  # the one version with an error for it
+TOLD_IN_WORDS = -31403  # the code of the error where there is neither
 CONTENT_TYPE = "content-type"
 # How the message is carried, and the session, which is sealed: no policy edits these (RFC 9110 sections 6.4, 7.6.1).
 RESERVED = frozenset({
@@ -116,7 +125,7 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
 
 def _is_result(refusal: Refusal, request: MCPRequest | None) -> bool:
     return (
-        refusal.as_tool_result
+        (refusal.as_tool_result or (refusal.reason in ASKING and not _knows_error(refusal, request)))
         and refusal.reason is not Reason.TOOL_HIDDEN
         and request is not None
         and request.kind is Kind.REQUEST
@@ -127,6 +136,9 @@ def _is_result(refusal: Refusal, request: MCPRequest | None) -> bool:
 def _message(refusal: Refusal, request: MCPRequest | None, head: RequestHead) -> dict[str, object]:
     era = era_of(head.headers) if request is None else request.era
     message: dict[str, object] = {"jsonrpc": "2.0", "id": _id(refusal, request)}
+    if request is not None and _may_require_input(refusal, request):
+        asked = {CONSENT_KEY: {"method": "elicitation/create", "params": _elicitation(refusal)}}
+        return message | {"result": {"resultType": "input_required", "inputRequests": asked}}
     if _is_result(refusal, request):
         return message | {"result": _result(refusal, era, head.correlation_id)}
     return message | {"error": _error(refusal, request, era, head.correlation_id)}
@@ -141,7 +153,7 @@ def _id(refusal: Refusal, request: MCPRequest | None) -> JSONRPCId | None:
 
 def _result(refusal: Refusal, era: Era, correlation_id: str) -> dict[str, object]:
     result: dict[str, object] = {
-        "content": [{"type": "text", "text": refusal.message}],
+        "content": [{"type": "text", "text": _words(refusal)}],
         "isError": True,
         "_meta": {DECISION_KEY: {"reason": refusal.reason, "correlationId": correlation_id}},
     }
@@ -153,8 +165,46 @@ def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_i
     if refusal.reason is Reason.TOOL_HIDDEN:
         # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
         return {"code": code, "message": f"Unknown tool: {request.tool if request else ''}"}
-    data = {**refusal.data, "reason": refusal.reason, "correlationId": correlation_id}
-    return {"code": code, "message": refusal.message, "data": data}
+    # A key must not learn of connections that are none of its own: they look like those that there are not.
+    reason = Reason.UNKNOWN_CONNECTION if refusal.reason is Reason.CONNECTION_DENIED else refusal.reason
+    data = {**refusal.data, "reason": reason, "correlationId": correlation_id}
+    if refusal.reason in ASKING:
+        knows = _knows_error(refusal, request)
+        code = URL_ELICITATION_REQUIRED if knows else TOLD_IN_WORDS
+        data |= {"elicitations": [_elicitation(refusal) | {"elicitationId": _elicitation_id(refusal)}]} if knows else {}
+    return {"code": code, "message": _words(refusal), "data": data}
+
+
+def _may_require_input(refusal: Refusal, request: MCPRequest) -> bool:
+    """Whether the client can be asked to open the link and to call again (MCP 2026-07-28, Elicitation, URL mode)."""
+    asking = refusal.reason in ASKING and refusal.link and request.kind is Kind.REQUEST
+    if not asking or request.era is not Era.STATELESS or request.method not in INTERACTIVE:
+        return False
+    found: Json = dict(request.params)
+    for key in ("_meta", CAPABILITIES_KEY, "elicitation", "url"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return isinstance(found, dict)
+
+
+def _knows_error(refusal: Refusal, request: MCPRequest | None) -> bool:
+    """Whether the client may know the error that asks it to open the link."""
+    if request is None or not refusal.link or request.era is not Era.HANDSHAKE:
+        return False
+    version = request.params.get("protocolVersion") if request.method == "initialize" else request.protocol_version
+    return version == ELICITING_VERSION
+
+
+def _elicitation(refusal: Refusal) -> dict[str, object]:
+    return {"mode": "url", "url": refusal.link, "message": refusal.message}
+
+
+def _elicitation_id(refusal: Refusal) -> str:
+    """One for each link, and with it for each ticket."""
+    return hashlib.sha256(refusal.link.encode()).hexdigest()[:32]
+
+
+def _words(refusal: Refusal) -> str:
+    return f"{refusal.message} {refusal.link}" if refusal.link else refusal.message
 
 
 def _code(refusal: Refusal, era: Era) -> int:

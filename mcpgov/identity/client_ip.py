@@ -36,6 +36,12 @@ def source_address(peer: str, forwarded_for: tuple[str, ...], trusted: tuple[IPN
     return str(address)
 
 
+def is_trusted_peer(peer: str, trusted: tuple[IPNetwork, ...]) -> bool:
+    """Whether `peer` (the other end of the socket) is one of the trusted proxies itself."""
+    address = _parse(peer)
+    return address is not None and _is_trusted(address, trusted)
+
+
 def _from_the_right(forwarded_for: tuple[str, ...]) -> Iterator[str]:
     return reversed([entry.strip() for value in forwarded_for for entry in value.split(",")])
 

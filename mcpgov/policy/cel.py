@@ -21,6 +21,7 @@ from mcpgov.policy.cel_tree import read_tree
 from mcpgov.policy.context import LastError, Response
 from mcpgov.policy.draft import CREDENTIAL_HEADERS
 from mcpgov.policy.patterns import compile_pattern
+from mcpgov.policy.token_values import Authorization, Jwt
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ def _error(draft: Draft) -> LastError:
     return draft.last_error or LastError("", "", "")
 
 
+def _variables(draft: Draft) -> dict[str, object]:
+    """The variables, a token as what it says."""
+    return {
+        name: value.mapping if isinstance(value, Jwt | Authorization) else value
+        for name, value in draft.variables.items()
+    }
+
+
 VARIABLES: Final[Mapping[str, tuple[Type, Callable[[Draft], object]]]] = {
     "request.id": (_STRING, lambda draft: draft.context.request.head.correlation_id),
     _REQUEST_HEADERS: (_TEXT_MAP, lambda draft: dict(draft.request_headers)),
@@ -90,7 +99,7 @@ VARIABLES: Final[Mapping[str, tuple[Type, Callable[[Draft], object]]]] = {
     "source.address": (_STRING, lambda draft: draft.context.request.head.source_address),
     "connection.name": (_STRING, lambda draft: draft.context.connection.name),
     "connection.server": (_STRING, lambda draft: draft.context.connection.server),
-    "variables": (_DYN_MAP, lambda draft: draft.variables),
+    "variables": (_DYN_MAP, _variables),
     "response.status": (Type.INT, lambda draft: _response(draft).status),
     _RESPONSE_HEADERS: (_TEXT_MAP, lambda draft: dict(_response(draft).headers)),
     "error.reason": (_STRING, lambda draft: _error(draft).decision),

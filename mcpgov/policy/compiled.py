@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mcpgov.errors import Problem
 from mcpgov.policy.base import Base
+from mcpgov.policy.caller_scope import scope_steps
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND, Step, walk
 from mcpgov.policy.elements.cors import Cors, answer_preflight
+from mcpgov.policy.elements.get_authorization_context import GetAuthorizationContext
 from mcpgov.policy.elements.include_fragment import IncludeFragment
 from mcpgov.policy.elements.set_backend_service import SetBackendService
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from mcpgov.models import Connection, MCPRequest, RequestHead
+    from mcpgov.models import CallerScope, Connection, MCPRequest, RequestHead
     from mcpgov.policy.document import PolicyDocument
 
 
@@ -34,6 +37,10 @@ class Sections:
     backend: tuple[Step, ...] = ()
     outbound: tuple[Step, ...] = ()
     on_error: tuple[Step, ...] = ()
+
+    def after(self, steps: tuple[Step, ...]) -> Sections:
+        """The same, after `steps`."""
+        return replace(self, inbound=(*steps, *self.inbound))
 
     @property
     def all(self) -> tuple[Step, ...]:
@@ -66,6 +73,14 @@ class ConnectionPolicy:
     def sections(self, request: MCPRequest) -> Sections:
         """What is run for `request`."""
         return self.by_tool.get(request.tool, self.general) if request.method == "tools/call" else self.general
+
+    def bounded_by(self, scope: CallerScope) -> ConnectionPolicy:
+        """The same for a caller whose scope bounds it; what is out of scope is hidden before anything else is asked."""
+        steps = scope_steps(scope)
+        if not steps:
+            return self
+        by_tool = {tool: sections.after(steps) for tool, sections in self.by_tool.items()}
+        return replace(self, general=self.general.after(steps), by_tool=by_tool, hides_tools=True)
 
     @property
     def answers_preflights(self) -> bool:
@@ -100,6 +115,17 @@ class ConnectionPolicy:
             if foreign:
                 what = f"set-backend-service chooses a host that the connection {connection.name} does not name"
                 mend = f"add {foreign} to backends of {connection.name}, or change the policy"
+                found[Problem(step.file, step.line, step.column, what, mend)] = None
+        return tuple(found)
+
+    def unknown_providers(self, providers: Collection[str]) -> tuple[Problem, ...]:
+        """A Problem for each place that asks for the authorization of what is not among `providers`."""
+        found: dict[Problem, None] = {}
+        for step in self.all_steps():
+            asked = step.element.provider if isinstance(step.element, GetAuthorizationContext) else ""
+            if asked and asked not in providers:
+                what = f"get-authorization-context names {asked}, which is no connection with authType OAuth2"
+                mend = nearest(asked, providers) if providers else "add such a connection to the catalog"
                 found[Problem(step.file, step.line, step.column, what, mend)] = None
         return tuple(found)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from mcpgov.decision import Changes, HeaderEdit, QueryEdit, Reply
 from mcpgov.errors import ExpressionError
+from mcpgov.policy.token_values import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from mcpgov.decision import Reason, Reported, Retry, Spend, Spent
     from mcpgov.models import Json
     from mcpgov.policy.context import Context, LastError, Response
+    from mcpgov.policy.token_values import Jwt
 
 CREDENTIAL_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie"})
 KEY_PREFIX: Final = "mcpgov_"  # a gateway key begins so, whichever header carries it
 MAX_ANSWERS: Final = 4096
+MASK: Final = "***"
 INBOUND: Final = "inbound"
 T = TypeVar("T")
 
@@ -109,7 +112,7 @@ class Answers:
     given: str | None = None
     letters: list[str] = field(default_factory=list[str])
     seen: list[Seen] | None = None
-    secrets: list[str] = field(default_factory=list[str], repr=False)  # what explanations must not show
+    secrets: list[str] = field(default_factory=list[str], repr=False)  # what no line of the log, no explanation shows
 
     def ask(self, rule: str, question: str, compute: Callable[[], bool]) -> bool:
         """The answer to a yes-or-no question about the request. Raises ExpressionError."""
@@ -172,7 +175,8 @@ class Answers:
 @dataclass(slots=True)
 class Draft:
     """What is known and was said so far. `at` is the rule of the element that is being run; `apart` stands in the keys
-    of counters that nobody else may share.
+    of counters that nobody else may share. `tokens` is what each rule found out of a token, or got, so that it is the
+    same when the same request is asked about again. `ended`: while it is asked what is hidden, no tool gets further.
 
     `header_edits`, `query_edits`, `backend`, `path`, `own_query`, `forwarded`, `timeout`, `fail_on_error` and `retry`
     are of the request that goes upstream; `reply_edits`, `reply_status` and `reply_body` of the answer to the caller.
@@ -182,7 +186,9 @@ class Draft:
     answers: Answers = field(default_factory=Answers)
     section: str = INBOUND
     at: str = ""
-    variables: dict[str, object] = field(default_factory=dict[str, object])
+    variables: dict[str, object] = field(default_factory=dict[str, object], repr=False)  # one may be a token
+    tokens: dict[str, object] = field(default_factory=dict[str, object], repr=False)
+    ended: bool = False
     annotations: Mapping[str, object] = field(default_factory=dict[str, object])
     response: Response | None = None
     last_error: LastError | None = None
@@ -224,6 +230,33 @@ class Draft:
                 edit.apply(headers)
             self._headers = headers
         return self._headers
+
+    def header_values(self, name: str) -> list[str]:
+        """Every value of a header of the caller's, after the edits so far; of one that carries a credential too.
+
+        Nothing but what came of it may go on from here.
+        """
+        found = list(self.context.request.head.headers.all(name))
+        for edit in self.header_edits:
+            if edit.name == name:
+                headers = {name: ", ".join(found)} if found else dict[str, str]()
+                edit.apply(headers)
+                found = found if edit.action == "skip" and found else [*headers.values()]
+        return found
+
+    def verified(self, text: str) -> Jwt | None:
+        """What an element has found in this very token on this request; None where none has verified it."""
+        return next((one.jwt for one in self.tokens.values() if isinstance(one, Checked) and one.text == text), None)
+
+    def keep_secret(self, *texts: str) -> None:
+        """Note what must not be shown; an empty text is nothing."""
+        self.answers.secrets += filter(None, texts)
+
+    def masked(self, text: str) -> str:
+        """The text as people may read it."""
+        for secret in self.answers.secrets:
+            text = text.replace(secret, MASK)
+        return text
 
     def edit_request(self, edit: HeaderEdit) -> None:
         """Note an edit of the request that goes upstream; expressions see it from now on."""

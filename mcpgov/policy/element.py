@@ -114,6 +114,8 @@ def hides(steps: tuple[Step, ...], draft: Draft) -> bool:
         draft.at = step.rule
         if step.element.hides(draft):
             return True
+        if draft.ended:
+            break
     return False
 
 

@@ -46,8 +46,8 @@ class Evaluation:
     def __init__(
         self, policy: ConnectionPolicy, context: Context, *, given: str | None = None, watch: Watch | None = None
     ) -> None:
-        self._policy = policy
-        self._sections = policy.sections(context.request)
+        self._unbounded, self._policy = policy, policy.bounded_by(context.principal.scope)
+        self._sections = self._policy.sections(context.request)
         self._denial: Denial | None = None
         self.draft = Draft(context, Answers(given), watch=watch)
 
@@ -83,7 +83,7 @@ class Evaluation:
             self._denial = denial
             raise refusal_of(replace(denial, detail=f"{denial.rule} {denial.detail}".rstrip()))
         learn = (yield Learn(_server_of(draft.context))) if request.method == LIST_METHOD else None
-        filter_ = PolicyFilter(self._policy, draft.context) if self._policy.hides_tools else None
+        filter_ = PolicyFilter(self._policy, draft.context, draft.tokens) if self._policy.hides_tools else None
         listing = (Listing(request, filter_, learn),) if filter_ or learn else ()
         rewritten = Rewritten(answer, (*listing, *draft.rewriters))
         for charge in draft.charges:
@@ -144,10 +144,14 @@ class Evaluation:
         """The denial; for a hidden tool, whatever denied it, exactly what a tool would get that does not exist.
 
         For that the policies are asked once more, about such a tool: a limit, a branch or a message that is only there
-        for the hidden one would tell of it. What was counted is not counted again.
+        for the hidden one would tell of it. What was counted is not counted again. The caller's scope is not asked
+        again: a tool that does not exist may well be in it, and then gets further than to the scope.
         """
         asked, answers = self.draft.context, self.draft.answers
-        preview = Draft(asked.calling(asked.request.tool), answers, annotations=self.draft.annotations)
+        before = self.draft
+        preview = Draft(
+            asked.calling(asked.request.tool), answers, annotations=before.annotations, tokens=before.tokens
+        )
         try:
             hidden = hides((*self._sections.inbound, *self._sections.backend), preview)
         except ExpressionError as error:
@@ -155,9 +159,10 @@ class Evaluation:
             return replace(denial, reason=reason, message=_FAILED, detail=told, as_tool_result=False)
         if not hidden:
             return denial
-        before = self.draft
-        self.draft = Draft(asked.naming(UNKNOWN), answers, spent=before.spent, settlements=before.settlements)
-        verdict = yield from _request(self._policy.general, self.draft)
+        self.draft = Draft(
+            asked.naming(UNKNOWN), answers, spent=before.spent, settlements=before.settlements, tokens=before.tokens
+        )
+        verdict = yield from _request(self._unbounded.general, self.draft)
         self.draft.context = asked
         if verdict is not None and not verdict.as_tool_result and verdict.reason is not Reason.TOOL_HIDDEN:
             return verdict
@@ -206,10 +211,11 @@ class PolicyFilter:
 
     policy: ConnectionPolicy = field(repr=False)
     context: Context = field(repr=False)  # it holds the arguments of the call
+    tokens: dict[str, object] = field(default_factory=dict[str, object], repr=False)
 
     def hides(self, tool: str, annotations: Mapping[str, object], /) -> bool:
         """Whether `tool` is left out. Raises Refusal (policy-error) where that cannot be said."""
-        draft = Draft(self.context.calling(tool), annotations=annotations)
+        draft = Draft(self.context.calling(tool), annotations=annotations, tokens=self.tokens)
         sections = self.policy.sections(draft.context.request)
         try:
             return hides((*sections.inbound, *sections.backend), draft)

@@ -9,8 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mcpgov.decision import Describe, Hold, Learn, Metric, Spend, Spent, Tell, Trace
-from mcpgov.models import Answer, Headers
+from mcpgov.decision import (
+    Describe,
+    FetchKeys,
+    GetAuthorization,
+    GetToken,
+    Hold,
+    Learn,
+    Metric,
+    Spend,
+    Spent,
+    Tell,
+    Trace,
+)
+from mcpgov.json_web_token import KeySet
+from mcpgov.models import Answer, Headers, Secret
+from mcpgov.policy.draft import MASK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Mapping
@@ -192,11 +206,13 @@ def _edited(where: str, edit: HeaderEdit | QueryEdit) -> Change:
 class DryRun:
     """Performs effects without touching anything: every counter is fresh, every place free.
 
-    `annotations` are what the server says of the tool; `told` collects lines for the log, and measurements.
+    `annotations` are what the server says of the tool; `told` collects lines for the log, and measurements. `keys` are
+    the only ones that sign tokens, and every token that is asked for is there, and shows as `***`.
     """
 
     annotations: Mapping[str, object] = field(default_factory=dict[str, object])
     told: list[Trace | Metric] = field(default_factory=list[Trace | Metric])
+    keys: KeySet = field(default_factory=lambda: KeySet("", ()))
 
     def run(self, evaluation: Generator[Effect, Any, T]) -> T:
         """What an evaluation returns. Raises what it raises."""
@@ -215,6 +231,8 @@ class DryRun:
                 return Spent(left >= 0, effect.calls, max(0, left), effect.period, 0 if left >= 0 else effect.period)
             case Describe():
                 return self.annotations
+            case FetchKeys() | GetToken() | GetAuthorization():
+                return self.keys if isinstance(effect, FetchKeys) else Secret(MASK)
             case Hold():
                 return effect.limit > 0
             case Trace() | Metric():

@@ -112,9 +112,12 @@ class Template:
 
     parts: tuple[str | Secret | Program, ...]
 
-    def value(self, draft: Draft) -> str:
-        """The text with every expression replaced by its value. Raises ExpressionError."""
-        return "".join([_text(part, draft) for part in self.parts])
+    def value(self, draft: Draft, *, secret: bool = False) -> str:
+        """The text with every expression replaced by its value; explanations do not show one that is `secret`.
+
+        Raises ExpressionError.
+        """
+        return "".join([_text(part, draft, secret=secret) for part in self.parts])
 
     @property
     def literal(self) -> str | None:
@@ -159,12 +162,12 @@ class Quantity:
         return value
 
 
-def _text(part: str | Secret | Program, draft: Draft) -> str:
+def _text(part: str | Secret | Program, draft: Draft, *, secret: bool) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, Secret):
         return part.reveal()
-    return draft.answers.value(draft.at, part.source, lambda: part.text(draft), "", secret=hides(part))
+    return draft.answers.value(draft.at, part.source, lambda: part.text(draft), "", secret=secret or hides(part))
 
 
 def hides(program: Program) -> bool:

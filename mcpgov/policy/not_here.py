@@ -11,12 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _INSTEAD: Final[Mapping[str, tuple[str, ...]]] = {
-    "callers are verified before any policy: see docs/identity.md": (
-        *("validate-jwt", "validate-azure-ad-token", "validate-client-certificate"),
-    ),
+    "callers are verified before any policy: see docs/identity.md": (*("validate-client-certificate",),),
     "how the upstream is signed in to stands in the catalog: authType of the connection": (
-        *("authentication-managed-identity", "authentication-basic", "authentication-certificate"),
-        "get-authorization-context",
+        *("authentication-basic", "authentication-certificate"),
     ),
     "every call is in the audit log; trace writes a line of the log": ("log-to-eventhub",),
     "a call is forwarded as it is: see set-backend-service and rewrite-uri": ("set-method", "set-url", "proxy"),

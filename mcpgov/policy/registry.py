@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.policy.elements.argument_rules import ArgumentRules
+from mcpgov.policy.elements.authentication_managed_identity import AuthenticationManagedIdentity
 from mcpgov.policy.elements.check_header import CheckHeader
 from mcpgov.policy.elements.choose import Choose
 from mcpgov.policy.elements.cors import Cors
@@ -12,6 +13,7 @@ from mcpgov.policy.elements.emit_metric import EmitMetric
 from mcpgov.policy.elements.find_and_replace import FindAndReplace
 from mcpgov.policy.elements.forward_headers import ForwardHeaders
 from mcpgov.policy.elements.forward_request import ForwardRequest
+from mcpgov.policy.elements.get_authorization_context import GetAuthorizationContext
 from mcpgov.policy.elements.include_fragment import IncludeFragment
 from mcpgov.policy.elements.ip_filter import IpFilter
 from mcpgov.policy.elements.limit_concurrency import LimitConcurrency
@@ -34,6 +36,8 @@ from mcpgov.policy.elements.set_status import SetStatus
 from mcpgov.policy.elements.set_variable import SetVariable
 from mcpgov.policy.elements.tool_rules import ToolRules
 from mcpgov.policy.elements.trace import Trace
+from mcpgov.policy.elements.validate_azure_ad_token import ValidateAzureAdToken
+from mcpgov.policy.elements.validate_jwt import ValidateJwt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +48,7 @@ ELEMENTS: Final[Mapping[str, Loadable]] = {
     element.name: element
     for element in (
         ArgumentRules,
+        AuthenticationManagedIdentity,
         CheckHeader,
         Choose,
         Cors,
@@ -51,6 +56,7 @@ ELEMENTS: Final[Mapping[str, Loadable]] = {
         FindAndReplace,
         ForwardHeaders,
         ForwardRequest,
+        GetAuthorizationContext,
         IncludeFragment,
         IpFilter,
         LimitConcurrency,
@@ -73,5 +79,7 @@ ELEMENTS: Final[Mapping[str, Loadable]] = {
         SetVariable,
         ToolRules,
         Trace,
+        ValidateAzureAdToken,
+        ValidateJwt,
     )
 }

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcpgov.decision import Describe, Hold, Spend, Spent
+from mcpgov.decision import Describe, FetchKeys, Hold, Spend, Spent
+from mcpgov.json_web_token import KeySet
 from mcpgov.policy.evaluate import Evaluation
 from mcpgov.policy.explain import Unrecorded
 
@@ -78,6 +79,8 @@ def _decided(evaluation: Evaluation, spent: list[Spent], counts: Sequence[Count 
             one = Spent(allowed=True, limit=limit, remaining=left, reset=effect.period, retry_after=_UNKNOWN)
             spent.append(one)
             return spent[-1]
+        if isinstance(effect, FetchKeys):
+            return KeySet("", ())  # whether a token held is among the answers
         if isinstance(effect, Hold):
             return True
         return {} if isinstance(effect, Describe) else None

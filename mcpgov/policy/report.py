@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mcpgov.decision import Reported
+from mcpgov.errors import Refusal
+from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import SECTIONS, Element, Step, run
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ class Report(Element):
             reply_edits=[],
             rewriters=[],
         )
-        denial = yield from run(self.steps, scratch)
+        try:
+            denial = yield from run(self.steps, scratch)
+        except Refusal as refusal:  # something that it needs is not there: that stops nothing either
+            denial = Denial(refusal.reason, refusal.message, scratch.at)
         if denial is not None:
             draft.reported.append(Reported(denial.reason, denial.rule))
         return None

@@ -1,8 +1,9 @@
 """The SQLite file: where it lies, who may read it, how it is opened, and the key that lies beside it.
 
 Write-ahead log, so that readers and the writer never wait for each other; full synchronous, so that a commit is on
-the disk when it returns. Only the owner may read the file. `PRAGMA user_version` is the version of the schema; a file
-that a newer mcpgov wrote is refused, because guessing at a ledger would be worse than not starting.
+the disk when it returns. Only the owner may read the file. `PRAGMA user_version` is the version of the schema: an older
+file is brought up to date when it is opened for writing, in one transaction, and keeps all that it holds; a file that a
+newer mcpgov wrote is refused, because guessing at a ledger would be worse than not starting.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 
@@ -19,16 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PREFIX = "sqlite:///"
 DIGEST_KEY = 32  # bytes
 BUSY = 0.9  # seconds to wait for a lock that another process holds; twice that is still within a caller's patience
 
 # What schema.py defines, as SQLite reads it; written out so that the gateway starts without loading SQLAlchemy.
-SCHEMA = """
+SIGN_IN_TABLES: Final = """
+CREATE TABLE vault (
+    principal VARCHAR NOT NULL, connection VARCHAR NOT NULL, client VARCHAR NOT NULL, sealed BLOB NOT NULL,
+    updated_at BIGINT NOT NULL, PRIMARY KEY (principal, connection, client)
+);
+CREATE TABLE spent_tickets (
+    id VARCHAR NOT NULL, expires_at BIGINT NOT NULL, PRIMARY KEY (id)
+)
+"""
+SCHEMA: Final = f"""
 CREATE TABLE keys (
     id VARCHAR NOT NULL, digest VARCHAR NOT NULL, name VARCHAR NOT NULL, project VARCHAR NOT NULL,
-    created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT, PRIMARY KEY (id)
+    created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT, connections VARCHAR, tools VARCHAR,
+    last_used_at BIGINT, replaced_by VARCHAR, PRIMARY KEY (id)
 );
 CREATE TABLE records (
     id INTEGER NOT NULL, writer VARCHAR NOT NULL, seq BIGINT NOT NULL, call_id VARCHAR, final SMALLINT NOT NULL,
@@ -41,8 +52,21 @@ CREATE INDEX records_correlation_id ON records (correlation_id);
 CREATE INDEX records_trace_id ON records (trace_id);
 CREATE TABLE writers (
     id VARCHAR NOT NULL, PRIMARY KEY (id)
-)
-"""
+);
+{SIGN_IN_TABLES}"""
+# What brings a file to the next version, by the version that it has; 0 is an empty file.
+STEPS: Final = {
+    0: (SCHEMA, SCHEMA_VERSION),
+    1: (
+        f"""
+ALTER TABLE keys ADD COLUMN connections VARCHAR;
+ALTER TABLE keys ADD COLUMN tools VARCHAR;
+ALTER TABLE keys ADD COLUMN last_used_at BIGINT;
+ALTER TABLE keys ADD COLUMN replaced_by VARCHAR;
+{SIGN_IN_TABLES}""",
+        2,
+    ),
+}
 
 
 def sqlite_path(url: str, folder: Path) -> Path:
@@ -53,23 +77,28 @@ def sqlite_path(url: str, folder: Path) -> Path:
 
 
 def create_database(path: Path) -> None:
-    """Make the file and its tables unless they are there. Raises StoreUnavailable, InvalidConfiguration (newer)."""
+    """Make the file and its tables unless they are there, and bring an older file up to date.
+
+    Raises StoreUnavailable, InvalidConfiguration (newer).
+    """
     with unavailable(path):
         if not path.exists():
             with placed(path) as draft, contextlib.closing(connect(draft)) as database:
-                create_tables(database, draft)
+                bring_up_to_date(database, draft)
         with contextlib.closing(connect(path)) as database:
             if schema_version(database, path) < SCHEMA_VERSION:
-                create_tables(database, path)
+                bring_up_to_date(database, path)
 
 
-def create_tables(database: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in an empty file, in one transaction, unless another process was faster."""
+def bring_up_to_date(database: sqlite3.Connection, path: Path) -> None:
+    """Take the steps from the file's version to this one, in one transaction, unless another process was faster."""
     database.execute("BEGIN IMMEDIATE")
-    if schema_version(database, path) < SCHEMA_VERSION:
-        for statement in SCHEMA.split(";"):
+    version = schema_version(database, path)
+    while version < SCHEMA_VERSION:
+        statements, version = STEPS[version]
+        for statement in statements.split(";"):
             database.execute(statement)
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
+    database.execute(f"PRAGMA user_version = {version:d}")
     database.execute("COMMIT")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.writer import LedgerStore
@@ -28,8 +28,7 @@ class RecordedKeys:
 
     async def create(self, record: KeyRecord) -> None:
         """Keep a new key."""
-        details = {"key": record.id, "name": record.name, "project": record.project}
-        await self._note(ControlRecord(ControlEvent.KEY_CREATED, record.created_at, details))
+        await self._note(ControlRecord(ControlEvent.KEY_CREATED, record.created_at, _details(record)))
         await self._keys.create(record)
 
     async def list(self) -> Sequence[KeyRecord]:
@@ -44,5 +43,28 @@ class RecordedKeys:
         await self._note(ControlRecord(ControlEvent.KEY_REVOKED, at, {"key": key_id, "name": found.name}))
         return await self._keys.revoke(key_id, at)
 
+    async def rotate(self, key_id: str, new: KeyRecord, until: datetime) -> bool:
+        """Keep `new`, made now, in place of a key, which ends `until` unless it ends earlier; False, and nothing is
+        kept, when there is no key with this id in force, or it was rotated before.
+        """
+        found = await self._keys.find(key_id)
+        if found is None or not found.can_be_rotated(new.created_at):
+            return False
+        end = until if found.expires_at is None else min(until, found.expires_at)
+        details = _details(new) | {"replaces": key_id, "until": timestamp(end)}
+        await self._note(ControlRecord(ControlEvent.KEY_ROTATED, new.created_at, details))
+        return await self._keys.rotate(key_id, new, until)
+
+    async def touch(self, uses: Mapping[str, datetime]) -> None:
+        """Note when keys were last used. That is no change, and stands in the record of every call."""
+        await self._keys.touch(uses)
+
     async def _note(self, event: ControlRecord) -> None:
         await asyncio.to_thread(self._ledger.append, [event.row()])
+
+
+def _details(record: KeyRecord) -> dict[str, str | int]:
+    """What the ledger says of a key."""
+    scope = {"connections": record.scope.connections, "tools": record.scope.tools}
+    listed = {name: " ".join(patterns) for name, patterns in scope.items() if patterns is not None}
+    return {"key": record.id, "name": record.name, "project": record.project, **listed}

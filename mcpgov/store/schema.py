@@ -1,4 +1,4 @@
-"""The tables, for every database: the ledger's records, the writers that are alive, the gateway keys.
+"""The tables, for every database: the ledger's records, the writers that are alive, the gateway keys, users' consents.
 
 Times are microseconds since 1970-01-01 UTC. A record is kept whole, as canonical JSON, beside the columns that it is
 found by; rows of `records` are never changed.
@@ -6,9 +6,21 @@ found by; rows of `records` are never changed.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
-VERSION = 1
+VERSION = 2
 
 METADATA = MetaData()
 
@@ -54,4 +66,27 @@ KEYS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("connections", String),  # the scope: a JSON list of patterns; none is everything
+    Column("tools", String),
+    Column("last_used_at", BigInteger),
+    Column("replaced_by", String),  # the key that it was rotated to
+)
+
+# The tokens that users' consents gave, sealed; for each user, connection, and client that mcpgov is there.
+VAULT = Table(
+    "vault",
+    METADATA,
+    Column("principal", String, primary_key=True),
+    Column("connection", String, primary_key=True),
+    Column("client", String, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+# Tickets that are good once, and were used.
+SPENT_TICKETS = Table(
+    "spent_tickets",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
 )

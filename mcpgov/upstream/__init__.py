@@ -2,6 +2,7 @@
 
     switch.py         Upstreams: remote or local, and what a reload ends
     retrying.py       Retrying: asks again, where a policy says so and nothing can have been changed
+    renewing.py       Renewing: asks once more with a new credential, where the upstream refused the old one
     forward.py        RemoteForwarder: Streamable HTTP, one pool a connection
     local.py          LocalForwarder: MCP servers that mcpgov starts and speaks to over stdio
     memory.py         MemoryUpstream: the twin that needs no socket

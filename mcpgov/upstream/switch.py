@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mcpgov.models import LocalUpstream
+from mcpgov.upstream.renewing import Renewing
 from mcpgov.upstream.retrying import Retrying
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Upstreams:
     ) -> AbstractAsyncContextManager[Answer]:
         """Send the request on; entering gives the answer's head, leaving closes what is left. Raises Refusal."""
         chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._remote
-        return Retrying(chosen, self._sleep).forward(request, connection, decision, credential)
+        return Renewing(Retrying(chosen, self._sleep)).forward(request, connection, decision, credential)
 
     async def update(self, connections: Iterable[Connection]) -> None:
         """Keep what these connections use; called after each reload. What else is open ends with its last call."""

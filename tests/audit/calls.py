@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from mcpgov.audit.record import Facts
 from mcpgov.decision import Decision, Reason, Spent
 from mcpgov.models import (
+    CallerScope,
     Connection,
     Credential,
     Era,
@@ -22,6 +23,23 @@ from mcpgov.models import (
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 ALICE = Principal("key:3fGh81Kx", PrincipalKind.KEY, "alice", "payments", "mcpgov_3fGh81Kx…")
+AGENT = Principal(
+    "entra:tenant:agent-1:user-1",
+    PrincipalKind.AGENT_ON_BEHALF,
+    agent_id="agent-1",
+    blueprint_id="blueprint-1",
+    object_id="user-1",
+    roles=("Mcp.Invoke",),
+    scopes=("Mcp.Use",),
+    tenant_id="tenant",
+    app_id="agent-1",
+    token_id="uti-1",
+    issuer="https://login.example/tenant/v2.0",
+    subject="subject",
+    shared=True,
+    scope=CallerScope(("city",), ("get_*",)),
+    assertion=Secret("user-token"),
+)
 CITY = Connection(
     "city",
     "dev.mcpgov/city",

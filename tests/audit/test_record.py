@@ -26,8 +26,8 @@ from mcpgov.audit.record import (
 )
 from mcpgov.audit.redact import Fingerprint
 from mcpgov.decision import Changes, Decision, Reason
-from mcpgov.models import Headers, LocalUpstream, OutcomeStatus
-from tests.audit.calls import ALICE, ALLOWED, CITY, NOW, facts, head, request
+from mcpgov.models import Credential, Headers, LocalUpstream, OutcomeStatus
+from tests.audit.calls import AGENT, ALICE, ALLOWED, CITY, NOW, facts, head, request
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -81,6 +81,37 @@ def test_an_intent_holds_everything_that_is_known() -> None:
         "network.peer.address": "10.0.0.1",
         "user_agent.original": "agent/1.0",
     }
+
+
+def test_an_intent_tells_which_agent_of_which_blueprint_calls_for_whom() -> None:
+    known = replace(
+        FULL,
+        principal=AGENT,
+        credential=Credential("UserEntraToken", "city", identity="on-behalf-of user-1", audience="api://city"),
+        head=replace(FULL.head, headers=Headers((("x-ms-agentid", "claimed-agent"),))),
+    )
+    told = fields(IntentRecord(known).row())
+    assert {name.rpartition(".")[2]: value for name, value in told.items() if ".principal." in name} == {
+        "id": "entra:tenant:agent-1:user-1",
+        "kind": "agent-on-behalf-of",
+        "agent_id": "agent-1",
+        "blueprint_id": "blueprint-1",
+        "object_id": "user-1",
+        "app_id": "agent-1",
+        "tenant_id": "tenant",
+        "issuer": "https://login.example/tenant/v2.0",
+        "token_id": "uti-1",
+        "roles": ["Mcp.Invoke"],
+        "user_context": True,
+        "shared": True,
+        "connections": ["city"],
+        "tools": ["get_*"],
+        "scopes": ["Mcp.Use"],
+    }
+    assert told["mcpgov.agent.claimed"] == "claimed-agent"
+    assert told["mcpgov.credential.identity"] == "on-behalf-of user-1"
+    assert told["mcpgov.credential.audience"] == "api://city"
+    assert "user-token" not in str(told)
 
 
 def test_an_intent_is_found_by_its_columns() -> None:

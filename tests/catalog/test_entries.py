@@ -145,6 +145,8 @@ def test_a_timeout_is_a_number_of_seconds(written: str, seconds: float) -> None:
         (LOCAL.replace('"${env:GITHUB_PAT}"', "7"), "must be text"),
         (LOCAL.replace("env:GITHUB_PAT", "env:NUL"), "holds a NUL"),
         (LOCAL.replace("time: {}", "time: { authType: CustomKeys, keys: { X-Key: a } }"), "reads no headers"),
+        (LOCAL.replace("time: {}", "time: { authType: OAuth2 }"), "reads no headers"),
+        (LOCAL.replace("time: {}", "time: { callerToken: { header: X-T, audience: api://a } }"), "reads no headers"),
         (LOCAL.replace("time: {}", "time: { backends: [https://a.contoso.com] }"), "has no backends"),
         (LOCAL.replace("time: {}", "time: { resolve: ['a.contoso.com:443:8.8.8.8'] }"), "has no resolve"),
         ("name: com.contoso/x\nconnections: { x: {} }", "nothing says where the server is"),
@@ -170,15 +172,7 @@ def test_an_entry_that_cannot_be_served_is_refused(entry: str, says: str) -> Non
     ("connection", "says"),
     [
         ("authType: CustomKeys", "CustomKeys without keys"),
-        ("keys: { X-Key: a }", "keys that are never sent"),
-        ("authType: OAuth2", "OAuth2, which is not supported yet"),
-        ("authType: ProjectManagedIdentity", "not supported yet"),
-        ("authType: AgenticIdentityToken", "not supported yet"),
-        ("authType: UserEntraToken", "not supported yet"),
-        ("authType: customkeys", "not a way to sign in"),
-        ("authType: null", "not a way to sign in"),
-        ("clientAuthType: AgenticIdentityToken", "not supported yet"),
-        ("clientAudience: api://x", "not supported yet"),
+        ("keys: { X-Key: a }", "authType None never uses keys"),
         ("timeout: 0", "not a time"),
         ("timeout: 241s", "not a time"),
         ("timeout: true", "not a time"),
@@ -208,7 +202,8 @@ def test_an_entry_that_cannot_be_served_is_refused(entry: str, says: str) -> Non
         ("authType: CustomKeys, keys: { X-Key: 'a ' }", "not one line of plain ASCII"),
         ("authType: CustomKeys, keys: { X-Key: ü }", "not one line of plain ASCII"),
         ("authType: CustomKeys, keys: { X-Key: '${env:ABSENT}' }", "ABSENT, which is not set"),
-        ("authType: CustomKeys, keys: { X-Key: '${secret:x}' }", "not supported yet"),
+        ("authType: CustomKeys, keys: { X-Key: '${secret:x}' }", "names no secret of a Key Vault"),
+        ("authType: CustomKeys, keys: { X-Key: 'Bearer <token>' }", "X-Key is a placeholder"),
     ],
 )
 def test_a_connection_that_cannot_be_served_is_refused(connection: str, says: str) -> None:
@@ -227,3 +222,20 @@ def test_every_problem_of_a_file_is_told_with_its_place() -> None:
 def test_a_connection_without_a_word_is_told_how_to_be_written() -> None:
     (found,) = problems(SERVER + "connections: { x: }\n")
     assert str(found) == "catalog/x.yaml:3:18: x must be a mapping (write x: {})"
+
+
+def test_a_key_may_come_from_a_key_vault_or_be_written_as_litellm_does() -> None:
+    url = "https://contoso.vault.azure.net/secrets/pat"
+    keys = f'keys: {{ Authorization: "Bearer ${{secret:{url}}}", X-Key: os.environ/PAT }}'
+    text = SERVER + f"connections: {{ x: {{ authType: CustomKeys, {keys} }} }}"
+    (one,) = parse_entry(text, "x", EnvironmentAndFiles({"PAT": "ghp"}, fetch={url: "s3cret"}.__getitem__)).connections
+    assert one.connection.keys == (("Authorization", Secret("Bearer s3cret")), ("X-Key", Secret("ghp")))
+
+
+def test_clients_may_sign_in_another_way_than_mcpgov_does() -> None:
+    how = "clientAuthType: AgenticIdentityToken, clientAudience: api://mcpgov.contoso.com"
+    text = REMOTE.replace("clientAuthType: CustomKeys", how.replace(", ", "\n    "))
+    github, anonymous = (served.connection for served in parsed(text).connections)
+    assert (github.auth_type, github.client_auth_type) == (AuthType.CUSTOM_KEYS, AuthType.AGENTIC_IDENTITY)
+    assert github.client_audience == "api://mcpgov.contoso.com"
+    assert (anonymous.client_auth_type, anonymous.client_audience) == (AuthType.CUSTOM_KEYS, "")

@@ -1,4 +1,4 @@
-"""`mcpgov check` tells everything that is wrong, or what would be served; it connects nowhere."""
+"""`mcpgov check` tells everything that is wrong, or what would be served; it connects to Key Vaults at most."""
 
 import json
 from pathlib import Path
@@ -199,3 +199,26 @@ def test_what_a_narrower_document_leaves_out_is_told(folder: Path) -> None:
     (folder / "policies" / "own.yaml").write_text("base: false\ninbound: []\n")
     (folder / "catalog" / "github.yaml").write_text(ENTRY.replace("policies: [default]", "policies: [own]"))
     assert "/mcp/github: own leaves out default in inbound." in check(folder).stdout
+
+
+def test_a_secret_in_a_key_vault_is_looked_for_as_a_start_would(folder: Path) -> None:
+    url = "https://contoso.vault.azure.net/secrets/key"
+    (folder / "mcpgov.yaml").write_text("azure: { tenant_id: 00000000-1111-2222-3333-444444444444 }\n")
+    (folder / "catalog" / "github.yaml").write_text(ENTRY.replace("env:CHECK_KEY", f"secret:{url}"))
+    app = typer.Typer()
+    asked: list[str] = []
+    add_check(app, lambda azure: lambda url: asked.append(url) or azure.tenant_id)
+    result = CliRunner().invoke(app, ["--config", str(folder / "mcpgov.yaml")])
+    assert (result.exit_code, asked) == (0, [url])
+    assert "no Key Vault is asked here" in check(folder).stdout
+
+
+def test_what_the_catalog_needs_of_the_settings_is_told_with_the_rest(folder: Path) -> None:
+    managed = "authType: ProjectManagedIdentity, audience: api://a"
+    text = ENTRY.replace('authType: CustomKeys, keys: { X-Key: "${env:CHECK_KEY}" }', managed)
+    (folder / "catalog" / "github.yaml").write_text(text)
+    (folder / "policies" / "default.yaml").write_text("inbound: [{ ip-filtr: {} }]")
+    assert [problem.partition(": ")[0] for problem in told(folder)] == [
+        "catalog/github.yaml:4:23",
+        "policies/default.yaml:1:13",
+    ]

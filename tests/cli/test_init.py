@@ -34,7 +34,7 @@ def test_the_folder_is_written_whole_and_passes_a_check(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert set(files(folder)) == WRITTEN
     snapshot = load_generation(folder / "mcpgov.yaml", {})
-    connection = snapshot.connection("microsoft-learn")
+    connection = snapshot.connections["microsoft-learn"]
     assert connection.upstream == RemoteUpstream("https://learn.microsoft.com/api/mcp")
     assert len(snapshot.policy("microsoft-learn").general.inbound) == 2
     assert "*.db" in files(folder)[".gitignore"]

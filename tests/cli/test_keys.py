@@ -1,7 +1,7 @@
 """`mcpgov keys`: a key is shown once, lists never show it, and a revoked one stays revoked."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,8 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from mcpgov.cli.keys import build_keys, expiry
+from mcpgov.cli.keys import build_keys, duration
 from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, key_id_of
+from mcpgov.models import CallerScope
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -38,6 +39,16 @@ class MemoryKeys:
             return False
         self.records[key_id] = replace(record, revoked_at=at)
         return True
+
+    async def rotate(self, key_id: str, new: KeyRecord, until: datetime) -> bool:
+        record = self.records[key_id]
+        if not record.can_be_rotated(new.created_at):
+            return False
+        self.records |= {key_id: replace(record, expires_at=until, replaced_by=new.id), new.id: new}
+        return True
+
+    async def touch(self, uses: Mapping[str, datetime]) -> None:
+        self.records |= {key_id: replace(self.records[key_id], last_used_at=at) for key_id, at in uses.items()}
 
 
 @pytest.fixture
@@ -160,7 +171,7 @@ def test_names_in_the_list_cannot_do_anything_to_a_terminal(app: typer.Typer, ke
     assert "[red]:smile:" in run(app, "list")
 
 
-@pytest.mark.parametrize("verb", [["list"], ["list", "--json"], ["revoke", "k1"]])
+@pytest.mark.parametrize("verb", [["list"], ["list", "--json"], ["revoke", "k1"], ["rotate", "k1"]])
 def test_a_store_that_is_not_there_is_not_looked_into(app: typer.Typer, store: Path, verb: list[str]) -> None:
     store.unlink()
     result = tried(app, *verb)
@@ -178,12 +189,110 @@ def test_a_key_made_without_a_settings_file_says_where_it_is(app: typer.Typer, s
         assert f"There is no mcpgov.yaml here; the key is in {store}.\n" in result.stderr
 
 
-@pytest.mark.parametrize("text", ["90", "d", "0d", "-1d", "1y", "1 d"])
+@pytest.mark.parametrize("text", ["", "90", "d", "0d", "-1d", "1y", "1 d"])
 def test_a_duration_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="30m, 12h or 90d"):
-        expiry(text, NOW)
+        duration(text, "--expires")
+    assert duration("30m", "--expires") == timedelta(minutes=30)
 
 
-def test_a_key_without_a_duration_has_no_end() -> None:
-    assert expiry("", NOW) is None
-    assert expiry("30m", NOW) == NOW + timedelta(minutes=30)
+def test_a_key_without_a_duration_has_no_end(app: typer.Typer, keys: MemoryKeys) -> None:
+    run(app, "create", "ci")
+    assert [record.expires_at for record in keys.records.values()] == [None]
+
+
+def test_a_key_may_be_for_some_connections_and_tools(app: typer.Typer, keys: MemoryKeys) -> None:
+    scope = ["--connection", "github", "--connection", "team-*", "--connection", "github", "--tool", "get_*"]
+    made = json.loads(run(app, "create", "ci", *scope, "--json"))
+    run(app, "create", "all")
+    assert (made["connections"], made["tools"]) == (["github", "team-*"], ["get_*"])
+    assert [record.scope for record in keys.records.values()] == [
+        CallerScope(("github", "team-*"), ("get_*",)),
+        CallerScope(),
+    ]
+    listed = run(app, "list").splitlines()
+    assert any("connections github, team-*; tools get_*" in line for line in listed)
+    assert any("everything" in line for line in listed)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--connection", "Git Hub"), ("--connection", ""), ("--tool", "a b"), ("--tool", ""), ("--tool", "\x1b[2J")],
+)
+def test_a_scope_that_nothing_could_match_is_refused(
+    app: typer.Typer, keys: MemoryKeys, option: str, value: str
+) -> None:
+    result = tried(app, "create", "ci", option, value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert option in result.stderr
+    assert "can be called" in result.stderr
+    assert "\x1b[2J" not in result.stderr
+    assert keys.records == {}
+
+
+def test_a_scope_is_no_longer_than_a_record_holds(app: typer.Typer) -> None:
+    many = [part for number in range(65) for part in ("--tool", f"t{number}")]
+    assert tried(app, "create", "ci", *many[2:]).exit_code == 0
+    assert "at most 64" in tried(app, "create", "ci", *many).stderr
+
+
+def test_a_rotated_key_has_a_successor_like_it_and_ends_after_the_overlap(app: typer.Typer, keys: MemoryKeys) -> None:
+    run(app, "create", "ci", "--project", "payments", "--tool", "get_*", "--expires", "90d")
+    (old,) = keys.records.values()
+    result = tried(app, "rotate", f"mcpgov_{old.id}…", "--overlap", "12h")
+    assert result.exit_code == 0, result.output
+    replaced, new = keys.records.values()
+    assert (new.name, new.project, new.scope) == (old.name, old.project, old.scope)
+    assert (new.id, new.digest) == (key_id_of(result.stdout.strip()), digest(result.stdout.strip()))
+    assert new.expires_at == new.created_at + timedelta(days=90)
+    assert replaced == replace(old, replaced_by=new.id, expires_at=new.created_at + timedelta(hours=12))
+    assert f"{old.id} holds until {replaced.expires_at:%Y-%m-%d %H:%M} UTC; {new.id} takes its place." in result.stderr
+    states = {one["id"]: (one["state"], one["replaced_by"]) for one in json.loads(run(app, "list", "--json"))}
+    assert states == {old.id: ("overlapping", new.id), new.id: ("in force", None)}
+    assert f"overlapping until {replaced.expires_at:%Y-%m-%d %H:%M}, replaced by {new.id}" in " ".join(
+        run(app, "list").split()
+    )
+
+
+def test_a_rotated_key_keeps_its_earlier_end_and_the_new_one_may_have_another(
+    app: typer.Typer, keys: MemoryKeys
+) -> None:
+    run(app, "create", "ci", "--expires", "1h")
+    (old,) = keys.records.values()
+    run(app, "rotate", old.id, "--expires", "30m", "--json")
+    replaced, new = keys.records.values()
+    assert replaced.expires_at == old.expires_at
+    assert new.expires_at == new.created_at + timedelta(minutes=30)
+
+
+def test_a_key_without_an_end_is_rotated_to_one_without(app: typer.Typer, keys: MemoryKeys) -> None:
+    run(app, "create", "ci")
+    (old,) = keys.records
+    run(app, "rotate", old)
+    assert list(keys.records.values())[1].expires_at is None
+
+
+def test_rotating_what_is_not_in_force_or_was_rotated_fails_and_repeats_no_key(
+    app: typer.Typer, keys: MemoryKeys
+) -> None:
+    key = run(app, "create", "ci").strip()
+    (old,) = keys.records
+    run(app, "rotate", old)
+    for asked in (old, key, "nothing"):
+        result = tried(app, "rotate", asked)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "that can be rotated. See `mcpgov keys list`." in result.stderr
+        assert key not in result.stderr
+    assert len(keys.records) == 2
+
+
+def test_the_list_says_when_a_key_was_last_used_and_what_replaced_an_old_one(
+    app: typer.Typer, keys: MemoryKeys
+) -> None:
+    past = NOW - timedelta(days=1)
+    record = KeyRecord("k1", "0", "ci", "", past, past, last_used_at=past, replaced_by="k2")
+    keys.records["k1"] = record
+    assert "2026-11-20 12:00" in run(app, "list")
+    assert "expired, replaced by k2" in run(app, "list")
+    (shown,) = json.loads(run(app, "list", "--json"))
+    assert (shown["last_used_at"], shown["state"]) == ("2026-11-20T12:00:00+00:00", "expired")

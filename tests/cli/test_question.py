@@ -6,6 +6,7 @@ import pytest
 import typer
 
 from mcpgov.cli.question import Question, annotations_of, context_of
+from mcpgov.models import PrincipalKind
 from mcpgov.reload import load_generation
 from mcpgov.snapshot import Snapshot
 from tests.cli.folder import furnish
@@ -33,6 +34,15 @@ def test_options_become_the_request(snapshot: Snapshot) -> None:
     assert asked.request.head.source_address == "10.0.0.7"
     assert (asked.principal.id, asked.principal.project) == ("key:k1", "payments")
     assert asked.connection.name == "github"
+
+
+def test_an_agent_is_asked_about_with_its_blueprint_roles_and_scopes(snapshot: Snapshot) -> None:
+    question = Question(
+        "github", kind=PrincipalKind.AGENT, agent="a1", blueprint="b1", role=["Mcp.Invoke"], scope=["Mcp.Use"]
+    )
+    caller = context_of(question, snapshot).principal
+    assert (caller.kind, caller.agent_id, caller.blueprint_id) == (PrincipalKind.AGENT, "a1", "b1")
+    assert (caller.roles, caller.scopes) == (("Mcp.Invoke",), ("Mcp.Use",))
 
 
 def test_without_a_tool_a_list_is_asked_for(snapshot: Snapshot) -> None:

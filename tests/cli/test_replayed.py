@@ -116,6 +116,7 @@ def test_the_answers_of_a_limit_are_those_of_then(snapshot: Snapshot) -> None:
     [
         ({"mcpgov.decision.answers": "-"}, "asked more of this call than a record keeps"),
         ({"mcpgov.decision.reason": "counters-unavailable", "mcpgov.decision.rule": "company#2"}, "it was broken off"),
+        ({"mcpgov.decision.reason": "sign-in-unavailable", "mcpgov.decision.rule": "company#2"}, "it was broken off"),
     ],
 )
 def test_decision_that_cannot_be_made_again_says_why(snapshot: Snapshot, fields: dict[str, str], says: str) -> None:

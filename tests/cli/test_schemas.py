@@ -62,8 +62,8 @@ def test_settings_may_be_written_in_each_way(text: str) -> None:
         ("mcpgov", "admin: { listen: 127.0.0.1:2 }"),
         ("mcpgov", "counters: { urls: x }"),
         ("catalog", "name: a/b"),
-        ("catalog", "name: a/b\nconnections: { a: { authType: OAuth2 } }"),
-        ("catalog", "name: a/b\nconnections: { a: { clientAudience: x } }"),
+        ("catalog", "name: a/b\nconnections: { a: { authType: oauth2 } }"),
+        ("catalog", "name: a/b\nconnections: { a: { clientAudiences: x } }"),
         ("catalog", "name: a/b\nconnections: { a: { timeout: 900 } }"),
     ],
 )

@@ -17,8 +17,8 @@ from mcpgov.audit.record import (
 from mcpgov.audit.redact import Fingerprint
 from mcpgov.cli.audit import FILTERS
 from mcpgov.decision import Reason
-from mcpgov.models import OutcomeStatus
-from tests.audit.calls import NOW, facts, request
+from mcpgov.models import Credential, Headers, OutcomeStatus
+from tests.audit.calls import AGENT, NOW, facts, request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([a-z_.-]+)`", PAGE))
@@ -26,7 +26,13 @@ NAMED = set(re.findall(r"`([a-z_.-]+)`", PAGE))
 
 def test_every_field_is_named() -> None:
     full = replace(facts("1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01"), arguments=Fingerprint("d", 1), session="d")
-    full = replace(full, head=replace(full.head, claimed_correlation_id="claimed"))
+    headers = Headers((*full.head.headers.fields, ("x-ms-agentid", "claimed")))
+    full = replace(
+        full,
+        head=replace(full.head, claimed_correlation_id="claimed", headers=headers),
+        principal=AGENT,
+        credential=Credential("AgenticIdentityToken", "reference", identity="agent", audience="api://city"),
+    )
     reading = [
         replace(full, request=request("x", method, about=full.head)) for method in ("prompts/get", "resources/read")
     ]

@@ -2,8 +2,9 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.decision import Decision, Effect, Hold, Reason, Reply, Spend, Spent
 from mcpgov.errors import Refusal
 from mcpgov.models import Event, Json, RemoteUpstream
+from mcpgov.policy.assumed_token import assumed_keys, assumed_token
 from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.document import PolicyDocument
@@ -34,6 +36,7 @@ LEFT = 40  # what is left of every limit when the requests begin
 REFUSE_NOTHING = frozenset(
     {"call-metrics", "correlation-id", "internal-names-stay-inside", "region-routing", "results-without-secrets"}
     | {"retry-reads", "schemas-for-foundry", "sensitive-headers", "tenant-headers"}
+    | {"tokens-for-the-server"}
     | {"browser-clients"}  # pages of other origins are refused before policies are asked
 )
 UPSTREAM = RemoteUpstream(
@@ -60,6 +63,22 @@ HEADERS = {
     "cookie": ("session=1",),
     "referer": ("https://x.example/",),
     "origin": ("https://app.contoso.com", "https://evil.example"),
+}
+ENTRA: dict[str, Json] = {
+    "iss": "https://login.microsoftonline.com/72f988bf-0000-4000-8000-2d7cd011db47/v2.0",
+    "tid": "72f988bf-0000-4000-8000-2d7cd011db47",
+    "aud": "api://mcpgov.contoso.com",
+}
+PARTNER: dict[str, Json] = {"iss": "https://sign-in.partner.example", "aud": "https://mcp.contoso.com", "sub": "fleet"}
+TOKENS: Mapping[str, Sequence[dict[str, Json]]] = {
+    "authorization": (
+        *({**ENTRA, "roles": ["Mcp.Invoke"]}, {**ENTRA, "roles": ["Mcp.Owner", "Mcp.Invoke"]}, ENTRA),
+        *({**ENTRA, "roles": "Mcp.Owner", "aud": "api://other"}, {**ENTRA, "roles": ["Mcp.Owner"], "exp": 1}),
+    ),
+    "x-partner-token": (
+        *({**PARTNER, "scope": "tools.call"}, {**PARTNER, "scope": "tools.list"}, {**PARTNER, "iss": "https://x"}),
+        {**PARTNER, "scope": "tools.list tools.call"},
+    ),
 }
 ARGUMENTS: Sequence[dict[str, Json]] = (
     *({}, {"amount": 10}, {"amount": 1000.5}, {"amount": "10"}, {"method": "delete"}, {"method": "create"}),
@@ -151,6 +170,12 @@ def test_both_forms_decide_alike_on_generated_requests(name: str) -> None:
     assert [form.coverage.missed for form in forms] == [(), ()]
 
 
+SIGNED = {
+    name: [f"Bearer {assumed_token(one, datetime(2026, 11, 21, tzinfo=UTC))}" for one in claims]
+    for name, claims in TOKENS.items()
+}
+
+
 @dataclass(frozen=True)
 class Generated:
     """A request that nobody chose, what the server says of its tool, and what it answers."""
@@ -166,12 +191,14 @@ class Generated:
 def generated(chance: random.Random, *, known: bool) -> Generated:
     """The next request. `known`: the server has said something of its tools."""
     who, project = chance.choice(CALLERS)
+    headers = {name: chance.choice(values) for name, values in HEADERS.items() if chance.random() < 0.3}
+    headers |= {name: SIGNED[name][chance.randrange(len(claims))] for name, claims in TOKENS.items() if known}
     asked = context(
         chance.choice(METHODS),
         chance.choice(TOOLS),
         address=chance.choice(ADDRESSES),
         arguments=chance.choice(ARGUMENTS),
-        headers={name: chance.choice(values) for name, values in HEADERS.items() if chance.random() < 0.3},
+        headers=headers,
         principal=who,
         project=project,
         upstream=UPSTREAM,
@@ -211,7 +238,7 @@ class Form:
 
     def __init__(self, document: PolicyDocument) -> None:
         self.policy: ConnectionPolicy = compile_policy([], [], [document], {})
-        self.limits = Limits()
+        self.limits = Limits(keys=assumed_keys({}))
         self.coverage = Coverage()
         self.coverage.expect([document])
 

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.credential.references import MAX_FILE_BYTES, EnvironmentAndFiles, Unfit, has_reference, resolve
+from mcpgov.credential.references import (
+    MAX_FILE_BYTES,
+    UNFETCHED,
+    EnvironmentAndFiles,
+    Unfit,
+    has_reference,
+    has_secret_of_vault,
+    resolve,
+    unfetched,
+)
 
 SET = {"TOKEN": "s3cret", "EMPTY": "", "BLANK": " \n", "SNEAKY": "${env:TOKEN}", "_a1": "x"}
 
@@ -24,6 +33,8 @@ def resolved(text: str, folder: Path | str = ".") -> str:
         ("no reference, $5 and $$ stay", "no reference, $5 and $$ stay"),
         ("$${env:TOKEN}", "${env:TOKEN}"),
         ("$${", "${"),
+        ("os.environ/TOKEN", "s3cret"),
+        ("Bearer os.environ/TOKEN", "Bearer os.environ/TOKEN"),
     ],
 )
 def test_text_is_replaced_where_a_reference_stands(text: str, value: str) -> None:
@@ -40,7 +51,17 @@ def test_what_was_found_is_not_looked_at_for_references_again() -> None:
         ("${env:ABSENT}", "environment variable ABSENT, which is not set"),
         ("${env:EMPTY}", "environment variable EMPTY, which is empty"),
         ("${env:BLANK}", "environment variable BLANK, which is empty"),
-        ("${secret:vault/x}", "not supported yet"),
+        ("os.environ/ABSENT", "environment variable ABSENT, which is not set"),
+        ("os.environ/TWO WORDS", "cannot be read"),
+        ("os.environ/", "cannot be read"),
+        ("${secret:}", "names no secret of a Key Vault"),
+        ("${secret:vault/x}", "names no secret of a Key Vault"),
+        ("${secret:http://v.vault.azure.net/secrets/x}", "names no secret of a Key Vault"),
+        ("${secret:https://v.vault.azure.net/keys/x}", "names no secret of a Key Vault"),
+        ("${secret:https://v.vault.azure.net/secrets/x?a=b}", "names no secret of a Key Vault"),
+        ("${secret:https://u@v.vault.azure.net/secrets/x}", "names no secret of a Key Vault"),
+        ("${secret:https://v.vault.azure.net/secrets/x/latest}", "names no secret of a Key Vault"),
+        ("${secret:https://v.vault.azure.net/secrets/x}", "nothing says who mcpgov is there"),
         ("${TOKEN}", "cannot be read"),
         ("${env:}", "cannot be read"),
         ("${env:TWO WORDS}", "cannot be read"),
@@ -53,7 +74,7 @@ def test_what_was_found_is_not_looked_at_for_references_again() -> None:
 )
 def test_a_reference_without_a_value_is_refused_with_a_mend(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(Unfit, match=says) as caught:
-        resolved(f"s3cret {text}", tmp_path)
+        resolved(text if text.startswith("os.environ/") else f"s3cret {text}", tmp_path)
     assert caught.value.mend
     assert "s3cret" not in str(caught.value) + caught.value.mend
 
@@ -102,3 +123,28 @@ def test_any_text_either_resolves_or_is_refused(text: str) -> None:
 
 def test_a_resolved_value_does_not_print() -> None:
     assert "s3cret" not in repr(resolve("${env:TOKEN}", EnvironmentAndFiles(SET)))
+
+
+URL = "https://v.vault.azure.net/secrets/github-pat"
+VERSION = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}/{VERSION}"])
+def test_a_secret_of_a_key_vault_is_fetched_by_its_url(url: str) -> None:
+    lookup = EnvironmentAndFiles({}, fetch={url: "s3cret"}.__getitem__)
+    assert resolve(f"Bearer ${{secret:{url}}}", lookup).reveal() == "Bearer s3cret"
+
+
+def test_a_secret_of_a_key_vault_that_is_empty_is_refused() -> None:
+    with pytest.raises(Unfit, match=f"the secret {URL}, which is empty"):
+        resolve(f"${{secret:{URL}}}", EnvironmentAndFiles({}, fetch={URL: " "}.__getitem__))
+
+
+def test_it_is_known_which_text_comes_from_a_key_vault() -> None:
+    assert has_secret_of_vault(f"Bearer ${{secret:{URL}}}")
+    assert not any(map(has_secret_of_vault, ("${env:A}", f"$${{secret:{URL}}}", "secret:", "${", "os.environ/A")))
+
+
+def test_a_stand_in_is_never_the_same_twice_and_says_that_it_is_one() -> None:
+    assert unfetched(URL) != unfetched(URL)
+    assert unfetched(URL).startswith(UNFETCHED)

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from mcpgov.endpoint.asgi import head_of
+from mcpgov.endpoint.asgi import EndpointSettings, Gateway, head_of
+from mcpgov.endpoint.limits import Sites
+from mcpgov.endpoint.metadata import AuthorizationServer, ResourceMetadata
+from mcpgov.endpoint.sessions import SessionSeal
+from mcpgov.pipeline import Stages
+from mcpgov.strict_json import JsonLimits
 from tests.flows.house import META, STATELESS, House, house, rpc
 from tests.flows.upstream import CityUpstream, listening
 
@@ -125,3 +130,91 @@ async def a_standstill(fountain: Fountain) -> None:
     while still < 20_000:
         await asyncio.sleep(0)
         still, seen = (still + 1, seen) if fountain.sent == seen else (0, fountain.sent)
+
+
+METADATA = ResourceMetadata(
+    "https://mcp.contoso.com", (AuthorizationServer("https://id.contoso.com", scopes=("use",)),)
+)
+DOCUMENT = "https://mcp.contoso.com/.well-known/oauth-protected-resource/mcp/city"
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+
+async def page(scope: Any, _receive: Any, send: Any) -> None:
+    """Stands for the pages of people: answers with the path it was asked for."""
+    headers = [(b"content-length", str(len(scope["raw_path"])).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": scope["raw_path"]})
+
+
+@pytest.fixture
+async def signing_in(gateway: House) -> AsyncGenerator[str]:
+    """The same gateway where clients can sign in with a token, and people have pages; gives its URL."""
+    assert gateway.running is not None
+    settings = EndpointSettings(JsonLimits(), SessionSeal(b"s" * 32), Sites.of("127.0.0.1", ""), metadata=METADATA)
+    async with listening(Gateway(stages_of(gateway), settings, lambda: True, page)) as url:
+        yield url
+
+
+def stages_of(gateway: House) -> Stages:
+    """The stages of a running gateway."""
+    assert gateway.running is not None
+    return gateway.running.stages
+
+
+async def asked(gateway: House, method: str, url: str, **headers: str) -> tuple[int, str, bytes]:
+    """Status, challenge and body of one request."""
+    assert gateway.http is not None
+    async with gateway.http.request(method, url, headers=headers) as response:
+        return response.status, response.headers.get("www-authenticate", ""), await response.read()
+
+
+async def test_metadata_is_public_cacheable_and_not_recorded(gateway: House, signing_in: str) -> None:
+    assert gateway.http is not None
+    async with gateway.http.get(f"{signing_in}{WELL_KNOWN}/mcp/city", headers={"Origin": "https://x.example"}) as reply:
+        document = await reply.json()
+        assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
+        assert "max-age" in reply.headers["cache-control"]
+    assert document["resource"] == "https://mcp.contoso.com/mcp/city"
+    assert await asked(gateway, "HEAD", f"{signing_in}{WELL_KNOWN}") == (200, "", b"")
+    assert await asked(gateway, "OPTIONS", f"{signing_in}{WELL_KNOWN}/mcp/city") == (204, "", b"")
+    assert (await asked(gateway, "GET", f"{signing_in}{WELL_KNOWN}x"))[0] == 404
+    assert await gateway.records() == []
+
+
+async def test_without_an_issuer_there_is_no_metadata_and_a_plain_challenge(gateway: House) -> None:
+    assert (await asked(gateway, "GET", f"{gateway.url}{WELL_KNOWN}/mcp/city"))[0] == 404
+    assert (await asked(gateway, "POST", f"{gateway.url}/mcp/city"))[:2] == (401, "Bearer")
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "DELETE"])
+async def test_whoever_comes_without_a_credential_is_told_where_to_sign_in(
+    gateway: House, signing_in: str, method: str
+) -> None:
+    status, challenge, _ = await asked(gateway, method, f"{signing_in}/mcp/city")
+    assert (status, challenge) == (401, f'Bearer scope="use", resource_metadata="{DOCUMENT}"')
+
+
+async def test_a_refused_token_is_an_error_and_a_policy_that_says_no_is_no_challenge(
+    gateway: House, signing_in: str
+) -> None:
+    wrong = await asked(gateway, "POST", f"{signing_in}/mcp/city", Authorization="Bearer not-a-key-of-ours")
+    assert wrong[0] == 401
+    assert wrong[1].startswith('Bearer error="invalid_token", error_description="')
+    assert "not-a-key-of-ours" not in wrong[1]
+    await gateway.govern_by("inbound: [ip-filter: { action: allow, addresses: [192.0.2.1] }]")
+    client = await gateway.client()
+    client.url = f"{signing_in}/mcp/city"
+    reply = await client.call("get_city")
+    assert (reply.status, "www-authenticate" in reply.headers) == (403, False)
+
+
+async def test_an_unknown_connection_has_the_challenge_of_a_known_one(gateway: House, signing_in: str) -> None:
+    known = await asked(gateway, "POST", f"{signing_in}/mcp/city")
+    unknown = await asked(gateway, "POST", f"{signing_in}/mcp/nope")
+    assert known[:2] == (unknown[0], unknown[1].replace("nope", "city"))
+
+
+@pytest.mark.parametrize("path", ["/consent/ticket", "/oauth/callback"])
+async def test_pages_of_people_are_served_where_there_are_any(gateway: House, signing_in: str, path: str) -> None:
+    assert await asked(gateway, "GET", f"{signing_in}{path}?code=1") == (200, "", path.encode())
+    assert (await asked(gateway, "GET", f"{signing_in}/oauth/callback/x"))[0] == 404

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from mcp_types import ElicitationRequiredErrorData, InputRequiredResult
 
 from mcpgov.decision import Decision, HeaderEdit, Reason, Reply
-from mcpgov.endpoint.reply import RefusalReply, refusal_event, refusal_reply, reply_headers
+from mcpgov.endpoint.reply import ASKING, RefusalReply, refusal_event, refusal_reply, reply_headers
 from mcpgov.errors import ANSWERS, Refusal
 from mcpgov.models import Answer, Era, Event, Headers, Kind, MCPRequest
-from tests.endpoint.messages import STATELESS, call, head, mirrors, post, request, stateless
+from tests.endpoint.messages import META, STATELESS, call, head, mirrors, post, request, stateless
 
 CALL = post(call())
 STATELESS_CALL = post(stateless("tools/call", name="echo"), mirrors("tools/call", "echo"))
@@ -29,7 +30,7 @@ def answered(refusal: Refusal, to: MCPRequest | None = CALL) -> RefusalReply:
 
 
 @pytest.mark.parametrize("to", [CALL, STATELESS_CALL], ids=["handshake", "stateless"])
-@pytest.mark.parametrize("reason", sorted(set(ANSWERS) - {Reason.TOOL_HIDDEN}))
+@pytest.mark.parametrize("reason", sorted(set(ANSWERS) - ASKING - {Reason.TOOL_HIDDEN, Reason.CONNECTION_DENIED}))
 def test_every_reason_is_answered_with_its_status_code_and_name(reason: Reason, to: MCPRequest) -> None:
     reply = answered(Refusal(reason, "No."), to)
     code = getattr(ANSWERS[reason], CODES[to.era])
@@ -42,13 +43,19 @@ def test_every_reason_is_answered_with_its_status_code_and_name(reason: Reason, 
     assert (headers.get(b"www-authenticate") == b"Bearer") is (reply.status == 401)
 
 
+@pytest.mark.parametrize("to", [CALL, STATELESS_CALL, None], ids=["handshake", "stateless", "unread"])
+def test_a_connection_that_is_denied_is_answered_as_one_that_there_is_not(to: MCPRequest | None) -> None:
+    denied = Refusal(Reason.CONNECTION_DENIED, "There is no such connection.", detail="the scope of the key")
+    assert answered(denied, to) == answered(Refusal(Reason.UNKNOWN_CONNECTION, "There is no such connection."), to)
+
+
 def test_on_the_stateless_era_every_400_is_an_error_that_a_client_knows() -> None:
     known = {-32700, -32600, -32602, -32020, -32021, -32022}
     assert {shape.stateless_code for shape in ANSWERS.values() if shape.status == 400} <= known
 
 
 def test_codes_of_our_own_lie_outside_the_reserved_range() -> None:
-    specified = {-32700, -32600, -32602, -32020, -32022}
+    specified = {-32700, -32600, -32602, -32020, -32022, -32042}
     for shape in ANSWERS.values():
         for code in {shape.code, shape.stateless_code} - specified:
             assert not -32768 <= code <= -32000
@@ -270,3 +277,115 @@ def test_an_empty_body_has_no_type_and_some_statuses_have_no_body(reply: Reply) 
     assert shown.body == b""
     assert b"content-type" not in dict(shown.headers)
     assert (b"x-correlation-id", b"correlation") in shown.headers
+
+
+# -- where a person has to act first -----------------------------------------------------------------------------------
+
+LINK = "https://mcp.contoso.com/consent/ticket"
+ELICITS: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
+OURS = "io.github.mcpgov/consent"
+
+
+def asking(reason: Reason = Reason.CONSENT_REQUIRED, link: str = LINK) -> Refusal:
+    """A refusal with a link."""
+    refusal = Refusal(reason, "Open it.")
+    refusal.link = link
+    return refusal
+
+
+def asked(method: str, capabilities: object, **params: object) -> MCPRequest:
+    """A request of the STATELESS era by a client with these capabilities."""
+    message = stateless(method, **params)
+    meta = {**META, "io.modelcontextprotocol/clientCapabilities": capabilities}
+    message["params"] = {**params, "_meta": meta}
+    return post(message, mirrors(method, str(params.get("name") or params.get("uri") or "") or None))
+
+
+def handshake(message: object, version: str = "2025-11-25") -> MCPRequest:
+    """A request of a version of the HANDSHAKE era."""
+    return post(message, {"mcp-protocol-version": version})
+
+
+@pytest.mark.parametrize("reason", sorted(ASKING))
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("tools/call", {"name": "echo"}), ("prompts/get", {"name": "p"}), ("resources/read", {"uri": "file:///x"})],
+)
+def test_a_stateless_client_that_can_open_links_is_asked_for_input(
+    reason: Reason, method: str, params: dict[str, str]
+) -> None:
+    reply = answered(asking(reason), asked(method, ELICITS, **params))
+    elicitation = {"method": "elicitation/create", "params": {"mode": "url", "url": LINK, "message": "Open it."}}
+    result = {"resultType": "input_required", "inputRequests": {OURS: elicitation}}
+    assert (reply.status, body(reply)) == (200, {"jsonrpc": "2.0", "id": 7, "result": result})
+    assert InputRequiredResult.model_validate(result).input_requests
+
+
+@pytest.mark.parametrize(
+    "capabilities", [{}, {"elicitation": {}}, {"elicitation": {"form": {}}}, {"elicitation": {"url": None}}, []]
+)
+def test_a_stateless_client_that_cannot_is_told_in_words(capabilities: object) -> None:
+    reply = answered(asking(), asked("tools/call", capabilities, name="echo"))
+    result = body(reply)["result"]
+    assert (reply.status, result["isError"], result["resultType"]) == (200, True, "complete")
+    assert result["content"] == [{"type": "text", "text": f"Open it. {LINK}"}]
+
+
+def test_what_requires_no_input_is_told_in_words_as_an_error() -> None:
+    reply = answered(asking(), asked("tools/list", ELICITS))
+    error = body(reply)["error"]
+    assert (reply.status, error["code"], error["message"]) == (200, -31403, f"Open it. {LINK}")
+    assert error["data"] == {"reason": "consent-required", "correlationId": "correlation"}
+
+
+@pytest.mark.parametrize("message", [call(), request("tools/list"), request("prompts/get", name="p")])
+def test_a_handshake_client_of_the_version_with_the_error_gets_the_error(message: object) -> None:
+    reply = answered(asking(), handshake(message))
+    error = body(reply)["error"]
+    assert (reply.status, error["code"], error["message"]) == (200, -32042, f"Open it. {LINK}")
+    told = ElicitationRequiredErrorData.model_validate(error["data"]).elicitations[0]
+    assert (told.mode, told.url, told.message) == ("url", LINK, "Open it.")
+    other = body(answered(asking(link=LINK + "2"), handshake(message)))["error"]["data"]["elicitations"][0]
+    assert told.elicitation_id not in {None, other["elicitationId"]}
+
+
+@pytest.mark.parametrize("version", ["2025-06-18", "2025-03-26"])
+def test_older_clients_are_told_in_words(version: str) -> None:
+    result = body(answered(asking(), handshake(call(), version)))["result"]
+    assert (result["isError"], result["content"][0]["text"]) == (True, f"Open it. {LINK}")
+    error = body(answered(asking(), handshake(request("tools/list"), version)))["error"]
+    assert (error["code"], "elicitations" in error["data"]) == (-31403, False)
+
+
+@pytest.mark.parametrize(("version", "code"), [("2025-11-25", -32042), ("2025-06-18", -31403)])
+def test_an_initialize_says_itself_which_version_it_speaks(version: str, code: int) -> None:
+    message = request("initialize", protocolVersion=version, capabilities={}, clientInfo={"name": "c", "version": "1"})
+    assert body(answered(asking(), post(message)))["error"]["code"] == code
+
+
+@pytest.mark.parametrize("to", [handshake(call()), asked("tools/call", ELICITS, name="echo")])
+def test_without_a_link_the_words_are_all_there_is(to: MCPRequest) -> None:
+    result = body(answered(asking(link=""), to))["result"]
+    assert (result["isError"], result["content"][0]["text"]) == (True, "Open it.")
+
+
+def test_before_the_request_is_read_nobody_is_asked() -> None:
+    assert body(answered(asking(), None))["error"]["code"] == -31403
+
+
+@pytest.mark.parametrize("theirs", [{}, {"theirs": {"action": "accept"}}])
+def test_what_the_client_answers_to_our_question_does_not_reach_the_upstream(theirs: dict[str, object]) -> None:
+    rest: dict[str, object] = {"name": "echo", "requestState": "theirs", "arguments": {"n": 10**30}, "_meta": META}
+    message = {**call(), "params": {**rest, "inputResponses": {OURS: {"action": "accept"}, **theirs}}}
+    request = post(message, mirrors("tools/call", "echo"))
+    expected = {**rest, **({"inputResponses": theirs} if theirs else {})}
+    assert json.loads(request.body) == {**call(), "params": expected}
+    assert request.params == expected
+
+
+@pytest.mark.parametrize("responses", [{"theirs": {}}, {}, [OURS], OURS, None])
+def test_a_message_without_such_an_answer_is_sent_on_byte_for_byte(responses: object) -> None:
+    raw = json.dumps(stateless("tools/call", name="echo", inputResponses=responses), indent=1).encode()
+    assert post(raw, mirrors("tools/call", "echo")).body == raw
+    in_handshake = json.dumps(request("tools/list", inputResponses={OURS: {}}), indent=1).encode()
+    assert post(in_handshake).body == in_handshake

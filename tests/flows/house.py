@@ -4,7 +4,8 @@ import asyncio
 import io
 import json
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from mcpgov.audit.reader import OPEN, Call, CallFilter
 from mcpgov.identity.api_key import KeyRecord, digest, mint_key
 from mcpgov.models import Json
 from tests.flows.upstream import listening
+from tests.peers.web_peer import PeerServer
 
 STATELESS = "2026-07-28"
 HANDSHAKE = "2025-11-25"
@@ -174,6 +176,31 @@ connections:
     def _calls(self) -> Sequence[Call]:
         reader = app.open_reader(self.folder / "mcpgov.yaml")
         return reader.calls(CallFilter(limit=10_000, oldest_first=True))
+
+
+@asynccontextmanager
+async def house_that_knows_its_url(
+    folder: Path, settings: str, furnish: Callable[[House], None]
+) -> AsyncGenerator[House]:
+    """A gateway with a public_url, which `{url}` stands for in `settings`; `furnish` writes its other files."""
+    built = House(folder)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        built.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        basic = f'audit: {{ store: "sqlite:///audit.db" }}\npublic_url: {built.url}\n'
+        built.write("mcpgov.yaml", basic + settings.replace("{url}", built.url))
+        for name in ("catalog", "policies"):
+            (folder / name).mkdir(exist_ok=True)
+        furnish(built)
+        async with app.running(folder / "mcpgov.yaml") as running, aiohttp.ClientSession() as http:
+            built.running, built.http = running, http
+            server = PeerServer(running.gateway)
+            serving = asyncio.create_task(server.serve_on(sock))
+            try:
+                yield built
+            finally:
+                server.should_exit = server.force_exit = True
+                server.told_to_end.set()
+                await serving
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Gateway keys: recognised by form, checked against a digest, refused with the reason that the owner needs."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from mcpgov.identity.api_key import (
     key_id_of,
     mint_key,
 )
-from mcpgov.models import Headers, PrincipalKind, RequestHead
+from mcpgov.models import CallerScope, Headers, PrincipalKind, RequestHead
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HEADERS = ("authorization", "x-api-key")
@@ -59,6 +59,22 @@ class MemoryKeys:
 
     async def revoke(self, key_id: str, at: datetime) -> bool:
         return key_id in self.records and at > NOW
+
+    async def rotate(self, key_id: str, new: KeyRecord, until: datetime) -> bool:
+        return key_id in self.records and until > new.created_at
+
+    async def touch(self, uses: Mapping[str, datetime]) -> None:
+        self.asked += uses
+
+
+class Noted:
+    """Uses that are noted in a list."""
+
+    def __init__(self) -> None:
+        self.uses: list[tuple[str, datetime]] = []
+
+    def note(self, key_id: str, at: datetime) -> None:
+        self.uses.append((key_id, at))
 
 
 KEPT = KeyRecord(KEY_ID, digest(KEY), "ci-agent", "payments", NOW)
@@ -99,17 +115,47 @@ def test_a_key_with_one_wrong_character_is_known_for_a_typing_error(position: in
 async def test_a_key_is_accepted_in_either_header(header: str) -> None:
     value = f"Bearer {KEY}" if header == "authorization" else KEY
     principal = await authenticator(MemoryKeys(record())).authenticate(head((header, value)))
-    assert principal is not None
     assert (principal.id, principal.kind) == (f"key:{KEY_ID}", PrincipalKind.KEY)
     assert (principal.name, principal.project) == ("ci-agent", "payments")
     assert KEY not in repr(principal)
 
 
-async def test_a_request_without_a_gateway_key_is_left_to_the_next_authenticator() -> None:
+def test_a_gateway_key_is_recognised_by_its_form_without_asking_the_store() -> None:
     keys = MemoryKeys(record())
-    assert await authenticator(keys).authenticate(head()) is None
-    assert await authenticator(keys).authenticate(head(("authorization", "Bearer eyJhbGciOi"))) is None
+    assert not authenticator(keys).recognises(head())
+    assert not authenticator(keys).recognises(head(("authorization", "Bearer eyJhbGciOi")))
+    assert not authenticator(keys).recognises(head(("x-other", KEY)))
+    assert authenticator(keys).recognises(head(("authorization", f"Bearer {OTHER_KEY}")))
+    assert authenticator(keys).recognises(head(("x-api-key", "mcpgov_nonsense")))
     assert keys.asked == []
+
+
+async def test_nothing_is_never_a_valid_key() -> None:
+    assert (await refusal(MemoryKeys(record()))).reason is Reason.CREDENTIAL_INVALID
+
+
+async def test_the_principal_has_the_scope_of_its_key() -> None:
+    scope = CallerScope(("github", "team-*"), ("get_*",))
+    principal = await authenticator(MemoryKeys(record(scope=scope))).authenticate(head(("x-api-key", KEY)))
+    assert principal.scope == scope
+
+
+async def test_a_use_is_noted_of_a_key_that_holds_and_of_no_other() -> None:
+    noted = Noted()
+    good = ApiKeyAuthenticator(MemoryKeys(record()), HEADERS, lambda: NOW, noted)
+    await good.authenticate(head(("x-api-key", KEY)))
+    for bad in (MemoryKeys(), MemoryKeys(record(revoked_at=NOW)), MemoryKeys(record(expires_at=NOW))):
+        with pytest.raises(Refusal):
+            await ApiKeyAuthenticator(bad, HEADERS, lambda: NOW, noted).authenticate(head(("x-api-key", KEY)))
+    assert noted.uses == [(KEY_ID, NOW)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "can"),
+    [({}, True), ({"revoked_at": NOW}, False), ({"expires_at": NOW}, False), ({"replaced_by": "k2"}, False)],
+)
+def test_only_a_key_in_force_that_no_other_stands_for_can_be_rotated(changes: dict[str, Any], *, can: bool) -> None:
+    assert record(**changes).can_be_rotated(NOW) is can
 
 
 async def test_a_mistyped_key_is_refused_without_asking_the_store() -> None:
@@ -128,7 +174,7 @@ async def test_an_unknown_key_and_a_wrong_secret_are_refused_alike() -> None:
 
 async def test_the_same_key_twice_is_one_key_and_two_keys_are_ambiguous() -> None:
     both = (("authorization", f"bearer {KEY}"), ("x-api-key", KEY))
-    assert await authenticator(MemoryKeys(record())).authenticate(head(*both)) is not None
+    assert (await authenticator(MemoryKeys(record())).authenticate(head(*both))).id == f"key:{KEY_ID}"
     refused = await refusal(MemoryKeys(record()), ("authorization", f"Bearer {KEY}"), ("x-api-key", OTHER_KEY))
     assert refused.reason is Reason.CREDENTIAL_AMBIGUOUS
 
@@ -140,7 +186,7 @@ async def test_a_revoked_key_is_refused_as_revoked() -> None:
 
 async def test_a_key_ends_at_its_expiry_and_not_before() -> None:
     soon = record(expires_at=NOW + timedelta(microseconds=1))
-    assert await authenticator(MemoryKeys(soon)).authenticate(head(("x-api-key", KEY))) is not None
+    assert (await authenticator(MemoryKeys(soon)).authenticate(head(("x-api-key", KEY)))).name == "ci-agent"
     refused = await refusal(MemoryKeys(record(expires_at=NOW)), ("x-api-key", KEY))
     assert refused.reason is Reason.CREDENTIAL_EXPIRED
 

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from mcpgov.identity.client_ip import UNKNOWN, source_address
+from mcpgov.identity.client_ip import UNKNOWN, is_trusted_peer, source_address
 
 TRUSTED = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 
@@ -62,3 +62,11 @@ def test_a_peer_without_an_ip_address_is_unknown() -> None:
 
 def test_a_mapped_trusted_proxy_is_trusted() -> None:
     assert source_address("::ffff:10.0.0.1", ("203.0.113.9",), TRUSTED) == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [("10.0.0.1", True), ("::ffff:10.0.0.1", True), ("fd00::1", True), ("11.0.0.1", False), ("", False), ("x", False)],
+)
+def test_a_peer_is_trusted_by_its_own_address_alone(peer: str, *, trusted: bool) -> None:
+    assert is_trusted_peer(peer, TRUSTED) is trusted

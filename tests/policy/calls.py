@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from mcpgov.decision import Describe, Hold, Spend, Spent, Tell, Trace
+from mcpgov.decision import Describe, FetchKeys, Hold, Spend, Spent, Tell, Trace
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.json_web_token import KeySet
 from mcpgov.models import (
     Answer,
     Connection,
@@ -94,6 +95,8 @@ def admitted(effect: Effect) -> object:
         return {}
     if isinstance(effect, Tell):
         return ignored
+    if isinstance(effect, FetchKeys):
+        return KeySet("", ())
     return isinstance(effect, Hold) or None
 
 

@@ -75,6 +75,18 @@ def test_backends_that_the_connection_does_not_name_are_found_with_their_place()
     assert len(in_force.foreign_backends(context(upstream=LOCAL).connection)) == 2
 
 
+def test_provider_that_is_no_oauth2_connection_is_found_with_its_place() -> None:
+    asking = "inbound: [get-authorization-context: { provider-id: gitub, context-variable-name: auth }]"
+    in_force = compile_policy([parse_document(asking, "policies/a.yaml")], [], [], {"t": [adds("o")]})
+    assert in_force.unknown_providers(["gitub"]) == ()
+    (problem,) = in_force.unknown_providers(["github"])
+    assert str(problem) == (
+        "policies/a.yaml:1:11: get-authorization-context names gitub, which is no connection with authType OAuth2 "
+        "(did you mean github?)"
+    )
+    assert "add such a connection to the catalog" in str(in_force.unknown_providers([])[0])
+
+
 def test_policy_knows_whether_it_can_hide_a_tool() -> None:
     rules = parse_document(
         "inbound: [choose: { when: [{ condition: 'true', do: [tool-rules: { deny: [x] }] }] }]", "a.yaml"

@@ -89,7 +89,10 @@ def test_section_without_base_and_mode_are_remarked_on_in_xml() -> None:
             "1:41: base stands only at the top of a section (move it out)",
         ),
         ("<inbound><quota-by-keys/></inbound>", "1:10: there is no policy element quota-by-keys"),
-        ("<inbound><validate-jwt/></inbound>", "1:10: validate-jwt is not supported (callers are verified before"),
+        (
+            "<inbound><validate-client-certificate/></inbound>",
+            "1:10: validate-client-certificate is not supported (callers",
+        ),
         ("<fragment/>", "1:1: a fragment is included, it cannot stand in a scope (name a policy)"),
     ],
 )

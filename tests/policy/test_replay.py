@@ -1,17 +1,20 @@
 """The recorded answers lead to the recorded decision, without what they were about."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from mcpgov.decision import Decision, Spend, Spent
 from mcpgov.models import Headers
+from mcpgov.policy.assumed_token import assumed_token
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.context import Context
 from mcpgov.policy.explain import Change, Explanation
 from mcpgov.policy.replay import Recorded, decide_today, replay
 from tests.policy.calls import context, decision, document, policy, spending
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 RULES = """\
 inbound:
   - trace: { source: a, message: b }
@@ -153,3 +156,16 @@ def test_report_that_was_full_takes_no_answer_of_the_rules_in_force() -> None:
     live = decision(in_force, asked, spending(lambda spend: Spent(False, spend.calls, 0, 60, 9)))
     again = replay(in_force, bare(asked), recorded(live))
     assert (live.allowed, again.allowed, again.reported) == (True, True, live.reported)
+
+
+def test_whether_a_token_held_is_among_the_answers() -> None:
+    url = "https://issuer.example/.well-known/openid-configuration"
+    text = f"""\
+inbound:
+  - validate-jwt: {{ token-value: {assumed_token({"iss": "i"}, NOW)}, openid-config: {{ url: {url} }} }}
+"""
+    compiled = policy(text)
+    for answers, reason in (("t" * 9, "allowed"), ("ttf", "jwt-issuer-denied"), ("t" * 7 + "f", "jwt-key-unknown")):
+        rule = "" if reason == "allowed" else "test#1 validate-jwt"
+        given = Recorded(reason, rule, compiled.digest, answers)
+        assert given.same_as(replay(compiled, context(), given))

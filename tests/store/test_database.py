@@ -11,10 +11,10 @@ import pytest
 
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.store.database import (
+    bring_up_to_date,
     connect,
     connect_to_read,
     create_database,
-    create_tables,
     digest_key,
     placed,
     sqlite_path,
@@ -83,10 +83,78 @@ def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused_with_the_mend(tmp_path: Path) -> None:
     create_database(tmp_path / "a.db")
     with closing(connect(tmp_path / "a.db")) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     for opened in (create_database, connect_to_read):
-        with pytest.raises(InvalidConfiguration, match=r"schema 2, which a newer mcpgov wrote.*run the version"):
+        with pytest.raises(InvalidConfiguration, match=r"schema 3, which a newer mcpgov wrote.*run the version"):
             opened(tmp_path / "a.db")
+
+
+# The tables of version 1, as they were, and something in each of them.
+VERSION_1 = """
+CREATE TABLE keys (
+    id VARCHAR NOT NULL, digest VARCHAR NOT NULL, name VARCHAR NOT NULL, project VARCHAR NOT NULL,
+    created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT, PRIMARY KEY (id)
+);
+CREATE TABLE records (
+    id INTEGER NOT NULL, writer VARCHAR NOT NULL, seq BIGINT NOT NULL, call_id VARCHAR, final SMALLINT NOT NULL,
+    event VARCHAR NOT NULL, at BIGINT NOT NULL, connection VARCHAR, method VARCHAR, tool VARCHAR, principal VARCHAR,
+    principal_name VARCHAR, project VARCHAR, reason VARCHAR, status VARCHAR, source VARCHAR, correlation_id VARCHAR,
+    trace_id VARCHAR, record TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (writer, seq), UNIQUE (call_id, final)
+);
+CREATE INDEX records_at ON records (at);
+CREATE INDEX records_correlation_id ON records (correlation_id);
+CREATE INDEX records_trace_id ON records (trace_id);
+CREATE TABLE writers (
+    id VARCHAR NOT NULL, PRIMARY KEY (id)
+);
+INSERT INTO keys VALUES ('3fGh81Kx', 'ab', 'ci-agent', 'payments', 1, 2, NULL);
+INSERT INTO records (writer, seq, final, event, at, record) VALUES ('w', 1, 0, 'control', 1, '{}');
+INSERT INTO writers VALUES ('w');
+PRAGMA user_version = 1
+"""
+
+
+def version_1(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(VERSION_1)
+
+
+def dump(path: Path) -> list[str]:
+    """Every table and index, and everything in them."""
+    with closing(connect_to_read(path)) as database:
+        version = database.execute("PRAGMA user_version").fetchone()
+        return [str(version), *sorted(" ".join(line.split()).replace("( ", "(") for line in database.iterdump())]
+
+
+def test_a_file_of_version_1_becomes_what_a_new_one_is_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    version_1(tmp_path / "old.db")
+    create_database(tmp_path / "old.db")
+    create_database(tmp_path / "new.db")
+    with closing(connect(tmp_path / "new.db")) as database:
+        database.execute("INSERT INTO keys VALUES ('3fGh81Kx','ab','ci-agent','payments',1,2,NULL,NULL,NULL,NULL,NULL)")
+        database.execute(
+            "INSERT INTO records (writer, seq, final, event, at, record) VALUES ('w',1,0,'control',1,'{}')"
+        )
+        database.execute("INSERT INTO writers VALUES ('w')")
+    assert dump(tmp_path / "old.db") == dump(tmp_path / "new.db")
+    create_database(tmp_path / "old.db")
+    assert dump(tmp_path / "old.db") == dump(tmp_path / "new.db")
+
+
+def test_a_file_of_version_1_can_be_read_as_it_is(tmp_path: Path) -> None:
+    version_1(tmp_path / "old.db")
+    with closing(connect_to_read(tmp_path / "old.db")) as database:
+        assert database.execute("SELECT record FROM records").fetchall() == [("{}",)]
+
+
+def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    version_1(tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "old.db")) as database:
+        database.execute("CREATE TABLE spent_tickets (id VARCHAR)")
+    before = dump(tmp_path / "old.db")
+    with pytest.raises(StoreUnavailable, match="already exists"):
+        create_database(tmp_path / "old.db")
+    assert dump(tmp_path / "old.db") == before
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
@@ -164,7 +232,7 @@ def test_tables_that_another_process_made_meanwhile_are_left_as_they_are(tmp_pat
     create_database(tmp_path / "a.db")
     with closing(connect(tmp_path / "a.db")) as database:
         database.execute("INSERT INTO writers VALUES ('w')")
-        create_tables(database, tmp_path / "a.db")
+        bring_up_to_date(database, tmp_path / "a.db")
         assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
 
 

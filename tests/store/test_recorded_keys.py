@@ -1,7 +1,9 @@
 """A change of keys stands in the ledger before it holds."""
 
+import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from mcpgov.audit.record import Row
 from mcpgov.errors import StoreUnavailable
 from mcpgov.identity.api_key import KeyRecord
+from mcpgov.models import CallerScope
 from mcpgov.store.memory_ledger import MemoryLedgerStore
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
@@ -39,6 +42,46 @@ async def test_making_and_revoking_a_key_is_noted_without_its_digest(tmp_path: P
     assert found is not None
     assert found.revoked_at == NOW
     assert [record.id for record in await keys.list()] == ["k1"]
+
+
+async def test_rotating_a_key_is_noted_with_both_ids_its_scope_and_the_end(tmp_path: Path) -> None:
+    ledger = MemoryLedgerStore()
+    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), ledger)
+    scope = CallerScope(("github", "team-*"), ("get_*",))
+    for number, ends in enumerate((None, NOW + timedelta(hours=1), NOW + timedelta(days=90))):
+        old, new = (replace(RECORD, id=f"{which}{number}", scope=scope) for which in ("old", "new"))
+        await keys.create(replace(old, expires_at=ends))
+        assert await keys.rotate(old.id, new, NOW + timedelta(hours=24))
+        rotated = json.loads(ledger.disk.rows[-1][2].record)
+        details = {name: value for name, value in rotated.items() if name.startswith("mcpgov.control.")}
+        assert details == {
+            "mcpgov.control.event": "key-rotated",
+            "mcpgov.control.key": new.id,
+            "mcpgov.control.replaces": old.id,
+            "mcpgov.control.name": "ci-agent",
+            "mcpgov.control.project": "payments",
+            "mcpgov.control.connections": "github team-*",
+            "mcpgov.control.tools": "get_*",
+            "mcpgov.control.until": f"2026-11-{'21T13' if number == 1 else '22T12'}:00:00.000000Z",
+        }
+
+
+async def test_rotating_what_cannot_be_rotated_changes_and_notes_nothing(tmp_path: Path) -> None:
+    ledger = MemoryLedgerStore()
+    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), ledger)
+    assert not await keys.rotate("k1", RECORD, NOW)
+    await keys.create(replace(RECORD, revoked_at=NOW))
+    assert not await keys.rotate("k1", replace(RECORD, id="k2"), NOW)
+    assert noted(ledger) == ["key-created"]
+
+
+async def test_a_use_is_kept_and_not_noted(tmp_path: Path) -> None:
+    ledger = MemoryLedgerStore()
+    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), ledger)
+    await keys.create(RECORD)
+    await keys.touch({"k1": NOW})
+    assert await keys.find("k1") == replace(RECORD, last_used_at=NOW)
+    assert noted(ledger) == ["key-created"]
 
 
 async def test_revoking_what_is_not_in_force_changes_and_notes_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
     string  str         bool    bool      int, long  int       double  float     byte[]    bytes
     JObject dict        JArray  list      JToken     any JSON  Guid    Guid      string[]  tuple
+    Jwt     Jwt         Authorization  Authorization (token_values.py)
     DateTime, DateTimeOffset  datetime    an enumeration  Word       what `context` offers  whatever has it
 
 A `char` is text of one character. Text has characters, not the UTF-16 units of .NET. JSON's null is null. Whole numbers
@@ -19,6 +20,7 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from mcpgov.errors import ExpressionError
+from mcpgov.policy.token_values import Authorization, Jwt
 from mcpgov.strict_json import dumps
 
 LARGEST: Final = 2**63 - 1
@@ -112,6 +114,8 @@ _FITS: Final[Mapping[str, Callable[[object], bool]]] = {
     "DateTimeOffset": lambda value: isinstance(value, datetime),
     "string[]": lambda value: isinstance(value, tuple),
     "byte[]": lambda value: isinstance(value, bytes),
+    "Jwt": lambda value: isinstance(value, Jwt),
+    "Authorization": lambda value: isinstance(value, Authorization),
     **{name: _word(name) for name in ENUMERATIONS},
 }
 TYPES: Final = frozenset(_FITS) - ENUMERATIONS  # what a declaration, a cast or a type argument may name
@@ -123,7 +127,10 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "Guid": Guid("0" * 32),
     **dict.fromkeys(MOMENTS, datetime(1, 1, 1, tzinfo=UTC)),
 }
-_RUNTIME: Final = ("bool", "int", "long", "double", "string", "JObject", "JArray", "string[]", "byte[]", "Guid")
+_RUNTIME: Final = (
+    *("bool", "int", "long", "double", "string", "JObject", "JArray", "string[]", "byte[]", "Guid"),
+    *("Jwt", "Authorization"),
+)
 
 
 def named_type(name: str) -> Type | None:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.policy.context import LastError, Response
+from mcpgov.policy.csharp.claims import AUTHORIZATION_METHODS, CLAIMS_METHODS, JWT_METHODS, as_jwt
 from mcpgov.policy.csharp.jtokens import LIST_METHODS, OBJECT_METHODS, TOKEN_METHODS
 from mcpgov.policy.csharp.kinds import ENUMERATIONS, NUMBERS, STRING, TYPES, Type, default_of, same, text_of, unboxed
 from mcpgov.policy.csharp.moments import DATE_METHODS, GUID_METHODS, OFFSET_METHODS, WORD_METHODS, received_at
@@ -252,13 +253,16 @@ MEMBERS: Final[Mapping[str, Table]] = {
     "Query": _QUERY,
     "Body": _BODY,
     "Encoding": ENCODING_METHODS,
-    "string": STRING_METHODS,
+    "string": {**STRING_METHODS, **table(method("context Jwt AsJwt()", as_jwt))},
     "string[]": ARRAY_METHODS,
     "byte[]": BYTES_METHODS,
     "JToken": TOKEN_METHODS,
     "JObject": OBJECT_METHODS,
     "JArray": LIST_METHODS,
     "Guid": GUID_METHODS,
+    "Jwt": JWT_METHODS,
+    "Authorization": AUTHORIZATION_METHODS,
+    "Claims": CLAIMS_METHODS,
     "DateTime": DATE_METHODS,
     "DateTimeOffset": OFFSET_METHODS,
     **dict.fromkeys(("bool", "object", *NUMBERS), _PRINTED_METHODS),

@@ -21,7 +21,6 @@ class Refused:
 _IDENTITY: Final = "use context.Subscription, context.Product or context.User: they are the verified caller"
 _NO_KEY: Final = Refused("the caller's credential is not visible to expressions", "context.Subscription.Id names it")
 _NO_CREDENTIAL: Final = Refused("the caller's credential is not visible to expressions", _IDENTITY)
-_NO_CLAIMS: Final = Refused("the claims of a token are not visible to expressions here", _IDENTITY)
 MEMBERS: Final[Mapping[tuple[str, str], Refused]] = {
     ("Response", "Body"): Refused(
         "reading the body of an answer would hold up a stream", "use result-rules or find-and-replace"
@@ -37,8 +36,7 @@ MEMBERS: Final[Mapping[tuple[str, str], Refused]] = {
         "always fails here, as the path of an MCP endpoint has no parameters",
         "the arguments of a call are in context.Request.Body",
     ),
-    ("string", "AsJwt"): _NO_CLAIMS,
-    ("string", "TryParseJwt"): _NO_CLAIMS,
+    ("string", "TryParseJwt"): Refused("a method here gives one value", "use AsJwt(): null where it is no token"),
     ("string", "AsBasic"): _NO_CREDENTIAL,
     ("string", "TryParseBasic"): _NO_CREDENTIAL,
 }

@@ -3,7 +3,7 @@
     int Length                     a property             T Value<T>(string)      the caller names the type
     JToken [](string)              an indexer             string Join(string, object...)   any number of them
     int? IndexOf(string?)          null may come out, or go in
-    context DateTime UtcNow        a static member that asks the draft
+    context DateTime UtcNow        a member that asks the draft
 
 Which overload is meant is seen when the expression is compiled, as far as the types are known, and else when it is run.
 A function behind a signature says that it has no value by raising one of NO_VALUE.
@@ -128,7 +128,7 @@ def invoke(methods: Sequence[Method], run: Run, receiver: tuple[object, ...], va
     for one in methods:
         if one.takes(values):
             try:
-                return one.apply(*((run,) if one.asks_context else receiver), *values)
+                return one.apply(*((run,) if one.asks_context else ()), *receiver, *values)
             except NO_VALUE:  # its own text could quote a value
                 raise ExpressionError(f"{_called(one.name)} has no value for what it was given") from None
     raise ExpressionError(f"{_called(methods[0].name)} cannot take what it was given")

@@ -55,7 +55,7 @@ class CheckHeader(PlainElement):
     def decide(self, draft: Draft, /) -> Denial | None:
         """Deny where the header is not there, or not as it has to be. Raises ExpressionError."""
         ask, at = draft.answers.ask, draft.at
-        found = _found(draft, self.header)
+        found = draft.header_values(self.header)
         if not ask(at, f"is there a header {self.header}", lambda: bool(found)):
             return self._denial(draft, "is missing", "HeaderNotFound")
         if not self.values:
@@ -76,14 +76,3 @@ class CheckHeader(PlainElement):
         message, code = self.message.value(draft), self.code.value(draft)
         detail = f"the header {self.header} {what}"
         return Denial(Reason.HEADER_DENIED, message, detail=detail, reply=Reply(code), error_reason=word)
-
-
-def _found(draft: Draft, header: str) -> list[str]:
-    """The values of a header, one for each time that it stands there, after the edits so far."""
-    found = list(draft.context.request.head.headers.all(header))
-    for edit in draft.header_edits:
-        if edit.name == header:
-            headers = {header: ", ".join(found)} if found else dict[str, str]()
-            edit.apply(headers)
-            found = found if edit.action == "skip" and found else [*headers.values()]
-    return found

@@ -83,7 +83,7 @@ class EmitMetric(Element):
         if computed and not draft.answers.ask(draft.at, "is it a number", lambda: value is not None):
             raise ExpressionError("the value of a metric is no number")
         dimensions = tuple(
-            (name, DEFAULTS[name](draft.context) if said is None else said.value(draft))
+            (name, DEFAULTS[name](draft.context) if said is None else draft.masked(said.value(draft)))
             for name, said in self.dimensions
         )
         yield Metric(draft.at, self.metric, value or 0, self.namespace, dimensions)

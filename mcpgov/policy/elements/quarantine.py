@@ -1,4 +1,4 @@
-"""quarantine: the kill switch. What it names is stopped at once: tools, connections, callers, projects.
+"""quarantine: the kill switch. What it names is stopped at once: tools, connections, callers, projects, agents.
 
 It runs before everything else, and no narrower document can leave it out: it stands only where that can be kept, at the
 top of a document or of a fragment. Whatever lists it has, all of them must name
@@ -16,7 +16,7 @@ from mcpgov.decision import Reason
 from mcpgov.policy.attributes import Text
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement
-from mcpgov.policy.named import CONNECTIONS, PRINCIPALS, PROJECTS, TOOLS, read_names, read_tools, remark_own
+from mcpgov.policy.named import CALLERS, CONNECTIONS, TOOLS, Callers, read_callers, read_names, read_tools, remark_own
 
 if TYPE_CHECKING:
     from mcpgov.policy.draft import Draft
@@ -32,12 +32,11 @@ class Quarantine(PlainElement):
     """What is None is not asked. `until` is None where it does not end."""
 
     name: ClassVar[str] = "quarantine"
-    attributes: ClassVar[tuple[Attribute[object], ...]] = (TOOLS, CONNECTIONS, PRINCIPALS, PROJECTS, MESSAGE, UNTIL)
+    attributes: ClassVar[tuple[Attribute[object], ...]] = (TOOLS, CONNECTIONS, *CALLERS, MESSAGE, UNTIL)
     undroppable: ClassVar[bool] = True
     tools: ToolNames | None
     connections: ToolNames | None
-    principals: ToolNames | None
-    projects: ToolNames | None
+    callers: Callers
     message: str
     until: datetime | None
 
@@ -47,8 +46,8 @@ class Quarantine(PlainElement):
         if _is_nested(place):
             place.note("quarantine stands only at the top of a document or of a fragment", "move it out", at_key=True)
         remark_own(place, cls.name)
-        connections, principals, projects = (read_names(one, place) for one in (CONNECTIONS, PRINCIPALS, PROJECTS))
-        return cls(read_tools(place), connections, principals, projects, MESSAGE.read(place), _until(place))
+        connections, callers = read_names(CONNECTIONS, place), read_callers(place)
+        return cls(read_tools(place), connections, callers, MESSAGE.read(place), _until(place))
 
     def decide(self, draft: Draft, /) -> Denial | None:
         """Deny what is named."""
@@ -60,12 +59,11 @@ class Quarantine(PlainElement):
         return Denial(Reason.QUARANTINED, message, as_tool_result=self.tools is not None)
 
     def _names(self, draft: Draft) -> bool:
-        request, principal = draft.context.request, draft.context.principal
+        request = draft.context.request
         return (
             (self.tools is None or (request.method == "tools/call" and request.tool in self.tools))
             and (self.connections is None or draft.context.connection.name in self.connections)
-            and (self.principals is None or principal.id in self.principals)
-            and (self.projects is None or principal.project in self.projects)
+            and draft.context.principal in self.callers
         )
 
     def _is_over(self, draft: Draft) -> bool:

@@ -10,7 +10,7 @@ for granted: a tool writes, destroys and reaches out (MCP 2025-11-25, ToolAnnota
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
@@ -18,7 +18,7 @@ from mcpgov.policy.attributes import Choice, Flag, Items, Text, mapping_schema
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement
 from mcpgov.policy.glob import ToolNames, is_tool_name
-from mcpgov.policy.named import PRINCIPALS, PROJECTS, TOOLS, read_entries, read_names, remark_own, tool_names
+from mcpgov.policy.named import CALLERS, TOOLS, Callers, read_callers, read_entries, remark_own, tool_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ ANNOTATION: Final = Choice(
 )
 HIDE: Final = Flag("hide", "whether the tool looks unknown", default=True)
 MESSAGE: Final = Text("message", "what the model is told of a tool that is not hidden", "")
-_WHO: Final = (TOOL, TOOLS, ANNOTATION, PRINCIPALS, PROJECTS)
+_WHO: Final = (TOOL, TOOLS, ANNOTATION, *CALLERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,15 @@ class Rule:
 
     names: ToolNames | None
     annotation: str = ""
-    principals: ToolNames | None = None
-    projects: ToolNames | None = None
+    callers: Callers = field(default_factory=Callers)
     hide: bool = True
     message: str = ""
 
     def applies(self, draft: Draft) -> bool:
         """Whether the tool that is called, and its caller, are among them."""
-        principal = draft.context.principal
         return (
             (self.names is None or draft.context.request.tool in self.names)
-            and (self.principals is None or principal.id in self.principals)
-            and (self.projects is None or principal.project in self.projects)
+            and draft.context.principal in self.callers
             and (not self.annotation or draft.answers.ask(draft.at, self.annotation, lambda: self._described(draft)))
         )
 
@@ -166,8 +163,7 @@ def _rule(entry: Place) -> Rule:
     return Rule(
         tool_names(names) if names else None,
         annotation,
-        read_names(PRINCIPALS, entry),
-        read_names(PROJECTS, entry),
+        read_callers(entry),
         hide,
         message,
     )

@@ -52,9 +52,9 @@ class Trace(Element):
 
     def run(self, draft: Draft) -> Verdict:
         """Write the line. Raises ExpressionError."""
-        metadata = tuple((name, value.value(draft)) for name, value in self.metadata)
+        metadata = tuple((name, draft.masked(value.value(draft))) for name, value in self.metadata)
         correlation = (CORRELATION, draft.context.request.head.correlation_id)
-        message = self.message.value(draft)
+        message = draft.masked(self.message.value(draft))
         yield TraceEffect(draft.at, self.source, self.severity, message, (correlation, *metadata))
 
 

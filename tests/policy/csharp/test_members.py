@@ -137,7 +137,7 @@ def test_what_is_not_there_is_an_error(member: str, expected: str) -> None:
         ("Subscription.Key", "Subscription.Key: the caller's credential is not visible to expressions"),
         ("Subscription.PrimaryKey", "Subscription.PrimaryKey: the caller's credential is not visible to expressions"),
         ("Elapsed", "context.Elapsed: the time that passed would make a decision that cannot be made again"),
-        ('Variables["t"].AsJwt()', "string.AsJwt: the claims of a token are not visible to expressions here"),
+        ('Variables["t"].TryParseJwt(1)', "string.TryParseJwt: a method here gives one value (use AsJwt(): null where"),
         ("RequestId.AsBasic()", "string.AsBasic: the caller's credential is not visible to expressions"),
         ("Requst", "there is no context.Requst (did you mean Request?)"),
         ("Request.Path", "there is no Request.Path (known here: Body, Headers"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.models import Principal, PrincipalKind
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.document import parse_document, read_document
 from mcpgov.policy.evaluate import Evaluation
@@ -63,6 +65,8 @@ def test_message_names_the_tool_where_none_is_given() -> None:
         ("{ connections: [github], projects: [agents], principals: ['key:*'], tools: [get_*] }", True),
         ("{ connections: [github], projects: [others] }", False),
         ("{ connections: [github], tools: [list_*] }", False),
+        ("{ agents: ['*'] }", False),
+        ("{ blueprints: ['*'] }", False),
     ],
 )
 def test_every_list_that_is_given_has_to_name_the_request(element: str, *, stopped: bool) -> None:
@@ -171,3 +175,18 @@ def test_it_may_stand_in_a_fragment_that_is_included_at_the_top_and_nowhere_else
 
 def test_api_management_would_refuse_it() -> None:
     assert "API Management has no element quarantine" in str(document(XML).remarks[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inbound: [quarantine: { blueprints: [B1] }]",
+        "inbound: [quarantine: { agents: [a1], blueprints: ['b?'] }]",
+        "<inbound><quarantine><agent>a1</agent><blueprint>b1</blueprint></quarantine></inbound>",
+    ],
+)
+def test_every_agent_of_a_blueprint_is_stopped_at_once(text: str) -> None:
+    asked = context("tools/list")
+    agent = Principal("entra:t/a1", PrincipalKind.AGENT, agent_id="A1", blueprint_id="b1")
+    assert decision(text, replace(asked, principal=agent)).reason is Reason.QUARANTINED
+    assert decision(text, replace(asked, principal=replace(agent, blueprint_id="c1"))).allowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.decision import Describe, Reason
+from mcpgov.models import Principal, PrincipalKind
 from mcpgov.policy.elements.tool_rules import ALLOW, DENY, holds
 from mcpgov.policy.evaluate import Evaluation, PolicyFilter
 from tests.policy.calls import admitted, assert_refused, context, decision, document, performed, policy, problems
@@ -230,3 +232,18 @@ def test_entries_are_texts_and_mappings_for_editors_too() -> None:
 
 def test_api_management_would_refuse_it() -> None:
     assert "API Management has no element tool-rules" in str(document(XML).remarks[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inbound: [tool-rules: { deny: [{ tool: send_mail, blueprints: [B1] }] }]",
+        '<inbound><tool-rules><deny tool="send_mail"><blueprint>b1</blueprint></deny></tool-rules></inbound>',
+    ],
+)
+def test_a_rule_may_be_for_the_agents_of_a_blueprint(text: str) -> None:
+    asked = context(tool="send_mail")
+    agent = Principal("entra:t/a1", PrincipalKind.AGENT, agent_id="a1", blueprint_id="b1")
+    assert decision(text, replace(asked, principal=agent)).reason is Reason.TOOL_HIDDEN
+    assert decision(text, replace(asked, principal=replace(agent, blueprint_id="b2"))).allowed
+    assert decision(text, asked).allowed

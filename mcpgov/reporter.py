@@ -1,0 +1,62 @@
+"""Tells of every reload: in the log, in the ledger, and to the upstreams that are no longer used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from mcpgov.audit.record import ControlEvent
+from mcpgov.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mcpgov.models import Connection
+    from mcpgov.reload import ReloadResult
+    from mcpgov.snapshot import Snapshot
+
+
+class Ledger(Protocol):
+    """Where control events are written down."""
+
+    async def control(self, event: ControlEvent, **details: str | int) -> None:
+        """Write one down. Raises StoreUnavailable."""
+        ...
+
+
+class Upstreams(Protocol):
+    """What keeps sockets and processes for connections."""
+
+    async def update(self, connections: Iterable[Connection]) -> None:
+        """Keep what these connections use."""
+        ...
+
+
+class Reporter:
+    """Passes results on to whom it was told of."""
+
+    def __init__(self) -> None:
+        self._heard: tuple[Ledger, Upstreams, Callable[[], Snapshot]] | None = None
+
+    def to(self, ledger: Ledger, upstreams: Upstreams, current: Callable[[], Snapshot]) -> None:
+        """Who is to hear of it, once they are there."""
+        self._heard = ledger, upstreams, current
+
+    async def __call__(self, result: ReloadResult) -> None:
+        """Pass a result on. A ledger that cannot be written does not stop a good generation."""
+        if self._heard is None:
+            return
+        ledger, upstreams, current = self._heard
+        log = structlog.get_logger()
+        try:
+            if result.problems:
+                log.error("reload-refused", problems=[str(problem) for problem in result.problems])
+                first = str(result.problems[0])
+                await ledger.control(ControlEvent.RELOAD_REFUSED, problems=len(result.problems), first=first)
+            else:
+                log.info("reloaded", old=result.old, new=result.new, waiting_for_restart=result.restart)
+                await upstreams.update(current().connections.values())
+                await ledger.control(ControlEvent.RELOAD, old=result.old, new=result.new)
+        except StoreUnavailable as error:
+            log.exception("reload-not-recorded", error=str(error))

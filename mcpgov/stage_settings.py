@@ -1,0 +1,152 @@
+"""The settings as each stage is told them: frozen values of the stage's own, so that no stage reads mcpgov.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcpgov.credential.browser_sign_in import BrowserSignIn
+from mcpgov.credential.consent import EntraConsent
+from mcpgov.credential.tokens import AzureIdentity, EntraApp
+from mcpgov.destinations import origin
+from mcpgov.endpoint.asgi import EndpointSettings
+from mcpgov.endpoint.limits import Sites
+from mcpgov.endpoint.metadata import AuthorizationServer, ResourceMetadata
+from mcpgov.endpoint.sessions import SessionSeal
+from mcpgov.identity.entra_token import AllowedCallers, EntraTenant
+from mcpgov.identity.oidc_token import CONFIGURATION, OidcIssuer
+from mcpgov.identity.trusted_proxy import TrustedProxy
+from mcpgov.strict_json import JsonLimits
+
+if TYPE_CHECKING:
+    from mcpgov.identity_settings import App, Azure, Entra, Identity, Oidc
+    from mcpgov.settings import Settings
+
+
+def public_url_of(settings: Settings) -> str:
+    """Where callers reach us: scheme and host, without a slash at its end."""
+    return settings.public_url or f"http://{settings.listen}"
+
+
+def endpoint_settings(settings: Settings, seal_key: bytes) -> EndpointSettings:
+    """What the data plane is told."""
+    limits = settings.limits
+    return EndpointSettings(
+        limits=JsonLimits(body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes),
+        seal=SessionSeal(seal_key),
+        sites=sites_of(settings),
+        trusted_proxies=settings.trusted_proxies,
+        metadata=resource_metadata(settings),
+    )
+
+
+def sites_of(settings: Settings) -> Sites:
+    """The names by which we may be called."""
+    return Sites.of(settings.listen.host, settings.public_url or "")
+
+
+def resource_metadata(settings: Settings) -> ResourceMetadata | None:
+    """What clients that sign in are told; None where no issuer of tokens is configured."""
+    entra, oidc = settings.identity.entra, settings.identity.oidc
+    servers = (
+        *([AuthorizationServer(issuer_of(entra), entra.resource, entra.scopes, entra=True)] if entra else []),
+        *(AuthorizationServer(one.issuer, one.resource, one.scopes) for one in oidc),
+    )
+    return ResourceMetadata(public_url_of(settings), servers) if servers else None
+
+
+def issuer_of(entra: Entra) -> str:
+    """The issuer of a tenant's version 2 tokens."""
+    return f"{entra.authority}/{entra.tenant_id}/v2.0"
+
+
+def entra_tenant(entra: Entra) -> EntraTenant:
+    """Whose tokens are accepted."""
+    allowed = entra.allowed
+    return EntraTenant(
+        entra.tenant_id,
+        entra.audiences,
+        entra.authority,
+        entra.scopes,
+        entra.roles,
+        AllowedCallers(allowed.object_ids, allowed.app_ids, allowed.blueprint_ids, allowed.roles),
+        entra.shared_agents,
+        entra.clock_skew,
+    )
+
+
+def oidc_issuer(oidc: Oidc) -> OidcIssuer:
+    """Whose tokens are accepted."""
+    return OidcIssuer(
+        oidc.issuer,
+        oidc.audiences,
+        oidc.keys_url,
+        oidc.scopes,
+        oidc.name_claim,
+        oidc.project_claim,
+        oidc.roles_claim,
+        oidc.clock_skew,
+    )
+
+
+def trusted_proxy(settings: Settings) -> TrustedProxy | None:
+    """The proxies whose word on callers is taken; None where there are none."""
+    proxy = settings.identity.proxy
+    if proxy is None:
+        return None
+    return TrustedProxy(settings.trusted_proxies, proxy.user_header, proxy.certificate_header, proxy.certificates)
+
+
+def private_origins(identity: Identity) -> tuple[str, ...]:
+    """The origins of issuers that may have addresses of our own network."""
+    entra = [identity.entra.authority] if identity.entra and identity.entra.private else []
+    urls = [*entra, *(url for one in identity.oidc if one.private for url in (one.issuer, one.keys_url) if url)]
+    found = [origin(url) for url in urls]
+    return tuple(f"{scheme}://{host}:{port}" for scheme, host, port in (one for one in found if one))
+
+
+def browser_sign_ins(identity: Identity) -> tuple[BrowserSignIn, ...]:
+    """The registrations of mcpgov itself, for consent pages to know who opened them."""
+    made: list[BrowserSignIn] = []
+    if (entra := identity.entra) and (client := entra.sign_in):
+        issuer = issuer_of(entra)
+        made.append(
+            BrowserSignIn(
+                issuer,
+                issuer + CONFIGURATION,
+                client.client_id,
+                client.client_secret,
+                entra.tenant_id,
+                entra.private,
+            )
+        )
+    for one in identity.oidc:
+        if client := one.sign_in:
+            configuration = one.issuer.removesuffix("/") + CONFIGURATION
+            made.append(
+                BrowserSignIn(one.issuer, configuration, client.client_id, client.client_secret, private=one.private)
+            )
+    return tuple(made)
+
+
+def azure_identity(azure: Azure) -> AzureIdentity:
+    """Who mcpgov is in Microsoft Entra."""
+    return AzureIdentity(
+        azure.tenant_id,
+        azure.authority,
+        azure.private,
+        azure.identity,
+        azure.managed_identity,
+        _entra_app(azure.app),
+        _entra_app(azure.blueprint),
+    )
+
+
+def entra_consent(azure: Azure | None) -> EntraConsent | None:
+    """Where users consent to what mcpgov's own registration asks for; None where it has none."""
+    if azure is None or azure.app is None:
+        return None
+    return EntraConsent(f"{azure.authority}/{azure.tenant_id}/oauth2/v2.0/authorize", azure.app.client_id)
+
+
+def _entra_app(app: App | None) -> EntraApp | None:
+    return EntraApp(app.client_id, app.client_secret) if app else None

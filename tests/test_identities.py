@@ -1,0 +1,132 @@
+"""Identities put together: for whom tokens may be made out, whose key a page was shown, what is written down."""
+
+import secrets
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mcpgov.audit.record import ControlEvent
+from mcpgov.credential.tokens import AzureIdentity, HostIdentity
+from mcpgov.credential.vault import SealedTokens
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.identities import IdentityParts, RecordedConsents, audiences, holder_of, identities, kept_consents, noted
+from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyRecord, digest, mint_key
+from mcpgov.models import Secret
+from mcpgov.reload import load_generation
+from mcpgov.snapshot import Snapshot
+from mcpgov.store.sqlite_keys import SqliteKeyStore
+from mcpgov.store.sqlite_vault import SqliteTokenVault
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+SETTINGS = """\
+public_url: https://mcp.contoso.com
+identity:
+  key_headers: [X-Team-Key]
+  oidc: [{ issuer: "https://issuer.example" }]
+"""
+CATALOG = """\
+name: dev.mcpgov/city
+upstream: https://city.example/mcp
+connections:
+  city: { clientAuthType: OAuth2, clientAudience: "api://city" }
+  town: {}
+"""
+
+
+class Noted:
+    """Where control events are written down, or cannot be."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.events: list[tuple[str, Mapping[str, str | int]]] = []
+        self.down = down
+
+    async def __call__(self, event: ControlEvent, /, **details: str | int) -> None:
+        if self.down:
+            raise StoreUnavailable("the disk is full")
+        self.events.append((event.value, details))
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Snapshot:
+    (tmp_path / "mcpgov.yaml").write_text(SETTINGS)
+    for folder in ("catalog", "policies"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "catalog" / "city.yaml").write_text(CATALOG)
+    return load_generation(tmp_path / "mcpgov.yaml")
+
+
+@pytest.fixture
+def parts(tmp_path: Path, snapshot: Snapshot) -> IdentityParts:
+    store = tmp_path / "mcpgov.db"
+    return IdentityParts(
+        lambda: snapshot, SqliteKeyStore(store), SqliteTokenVault(store), secrets.token_bytes(32), lambda: NOW
+    )
+
+
+def no_host(_: AzureIdentity, __: ssl.SSLContext) -> HostIdentity:
+    raise AssertionError("nobody asked for Azure")
+
+
+@pytest.fixture
+async def consents(parts: IdentityParts) -> AsyncGenerator[tuple[RecordedConsents, Noted]]:
+    note = Noted()
+    async with kept_consents(parts, note) as kept:
+        yield kept, note
+
+
+def test_a_token_may_be_made_out_for_its_own_connection_and_no_other(parts: IdentityParts) -> None:
+    at = audiences(parts, "https://issuer.example")
+    assert set(at("city")) == {"https://mcp.contoso.com/mcp/city", "api://city"}
+    assert set(at("town")) == {"https://mcp.contoso.com/mcp/town"}
+    assert set(at("nowhere")) == {"https://mcp.contoso.com/mcp/nowhere"}
+    parts.close()
+
+
+async def test_a_key_shown_on_a_page_is_known_whatever_header_callers_use(parts: IdentityParts) -> None:
+    key_id, key = mint_key(secrets.choice)
+    await parts.keys.create(KeyRecord(key_id, digest(key.reveal()), "ada", "", NOW))
+    by_key = ApiKeyAuthenticator(parts.keys, ("x-team-key",), lambda: NOW)
+    assert (await holder_of(by_key, key)).id == f"key:{key_id}"
+    with pytest.raises(Refusal) as caught:
+        await holder_of(by_key, Secret("no key at all"))
+    assert caught.value.reason is Reason.CREDENTIAL_INVALID
+    parts.close()
+
+
+async def test_what_people_decide_is_written_down_by_its_name() -> None:
+    note = Noted()
+    await noted(note, "consent-given", {"connection": "city"})
+    assert note.events == [("consent-given", {"connection": "city"})]
+
+
+async def test_a_revoked_consent_is_written_down_before_it_is_gone(
+    parts: IdentityParts, consents: tuple[RecordedConsents, Noted]
+) -> None:
+    kept, note = consents
+    await parts.rows.keep(SealedTokens("key:k1", "city", "client", b"sealed", NOW))
+    assert [consent.principal for consent in await kept.consents("city")] == ["key:k1"]
+    note.down = True
+    with pytest.raises(StoreUnavailable):
+        await kept.revoke("city", "key:k1")
+    assert len(await kept.consents("city")) == 1
+    note.down = False
+    assert (await kept.revoke("city", "key:k1")).found
+    assert note.events == [("consent-revoked", {"connection": "city", "principal": "key:k1"})]
+    assert await kept.consents("city") == ()
+
+
+async def test_revoking_what_is_not_there_changes_nothing(consents: tuple[RecordedConsents, Noted]) -> None:
+    kept, note = consents
+    assert not (await kept.revoke("city", "key:k1")).found
+    assert note.events == []
+
+
+async def test_without_azure_nothing_of_it_is_loaded(parts: IdentityParts) -> None:
+    async with identities(parts, no_host, Noted()) as who:
+        with pytest.raises(Refusal) as caught:
+            await who.sources.managed_token("https://search.azure.com")
+    assert caught.value.reason is Reason.CREDENTIAL_UNAVAILABLE

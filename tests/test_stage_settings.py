@@ -1,0 +1,141 @@
+"""Each stage is told exactly what mcpgov.yaml says."""
+
+from pathlib import Path
+
+from mcpgov.models import Secret
+from mcpgov.settings import Settings, parse_settings
+from mcpgov.stage_settings import (
+    azure_identity,
+    browser_sign_ins,
+    endpoint_settings,
+    entra_consent,
+    entra_tenant,
+    oidc_issuer,
+    private_origins,
+    public_url_of,
+    resource_metadata,
+    trusted_proxy,
+)
+
+GUID = "72f988bf-0000-4000-8000-2d7cd011db4{}"
+SECRET = "3XkP9vQ2mL7tR4wZ8HjN5cY1"
+FULL = f"""\
+public_url: https://mcp.contoso.com
+trusted_proxies: [10.0.0.0/8]
+identity:
+  entra:
+    tenant_id: {GUID.format(1)}
+    audiences: [api://mcpgov]
+    authority: https://127.0.0.1:8443
+    private: true
+    scopes: [Mcp.Use]
+    roles: [Mcp.Invoke]
+    allowed: {{ object_ids: [{GUID.format(2)}] }}
+    shared_agents: [{GUID.format(3)}]
+    clock_skew: 5
+    sign_in: {{ client_id: browser, client_secret: {SECRET} }}
+  oidc:
+    - issuer: https://issuer.example/
+      audiences: [us]
+      scopes: [read]
+      project_claim: team
+      sign_in: {{ client_id: c }}
+    - {{ issuer: "http://127.0.0.1:9000", private: true, keys_url: "http://127.0.0.1:9001/keys", resource: gateway }}
+  proxy: {{ user_header: X-User }}
+azure:
+  tenant_id: {GUID.format(1)}
+  managed_identity: {GUID.format(4)}
+  app: {{ client_id: {GUID.format(5)}, client_secret: {SECRET} }}
+  blueprint: {{ client_id: {GUID.format(6)}, federated: true }}
+"""
+
+
+def full() -> Settings:
+    return parse_settings(FULL, "mcpgov.yaml")
+
+
+def test_without_a_public_url_callers_come_to_where_we_listen() -> None:
+    assert public_url_of(Settings()) == "http://127.0.0.1:8080"
+    assert public_url_of(parse_settings('listen: "[::1]:9000"', "mcpgov.yaml")) == "http://[::1]:9000"
+    assert public_url_of(full()) == "https://mcp.contoso.com"
+
+
+def test_metadata_is_there_only_where_tokens_are_accepted() -> None:
+    assert resource_metadata(Settings()) is None
+    assert endpoint_settings(Settings(), b"k" * 32).metadata is None
+    metadata = resource_metadata(full())
+    assert metadata is not None
+    assert endpoint_settings(full(), b"k" * 32).metadata == metadata
+    told = [(one.issuer, one.resource, one.scopes, one.entra) for one in metadata.servers]
+    assert told == [
+        (f"https://127.0.0.1:8443/{GUID.format(1)}/v2.0", "connection", ("Mcp.Use",), True),
+        ("https://issuer.example/", "connection", ("read",), False),
+        ("http://127.0.0.1:9000", "gateway", (), False),
+    ]
+
+
+def test_a_tenant_is_told_with_everything_that_is_asked_of_its_callers() -> None:
+    entra = full().identity.entra
+    assert entra is not None
+    tenant = entra_tenant(entra)
+    assert (tenant.tenant_id, tenant.audiences, tenant.clock_skew) == (GUID.format(1), ("api://mcpgov",), 5)
+    assert (tenant.scopes, tenant.roles) == (("Mcp.Use",), ("Mcp.Invoke",))
+    assert (tenant.allowed.object_ids, tenant.shared_agents) == ((GUID.format(2),), (GUID.format(3),))
+    assert tenant.authority == "https://127.0.0.1:8443"
+
+
+def test_an_issuer_is_told_as_it_is_written() -> None:
+    first, second = map(oidc_issuer, full().identity.oidc)
+    assert (first.issuer, first.audiences, first.scopes) == ("https://issuer.example/", ("us",), ("read",))
+    assert (first.project_claim, first.name_claim, first.roles_claim) == ("team", "name", "roles")
+    assert second.keys_url == "http://127.0.0.1:9001/keys"
+
+
+def test_only_issuers_that_say_so_may_be_private() -> None:
+    assert private_origins(full().identity) == (
+        "https://127.0.0.1:8443",
+        "http://127.0.0.1:9000",
+        "http://127.0.0.1:9001",
+    )
+    assert private_origins(Settings().identity) == ()
+
+
+def test_a_proxy_is_believed_only_where_one_is_named() -> None:
+    assert trusted_proxy(Settings()) is None
+    proxy = trusted_proxy(full())
+    assert proxy is not None
+    assert (proxy.user_header, proxy.certificate_header) == ("x-user", "")
+    assert [str(network) for network in proxy.proxies] == ["10.0.0.0/8"]
+
+
+def test_browsers_sign_in_where_we_are_registered() -> None:
+    entra, oidc = browser_sign_ins(full().identity)
+    assert entra.issuer == f"https://127.0.0.1:8443/{GUID.format(1)}/v2.0"
+    assert entra.configuration_url == f"{entra.issuer}/.well-known/openid-configuration"
+    assert (entra.client_id, entra.client_secret, entra.tenant_id) == ("browser", Secret(SECRET), GUID.format(1))
+    assert oidc.configuration_url == "https://issuer.example/.well-known/openid-configuration"
+    assert (oidc.issuer, oidc.client_secret, oidc.tenant_id) == ("https://issuer.example/", None, "")
+    assert browser_sign_ins(Settings().identity) == ()
+
+
+def test_who_we_are_in_entra_is_told_with_both_registrations() -> None:
+    azure = full().azure
+    assert azure is not None
+    identity = azure_identity(azure)
+    assert (identity.identity, identity.managed_identity) == ("managed", GUID.format(4))
+    assert identity.app is not None
+    assert (identity.app.client_id, identity.app.client_secret) == (GUID.format(5), Secret(SECRET))
+    assert identity.blueprint is not None
+    assert (identity.blueprint.client_id, identity.blueprint.client_secret) == (GUID.format(6), None)
+    consent = entra_consent(azure)
+    assert consent is not None
+    assert consent.client_id == GUID.format(5)
+    assert consent.authorization_url.endswith(f"/{GUID.format(1)}/oauth2/v2.0/authorize")
+
+
+def test_without_a_registration_nobody_consents_at_entra(tmp_path: Path) -> None:
+    assert entra_consent(None) is None
+    alone = parse_settings(f"azure: {{ tenant_id: {GUID.format(1)} }}", str(tmp_path / "mcpgov.yaml")).azure
+    assert alone is not None
+    assert entra_consent(alone) is None
+    assert azure_identity(alone).app is None
