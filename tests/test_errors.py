@@ -5,8 +5,8 @@ import pytest
 from mcpgov.decision import Reason
 from mcpgov.errors import ANSWERS, InvalidConfiguration, Problem, Refusal
 
-SPECIFIED = {-32700, -32600, -32602, -32020, -32022}
-ALLOWED_ON_A_STATELESS_400 = SPECIFIED
+SPECIFIED = {-32700, -32600, -32602, -32020, -32022, -32042}
+ALLOWED_ON_A_STATELESS_400 = SPECIFIED - {-32042}
 
 
 def test_every_reason_that_refuses_has_an_answer_and_no_other_has() -> None:
@@ -27,7 +27,7 @@ def test_a_stateless_400_carries_one_of_the_specifications_own_errors(reason: Re
 
 def test_only_identity_answers_401() -> None:
     refused = {reason for reason, shape in ANSWERS.items() if shape.status == 401}
-    assert {reason.split("-")[0] for reason in refused} == {"credential"}
+    assert {reason.split("-")[0] for reason in refused} == {"credential", "jwt"}
 
 
 def test_a_refusal_does_not_print_its_detail() -> None:
