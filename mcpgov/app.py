@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import secrets
 import signal
 import ssl
@@ -44,10 +45,10 @@ from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
 from mcpgov.pipeline import Stages
-from mcpgov.probe import Probe
+from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.settings import load_settings
+from mcpgov.settings import load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
 from mcpgov.store.database import digest_key, sqlite_path
 from mcpgov.store.fallback_counters import FallbackCounters
@@ -100,8 +101,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(config: Path | None) -> AsyncGenerator[Running]:
-    """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable."""
+async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Running]:
+    """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable.
+
+    `principal` is who runs it, where that is not to serve: the records of its start and stop say so.
+    """
     report = Reporter()
     generations = Generations(config, report, vaults=vaults)
     settings = generations.current().settings
@@ -123,7 +127,7 @@ async def running(config: Path | None) -> AsyncGenerator[Running]:
             upstream=upstreams,
         )
         endpoint = endpoint_settings(settings, seal_key)
-        await ledger.start(version=__version__, stamp=generations.current().stamp)
+        await ledger.start(principal, version=__version__, stamp=generations.current().stamp)
         report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
@@ -206,12 +210,13 @@ def find_store(config: Path | None) -> Path:
 async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
     """The gateway keys, every change of which is recorded."""
     path = find_store(config)
-    keys, ledger = SqliteKeyStore(path), SqliteLedgerStore(path)
+    keys, ledger, rows = SqliteKeyStore(path), SqliteLedgerStore(path), SqliteTokenVault(path)
     ledger.open()
     try:
-        yield RecordedKeys(keys, ledger)
+        yield RecordedKeys(keys, ledger, rows)
     finally:
         ledger.close(finished=True)
+        rows.close()
         keys.close()
 
 
@@ -219,14 +224,14 @@ async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
 async def open_probe(config: Path | None) -> AsyncGenerator[Probe]:
     """What proves connections, in a gateway of its own that serves nobody. Its report is alone on the screen."""
     configure_logging(json=False, level="error")
-    async with running(config) as gateway:
+    async with running(config, PROBE.id) as gateway:
         yield Probe(gateway.stages, time.monotonic)
 
 
 @asynccontextmanager
 async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]:
     """The consents in the store, beside a gateway that may be running."""
-    snapshot = load_generation(config, vaults=vaults)
+    snapshot = load_generation(config, stood_in(os.environ), vaults)
     settings, store = snapshot.settings, store_path(snapshot.settings)
     ledger = SqliteLedgerStore(store)
     ledger.open()

@@ -218,7 +218,7 @@ class FetchKeys:
 @dataclass(frozen=True, slots=True)
 class GetToken:
     """An effect: a token of a managed identity for `resource`. `client_id` is a user-assigned one; empty is the
-    settings' own. Performed to a Secret. Raises Refusal (credential-unavailable).
+    settings' own. Performed to an Issued. Raises Refusal (credential-unavailable).
     """
 
     resource: str
@@ -228,11 +228,13 @@ class GetToken:
 @dataclass(frozen=True, slots=True)
 class GetAuthorization:
     """An effect: the token that the OAuth2 connection `provider` has for `principal_id`, or for everybody where it
-    signs in with client credentials. Performed to a Secret. Raises Refusal (credential-unavailable, consent-required).
+    signs in with client credentials. `scope` is what the principal's key may be used for (CallerScope.connections), and
+    bounds this, too. Performed to an Issued. Raises Refusal (credential-unavailable, consent-required).
     """
 
     provider: str
     principal_id: str
+    scope: tuple[str, ...] | None = None
 
 
 Effect = (
@@ -276,6 +278,18 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """A token that `rule` got: whose it is and what it is for, as records say it. Never the token."""
+
+    rule: str
+    identity: str
+    audience: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.rule, self.identity, self.audience)))
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What a policy in report mode would have said no to."""
 
@@ -300,6 +314,7 @@ class Changes:
 
     `backend` is another base URL, `path` another path (with its query, if it has one); without `own_query` the query of
     the connection's URL stays behind. `forwarded` names the caller's header fields that cross besides the usual ones.
+    `withheld` names those that never do, in lower case and with `-` for `_`: a caller's credential may stand there.
     `timeout` is in seconds. `fail_on_error`: an HTTP status of 400 and above is a refusal, whatever comes with it.
     """
 
@@ -309,6 +324,7 @@ class Changes:
     path: str | None = None
     own_query: bool = True
     forwarded: tuple[str, ...] = ()
+    withheld: frozenset[str] = frozenset()
     timeout: float | None = None
     fail_on_error: bool = False
     retry: Retry | None = None
@@ -321,7 +337,7 @@ class Decision:
     `rule` names the document and element that decided, `policy_hash` the exact text in force. `message` is told to the
     caller, `detail` is for the record and quotes no value of the request. `as_tool_result`: the refusal is a tools/call
     result with isError, so that the model reads why. `answers` has one letter for each question that the policies asked
-    of the request, so that the decision can be made again without it.
+    of the request, so that the decision can be made again without it. `granted` are the tokens that they got.
     """
 
     reason: Reason
@@ -335,6 +351,7 @@ class Decision:
     reply_headers: tuple[tuple[str, str], ...] = ()
     reply: Reply | None = None
     reported: tuple[Reported, ...] = ()
+    granted: tuple[Granted, ...] = ()
     answers: str = ""
 
     @property

@@ -1,4 +1,5 @@
 """Where a URL leads: its origin, whether a credential may go there, and whether an address is of the public internet.
+And where people are led to: the paths of our own pages.
 
 Pure. One answer for everybody who asks: the catalog when a file is read, the policy when it chooses a backend, the
 forwarder when it connects. Two answers would be a way past one of them.
@@ -15,6 +16,8 @@ from mcpgov.models import LocalUpstream, RemoteUpstream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CONSENT_PATH: Final = "/consent/"  # then a ticket, or the name of a connection
+CALLBACK_PATH: Final = "/oauth/callback"  # where authorization servers send browsers back to
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS: Final[Mapping[str, int]] = {"https": 443, "http": 80}

@@ -12,24 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
-from mcpgov.errors import ANSWERS
-from mcpgov.models import AuthType
+from mcpgov.errors import UNKNOWN_CALLER
+from mcpgov.models import AuthType, PrincipalKind
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcpgov.models import Connection, Credential
+    from mcpgov.models import Connection, Credential, Principal
 
 CONSENT_REQUIRED: Final = -32007  # JSON-RPC code of an upstream that waits for somebody's consent
-UNAUTHENTICATED: Final = 401
-_OF_THE_CALLER: Final = frozenset(
-    {reason for reason, shape in ANSWERS.items() if shape.status == UNAUTHENTICATED}
-    | {Reason.SCOPE_MISSING, Reason.CALLER_NOT_ALLOWED}
-)
+_OF_THE_CALLER: Final = UNKNOWN_CALLER | {Reason.SCOPE_MISSING, Reason.CALLER_NOT_ALLOWED}
 _LINK: Final = re.compile(r'https://[^\s"\\<>]{1,2000}')
 _AADSTS: Final = re.compile(r"AADSTS[0-9]{4,9}")
 _NO_IDENTITY_HERE: Final = re.compile(r"(\w+) identity: (?:this host has none|not answered in time)")
+_OAUTH_CLIENT: Final = re.compile(r"\b(?:invalid_client|incorrect_client_credentials|unauthorized_client)\b")
 _SCHEMELESS: Final = re.compile(r"\S+")
 _MICROSOFT: Final = frozenset({AuthType.PROJECT_MANAGED_IDENTITY, AuthType.AGENTIC_IDENTITY, AuthType.USER_ENTRA})
 
@@ -51,7 +48,8 @@ class Seen:
     `connection` is None where there is none of that name. `reason`, `message` and `detail` are those of the refusal
     that ended it, `status` the upstream's HTTP status behind that; `code` and `told` are of a JSON-RPC error that the
     upstream answered with. `link` is where it can be mended. `tools` counts those that were listed, None where no list
-    was had. `known` are the names of all connections.
+    was had. `known` are the names of all connections. `principal` is who asked, None for one who was not let in;
+    `record` the correlation id of what failed.
     """
 
     name: str
@@ -66,6 +64,8 @@ class Seen:
     told: str = ""
     tools: int | None = None
     known: tuple[str, ...] = ()
+    principal: Principal | None = None
+    record: str = ""
 
 
 def link_in(error: str) -> str:
@@ -86,9 +86,22 @@ def diagnose(seen: Seen) -> Diagnosis | None:
         return _unauthorized(seen, seen.connection)
     if seen.connection is not None and seen.reason is Reason.CREDENTIAL_UNAVAILABLE:
         return _no_credential(seen, seen.connection)
+    if seen.connection is not None and seen.principal is not None and seen.reason is Reason.USER_REQUIRED:
+        return _no_user(seen, seen.connection, seen.principal)
     if seen.reason is Reason.UPSTREAM_UNREACHABLE:
         return _unreachable(seen)
     return _refused(seen, seen.reason)
+
+
+def untested(connection: Connection | None, principal: Principal | None) -> str:
+    """What a test of `connection` as `principal` cannot prove, or nothing: who is no user goes without a user's token.
+
+    What cannot do without one is refused, and so no part of this.
+    """
+    if connection is None or (principal is not None and principal.kind.is_user and principal.assertion is not None):
+        return ""
+    second = connection.sign_in.caller_token is not None
+    return "on behalf of a user (--token-env)" if second or connection.sign_in.on_behalf_of else ""
 
 
 def _unknown(seen: Seen) -> Diagnosis:
@@ -138,8 +151,8 @@ def _unauthorized(seen: Seen, connection: Connection) -> Diagnosis:
             return Diagnosis("key-refused", what, mend)
         case AuthType.OAUTH2:
             what = f"The upstream did not accept the token (401). Sent: {sent}."
-            mend = "check scopes: and resource: in the catalog; then revoke the consent and give it again"
-            return Diagnosis("token-refused", what, mend)
+            again = "; then revoke the consent and give it again" if _per_user(connection) else ""
+            return Diagnosis("token-refused", what, f"check scopes: and resource: in the catalog{again}")
         case _:
             what = f"The upstream did not accept a token for the audience {_audience(seen)} (401). Sent: {sent}."
             mend = "set audience: to the App ID URI that the server expects; its documentation or its 401 names it"
@@ -155,6 +168,11 @@ def _forbidden(seen: Seen, connection: Connection) -> Diagnosis:
     what = f"The upstream does not let this credential in (403). Sent: {_sent(seen)}."
     mend = "give the key or account the permission that the server asks for, and check whether it allows our address"
     return Diagnosis("permission-missing", what, mend)
+
+
+def _per_user(connection: Connection) -> bool:
+    """Whether each user consents to a token of their own."""
+    return connection.sign_in.oauth is not None and connection.sign_in.oauth.per_user
 
 
 def _lacks_scheme(connection: Connection) -> bool:
@@ -177,6 +195,16 @@ def _audience(seen: Seen) -> str:
 
 # -- what came before the upstream -------------------------------------------------------------------------------------
 
+_FEDERATION: Final = (
+    "federation-missing",
+    "No federated credential of the app registration fits mcpgov's identity, or the agent is not the blueprint's.",
+    "check its issuer, audience and subject (a managed identity's object id); agents have to be under azure.blueprint",
+)
+_FOR_ANOTHER: Final = (
+    "user-token-wrong",
+    "Entra does not exchange the user's token: it is for another application than ours, or no longer holds.",
+    "sign in anew for {exchanger}: its client id is the audience that the user's token needs",
+)
 # Source: Microsoft Entra, "authentication and authorization error codes".
 _ENTRA: Final[Mapping[str, tuple[str, str, str]]] = {
     "AADSTS500011": (
@@ -214,15 +242,20 @@ _ENTRA: Final[Mapping[str, tuple[str, str, str]]] = {
         "mcpgov's client secret has expired.",
         "make a new secret in the app registration, or use federated: true",
     ),
-    "AADSTS70021": (
-        "federation-missing",
-        "No federated credential of the app registration fits mcpgov's identity.",
-        "add one whose issuer, subject and audience are those of the managed identity or of the workload",
+    "AADSTS70021": _FEDERATION,
+    "AADSTS700211": _FEDERATION,
+    "AADSTS700213": _FEDERATION,
+    "AADSTS700024": (
+        "clock-wrong",
+        "Entra finds that a proof which mcpgov sent is not valid at this time.",
+        "set the clock of this machine right",
     ),
-    "AADSTS700213": (
-        "federation-missing",
-        "No federated credential of the app registration has the subject of mcpgov's identity.",
-        "add one with the object id of the managed identity as its subject",
+    "AADSTS50013": _FOR_ANOTHER,
+    "AADSTS500131": _FOR_ANOTHER,
+    "AADSTS7000114": (
+        "user-token-wrong",
+        "An app's token was to be exchanged, and Entra exchanges those of users only.",
+        "call on behalf of a user, or use another authType",
     ),
     "AADSTS90002": (
         "tenant-unknown",
@@ -241,7 +274,8 @@ def _no_credential(seen: Seen, connection: Connection) -> Diagnosis:
     code = _AADSTS.search(seen.detail)
     if code is not None and code[0] in _ENTRA:
         name, what, mend = _ENTRA[code[0]]
-        return Diagnosis(name, f"{what.format(audience=_audience(seen))} ({code[0]})", mend, seen.link)
+        told = f"{what.format(audience=_audience(seen))} ({code[0]})"
+        return Diagnosis(name, told, mend.format(exchanger=_exchanger(connection)), seen.link)
     if code is not None:
         what = f"Entra gave no token ({code[0]})."
         return Diagnosis("token-refused", what, f"look {code[0]} up in the list of Entra's error codes")
@@ -250,8 +284,31 @@ def _no_credential(seen: Seen, connection: Connection) -> Diagnosis:
         what = f"This machine has no {kind[1]} identity, or not the one that is named."
         mend = "run this where mcpgov has it, or choose with azure.identity: managed, workload or environment"
         return Diagnosis("identity-missing", what, mend)
+    refused = _OAUTH_CLIENT.search(seen.detail)
+    if refused is not None and connection.auth_type is AuthType.OAUTH2:
+        what = f"The authorization server does not accept mcpgov as its client ({refused[0]})."
+        mend = "check clientId: and clientSecret: in the catalog, and make a new secret if in doubt"
+        return Diagnosis("client-refused", what, mend)
     what = f"The credential of this connection cannot be had: {seen.detail or seen.message}"
     return Diagnosis("credential-unavailable", what, "mend what it says, then try again")
+
+
+def _exchanger(connection: Connection) -> str:
+    """Whom a user's token has to be for, so that it can be exchanged."""
+    return "azure.blueprint" if connection.sign_in.on_behalf_of else "azure.app"
+
+
+def _no_user(seen: Seen, connection: Connection, principal: Principal) -> Diagnosis:
+    """Which of the two tokens of a user is missing, and why the one who asked has none."""
+    caller, sign_in, second = principal.kind, connection.sign_in, connection.sign_in.caller_token
+    consents = _per_user(connection) and not (caller.is_user or caller is PrincipalKind.KEY)
+    own = consents or connection.auth_type is AuthType.USER_ENTRA or (sign_in.on_behalf_of and caller.is_user)
+    token = "The token in Authorization" if own or second is None else f"callerToken, in {second.header},"
+    lacks = "is no user and holds no gateway key" if consents else "brings no user's token of Entra"
+    what = f"{token} is got for the calling user. This was asked as {principal.id} ({caller}), which {lacks}."
+    bring = "a user's token or a gateway key" if consents else "the token of a user who is signed in with Entra"
+    mend = f"put {bring} into a variable, and add --token-env with its name"
+    return Diagnosis("user-required", what, mend, seen.link)
 
 
 def _unreachable(seen: Seen) -> Diagnosis:
@@ -296,10 +353,6 @@ _PLAIN: Final[Mapping[Reason, tuple[str, str]]] = {
         "This user has not consented yet.",
         "open the link as that user, then run this again",
     ),
-    Reason.USER_REQUIRED: (
-        "This connection signs in for each user, and mcpgov itself is none.",
-        "run it as a user: put a user's token into a variable, and add --token-env with its name",
-    ),
     Reason.AUDIT_UNAVAILABLE: (
         "The ledger cannot be written, so nothing is forwarded.",
         "mend the audit store: see audit.store, the disk's free space and who may write there",
@@ -315,17 +368,29 @@ _PLAIN: Final[Mapping[Reason, tuple[str, str]]] = {
 }
 
 
+# What another caller would do, by reason; `{detail}` names the audiences that are accepted.
+_OF_TOKENS: Final[Mapping[Reason, str]] = {
+    Reason.JWT_AUDIENCE_DENIED: "get a token that is made out for this gateway ({detail})",
+    Reason.JWT_EXPIRED: "get a new token; if it is new, set the clock of this machine right",
+    Reason.JWT_NOT_YET_VALID: "set the clock of this machine right, or that of the issuer",
+}
+_ELSE: Final = "get a token for this gateway's own audience, or a key that holds; docs/tokens.md has what is checked"
+
+
 def _refused(seen: Seen, reason: Reason) -> Diagnosis:
     if reason in _OF_THE_CALLER:
         what = f"The gateway does not let this caller in: {seen.message}"
-        mend = "get a token for this gateway's own audience, or a key that holds; docs/tokens.md says what is checked"
+        mend = _OF_TOKENS.get(reason, _ELSE).format(detail=seen.detail or "docs/identity.md has which")
         return Diagnosis(str(reason), what, mend)
     if reason is Reason.CONSENT_REQUIRED and not seen.link:
         mend = "an administrator has to set that up; then run this again"
         return Diagnosis(str(reason), f"Nobody has consented, and no link can be given: {seen.message}", mend)
     if reason in _PLAIN:
         what, mend = _PLAIN[reason]
+        if seen.detail and reason in {Reason.UPSTREAM_INVALID, Reason.UPSTREAM_ERROR}:
+            what = f"{what.removesuffix('.')} ({seen.detail})."
         return Diagnosis(str(reason), what, mend, seen.link)
     what = f"The gateway itself said no: {seen.message}"
-    mend = "policies and limits bind a probe as they bind everybody; mcpgov audit show has the rule that decided"
+    shown = f"mcpgov audit show {seen.record}".rstrip()
+    mend = f"policies and limits bind a probe as they bind everybody; {shown} has the rule that decided"
     return Diagnosis(str(reason), what, mend, seen.link)

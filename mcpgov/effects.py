@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mcpgov.decision import Effect
     from mcpgov.json_web_token import KeySet
-    from mcpgov.models import Json, Secret
+    from mcpgov.models import Issued, Json
 
 T = TypeVar("T")
 
@@ -61,11 +61,11 @@ class Tokens(Protocol):
         """The signing keys of an issuer. Raises Refusal (sign-in-unavailable)."""
         ...
 
-    async def token(self, effect: GetToken, /) -> Secret:
+    async def token(self, effect: GetToken, /) -> Issued:
         """A token of a managed identity. Raises Refusal (credential-unavailable)."""
         ...
 
-    async def authorization(self, effect: GetAuthorization, /) -> Secret:
+    async def authorization(self, effect: GetAuthorization, /) -> Issued:
         """The token that an OAuth2 connection has. Raises Refusal (credential-unavailable, consent-required)."""
         ...
 
@@ -77,11 +77,11 @@ class NoTokens:
         """Refuse. Raises Refusal (sign-in-unavailable)."""
         raise Refusal(Reason.SIGN_IN_UNAVAILABLE, "The keys that verify tokens cannot be had.")
 
-    async def token(self, _effect: GetToken, /) -> Secret:
+    async def token(self, _effect: GetToken, /) -> Issued:
         """Refuse. Raises Refusal (credential-unavailable)."""
         raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "A token that a policy asks for cannot be had.")
 
-    async def authorization(self, effect: GetAuthorization, /) -> Secret:
+    async def authorization(self, effect: GetAuthorization, /) -> Issued:
         """Refuse. Raises Refusal (credential-unavailable)."""
         return await self.token(GetToken(effect.provider))
 
@@ -201,7 +201,7 @@ class CallEffects:
             case Charge():
                 return self.charges.append(effect)
 
-    async def _fetched(self, effect: FetchKeys | GetToken | GetAuthorization) -> KeySet | Secret:
+    async def _fetched(self, effect: FetchKeys | GetToken | GetAuthorization) -> KeySet | Issued:
         """What somebody else issues. Raises Refusal."""
         tokens = self.shared.tokens
         match effect:

@@ -112,6 +112,8 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.UPSTREAM_ERROR: _http(502),
     Reason.UPSTREAM_TOO_LARGE: _http(502),
 }
+# Nobody knows who calls: these alone invite to sign in, and another token or key mends them.
+UNKNOWN_CALLER = frozenset(reason for reason, shape in ANSWERS.items() if shape.status == 401)
 
 
 class Refusal(Exception):

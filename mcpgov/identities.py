@@ -29,6 +29,7 @@ from mcpgov.endpoint.consent_pages import ConsentPages
 from mcpgov.endpoint.metadata import accepted_audiences
 from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyStore
 from mcpgov.identity.authenticator import AUTHORIZATION, Authentication
+from mcpgov.identity.client_ip import source_address
 from mcpgov.identity.entra_token import EntraAuthenticator
 from mcpgov.identity.key_uses import noting_uses
 from mcpgov.identity.oidc_token import OidcAuthenticator
@@ -40,7 +41,6 @@ from mcpgov.stage_settings import (
     browser_sign_ins,
     entra_consent,
     entra_tenant,
-    issuer_of,
     oidc_issuer,
     private_origins,
     public_url_of,
@@ -49,6 +49,7 @@ from mcpgov.stage_settings import (
     trusted_proxy,
 )
 from mcpgov.web import GuardedWeb
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -165,7 +166,12 @@ async def identities(parts: IdentityParts, hosts: AzureHosts, note: Note) -> Asy
                 authentication_of(parts, by_key, signing),
                 sources,
                 PolicyTokens(signing, sources, users.oauth, parts.connection),
-                ConsentPages(consents, lambda: public_url_of(settings), sites_of(settings)),
+                ConsentPages(
+                    consents,
+                    lambda: public_url_of(settings),
+                    sites_of(settings),
+                    lambda peer, forwarded: source_address(peer, forwarded, settings.trusted_proxies),
+                ),
             )
     finally:
         await signing.aclose()
@@ -179,7 +185,7 @@ def authentication_of(parts: IdentityParts, by_key: ApiKeyAuthenticator, signing
     identity, entra = settings.identity, settings.identity.entra
     by_token = (
         *(
-            [EntraAuthenticator(entra_tenant(entra), signing, audiences(parts, issuer_of(entra)), parts.now)]
+            [EntraAuthenticator(entra_tenant(entra), signing, audiences(parts, entra.issuers[1]), parts.now)]
             if entra
             else []
         ),
@@ -226,6 +232,17 @@ class RecordedConsents:
     async def consents(self, connection: str) -> Sequence[Consent]:
         """Those of one connection. Raises StoreUnavailable."""
         return await self.oauth.consents(connection)
+
+    def nobody_can(self, connection: str) -> str:
+        """Why no user consents at a connection, and the mend; empty where users do."""
+        found, known = self.parts.connection(connection), self.parts.current().connections
+        if found is None:
+            mend = nearest(connection, known) if known else "the catalog has no connection yet"
+            return f"There is no connection {connection} ({mend})."
+        oauth = found.sign_in.oauth
+        if oauth and oauth.per_user:
+            return ""
+        return f"No user consents at {connection}: that is for authType OAuth2, without grant: client_credentials."
 
     async def revoke(self, connection: str, principal: str) -> Revoked:
         """Take one back, and write that down. Raises StoreUnavailable."""

@@ -1,8 +1,8 @@
 """The settings of who calls and of who mcpgov is: `identity:` and `azure:` in mcpgov.yaml.
 
 Rules: a tenant is pinned by its id, never `common`; an issuer is one exact text; where keys and tokens come from is
-written here and never taken from a token. A list that is written and empty would read as "nobody" and mean "everybody",
-so it is refused. What asks a Key Vault does not come from one. Refuses to know: what is done with it.
+written here and never taken from a token. A list or mapping that is written and empty would read as "nobody" and mean
+"everybody", so it is refused. What asks a Key Vault does not come from one. Refuses to know: what is done with it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from pydantic import ValidationInfo as Info
 from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import Unfit, has_secret_of_vault
 from mcpgov.credential.strength import check_issued
+from mcpgov.endpoint.metadata import CONNECTION, GATEWAY
 from mcpgov.models import Secret
-from mcpgov.shapes import NUMBER, TEXT, Flag, Shape, Written, count, key_header, resolved_text
+from mcpgov.shapes import NUMBER, TEXT, Filled, Flag, Shape, Written, count, key_header, resolved_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Contradiction = tuple[tuple[str | int, ...], str, str]  # where, what is wrong, the mend
 
-CONNECTION: Final = "connection"
-GATEWAY: Final = "gateway"
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _VISIBLE: Final = re.compile(r"[!-~]{1,512}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RESOURCE: Final = re.compile(r"(?:https|api)://[!-~]{1,500}")
+_BARE_HOST: Final = re.compile(r"https://[^/]+/?")
 
 
 def own_header(name: str) -> str:
@@ -39,8 +39,20 @@ def own_header(name: str) -> str:
     return name.lower()
 
 
+def is_guid(text: str) -> bool:
+    """Whether a text has the form of Entra's ids."""
+    return _GUID.fullmatch(text) is not None
+
+
+def _scope(text: str) -> str:
+    """RFC 6749 section 3.3: what is quoted in a challenge may hold neither quote nor backslash."""
+    if '"' in text or "\\" in text:
+        raise Unfit("is not a scope", 'write it without " and \\')
+    return text
+
+
 def _guid(text: str) -> str:
-    if not _GUID.fullmatch(text):
+    if not is_guid(text):
         raise Unfit("is not an id of Entra", "write the GUID, like 00000000-1111-2222-3333-444444444444")
     return text.lower()
 
@@ -57,6 +69,19 @@ def _resource(text: str) -> str:
     return text
 
 
+def _entra_resource(text: str) -> str:
+    if text == GATEWAY or _BARE_HOST.fullmatch(text):
+        mend = f"write {CONNECTION}, or an App ID URI with a path, like https://mcp.contoso.com/mcp"
+        raise Unfit("is a bare host, which clients ask for with a slash at its end, and Entra refuses that", mend)
+    return text
+
+
+def _entra_scope(text: str) -> str:
+    if "/" in text:
+        raise Unfit("has a resource in front, which is put there for clients", "write the last part alone: Mcp.Use")
+    return text
+
+
 def _url(url: str) -> str:
     check_url(url, private=True)  # whether it must be public is asked when `private` is known
     return url
@@ -66,6 +91,12 @@ def _issuer(url: str) -> str:
     if "?" in _url(url):
         raise Unfit("has a query, and issuers have none", "write it exactly as it stands in tokens")
     return url  # a slash at its end included
+
+
+def _reachable(url: str, info: Info) -> str:
+    """A URL whose field stands behind `private`; where that is wrong itself, it is all that is told."""
+    check_url(url, private=info.data.get("private", True))
+    return url
 
 
 def _authority(url: str) -> str:
@@ -83,13 +114,17 @@ def client_secret(value: object, info: Info) -> Secret:
     return secret
 
 
+def _entra_secret(value: object, info: Info) -> Secret:
+    secret = client_secret(value, info)
+    if is_guid(secret.reveal()):
+        raise Unfit("is the id of a secret, not the secret", "copy the column Value of the app registration, not ID")
+    return secret
+
+
 def _app_secret(value: object, info: Info) -> Secret:
     if isinstance(value, str) and has_secret_of_vault(value):
         raise Unfit("is what Key Vault is asked with, and cannot come from there", "write ${env:NAME} or ${file:PATH}")
-    secret = client_secret(value, info)
-    if _GUID.fullmatch(secret.reveal()):
-        raise Unfit("is the id of a secret, not the secret", "copy the column Value of the app registration, not ID")
-    return secret
+    return _entra_secret(value, info)
 
 
 def _fingerprint(text: str) -> str:
@@ -99,25 +134,25 @@ def _fingerprint(text: str) -> str:
     return plain
 
 
-def _must_be_public(urls: tuple[str, ...], *, private: bool) -> None:
-    for url in urls:
-        if not private and url:
-            check_url(url, private=False)
-
-
 Guid = Annotated[str, AfterValidator(_guid)]
 Visible = Annotated[str, AfterValidator(_visible)]
 Resource = Annotated[str, AfterValidator(_resource)]
+EntraResource = Annotated[Resource, AfterValidator(_entra_resource)]
 Url = Annotated[str, AfterValidator(_url)]
-Authority = Annotated[str, AfterValidator(_authority)]
-Issuer = Annotated[str, AfterValidator(_issuer)]
+Reachable = AfterValidator(_reachable)
+Authority = Annotated[str, AfterValidator(_authority), Reachable]
+Issuer = Annotated[str, AfterValidator(_issuer), Reachable]
 OwnHeader = Annotated[str, AfterValidator(own_header)]
 ClientSecret = Annotated[Secret | None, PlainValidator(client_secret), TEXT]
+EntraSecret = Annotated[Secret | None, PlainValidator(_entra_secret), TEXT]
 AppSecret = Annotated[Secret | None, PlainValidator(_app_secret), TEXT]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 Skew = Annotated[int, count("seconds", 0, 300), NUMBER]
-Guids = Annotated[tuple[Guid, ...], Field(min_length=1)]
-Texts = Annotated[tuple[Visible, ...], Field(min_length=1)]
+Guids = Annotated[tuple[Guid, ...], Filled]
+Texts = Annotated[tuple[Visible, ...], Filled]
+Scope = Annotated[Visible, AfterValidator(_scope)]
+Scopes = Annotated[tuple[Scope, ...], Filled]
+EntraScopes = Annotated[tuple[Annotated[Visible, AfterValidator(_entra_scope)], ...], Filled]
 
 
 class BrowserSignIn(Shape):
@@ -125,6 +160,12 @@ class BrowserSignIn(Shape):
 
     client_id: Visible
     client_secret: ClientSecret = None
+
+
+class EntraSignIn(BrowserSignIn):
+    """mcpgov as an app registration of the tenant, so that a consent page knows who opened it."""
+
+    client_secret: EntraSecret = None
 
 
 class Allowed(Shape):
@@ -139,28 +180,23 @@ class Allowed(Shape):
 class Entra(Shape):
     """Tokens of one Microsoft Entra tenant.
 
-    `resource` is what our protected-resource metadata says that we are: `connection` the URL of each connection,
-    `gateway` the public URL, or an App ID URI. `scopes` (of which a user's token needs one) and `roles` (of which an
-    app's token needs one) may be left out. `shared_agents` are ids of identities that several agents go by.
-    `clock_skew` is in seconds. `private` allows an authority of one's own.
+    `resource` is what our protected-resource metadata says that we are: `connection` the URL of each connection, or an
+    App ID URI. `scopes` (of which a user's token needs one) and `roles` (of which an app's token needs one) may be left
+    out. `shared_agents` are ids of identities that several agents go by. `clock_skew` is in seconds. `private` allows
+    an authority of one's own.
     """
 
     tenant_id: Guid
     audiences: Texts
-    authority: Authority = "https://login.microsoftonline.com"
     private: Flag = False
-    resource: Resource = CONNECTION
-    scopes: Texts = ()
+    authority: Authority = "https://login.microsoftonline.com"
+    resource: EntraResource = CONNECTION
+    scopes: EntraScopes = ()
     roles: Texts = ()
-    allowed: Allowed = Allowed()
+    allowed: Annotated[Allowed, Filled] = Allowed()
     shared_agents: Guids = ()
     clock_skew: Skew = 30
-    sign_in: Annotated[BrowserSignIn | None, Written] = None
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        _must_be_public((self.authority,), private=self.private)
-        return self
+    sign_in: Annotated[EntraSignIn | None, Written] = None
 
     @property
     def issuers(self) -> tuple[str, str]:
@@ -169,24 +205,23 @@ class Entra(Shape):
 
 
 class Oidc(Shape):
-    """Tokens of one OpenID Connect issuer. `keys_url` stands in for what its configuration says."""
+    """Tokens of one OpenID Connect issuer. `keys_url` stands in for what its configuration says.
 
+    `resource` may be `gateway` too: the public URL.
+    """
+
+    private: Flag = False
     issuer: Issuer
     audiences: Texts = ()  # none: the metadata's resource alone
-    keys_url: Url = ""
-    private: Flag = False
+    keys_url: Annotated[Url, Reachable] = ""
     resource: Resource = CONNECTION
-    scopes: Texts = ()
+    scopes: Scopes = ()
     name_claim: Visible = "name"
     project_claim: Visible = ""
     roles_claim: Visible = "roles"
+    app_claim: Visible | Literal[""] = ""
     clock_skew: Skew = 30
     sign_in: Annotated[BrowserSignIn | None, Written] = None
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        _must_be_public((self.issuer, self.keys_url), private=self.private)
-        return self
 
 
 class ProxyIdentity(Shape):
@@ -215,10 +250,23 @@ class Identity(Shape):
     """How callers prove who they are. `key_headers` are in lower case."""
 
     allow_anonymous: Flag = False
-    key_headers: Annotated[tuple[OwnHeader, ...], Field(min_length=1)] = ("authorization", "x-api-key")
+    key_headers: Annotated[tuple[OwnHeader, ...], Filled] = ("authorization", "x-api-key")
     entra: Annotated[Entra | None, Written] = None
-    oidc: tuple[Oidc, ...] = ()
+    oidc: Annotated[tuple[Oidc, ...], Filled] = ()
     proxy: Annotated[ProxyIdentity | None, Written] = None
+
+    @property
+    def caller_headers(self) -> tuple[str, ...]:
+        """The headers in which something of the caller's own may stand that no upstream gets."""
+        proxy = (self.proxy.user_header, self.proxy.certificate_header) if self.proxy else ()
+        return (*self.key_headers, *filter(None, proxy))
+
+    @property
+    def token_issuers(self) -> Iterator[tuple[str | int, ...]]:
+        """Where an issuer of tokens is written."""
+        if self.entra:
+            yield "identity", "entra"
+        yield from (("identity", "oidc", number) for number, _ in enumerate(self.oidc))
 
     @property
     def sign_ins(self) -> Iterator[tuple[str | int, ...]]:
@@ -251,17 +299,12 @@ class Azure(Shape):
     """
 
     tenant_id: Guid
-    authority: Authority = "https://login.microsoftonline.com"
     private: Flag = False
+    authority: Authority = "https://login.microsoftonline.com"
     identity: Literal["managed", "workload", "environment"] = "managed"
     managed_identity: Guid = ""
     app: Annotated[App | None, Written] = None
     blueprint: Annotated[App | None, Written] = None
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Self:
-        _must_be_public((self.authority,), private=self.private)
-        return self
 
 
 def contradictions(identity: Identity, azure: Azure | None) -> Iterator[Contradiction]:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import Algorithm, get_default_algorithms
@@ -337,15 +336,6 @@ def _signing_key(key: object, kid: str) -> SigningKey:
 def key_of_modulus(n: str, e: str, kid: str = "") -> SigningKey:
     """An RSA key from its modulus and exponent, in base64url. Raises ValueError."""
     return _signing_key(_rsa_key(n, e), kid)
-
-
-def key_of_certificate(certificate: bytes, kid: str = "") -> SigningKey:
-    """The key in an X.509 certificate, PEM or DER; who issued it and until when is not asked. Raises ValueError."""
-    load = x509.load_pem_x509_certificate if b"-----BEGIN" in certificate else x509.load_der_x509_certificate
-    try:
-        return _signing_key(load(certificate).public_key(), kid)
-    except UnsupportedAlgorithm:
-        raise ValueError("the key is of a kind or size that is not accepted") from None
 
 
 def symmetric_key(secret: bytes, kid: str = "") -> SigningKey:

@@ -349,6 +349,15 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Issued:
+    """A token that a policy asked for; `identity` and `audience` are for records."""
+
+    secret: Secret
+    identity: str
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One message of an answer: the whole body of a JSON answer, or one server-sent event.
 

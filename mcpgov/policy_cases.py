@@ -92,6 +92,7 @@ class Expected(Shape):
     headers: dict[str, str | None] = Field(default_factory=dict[str, str | None])
     reply_headers: dict[str, str | None] = Field(default_factory=dict[str, str | None], alias="reply-headers")
     reported: tuple[str, ...] | None = None
+    granted: tuple[str, ...] | None = None
     result: Any = None
 
 
@@ -356,13 +357,14 @@ def _text(headers: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
 
 
 def _differences(expected: Expected, decision: Decision, outcome: _Outcome) -> Generator[str]:
-    reported = None if expected.reported is None else list(expected.reported)
+    reported, granted = (None if said is None else list(said) for said in (expected.reported, expected.granted))
     compared = [
         ("reason", expected.reason, str(outcome.reason)),
         ("rule", expected.rule, decision.rule),
         ("status", expected.status, outcome.status),
         ("backend", expected.backend, decision.changes.backend),
         ("reported", reported, [str(one.reason) for one in decision.reported]),
+        ("granted", granted, [str(one) for one in decision.granted]),
         ("result", expected.result, outcome.result),
     ]
     for name, wanted, found in compared:

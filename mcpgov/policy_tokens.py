@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.models import Issued
+from mcpgov.policy.glob import compile_wildcards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,7 @@ class Keys(Protocol):
 class ManagedTokens(Protocol):
     """Tokens of mcpgov's own identities."""
 
-    async def managed_token(self, resource: str, client_id: str) -> Secret:
+    async def managed_token(self, resource: str, client_id: str) -> Issued:
         """A token for `resource`. Raises Refusal (credential-unavailable)."""
         ...
 
@@ -53,14 +55,22 @@ class PolicyTokens:
         """Performs FetchKeys."""
         return await self.signing.keys(effect.url, effect.kid)
 
-    async def token(self, effect: GetToken) -> Secret:
+    async def token(self, effect: GetToken) -> Issued:
         """Performs GetToken."""
         return await self.managed.managed_token(effect.resource, effect.client_id)
 
-    async def authorization(self, effect: GetAuthorization) -> Secret:
+    async def authorization(self, effect: GetAuthorization) -> Issued:
         """Performs GetAuthorization."""
         connection = self.connection(effect.provider)
-        if connection is None or connection.sign_in.oauth is None:
-            detail = f"{effect.provider} is no connection with authType OAuth2"
-            raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "A token that a policy asks for cannot be had.", detail=detail)
-        return await self.users.authorization(connection, effect.principal_id)
+        if effect.scope is not None and effect.provider not in compile_wildcards(effect.scope):
+            raise _not_to_be_had(f"the scope of the caller's key does not have the connection {effect.provider}")
+        oauth = connection.sign_in.oauth if connection else None
+        if connection is None or oauth is None:
+            raise _not_to_be_had(f"{effect.provider} is no connection with authType OAuth2")
+        secret = await self.users.authorization(connection, effect.principal_id)
+        whose = f"{effect.provider} for {effect.principal_id}" if oauth.per_user else effect.provider
+        return Issued(secret, whose, oauth.resource)
+
+
+def _not_to_be_had(detail: str) -> Refusal:
+    return Refusal(Reason.CREDENTIAL_UNAVAILABLE, "A token that a policy asks for cannot be had.", detail=detail)

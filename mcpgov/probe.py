@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov import __version__
 from mcpgov.decision import Reason
-from mcpgov.diagnosis import Diagnosis, Seen, diagnose, link_in
+from mcpgov.diagnosis import Diagnosis, Seen, diagnose, link_in, untested
 from mcpgov.endpoint.inbound import CAPABILITIES_KEY, HANDSHAKE_VERSIONS, STATELESS_VERSIONS, VERSION_KEY, parse_request
 from mcpgov.errors import Refusal
 from mcpgov.models import Era, Headers, Principal, PrincipalKind, RequestHead
@@ -48,7 +48,7 @@ class ProbeResult:
     """What was found. `tools` are those that the caller may see; `latency_ms` is how long the last list took.
 
     `credential`, `identity` and `audience` say with what mcpgov signed in, never the value. `problem` is None where
-    the connection is proved.
+    the connection is proved, but for what `untested` says.
     """
 
     connection: str
@@ -64,6 +64,7 @@ class ProbeResult:
     latency_ms: float
     correlation_ids: tuple[str, ...]
     problem: Diagnosis | None
+    untested: str = ""
 
     @property
     def ok(self) -> bool:
@@ -172,7 +173,8 @@ class Visit:
         self._token = token
         self._numbers = itertools.count(1)
         self._ids: list[str] = []
-        self._principal = "" if token else PROBE.id
+        self._principal = None if token else PROBE
+        self._record = ""
         self._era: Era | None = None
         self._version = ""
         self._session = ""
@@ -269,7 +271,7 @@ class Visit:
         exchange = ProbeExchange(self._head(http_method, fields), dumps(message) if method else b"")
         self._ids.append(exchange.head.correlation_id)
         await govern(exchange, self._stages)
-        self._principal = exchange.principal.id if exchange.principal else self._principal
+        self._principal = exchange.principal or self._principal
         return exchange
 
     def _head(self, http_method: str, fields: Mapping[str, str]) -> RequestHead:
@@ -287,6 +289,7 @@ class Visit:
         return _member(exchange.message, "result")
 
     def _fail(self, exchange: ProbeExchange) -> None:
+        self._record = exchange.head.correlation_id
         self.refusal, self._error = exchange.refusal, _member(exchange.message, "error") or None
         if self.refusal is None and self._error is None:
             self.refusal = Answered(Reason.UPSTREAM_INVALID, "The upstream did not answer.", exchange.status)
@@ -294,10 +297,10 @@ class Visit:
 
     def report(self) -> ProbeResult:
         """What was found, and what is wrong with it."""
-        credential = self._noted.last
+        credential, seen = self._noted.last, self._seen()
         return ProbeResult(
             connection=self._name,
-            principal=self._principal,
+            principal=self._principal.id if self._principal else "",
             era=self._era.value if self._era else "",
             protocol=self._version,
             server=_text(self._server, "name"),
@@ -308,7 +311,8 @@ class Visit:
             audience=credential.audience if credential else "",
             latency_ms=round(self._latency, 1),
             correlation_ids=tuple(self._ids),
-            problem=diagnose(self._seen()),
+            problem=diagnose(seen),
+            untested=untested(seen.connection, self._principal),
         )
 
     def _seen(self) -> Seen:
@@ -327,6 +331,8 @@ class Visit:
             _text(error, "message"),
             None if self._tools is None else len(self._tools),
             tuple(connections),
+            self._principal,
+            self._record,
         )
 
 

@@ -13,6 +13,7 @@ import binascii
 import ipaddress
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ from mcpgov.credential.references import (
     unfetched,
 )
 from mcpgov.credential.strength import check_material
+from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.models import Secret
@@ -71,7 +73,7 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether only this machine can connect."""
-        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -115,6 +117,9 @@ def _public_url(url: str) -> str:
         check_url(url, private=True)
     except Unfit as unfit:  # its mend is for the URL of an upstream
         raise Unfit(str(unfit), "write https://host, like https://mcp.contoso.com") from None
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise Unfit("is plain http, which shows keys and tokens to the network", "write https://mcp.contoso.com")
     if re.search(r"[/?]", url.partition("://")[2].removesuffix("/")):
         raise Unfit("has a path or a query", "write only the scheme and the host, like https://mcp.contoso.com")
     return url.removesuffix("/")
@@ -260,6 +265,11 @@ class Settings(Shape):
     secrets: Secrets = Secrets()
     experimental: Experimental = Experimental()
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can call, and no proxy brings in others."""
+        return self.listen.loopback and not self.public_url and not self.trusted_proxies
+
 
 class _Ahead(Shape):
     """What has to be known before a Key Vault can be asked."""
@@ -267,6 +277,14 @@ class _Ahead(Shape):
     model_config = ConfigDict(extra="ignore")
 
     azure: Annotated[Azure | None, Written] = None
+
+
+class _Stored(Shape):
+    """Where the store is, whatever else the file says."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    audit: Audit = Audit()
 
 
 def stand_ins(_: Azure) -> Fetch:
@@ -283,16 +301,26 @@ def no_vaults(_: Azure) -> Fetch:
     return fetch
 
 
-def load_settings(path: Path | None, variables: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a file; without one those of ./mcpgov.yaml, or the defaults. Raises InvalidConfiguration.
+def stood_in(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment of verbs for which it does not matter what a secret is: one that is not set has a stand-in."""
+    return defaultdict(lambda: unfetched(""), {name: value for name, value in variables.items() if value.strip()})
 
-    For verbs that need no secret: nothing is fetched from a Key Vault.
+
+def load_settings(path: Path | None) -> Settings:
+    """What a file, or else ./mcpgov.yaml, says of `audit`; all other settings have their defaults.
+
+    For verbs that need the store alone. A key is revoked and a record read also while a secret is not set, or the file
+    is wrong elsewhere; only an unknown key where there is no `audit` may be that one misspelt. Raises
+    InvalidConfiguration.
     """
     place = path or Path(DEFAULT_FILE)
     if path is None and not os.path.lexists(place):
         return Settings()
-    text = read_text(place)
-    return parse_settings(text, str(place), lookup_for(text, place, variables, stand_ins))
+    source, lookup = parse_yaml(read_text(place), str(place)), EnvironmentAndFiles({}, folder_of(place))
+    stored = read_model(_Stored, source, lookup)
+    if not stored.model_fields_set and set(cast("dict[str, object]", source.value)) - Settings.model_fields.keys():
+        read_model(Settings, source, EnvironmentAndFiles(stood_in(os.environ), folder_of(place), unfetched))
+    return _rooted(Settings(audit=stored.audit), place.parent)
 
 
 def lookup_for(text: str, place: Path, variables: Mapping[str, str], vaults: Vaults) -> EnvironmentAndFiles:
@@ -339,9 +367,17 @@ def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
         at, mend = ("identity", "proxy"), "list the proxy's network in trusted_proxies"
         yield source.problem(at, "no proxy is trusted, so that nobody could come in this way", mend, at_key=True)
     if not settings.public_url:
-        for at in settings.identity.sign_ins:
-            mend = "add public_url, like https://mcp.contoso.com"
-            yield source.problem(at, "browsers have no URL to come back to", mend, at_key=True)
+        yield from _without_public_url(settings, source)
+
+
+def _without_public_url(settings: Settings, source: Source) -> Iterator[Problem]:
+    """What clients and browsers are told a URL of ours for, and cannot be where nobody says which it is."""
+    mend = "add public_url, like https://mcp.contoso.com"
+    for at in () if settings.is_local else settings.identity.token_issuers:
+        said = f"clients would be told that this is http://{settings.listen}, where they cannot call"
+        yield source.problem(at, said, mend, at_key=True)
+    for at in settings.identity.sign_ins:
+        yield source.problem(at, "browsers have no URL to come back to", mend, at_key=True)
 
 
 def _rooted(settings: Settings, folder: Path) -> Settings:

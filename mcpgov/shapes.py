@@ -29,6 +29,9 @@ from mcpgov.yaml_source import problems_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
     from mcpgov.yaml_source import Source
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -82,6 +85,22 @@ def written(value: object) -> object:
     return value
 
 
+def filled(value: object) -> object:
+    """A list or mapping with something in it. Raises Unfit for an empty one, which would be as if left out."""
+    if value is None or value in ([], {}):
+        raise Unfit("is empty", "write at least one, or remove the key")
+    return value
+
+
+class _Filled(BeforeValidator):
+    """A check by filled(), which JSON Schemas are told of."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What pydantic asks of an annotation."""
+        made = handler(schema)
+        return {**made, "minItems" if made.get("type") == "array" else "minProperties": 1}
+
+
 def count(unit: str, low: int, high: int) -> PlainValidator:
     """A whole number of something, whose name and bounds are told to whoever writes 1MB."""
 
@@ -120,5 +139,6 @@ PolicyNames = tuple[Annotated[str, AfterValidator(policy_name)], ...]
 TEXT: Final = WithJsonSchema({"type": "string"})
 NUMBER: Final = WithJsonSchema({"type": "integer"})
 Written: Final = BeforeValidator(written)
+Filled: Final = _Filled(filled)
 NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
 Flag = Annotated[bool, Field(strict=True)]

@@ -105,6 +105,7 @@ def assemble(
                 [documents[policy] for policy in entry.policies],
                 [documents[policy] for policy in served.policies],
                 {tool: [documents[policy] for policy in names] for tool, names in served.tools.items()},
+                (*settings.identity.caller_headers, *_own_headers(served.connection)),
             )
             problems += policies[name].foreign_backends(served.connection)
     providers = [name for name, connection in connections.items() if connection.auth_type is AuthType.OAUTH2]
@@ -114,6 +115,13 @@ def assemble(
         raise InvalidConfiguration(tuple(problems))
     served, in_force = MappingProxyType(connections), MappingProxyType(policies)
     return Snapshot(stamp, served, in_force, settings, MappingProxyType(dict(documents)))
+
+
+def _own_headers(connection: Connection) -> Iterator[str]:
+    """The headers of the connection's own credential: a caller's value has no place there, also where none follows."""
+    yield from (name for name, _ in connection.keys)
+    if connection.sign_in.caller_token is not None:
+        yield connection.sign_in.caller_token.header
 
 
 def clashes(entries: Sequence[Entry], policies: Collection[str], folder: PurePath) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.credential.browser_sign_in import BrowserSignIn
 from mcpgov.credential.consent import EntraConsent
+from mcpgov.credential.tickets import redirect_url
 from mcpgov.credential.tokens import AzureIdentity, EntraApp
 from mcpgov.destinations import origin
 from mcpgov.endpoint.asgi import EndpointSettings
@@ -15,16 +16,33 @@ from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.identity.entra_token import AllowedCallers, EntraTenant
 from mcpgov.identity.oidc_token import CONFIGURATION, OidcIssuer
 from mcpgov.identity.trusted_proxy import TrustedProxy
+from mcpgov.models import AuthType
 from mcpgov.strict_json import JsonLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcpgov.identity_settings import App, Azure, Entra, Identity, Oidc
+    from mcpgov.models import Connection
     from mcpgov.settings import Settings
 
 
 def public_url_of(settings: Settings) -> str:
     """Where callers reach us: scheme and host, without a slash at its end."""
     return settings.public_url or f"http://{settings.listen}"
+
+
+def redirect_urls(settings: Settings, connections: Iterable[Connection]) -> dict[str, str]:
+    """What has to stand as redirect URL in the registrations that people are sent back from, by what names them:
+    `sign_in`, `azure.app`, or the OAuth2 connection.
+    """
+    base, every = public_url_of(settings), tuple(connections)
+    at_entra = (one.auth_type is AuthType.USER_ENTRA or one.sign_in.caller_token is not None for one in every)
+    found = {"sign_in": redirect_url(base)} if any(settings.identity.sign_ins) else {}
+    if entra_consent(settings.azure) is not None and any(at_entra):
+        found["azure.app"] = redirect_url(base)
+    asking = (one.name for one in every if one.sign_in.oauth is not None and one.sign_in.oauth.per_user)
+    return found | {name: redirect_url(base, name) for name in asking}
 
 
 def endpoint_settings(settings: Settings, seal_key: bytes) -> EndpointSettings:
@@ -48,15 +66,10 @@ def resource_metadata(settings: Settings) -> ResourceMetadata | None:
     """What clients that sign in are told; None where no issuer of tokens is configured."""
     entra, oidc = settings.identity.entra, settings.identity.oidc
     servers = (
-        *([AuthorizationServer(issuer_of(entra), entra.resource, entra.scopes, entra=True)] if entra else []),
+        *([AuthorizationServer(entra.issuers[1], entra.resource, entra.scopes, entra=True)] if entra else []),
         *(AuthorizationServer(one.issuer, one.resource, one.scopes) for one in oidc),
     )
     return ResourceMetadata(public_url_of(settings), servers) if servers else None
-
-
-def issuer_of(entra: Entra) -> str:
-    """The issuer of a tenant's version 2 tokens."""
-    return f"{entra.authority}/{entra.tenant_id}/v2.0"
 
 
 def entra_tenant(entra: Entra) -> EntraTenant:
@@ -84,6 +97,7 @@ def oidc_issuer(oidc: Oidc) -> OidcIssuer:
         oidc.name_claim,
         oidc.project_claim,
         oidc.roles_claim,
+        oidc.app_claim,
         oidc.clock_skew,
     )
 
@@ -108,7 +122,7 @@ def browser_sign_ins(identity: Identity) -> tuple[BrowserSignIn, ...]:
     """The registrations of mcpgov itself, for consent pages to know who opened them."""
     made: list[BrowserSignIn] = []
     if (entra := identity.entra) and (client := entra.sign_in):
-        issuer = issuer_of(entra)
+        issuer = entra.issuers[1]
         made.append(
             BrowserSignIn(
                 issuer,

@@ -84,8 +84,9 @@ def parse_yaml(text: str, file: str) -> Source:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A mend that names the known word closest to `name`, or all of them when none is close."""
     words = sorted(known)
-    close = difflib.get_close_matches(name, words, n=1)
-    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(words)}"
+    folded = {word.lower(): word for word in words}
+    close = difflib.get_close_matches(name.lower(), folded, n=1)
+    return f"did you mean {folded[close[0]]}?" if close else f"known here: {', '.join(words)}"
 
 
 class _Stop(Exception):
@@ -238,6 +239,8 @@ _MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     "model_attributes_type": _MAPPING,
     "dataclass_type": _MAPPING,
 }
+_MENDS_OF: Final[Mapping[str, str]] = {"string_too_long": "shorten it"}  # where pydantic's own words will do
+_QUOTED: Final = re.compile("'([^']*)'")
 
 
 def problems_of(
@@ -249,7 +252,7 @@ def problems_of(
     """
     schema = model.model_json_schema() if model else {}
     problems: list[Problem] = []
-    for details in error.errors(include_url=False, include_input=False):
+    for details in error.errors(include_url=False):
         path = (*at, *_path(details["loc"], source, at))
         name = str(details["loc"][-1]) if details["loc"] else ""
         if details["type"] == "missing":
@@ -259,7 +262,7 @@ def problems_of(
             mend = nearest(name, known) if known else "remove it"
             problems.append(source.problem(path, f"there is no key {name} here", mend, at_key=True))
         else:
-            message, mend = _said(details["type"], details["msg"])
+            message, mend = _said(details["type"], details["msg"], details["input"])
             if mend == _MAPPING[1] and source.holds_nothing(path):
                 mend = f"write {_label(path)}: {{}}"
             mend = getattr(details.get("ctx", {}).get("error"), "mend", mend)  # a check of ours may know better
@@ -287,11 +290,13 @@ def _path(loc: Path, source: Source, at: Path) -> Path:
     return path
 
 
-def _said(kind: str, message: str) -> tuple[str, str]:
+def _said(kind: str, message: str, given: object) -> tuple[str, str]:
+    """What is wrong, and the mend. `given` is only compared with what may stand there."""
     if kind in _MESSAGES:
         return _MESSAGES[kind]
     said = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return re.sub(r"^(?:Input|String|Value|List|Tuple|Dictionary) should ", "must ", said), ""
+    mend = nearest(str(given), _QUOTED.findall(said)) if kind == "literal_error" else _MENDS_OF.get(kind, "")
+    return re.sub(r"^(?:Input|String|Value|List|Tuple|Dictionary) should ", "must ", said), mend
 
 
 def _keys_at(schema: Mapping[str, Any], node: Mapping[str, Any], loc: Path) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,15 @@ def test_keys_are_not_looked_for_in_a_store_that_is_not_there(tmp_path: Path) ->
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"There is no store at {tmp_path / 'mcpgov.db'} yet")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_probe_does_not_read_as_a_gateway_that_was_started_again(tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "mcpgov.yaml").write_text(f'audit: {{ store: "sqlite:///{tmp_path}/mcpgov.db" }}\n')
+    async with app.open_probe(tmp_path / "mcpgov.yaml") as probe:
+        await probe.test("city")
+    latest = app.open_reader(tmp_path / "mcpgov.yaml").latest(10)
+    assert [call.reason for call in latest if call.is_control] == ["start", "stop"]
+    with sqlite3.connect(tmp_path / "mcpgov.db") as store:
+        records = [json.loads(row[0]) for row in store.execute("SELECT record FROM records WHERE event = 'control'")]
+    assert [record["mcpgov.control.principal"] for record in records] == ["mcpgov:probe"] * 2

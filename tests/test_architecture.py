@@ -22,6 +22,7 @@ PURE = (
         "endpoint.metadata",
         "endpoint.challenge",
         "diagnosis",
+        "audit.fields",
         "audit.redact",
         "upstream.headers",
         "upstream.sse",

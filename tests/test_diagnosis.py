@@ -7,8 +7,19 @@ from pathlib import Path
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.diagnosis import Diagnosis, Seen, diagnose, link_in
-from mcpgov.models import AuthType, Connection, Credential, RemoteUpstream, Secret, SignIn
+from mcpgov.diagnosis import Diagnosis, Seen, diagnose, link_in, untested
+from mcpgov.models import (
+    AuthType,
+    CallerToken,
+    Connection,
+    Credential,
+    OAuthClient,
+    Principal,
+    PrincipalKind,
+    RemoteUpstream,
+    Secret,
+    SignIn,
+)
 
 KEYS = Connection(
     "github",
@@ -25,6 +36,20 @@ TOKEN = Credential(
     "Entra", "github", (("Authorization", Secret("x")),), identity="client-1", audience="https://search.azure.com"
 )
 REFUSED = Reason.UPSTREAM_UNAUTHORIZED
+CLIENT = OAuthClient("client-1", Secret("s3cret"), "https://as.example/token")
+CONSENTS = replace(KEYS, auth_type=AuthType.OAUTH2, keys=(), sign_in=SignIn(oauth=CLIENT))
+OF_ITSELF = replace(CONSENTS, sign_in=SignIn(oauth=replace(CLIENT, per_user=False)))
+FOR_USER = replace(ENTRA, auth_type=AuthType.USER_ENTRA)
+AGENT_FOR_USER = replace(ENTRA, auth_type=AuthType.AGENTIC_IDENTITY, sign_in=SignIn(on_behalf_of=True))
+SECOND = CallerToken("x-query-source", "https://search.azure.com")
+WITH_SECOND = replace(KEYS, sign_in=SignIn(caller_token=SECOND))
+PROBE = Principal("mcpgov:probe", PrincipalKind.PROBE)
+AGENT = Principal("entra:t:agent", PrincipalKind.AGENT)
+USER = Principal("entra:t:ada", PrincipalKind.USER, assertion=Secret("a-users-token"))
+STRANGER = replace(USER, id="oidc:https://issuer.example#ada", assertion=None)
+KEY = Principal("key:k1", PrincipalKind.KEY)
+ROOT = Path(__file__).parents[1]
+CREDENTIALS = (ROOT / "docs" / "credentials.md").read_text("utf-8")
 
 
 def seen(
@@ -55,7 +80,7 @@ def test_tools_and_no_refusal_are_nothing_wrong() -> None:
         (seen(REFUSED, replace(KEYS, auth_type=AuthType.NONE), None, 401), "credential-expected", "authType"),
         (seen(REFUSED, status=401), "key-refused", "Sent: header Authorization, X-Tenant."),
         (seen(REFUSED, credential=None, status=401), "key-refused", "Sent: no header."),
-        (seen(REFUSED, replace(KEYS, auth_type=AuthType.OAUTH2), TOKEN, 401), "token-refused", "scopes:"),
+        (seen(REFUSED, CONSENTS, TOKEN, 401), "token-refused", "then revoke the consent and give it again"),
         (seen(REFUSED, ENTRA, TOKEN, 401), "wrong-audience", "https://search.azure.com"),
         (seen(REFUSED, ENTRA, TOKEN, 403), "role-missing", "client-1"),
         (seen(REFUSED, ENTRA, None, 403), "role-missing", "the identity"),
@@ -95,6 +120,23 @@ def test_why_there_is_no_token(detail: str, name: str, told: str) -> None:
     assert told in f"{diagnosis.what} {diagnosis.mend}"
 
 
+@pytest.mark.parametrize("code", sorted(set(re.findall(r"AADSTS[0-9]+", CREDENTIALS))))
+def test_every_code_of_entra_on_the_page_has_words_of_its_own(code: str) -> None:
+    diagnosis = found(seen(Reason.CREDENTIAL_UNAVAILABLE, FOR_USER, None, detail=f"Microsoft Entra: error {code}"))
+    assert diagnosis.name != "token-refused"
+    assert code in diagnosis.what
+    assert "{" not in diagnosis.what + diagnosis.mend
+
+
+@pytest.mark.parametrize(("connection", "needed"), [(FOR_USER, "azure.app"), (AGENT_FOR_USER, "azure.blueprint")])
+@pytest.mark.parametrize("code", ["AADSTS50013", "AADSTS500131"])
+def test_a_users_token_for_another_application_names_the_one_it_has_to_be_for(
+    connection: Connection, needed: str, code: str
+) -> None:
+    diagnosis = found(seen(Reason.CREDENTIAL_UNAVAILABLE, connection, None, detail=code))
+    assert (diagnosis.name, needed in diagnosis.mend) == ("user-token-wrong", True)
+
+
 def test_a_credential_that_has_nothing_to_do_with_this_machine_is_no_missing_identity() -> None:
     diagnosis = found(seen(Reason.CREDENTIAL_UNAVAILABLE, KEYS, None, detail="managed identity: this host has none"))
     assert diagnosis.name == "credential-unavailable"
@@ -121,7 +163,6 @@ def test_why_an_upstream_cannot_be_reached(detail: str, name: str) -> None:
         (Reason.UPSTREAM_REDIRECTED, "final address"),
         (Reason.UPSTREAM_INVALID, "not an MCP server"),
         (Reason.CONSENT_REQUIRED, "link"),
-        (Reason.USER_REQUIRED, "--token-env"),
         (Reason.AUDIT_UNAVAILABLE, "audit.store"),
         (Reason.SOURCE_IP_DENIED, "127.0.0.1"),
         (Reason.CONNECTION_DENIED, "does not hold for this connection"),
@@ -135,7 +176,82 @@ def test_other_refusals_are_named_by_their_reason(reason: Reason, told: str) -> 
     assert told in f"{diagnosis.what} {diagnosis.mend}"
 
 
-@pytest.mark.parametrize("reason", [Reason.JWT_EXPIRED, Reason.CREDENTIAL_INVALID, Reason.CALLER_NOT_ALLOWED])
+def test_the_record_that_has_the_rule_is_named() -> None:
+    assert "mcpgov audit show 3fa9c1d2 has the rule" in found(replace(seen(Reason.QUARANTINED), record="3fa9c1d2")).mend
+
+
+@pytest.mark.parametrize("reason", [Reason.UPSTREAM_INVALID, Reason.UPSTREAM_ERROR])
+def test_what_an_upstream_answered_instead_is_told(reason: Reason) -> None:
+    assert found(seen(reason, detail="status 404")).what.endswith(" (status 404).")
+
+
+def test_a_token_of_the_connection_itself_has_no_consent_that_could_be_revoked() -> None:
+    diagnosis = found(seen(REFUSED, OF_ITSELF, TOKEN, 401))
+    assert (diagnosis.name, "consent" in diagnosis.mend) == ("token-refused", False)
+
+
+@pytest.mark.parametrize("code", ["invalid_client", "incorrect_client_credentials", "unauthorized_client"])
+def test_a_client_that_is_not_accepted_is_mended_in_the_catalog(code: str) -> None:
+    detail = f"no token by client credentials: {code}"
+    diagnosis = found(seen(Reason.CREDENTIAL_UNAVAILABLE, OF_ITSELF, None, detail=detail))
+    assert (diagnosis.name, code in diagnosis.what) == ("client-refused", True)
+    assert "clientId: and clientSecret:" in diagnosis.mend
+
+
+@pytest.mark.parametrize(
+    ("connection", "principal", "token", "lacks", "bring"),
+    [
+        (FOR_USER, PROBE, "The token in Authorization", "mcpgov:probe (probe)", "signed in with Entra"),
+        (FOR_USER, AGENT, "The token in Authorization", "entra:t:agent (agent)", "signed in with Entra"),
+        (FOR_USER, STRANGER, "The token in Authorization", "brings no user's token of Entra", "signed in with Entra"),
+        (AGENT_FOR_USER, STRANGER, "The token in Authorization", "brings no user's token", "signed in with Entra"),
+        (CONSENTS, AGENT, "The token in Authorization", "no user and holds no gateway key", "or a gateway key"),
+        (WITH_SECOND, PROBE, "callerToken, in x-query-source,", "brings no user's token", "signed in with Entra"),
+        (WITH_SECOND, KEY, "callerToken, in x-query-source,", "key:k1 (key)", "signed in with Entra"),
+        (
+            *(replace(CONSENTS, sign_in=SignIn(oauth=CLIENT, caller_token=SECOND)), KEY),
+            *("callerToken, in x-query-source,", "key:k1 (key)", "signed in with Entra"),
+        ),
+        (
+            *(replace(AGENT_FOR_USER, sign_in=SignIn(on_behalf_of=True, caller_token=SECOND)), AGENT),
+            *("callerToken, in x-query-source,", "entra:t:agent (agent)", "signed in with Entra"),
+        ),
+    ],
+)
+def test_which_token_of_a_user_is_missing_is_told_with_who_asked(
+    connection: Connection, principal: Principal, token: str, lacks: str, bring: str
+) -> None:
+    diagnosis = found(
+        replace(seen(Reason.USER_REQUIRED, connection, None), principal=principal, link="https://x.example")
+    )
+    assert (diagnosis.name, diagnosis.link) == ("user-required", "https://x.example")
+    assert diagnosis.what.startswith(f"{token} is got for the calling user. This was asked as {principal.id} (")
+    assert lacks in diagnosis.what
+    assert bring in diagnosis.mend
+    assert "--token-env" in diagnosis.mend
+
+
+@pytest.mark.parametrize("principal", [None, PROBE, AGENT, STRANGER, USER])
+def test_what_only_a_user_can_prove_is_untested_by_everybody_else(principal: Principal | None) -> None:
+    told = "" if principal is USER else "on behalf of a user (--token-env)"
+    assert untested(AGENT_FOR_USER, principal) == untested(WITH_SECOND, principal) == told
+    assert untested(ENTRA, principal) == untested(None, principal) == ""
+
+
+def test_a_token_for_somebody_else_is_told_for_whom_it_may_be() -> None:
+    accepted = "accepted audiences: api://mcpgov, https://mcp.contoso.com/mcp/github"
+    assert accepted in found(seen(Reason.JWT_AUDIENCE_DENIED, detail=accepted)).mend
+    assert "docs/identity.md" in found(seen(Reason.JWT_AUDIENCE_DENIED)).mend
+
+
+@pytest.mark.parametrize("reason", [Reason.JWT_EXPIRED, Reason.JWT_NOT_YET_VALID])
+def test_a_token_out_of_its_time_is_mended_by_a_new_one_or_the_clock(reason: Reason) -> None:
+    diagnosis = found(seen(reason))
+    assert "does not let this caller in" in diagnosis.what
+    assert "the clock of this machine" in diagnosis.mend
+
+
+@pytest.mark.parametrize("reason", [Reason.JWT_MALFORMED, Reason.CREDENTIAL_INVALID, Reason.CALLER_NOT_ALLOWED])
 def test_a_caller_who_is_not_let_in_is_told_apart_from_a_policy(reason: Reason) -> None:
     diagnosis = found(seen(reason))
     assert "does not let this caller in" in diagnosis.what
@@ -193,9 +309,9 @@ def test_a_link_is_found_in_an_error_wherever_it_stands(error: str, link: str) -
 
 
 def test_every_name_that_a_diagnosis_may_have_is_on_the_page() -> None:
-    root = Path(__file__).parents[1]
-    page = (root / "docs" / "sign-in.md").read_text("utf-8") + (root / "docs" / "reasons.md").read_text("utf-8")
-    source = (root / "mcpgov" / "diagnosis.py").read_text("utf-8")
-    own = set(re.findall(r'(?:Diagnosis\(|": \(\s*)"([a-z-]+)"', source))
+    page = (ROOT / "docs" / "sign-in.md").read_text("utf-8") + (ROOT / "docs" / "reasons.md").read_text("utf-8")
+    source = (ROOT / "mcpgov" / "diagnosis.py").read_text("utf-8")
+    own = set(re.findall(r'(?:Diagnosis\(|": \(\s*|Final = \(\s*)"([a-z-]+)"', source))
+    assert "user-token-wrong" in own
     assert len(own) > 15
     assert [name for name in sorted(own) if f"`{name}`" not in page] == []

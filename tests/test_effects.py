@@ -26,7 +26,7 @@ from mcpgov.decision import (
 from mcpgov.effects import MAX_TOOLS, CallEffects, Effects
 from mcpgov.errors import Refusal
 from mcpgov.json_web_token import KeySet
-from mcpgov.models import Secret
+from mcpgov.models import Issued, Secret
 
 SPEND = Spend("k", 5, 60)
 SPENT = Spent(allowed=True, limit=5, remaining=4, reset=60)
@@ -165,18 +165,19 @@ class Authorities:
     async def keys(self, effect: FetchKeys, /) -> KeySet:
         return KeySet(effect.url, ())
 
-    async def token(self, effect: GetToken, /) -> Secret:
-        return Secret(effect.resource)
+    async def token(self, effect: GetToken, /) -> Issued:
+        return Issued(Secret("t"), "ours", effect.resource)
 
-    async def authorization(self, effect: GetAuthorization, /) -> Secret:
-        return Secret(f"{effect.provider} for {effect.principal_id}")
+    async def authorization(self, effect: GetAuthorization, /) -> Issued:
+        return Issued(Secret("t"), f"{effect.provider} for {effect.principal_id}")
 
 
 async def test_keys_and_tokens_come_from_whoever_issues_them() -> None:
     witness = Witness()
     call = CallEffects(Effects(witness, witness, Authorities()))
     asked = asking(FetchKeys("https://i", "k"), GetToken("api://r"), GetAuthorization("github", "key:k1"))
-    assert await call.perform(asked) == [KeySet("https://i", ()), Secret("api://r"), Secret("github for key:k1")]
+    issued = (Issued(Secret("t"), "ours", "api://r"), Issued(Secret("t"), "github for key:k1"))
+    assert await call.perform(asked) == [KeySet("https://i", ()), *issued]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.errors import ANSWERS, InvalidConfiguration, Problem, Refusal
+from mcpgov.errors import ANSWERS, UNKNOWN_CALLER, InvalidConfiguration, Problem, Refusal
 
 SPECIFIED = {-32700, -32600, -32602, -32020, -32022, -32042}
 ALLOWED_ON_A_STATELESS_400 = SPECIFIED - {-32042}
@@ -28,6 +28,7 @@ def test_a_stateless_400_carries_one_of_the_specifications_own_errors(reason: Re
 def test_only_identity_answers_401() -> None:
     refused = {reason for reason, shape in ANSWERS.items() if shape.status == 401}
     assert {reason.split("-")[0] for reason in refused} == {"credential", "jwt"}
+    assert refused == UNKNOWN_CALLER
 
 
 def test_a_refusal_does_not_print_its_detail() -> None:

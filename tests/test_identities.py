@@ -3,6 +3,7 @@
 import secrets
 import ssl
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.identities import IdentityParts, RecordedConsents, audiences, holder_of, identities, kept_consents, noted
 from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyRecord, digest, mint_key
-from mcpgov.models import Secret
+from mcpgov.models import OAuthClient, Secret, SignIn
 from mcpgov.reload import load_generation
 from mcpgov.snapshot import Snapshot
 from mcpgov.store.sqlite_keys import SqliteKeyStore
@@ -130,3 +131,20 @@ async def test_without_azure_nothing_of_it_is_loaded(parts: IdentityParts) -> No
         with pytest.raises(Refusal) as caught:
             await who.sources.managed_token("https://search.azure.com")
     assert caught.value.reason is Reason.CREDENTIAL_UNAVAILABLE
+
+
+async def test_where_no_user_consents_is_told_with_the_mend(
+    consents: tuple[RecordedConsents, Noted], parts: IdentityParts
+) -> None:
+    kept, _ = consents
+    assert kept.nobody_can("ctiy") == "There is no connection ctiy (did you mean city?)."
+    assert kept.nobody_can("city").startswith("No user consents at city: that is for authType OAuth2")
+    found = parts.current().connections["city"]
+    client = OAuthClient("c", None, "https://as.example/token")
+    for per_user in (True, False):
+        one = replace(found, sign_in=SignIn(oauth=replace(client, per_user=per_user)))
+        snapshot = replace(parts.current(), connections={"city": one})
+        told = RecordedConsents(replace(parts, current=lambda snapshot=snapshot: snapshot), kept.oauth, Noted())
+        assert (told.nobody_can("city") == "") is per_user
+    nothing = replace(parts, current=lambda: replace(parts.current(), connections={}))
+    assert "no connection yet" in RecordedConsents(nothing, kept.oauth, Noted()).nobody_can("city")

@@ -4,7 +4,17 @@ import pytest
 
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
-from mcpgov.identity_settings import Allowed, App, Azure, BrowserSignIn, Entra, Identity, Oidc, ProxyIdentity
+from mcpgov.identity_settings import (
+    Allowed,
+    App,
+    Azure,
+    BrowserSignIn,
+    Entra,
+    EntraSignIn,
+    Identity,
+    Oidc,
+    ProxyIdentity,
+)
 from mcpgov.models import Secret
 from mcpgov.reload import RELOADED
 from mcpgov.settings import Settings, parse_settings
@@ -42,7 +52,7 @@ identity:
     tenant_id: {OTHER.upper()}
     audiences: [api://mcpgov, {TENANT}]
     authority: https://login.microsoftonline.us/
-    resource: gateway
+    resource: https://mcp.contoso.com/mcp
     scopes: [Mcp.Call]
     roles: [Mcp.Invoke]
     allowed:
@@ -59,13 +69,13 @@ identity:
         tenant_id=OTHER,
         audiences=("api://mcpgov", TENANT),
         authority="https://login.microsoftonline.us",
-        resource="gateway",
+        resource="https://mcp.contoso.com/mcp",
         scopes=("Mcp.Call",),
         roles=("Mcp.Invoke",),
         allowed=Allowed(object_ids=(TENANT,), app_ids=(OTHER,), blueprint_ids=(OTHER,), roles=("Mcp.Admin",)),
         shared_agents=(OTHER,),
         clock_skew=0,
-        sign_in=BrowserSignIn.model_construct(client_id=TENANT, client_secret=Secret(ISSUED)),
+        sign_in=EntraSignIn.model_construct(client_id=TENANT, client_secret=Secret(ISSUED)),
     )
     assert entra is not None
     assert ISSUED not in repr(entra)
@@ -149,7 +159,7 @@ azure:
         ("tenant_id: common, audiences: [x]", "not an id of Entra"),
         ("tenant_id: contoso.com, audiences: [x]", "not an id of Entra"),
         (f"tenant_id: '{TENANT}\n', audiences: [x]", "not an id of Entra"),
-        (f"tenant_id: {TENANT}, audiences: []", "at least 1"),
+        (f"tenant_id: {TENANT}, audiences: []", "audiences is empty"),
         (f"tenant_id: {TENANT}, audiences: ['a b']", "not 1 to 512 visible ASCII characters"),
         (f"tenant_id: {TENANT}, audiences: ['']", "not 1 to 512 visible ASCII characters"),
         (f"{ENTRA}, authority: http://login.contoso.com", "not an authority of Entra"),
@@ -161,9 +171,13 @@ azure:
         (f"{ENTRA}, resource: conection", "not a resource"),
         (f"{ENTRA}, resource: {TENANT}", "not a resource"),
         (f"{ENTRA}, resource: 'api://x#y'", "not a resource"),
-        (f"{ENTRA}, scopes: []", "at least 1"),
+        (f"{ENTRA}, resource: gateway", "is a bare host"),
+        (f"{ENTRA}, resource: https://mcp.contoso.com/", "is a bare host"),
+        (f"{ENTRA}, scopes: []", "scopes is empty"),
+        (f"{ENTRA}, scopes: ['api://{OTHER}/Mcp.Use']", "scopes[0] has a resource in front"),
         (f"{ENTRA}, roles: Mcp.Invoke", "must be a list"),
-        (f"{ENTRA}, allowed: {{ object_ids: [] }}", "at least 1"),
+        (f"{ENTRA}, allowed: {{}}", "allowed is empty"),
+        (f"{ENTRA}, allowed: {{ object_ids: [] }}", "object_ids is empty"),
         (f"{ENTRA}, allowed: {{ app_ids: [agent] }}", "not an id of Entra"),
         (f"{ENTRA}, allowed: {{ blueprints: [{TENANT}] }}", "did you mean blueprint_ids"),
         (f"{ENTRA}, shared_agents: [x]", "not an id of Entra"),
@@ -173,6 +187,7 @@ azure:
         (f"{ENTRA}, sign_in: {{}}", "client_id is missing"),
         (f"{ENTRA}, sign_in: {{ client_id: x, client_secret: short }}", "shorter than 16 characters"),
         (f"{ENTRA}, sign_in: {{ client_id: x, client_secret: 7 }}", "must be text"),
+        (f"{ENTRA}, sign_in: {{ client_id: x, client_secret: {OTHER} }}", "the id of a secret, not the secret"),
         (f"{ENTRA}, sign_in: {{ client_id: x, client_secret: '${{env:WEAK}}' }}", "is a placeholder or a pattern"),
     ],
 )
@@ -192,7 +207,7 @@ def test_entra_that_cannot_be_trusted_is_refused(entra: str, says: str) -> None:
         ("issuer: https://id.contoso.com, keys_url: http://id.contoso.com/keys", "plain http"),
         ("issuer: https://id.contoso.com, keys_url: https://10.0.0.1/keys", "not a public address"),
         ("issuer: https://id.contoso.com, keys_url: ''", "not a URL"),
-        ("issuer: https://id.contoso.com, audiences: []", "at least 1"),
+        ("issuer: https://id.contoso.com, audiences: []", "audiences is empty"),
         ("issuer: https://id.contoso.com, name_claim: ''", "not 1 to 512 visible"),
         ("issuer: https://id.contoso.com }, { issuer: https://id.contoso.com", "the issuer is there already"),
         (f"issuer: https://sts.windows.net/{TENANT}/", "the issuer is there already"),
@@ -202,6 +217,46 @@ def test_entra_that_cannot_be_trusted_is_refused(entra: str, says: str) -> None:
 def test_an_issuer_that_cannot_be_trusted_is_refused(oidc: str, says: str) -> None:
     found = problems(f"identity: {{ entra: {{ {ENTRA} }}, oidc: [{{ {oidc} }}] }}")
     assert [problem for problem in found if says in problem], found
+
+
+def test_a_list_of_no_issuers_is_not_taken_for_one_that_is_left_out() -> None:
+    assert problems("identity: { oidc: [] }") == ["1:19: oidc is empty (write at least one, or remove the key)"]
+
+
+def test_a_list_with_one_bad_item_is_told_once() -> None:
+    (found,) = problems(f"identity: {{ entra: {{ tenant_id: {TENANT}, audiences: ['a b'] }} }}")
+    assert "audiences[0] is not 1 to 512 visible ASCII characters" in found
+
+
+def test_another_issuers_secret_may_look_like_an_id() -> None:
+    text = f"issuer: https://id.contoso.com, sign_in: {{ client_id: x, client_secret: {OTHER} }}"
+    (one,) = read(f"public_url: https://mcp.contoso.com\nidentity: {{ oidc: [{{ {text} }}] }}").identity.oidc
+    assert one.sign_in == BrowserSignIn.model_construct(client_id="x", client_secret=Secret(OTHER))
+
+
+def test_a_url_that_cannot_be_trusted_is_told_where_it_stands() -> None:
+    text = f"""
+identity:
+  entra:
+    tenant_id: {TENANT}
+    audiences: [x]
+    authority: https://127.0.0.1:8443
+  oidc:
+    - audiences: [x]
+      issuer: http://id.contoso.com
+      keys_url: https://10.0.0.1/keys
+    - issuer: http://id.fabrikam.com
+      private: "true"
+azure: {{ tenant_id: {TENANT}, authority: https://10.0.0.1 }}
+"""
+    public, https = "(say `private: true` if this is your own server)", "(use https, or say `private: true`)"
+    assert sorted(problems(text), key=lambda line: int(line.partition(":")[0])) == [
+        f"6:16: authority leads to 127.0.0.1, which is not a public address {public}",
+        f"9:15: issuer is plain http, which shows the credential to the network {https}",
+        f"10:17: keys_url leads to 10.0.0.1, which is not a public address {public}",
+        "12:16: private must be true or false (without quotes)",
+        f"13:70: authority leads to 10.0.0.1, which is not a public address {public}",
+    ]
 
 
 def test_issuers_of_different_names_stand_side_by_side() -> None:
@@ -235,7 +290,10 @@ def test_a_proxy_that_could_be_impersonated_is_refused(proxy: str, says: str) ->
     ("azure", "says"),
     [
         ("identity: managed", "tenant_id is missing"),
-        (f"tenant_id: {TENANT}, identity: cli", "identity must be"),
+        (
+            f"tenant_id: {TENANT}, identity: manged",
+            "identity must be 'managed', 'workload' or 'environment' (did you mean managed?)",
+        ),
         (f"tenant_id: {TENANT}, authority: https://localhost:8443", "a name on your own network"),
         (f"tenant_id: {TENANT}, authority: http://localhost:8443, private: true", "not an authority of Entra"),
         (f"tenant_id: {TENANT}, managed_identity: mine", "managed_identity is not an id of Entra"),
@@ -297,5 +355,22 @@ identity:
     assert read(f"public_url: https://mcp.contoso.com{text}").identity.entra
 
 
+@pytest.mark.parametrize("reached", ["listen: 0.0.0.0:80", "trusted_proxies: [10.0.0.7]"])
+@pytest.mark.parametrize("issuer", [f"entra: {{ {ENTRA} }}", "oidc: [{ issuer: https://id.contoso.com }]"])
+def test_where_others_can_call_clients_that_sign_in_are_told_a_public_url(issuer: str, reached: str) -> None:
+    (found,) = problems(f"identity:\n  {issuer}\n{reached}")
+    assert found.startswith("2:")
+    assert "clients would be told that this is http://" in found
+    assert found.endswith("where they cannot call (add public_url, like https://mcp.contoso.com)")
+    assert not read(f"identity:\n  {issuer}\n{reached}\npublic_url: https://mcp.contoso.com").is_local
+    assert read(f"identity:\n  {issuer}").is_local
+
+
 def test_who_calls_and_who_mcpgov_is_wait_for_a_restart() -> None:
     assert not RELOADED & {"identity", "azure"}
+
+
+def test_headers_in_which_callers_are_told_of_are_named_together() -> None:
+    proxied = "trusted_proxies: [10.0.0.0/8]\nidentity: { key_headers: [X-Key], proxy: { user_header: X-User } }"
+    assert read(proxied).identity.caller_headers == ("x-key", "x-user")
+    assert Settings().identity.caller_headers == ("authorization", "x-api-key")

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -32,7 +32,6 @@ from mcpgov.json_web_token import (
     Token,
     TokenRefused,
     claimed_issuer,
-    key_of_certificate,
     key_of_modulus,
     parse_key_set,
     parse_token,
@@ -275,39 +274,18 @@ def test_a_modulus_and_its_exponent_are_a_key() -> None:
         key_of_modulus("AQAB", "AQAB")
 
 
-def certificate(key: CertificateIssuerPrivateKeyTypes, digest: hashes.SHA256 | None) -> x509.Certificate:
-    """A certificate of `key`, signed by itself, which ran out long ago."""
+def certificate(key: CertificateIssuerPrivateKeyTypes) -> x509.Certificate:
+    """A certificate of `key`, signed by itself."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(NOW - timedelta(days=900))
-    return builder.not_valid_after(NOW - timedelta(days=800)).sign(key, digest)
-
-
-@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
-def test_the_key_in_a_certificate_verifies(encoding: Encoding) -> None:
-    key = key_of_certificate(certificate(RSA, hashes.SHA256()).public_bytes(encoding), "one")
-    verify_signature(parse_token(signed()), KeySet("", (key,)), ("RS256",))
-
-
-def test_a_certificate_without_a_key_of_use_is_refused() -> None:
-    for found in (
-        certificate(ec.generate_private_key(ec.SECP256K1()), hashes.SHA256()),
-        certificate(ed448.Ed448PrivateKey.generate(), None),
-    ):
-        with pytest.raises(ValueError, match="kind or size"):
-            key_of_certificate(found.public_bytes(Encoding.DER))
-    ed448_id, unknown_id = b"\x2b\x65\x71", b"\x2b\x65\x74"  # Ed448, and what is next to it
-    unknown = certificate(ed448.Ed448PrivateKey.generate(), None).public_bytes(Encoding.DER)
-    with pytest.raises(ValueError, match="kind or size"):
-        key_of_certificate(unknown.replace(ed448_id, unknown_id))
-    with pytest.raises(ValueError, match="parsing"):
-        key_of_certificate(b"no certificate")
+    return builder.not_valid_after(NOW - timedelta(days=800)).sign(key, hashes.SHA256())
 
 
 def test_a_short_or_public_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         symmetric_key(SECRET[:31])
-    for public in (public_pem(RSA), certificate(RSA, hashes.SHA256()).public_bytes(Encoding.DER)):
+    for public in (public_pem(RSA), certificate(RSA).public_bytes(Encoding.DER)):
         with pytest.raises(ValueError, match="not a secret"):
             symmetric_key(public)
 

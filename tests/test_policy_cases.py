@@ -185,11 +185,13 @@ inbound:
         "token: { header: X-Token, claims: { aud: api://mcpgov, iss: i } }, expect: { headers: { X-Own: Bearer *** } }",
         "token: { header: X-Token, claims: { iss: i, aud: b } }, expect: { reason: jwt-audience-denied, status: 401 }",
         "token: { header: X-Token, claims: { iss: i, aud: api://mcpgov, exp: 1 } }, expect: { reason: jwt-expired }",
-        "token: { claims: { iss: i, aud: api://mcpgov } }, expect: { reason: credential-missing }",
+        "token: { header: X-Token, claims: { aud: api://mcpgov, iss: i } }, expect: { granted: [GRANTED] }",
+        "token: { claims: { iss: i, aud: api://mcpgov } }, expect: { reason: credential-missing, granted: [] }",
         "headers: { X-Token: a.b.c }, expect: { reason: jwt-malformed }",
     ],
 )
 def test_a_case_may_carry_a_token(case: str) -> None:
+    case = case.replace("GRANTED", "test#3 authentication-managed-identity azure.identity api://backend")
     assert wrong(f"tool: get, {case}", TOKENS) == ()
 
 

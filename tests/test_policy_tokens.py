@@ -5,10 +5,10 @@ import pytest
 from mcpgov.decision import FetchKeys, GetAuthorization, GetToken, Reason
 from mcpgov.errors import Refusal
 from mcpgov.json_web_token import KeySet
-from mcpgov.models import AuthType, Connection, OAuthClient, RemoteUpstream, Secret, SignIn
+from mcpgov.models import AuthType, Connection, Issued, OAuthClient, RemoteUpstream, Secret, SignIn
 from mcpgov.policy_tokens import PolicyTokens
 
-CLIENT = OAuthClient("mcpgov", None, "https://auth.example/token")
+CLIENT = OAuthClient("mcpgov", None, "https://auth.example/token", resource="https://api.example")
 GITHUB = Connection(
     "github",
     "dev.mcpgov/github",
@@ -29,9 +29,9 @@ class Sources:
         self.asked.append((url, kid))
         return KeySet("issuer", ())
 
-    async def managed_token(self, resource: str, client_id: str) -> Secret:
+    async def managed_token(self, resource: str, client_id: str) -> Issued:
         self.asked.append((resource, client_id))
-        return Secret("managed")
+        return Issued(Secret("managed"), client_id, resource)
 
     async def authorization(self, connection: Connection, principal_id: str) -> Secret:
         self.asked.append((connection.name, principal_id))
@@ -46,13 +46,28 @@ async def test_each_effect_is_asked_of_its_own_source() -> None:
     sources = Sources()
     policies = tokens(sources)
     assert (await policies.keys(FetchKeys("https://issuer/config", "k1"))).issuer == "issuer"
-    assert await policies.token(GetToken("https://search.azure.com", "client")) == Secret("managed")
-    assert await policies.authorization(GetAuthorization("github", "key:k1")) == Secret("user's")
+    managed = Issued(Secret("managed"), "client", "https://search.azure.com")
+    assert await policies.token(GetToken("https://search.azure.com", "client")) == managed
+    users = Issued(Secret("user's"), "github for key:k1", "https://api.example")
+    assert await policies.authorization(GetAuthorization("github", "key:k1")) == users
     assert sources.asked == [
         ("https://issuer/config", "k1"),
         ("https://search.azure.com", "client"),
         ("github", "key:k1"),
     ]
+
+
+@pytest.mark.parametrize(("scope", "bounded"), [(("plain", "git-*"), True), (("git*",), False), ((), True)])
+async def test_a_key_gets_no_token_of_a_connection_that_it_is_not_for(scope: tuple[str, ...], *, bounded: bool) -> None:
+    sources = Sources()
+    effect = GetAuthorization("github", "key:k1", scope)
+    if not bounded:
+        assert await tokens(sources).authorization(effect)
+        return
+    with pytest.raises(Refusal) as caught:
+        await tokens(sources).authorization(effect)
+    assert caught.value.reason is Reason.CREDENTIAL_UNAVAILABLE
+    assert sources.asked == []
 
 
 @pytest.mark.parametrize("provider", ["plain", "nowhere"])

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import pytest
 import uvicorn
 
 from mcpgov.audit.ledger import AuditLedger
@@ -19,6 +20,7 @@ from mcpgov.effects import Effects
 from mcpgov.errors import Refusal
 from mcpgov.models import (
     AuthType,
+    CallerToken,
     Connection,
     Json,
     Kind,
@@ -28,6 +30,7 @@ from mcpgov.models import (
     RemoteUpstream,
     RequestHead,
     Secret,
+    SignIn,
 )
 from mcpgov.pipeline import Stages, Upstream
 from mcpgov.policy.compiled import compile_policy
@@ -250,6 +253,36 @@ async def test_a_policy_refuses_the_probe_as_it_refuses_everybody() -> None:
     assert result.problem.name == "source-ip-denied"
     assert upstream.ledger == []
     assert [record["mcpgov.decision.reason"] for record in house.records("denied")] == ["source-ip-denied"]
+
+
+async def test_a_rule_that_refuses_is_looked_up_by_the_record_of_the_call_and_not_of_the_sessions_end() -> None:
+    upstream = MemoryUpstream(Server({"initialize": INITIALIZED, "tools/list": TWO_TOOLS}, session="s-1"))
+    condition = (
+        "inbound: [choose: { when: [{ condition: 'mcp.method == \"tools/list\"', do: [return-response: {}] }] }]"
+    )
+    house = House(upstream, policy=condition)
+    result = await house.test()
+    assert result.problem is not None
+    [denied] = house.records("denied")
+    assert f"mcpgov audit show {denied['correlation_id']} has the rule" in result.problem.mend
+    assert asked(upstream)[-1] == "DELETE"
+    assert result.correlation_ids[-1] != denied["correlation_id"]
+
+
+async def test_what_the_probe_cannot_prove_is_said_beside_what_it_proved() -> None:
+    upstream = MemoryUpstream(Server({"server/discover": DISCOVERED, "tools/list": TWO_TOOLS}))
+    second = CallerToken("x-query-source", "https://search.azure.com", required=False)
+    result = await House(upstream, replace(CITY, sign_in=SignIn(caller_token=second))).test()
+    assert (result.ok, result.untested) == (True, "on behalf of a user (--token-env)")
+    assert (await House(upstream).test()).untested == ""
+
+
+@pytest.mark.parametrize("status", [404, 200])
+async def test_what_is_no_mcp_server_is_told_with_what_it_answered(status: int) -> None:
+    page = ScriptedAnswer(status, content_type="text/html", chunks=(b"<h1>oops</h1>",))
+    result = await House(MemoryUpstream(Server({"server/discover": page, "initialize": page}))).test()
+    assert result.problem is not None
+    assert (result.problem.name, f"status {status}" in result.problem.what) == ("upstream-invalid", True)
 
 
 async def test_an_unknown_connection_is_named_with_its_nearest() -> None:

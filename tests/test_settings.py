@@ -20,7 +20,6 @@ from mcpgov.settings import (
     Settings,
     Vaults,
     folder_of,
-    load_settings,
     lookup_for,
     no_vaults,
     parse_settings,
@@ -35,6 +34,12 @@ def problems(text: str, **variables: str) -> tuple[Problem, ...]:
     with pytest.raises(InvalidConfiguration) as caught:
         parse_settings(text, "mcpgov.yaml", EnvironmentAndFiles(variables))
     return caught.value.problems
+
+
+def loaded(place: Path) -> Settings:
+    """What a file says, for verbs that fetch no secret."""
+    text = read_text(place)
+    return parse_settings(text, str(place), lookup_for(text, place, {}, stand_ins))
 
 
 def test_without_a_word_everything_has_its_default() -> None:
@@ -101,6 +106,8 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("public_url: https://mcp.contoso.com/base", "has a path"),
         ("public_url: https://mcp.contoso.com?x=1", "has a path"),
         ("public_url: https://u:p@mcp.contoso.com", "user name or password"),
+        ("public_url: http://mcp.contoso.com", "plain http, which shows keys and tokens to the network"),
+        ("public_url: http://127.0.0.1.contoso.com", "plain http"),
         ("admin: { listen: 127.0.0.1:8081 }", "not supported yet"),
         ("catalog: ''", "not the path of a folder"),
         ("catalog: [a]", "not the path of a folder"),
@@ -110,7 +117,7 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("global_policies: [Default.yaml]", "not the name of a policy"),
         ("identity: { allow_anonymous: yes }", "must be"),
         ("identity: { allow_anonymous: 'true' }", "must be"),
-        ("identity: { key_headers: [] }", "at least 1"),
+        ("identity: { key_headers: [] }", "key_headers is empty"),
         ("identity: { key_headers: ['X Key'] }", "not the name of a header"),
         ("identity: { key_headers: [Mcp-Session-Id] }", "carries no key"),
         ("identity: { key_headers: [Proxy-Authorization] }", "carries no key"),
@@ -211,7 +218,12 @@ def test_each_check_says_how_to_mend_it() -> None:
     assert found.mend.startswith("write ADDRESS:PORT")
 
 
-@pytest.mark.parametrize("url", ["a.example", "https://u:p@a.example", "https://a.example/base", "https://a b"])
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:9000"])
+def test_a_public_url_of_this_machine_may_be_plain_http(host: str) -> None:
+    assert parse_settings(f"public_url: http://{host}", "x").public_url == f"http://{host}"
+
+
+@pytest.mark.parametrize("url", ["a.example", "http://a.example", "https://u:p@a.example", "https://a.example/base"])
 def test_the_mend_of_a_public_url_leads_to_one_that_is_taken(url: str) -> None:
     (found,) = problems(f"public_url: {url}")
     mended = found.mend.rpartition(" ")[2]
@@ -228,10 +240,10 @@ def test_an_empty_section_is_told_how_to_be_written() -> None:
 def test_a_reference_to_no_file_tells_where_it_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mcpgov.yaml").write_text("secrets: { key: '${file:nope}' }")
-    for place in (None, Path("mcpgov.yaml")):
-        with pytest.raises(InvalidConfiguration) as caught:
-            load_settings(place)
-        assert caught.value.problems[0].mend == f"looked for {tmp_path}/nope"
+    place = Path("mcpgov.yaml")
+    with pytest.raises(InvalidConfiguration) as caught:
+        loaded(place)
+    assert caught.value.problems[0].mend == f"looked for {tmp_path}/nope"
 
 
 def test_a_folder_is_named_as_written_where_the_current_one_was_deleted(
@@ -298,20 +310,11 @@ def test_a_file_is_loaded_with_its_folder_and_its_references(tmp_path: Path) -> 
     place = tmp_path / "mcpgov.yaml"
     place.write_text("secrets: { key: '${file:key}' }\nglobal_policies: ['${env:NO}']")
     with pytest.raises(InvalidConfiguration, match="not the name of a policy"):
-        load_settings(place, {})
+        loaded(place)
     place.write_text("secrets: { key: '${file:key}' }")
-    settings = load_settings(place, {})
+    settings = loaded(place)
     assert settings.secrets.material == bytes(range(100, 140))
     assert settings.catalog == tmp_path / "catalog"
-
-
-def test_the_default_file_need_not_exist_and_a_named_one_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert load_settings(None) == Settings()
-    Path("mcpgov.yaml").write_text("listen: 127.0.0.1:1")
-    assert load_settings(None).listen.port == 1
-    with pytest.raises(InvalidConfiguration, match=r"absent\.yaml: cannot be read: No such file"):
-        load_settings(Path("absent.yaml"))
 
 
 def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
@@ -351,7 +354,7 @@ def test_secrets_come_from_the_key_vault_that_azure_says_how_to_ask() -> None:
 def test_verbs_that_need_no_secret_fetch_none(tmp_path: Path) -> None:
     place = tmp_path / "mcpgov.yaml"
     place.write_text(IN_VAULT)
-    assert load_settings(place, {}).secrets.material
+    assert loaded(place).secrets.material
 
 
 def refusals(text: str, vaults: Vaults = stand_ins) -> list[str]:

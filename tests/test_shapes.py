@@ -3,11 +3,23 @@
 from typing import Annotated
 
 import pytest
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from mcpgov.credential.references import EnvironmentAndFiles, Unfit
 from mcpgov.errors import InvalidConfiguration
-from mcpgov.shapes import Flag, NotYet, PolicyNames, Shape, Written, count, key_header, one_of, policy_name, read_model
+from mcpgov.shapes import (
+    Filled,
+    Flag,
+    NotYet,
+    PolicyNames,
+    Shape,
+    Written,
+    count,
+    key_header,
+    one_of,
+    policy_name,
+    read_model,
+)
 from mcpgov.yaml_source import parse_yaml
 
 
@@ -18,6 +30,8 @@ class Example(Shape):
     policies: PolicyNames = ()
     size: Annotated[int, count("bytes", 1, 9)] = 1
     inner: Annotated[dict[str, str] | None, Written] = None
+    named: Annotated[PolicyNames, Filled] = ()
+    given: Annotated[dict[str, str], Filled] = Field(default_factory=dict[str, str])
     mode: Annotated[str, AfterValidator(one_of("memory", "redis"))] = "memory"
     future: NotYet = None
 
@@ -66,6 +80,23 @@ def test_a_section_that_is_written_and_empty_is_not_taken_for_one_that_is_left_o
     (told,) = problems("inner:")
     assert "inner is empty (write what belongs there, or remove the key)" in told
     assert read("inner: { a: b }").inner == {"a": "b"}
+
+
+@pytest.mark.parametrize("text", ["named:", "named: []", "given:", "given: {}"])
+def test_a_list_that_is_written_and_empty_is_not_taken_for_one_that_is_left_out(text: str) -> None:
+    (told,) = problems(text)
+    assert f"{text[:5]} is empty (write at least one, or remove the key)" in told
+
+
+def test_a_list_with_one_bad_item_is_not_called_empty_too() -> None:
+    (told,) = problems("named: [A]")
+    assert "named[0] is not the name of a policy" in told
+    assert read("named: [a]\ngiven: { a: b }").named == ("a",)
+
+
+def test_editors_are_told_what_may_not_be_empty() -> None:
+    said = Example.model_json_schema()["properties"]
+    assert (said["named"]["minItems"], said["given"]["minProperties"]) == (1, 1)
 
 
 @pytest.mark.parametrize("name", ["X Key", "Host", "Connection", "Mcp-Session-Id", "content-type", "proxy-x", ""])

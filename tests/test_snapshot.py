@@ -175,3 +175,12 @@ def test_a_preflight_tells_a_stranger_no_connection_from_none(connection: str) -
     assert (caught.value.reason, caught.value.reply) == (matched.value.reason, matched.value.reply)
     assemble("", Settings(), [entry("a", "a: {}")], {}).answer_preflight(asks)
     assemble("", Settings(), [open_one], documents).answer_preflight(replace(asks, http_method="POST"))
+
+
+def test_headers_of_keys_and_of_the_connections_own_credential_are_withheld_from_the_upstream() -> None:
+    second = "callerToken: { header: X-Second, audience: api://a, required: false }"
+    search = entry("search", f"search: {{ authType: CustomKeys, keys: {{ X_Own: k }}, {second} }}", "plain: {}")
+    snapshot = assemble("stamp", Settings(), [search], DOCUMENTS)
+    usual = {"authorization", "x-api-key"}
+    assert snapshot.policy("search").credential_headers == {*usual, "x-own", "x-second"}
+    assert snapshot.policy("plain").credential_headers == usual

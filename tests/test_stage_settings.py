@@ -1,8 +1,9 @@
 """Each stage is told exactly what mcpgov.yaml says."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from mcpgov.models import Secret
+from mcpgov.models import AuthType, CallerToken, Connection, OAuthClient, RemoteUpstream, Secret, SignIn
 from mcpgov.settings import Settings, parse_settings
 from mcpgov.stage_settings import (
     azure_identity,
@@ -13,6 +14,7 @@ from mcpgov.stage_settings import (
     oidc_issuer,
     private_origins,
     public_url_of,
+    redirect_urls,
     resource_metadata,
     trusted_proxy,
 )
@@ -58,6 +60,22 @@ def test_without_a_public_url_callers_come_to_where_we_listen() -> None:
     assert public_url_of(Settings()) == "http://127.0.0.1:8080"
     assert public_url_of(parse_settings('listen: "[::1]:9000"', "mcpgov.yaml")) == "http://[::1]:9000"
     assert public_url_of(full()) == "https://mcp.contoso.com"
+
+
+def test_where_people_are_sent_back_to_is_told_only_where_they_are() -> None:
+    plain = Connection("city", "dev.mcpgov/city", RemoteUpstream("https://city.example/mcp"))
+    client = OAuthClient("c", None, "https://as.example/token")
+    consents = replace(plain, auth_type=AuthType.OAUTH2, sign_in=SignIn(oauth=client))
+    itself = replace(consents, sign_in=SignIn(oauth=replace(client, per_user=False)))
+    for_user = replace(plain, auth_type=AuthType.USER_ENTRA)
+    second = replace(plain, sign_in=SignIn(caller_token=CallerToken("x-user", "api://a")))
+    azure = parse_settings(f"public_url: https://mcp.contoso.com\n{FULL[FULL.index('azure:') :]}", "mcpgov.yaml")
+    back = "https://mcp.contoso.com/oauth/callback"
+    assert redirect_urls(full(), [plain]) == {"sign_in": back}
+    assert redirect_urls(azure, [plain, itself]) == {}
+    assert redirect_urls(azure, [consents]) == {"city": f"{back}/city"}
+    assert redirect_urls(azure, [for_user]) == redirect_urls(azure, [second]) == {"azure.app": back}
+    assert redirect_urls(Settings(), [for_user, second]) == {}
 
 
 def test_metadata_is_there_only_where_tokens_are_accepted() -> None:

@@ -167,6 +167,10 @@ def test_nearest_names_the_close_word_or_all_of_them() -> None:
     assert nearest("zzz", ["b", "a"]) == "known here: a, b"
 
 
+def test_a_word_is_near_whatever_its_case() -> None:
+    assert nearest("oauth", ["OAuth2", "None"]) == "did you mean OAuth2?"
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

@@ -67,28 +67,31 @@ class AuditLedger:
         self._store = store
         self._numbers = itertools.count(1)
         self._open = 0
+        self._starter: dict[str, str] = {}
 
     @property
     def ready(self) -> bool:
         """Whether records can be written, as far as the last attempt shows; a failed store is tried again by itself."""
         return self.writer.ready
 
-    async def start(self, **details: str | int) -> int:
+    async def start(self, principal: str = "", **details: str | int) -> int:
         """Open the store, give the calls that a crash left open the outcome `unknown`, and note the start.
 
+        `principal` names who started what is no gateway that serves (a probe); it stands in the note of the stop, too.
         Gives back how many were recovered. Raises StoreUnavailable, and InvalidConfiguration for a store that this
         version cannot read.
         """
         await asyncio.to_thread(self._store.open)
         recovered = await asyncio.to_thread(self._store.recover, self._unknown)
         self.writer.start()
-        await self.control(ControlEvent.START, recovered=recovered, **details)
+        self._starter = {"principal": principal} if principal else {}
+        await self.control(ControlEvent.START, recovered=recovered, **self._starter, **details)
         return recovered
 
     async def close(self) -> None:
         """Note the stop, write what still waits, and let go of the store."""
         try:
-            await self.control(ControlEvent.STOP)
+            await self.control(ControlEvent.STOP, **self._starter)
         except StoreUnavailable as error:
             self.writer.complain("audit-unavailable", error)
         finished = await self.writer.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-from mcpgov.audit.record import RecordEvent
+from mcpgov.audit.record import ControlEvent, RecordEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ OPEN = "open"  # the status of a call that is under way
 class CallFilter:
     """Which calls are wanted; an empty field does not restrict. `principal` is an id or a name, `since` is included and
     `until` is not. `reason` is that of the decision or of the outcome; `status` is one of OutcomeStatus, or `open`. The
-    newest come first unless `oldest_first`.
+    newest come first unless `oldest_first`. With `control`, or for the `reason` of one, control events are wanted too.
     """
 
     since: datetime | None = None
@@ -43,6 +43,13 @@ class CallFilter:
     correlation: str = ""
     limit: int = 100
     oldest_first: bool = False
+    control: bool = False
+
+    @property
+    def events(self) -> tuple[RecordEvent, ...]:
+        """What the records that are looked through are about."""
+        calls = (RecordEvent.INTENT, RecordEvent.DENIED)
+        return (*calls, RecordEvent.CONTROL) if self.control or self.reason in set(ControlEvent) else calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ class AuditReader(Protocol):
     def __exit__(self, *exc_info: object) -> None: ...
 
     def calls(self, wanted: CallFilter) -> Sequence[Call]:
-        """The calls that match, those still under way included; no control events."""
+        """The calls that match, those still under way included, and the control events that are wanted."""
         ...
 
     def records(self, identifier: str) -> Sequence[Record]:

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcpgov.audit.redact import LONG_TEXT, clip, encodable, origin, without_query
+from mcpgov.audit.fields import Fields, of_credential, of_decision, of_principal, of_request, of_upstream
+from mcpgov.audit.redact import LONG_TEXT, clip, encodable
 from mcpgov.errors import ANSWERS
-from mcpgov.models import LocalUpstream, OutcomeStatus
+from mcpgov.models import OutcomeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from mcpgov.models import Connection, Credential, MCPRequest, Principal, RequestHead
 
 VERSION = 1
-MOST = 64  # of the items of a list that is written down
 CLAIMED_AGENT = ("x-ms-agentid", "agent-id")  # what platforms say of the agent: recorded, and never believed
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Fields = dict[str, str | int | bool | list[int] | list[str] | None]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
@@ -54,6 +53,7 @@ class ControlEvent(StrEnum):
     KEY_ROTATED = "key-rotated"
     CONSENT_GIVEN = "consent-given"
     CONSENT_REFUSED = "consent-refused"
+    CONSENT_PAGE_RETURNED = "consent-page-returned"
     CONSENT_REVOKED = "consent-revoked"
     STORE_RECOVERED = "store-recovered"
 
@@ -132,7 +132,7 @@ class IntentRecord:
     def row(self) -> Row:
         """The record as a store keeps it."""
         reason = self.facts.decision.reason if self.facts.decision else None
-        fields = _facts(self.facts, RecordEvent.INTENT) | _decision(self.facts.decision, "allow", reason)
+        fields = _facts(self.facts, RecordEvent.INTENT) | of_decision(self.facts.decision, "allow", reason)
         return _call_row(self.facts, fields, status=None, reason=reason)
 
 
@@ -151,7 +151,7 @@ class DeniedRecord:
         """The record as a store keeps it."""
         told = ANSWERS.get(self.reason)
         effect = "deny" if self.status is OutcomeStatus.DENIED else ""
-        fields = _facts(self.facts, RecordEvent.DENIED) | _decision(self.facts.decision, effect, self.reason)
+        fields = _facts(self.facts, RecordEvent.DENIED) | of_decision(self.facts.decision, effect, self.reason)
         fields |= {
             "mcpgov.status": self.status,
             "mcpgov.detail": clip(self.detail, LONG_TEXT),
@@ -232,7 +232,10 @@ class OutcomeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ControlRecord:
-    """Something that happened to the gateway itself; `details` are written as `mcpgov.control.<name>`."""
+    """Something that happened to the gateway itself; `details` are written as `mcpgov.control.<name>`.
+
+    Those named `connection`, `principal`, `source` and `correlation_id` are found like those of a call.
+    """
 
     event: ControlEvent
     at: datetime
@@ -249,9 +252,16 @@ class ControlRecord:
             final=0,
             event=RecordEvent.CONTROL.value,
             at=microseconds(self.at),
+            connection=self._column("connection"),
+            principal=self._column("principal"),
             reason=self.event.value,
+            source=self._column("source"),
+            correlation_id=self._column("correlation_id"),
             record=canonical(fields),
         )
+
+    def _column(self, name: str) -> str | None:
+        return clip(str(self.details.get(name, ""))) or None
 
 
 def _call_row(facts: Facts, fields: Fields, *, status: OutcomeStatus | None, reason: Reason | None) -> Row:
@@ -302,85 +312,15 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "mcpgov.session.digest": facts.session,
     }
     if facts.principal is not None:
-        fields |= _principal(facts.principal)
+        fields |= of_principal(facts.principal)
     if facts.request is not None:
-        fields |= _request(facts.request)
+        fields |= of_request(facts.request)
     if facts.arguments is not None:
         fields |= {"mcpgov.arguments.digest": facts.arguments.digest, "mcpgov.arguments.size": facts.arguments.size}
     if facts.connection is not None:
-        fields |= _upstream(facts.connection, facts.decision.changes.backend if facts.decision else None)
+        fields |= of_upstream(facts.connection, facts.decision.changes.backend if facts.decision else None)
     if facts.credential is not None:
-        fields |= {
-            "mcpgov.credential.kind": facts.credential.kind,
-            "mcpgov.credential.reference": facts.credential.reference,
-            "mcpgov.credential.identity": clip(facts.credential.identity),
-            "mcpgov.credential.audience": clip(facts.credential.audience),
-        }
-    return fields
-
-
-def _principal(principal: Principal) -> Fields:
-    scope = principal.scope
-    return {
-        "mcpgov.principal.id": clip(principal.id),
-        "mcpgov.principal.kind": principal.kind,
-        "mcpgov.principal.name": clip(principal.name),
-        "mcpgov.principal.project": clip(principal.project),
-        "mcpgov.principal.credential": clip(principal.credential),
-        "mcpgov.principal.agent_id": clip(principal.agent_id),
-        "mcpgov.principal.blueprint_id": clip(principal.blueprint_id),
-        "mcpgov.principal.object_id": clip(principal.object_id),
-        "mcpgov.principal.tenant_id": clip(principal.tenant_id),
-        "mcpgov.principal.app_id": clip(principal.app_id),
-        "mcpgov.principal.token_id": clip(principal.token_id),
-        "mcpgov.principal.issuer": clip(principal.issuer),
-        "mcpgov.principal.user_context": principal.kind.is_user or None,
-        "mcpgov.principal.shared": principal.shared or None,
-        "mcpgov.principal.roles": _listed(principal.roles),
-        "mcpgov.principal.scopes": _listed(principal.scopes),
-        "mcpgov.principal.scope.connections": _listed(scope.connections or ()),
-        "mcpgov.principal.scope.tools": _listed(scope.tools or ()),
-    }
-
-
-def _listed(texts: tuple[str, ...]) -> list[str] | None:
-    return [clip(text) for text in texts[:MOST]] or None
-
-
-def _request(request: MCPRequest) -> Fields:
-    return {
-        "mcp.protocol.version": clip(request.protocol_version),
-        "mcp.method.name": clip(request.method),
-        "gen_ai.tool.name": clip(request.tool),
-        "gen_ai.prompt.name": clip(request.name) if request.method == "prompts/get" else None,
-        "mcp.resource.uri": without_query(request.name) if request.method.startswith("resources/") else None,
-        "jsonrpc.request.id": None if request.id is None else clip(str(request.id)),
-        "mcpgov.era": request.era.value,
-        "mcpgov.kind": request.kind,
-        "mcpgov.traceparent": clip(request.traceparent),
-        "mcpgov.request.size": len(request.body),
-    }
-
-
-def _upstream(connection: Connection, backend: str | None) -> Fields:
-    upstream = connection.upstream
-    # The rest of a command line may carry a token; its first word names the program.
-    place = (
-        f"stdio:{clip(upstream.command[0])}" if isinstance(upstream, LocalUpstream) else origin(backend or upstream.url)
-    )
-    return {"mcpgov.upstream.server": clip(connection.server), "mcpgov.upstream.origin": place}
-
-
-def _decision(decision: Decision | None, effect: str, reason: Reason | None) -> Fields:
-    fields: Fields = {"mcpgov.decision.effect": effect, "mcpgov.decision.reason": reason}
-    if decision is not None:
-        fields |= {"mcpgov.decision.rule": clip(decision.rule), "mcpgov.decision.policy_hash": decision.policy_hash}
-        fields["mcpgov.decision.answers"] = decision.answers
-        if decision.reported:
-            fields["mcpgov.decision.reported"] = [clip(f"{one.reason} {one.rule}") for one in decision.reported]
-        if decision.limits:
-            fields["mcpgov.decision.limits"] = [spent.limit for spent in decision.limits]
-            fields["mcpgov.decision.remaining"] = [spent.remaining for spent in decision.limits]
+        fields |= of_credential(facts.credential)
     return fields
 
 

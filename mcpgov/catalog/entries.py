@@ -22,7 +22,7 @@ from mcpgov.credential.references import Lookup, Unfit, has_reference
 from mcpgov.credential.strength import check_filled
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
-from mcpgov.shapes import TEXT, Flag, PolicyNames, Shape, key_header, read_model, resolved_text
+from mcpgov.shapes import TEXT, Filled, Flag, PolicyNames, Shape, key_header, read_model, resolved_text
 from mcpgov.yaml_source import Source, parse_yaml
 
 if TYPE_CHECKING:
@@ -315,4 +315,4 @@ class EntryShape(Shape):
     env: dict[VariableName, VariableValue] = Field(default_factory=dict[str, Secret])
     cwd: Annotated[str, AfterValidator(_path)] = ""
     policies: PolicyNames = ()
-    connections: Annotated[dict[ConnectionName, ConnectionShape], Field(min_length=1)]
+    connections: Annotated[dict[ConnectionName, ConnectionShape], Filled]

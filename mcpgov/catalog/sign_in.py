@@ -18,6 +18,7 @@ from mcpgov.credential.references import Unfit
 from mcpgov.identity_settings import ClientSecret, Guid, Url, Visible
 from mcpgov.models import AuthType, CallerToken, OAuthClient, SignIn
 from mcpgov.shapes import Flag, Shape, Written, key_header
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -63,7 +64,7 @@ def _audience(text: str) -> str:
 
 def _auth_type(value: object) -> AuthType:
     if not isinstance(value, str) or value not in set(AuthType):
-        raise Unfit("is not a way to sign in", f"write {', '.join(AuthType)}")
+        raise Unfit("is not a way to sign in", nearest(str(value), AuthType))
     return AuthType(value)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ from rich.text import Text
 from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.audit.redact import encodable
+from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.replayed import show_replayed
 from mcpgov.cli.serve import Config
@@ -63,6 +64,21 @@ def build_audit_app(open_reader: OpenReader, pause: Callable[[float], None]) -> 
     return audit
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What `query` was asked for."""
+
+    where: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help=f"One of: {', '.join(FILTERS)}.")
+    ] = None
+    since: Annotated[str, typer.Option(help="15m, 2h, 7d, or a date and time (UTC unless it says).")] = ""
+    until: Annotated[str, typer.Option(help="As --since; the calls before that.")] = ""
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50
+    control: Annotated[bool, typer.Option("--control", help="Also what happened to the gateway itself.")] = False
+    config: Config = None
+    as_json: AsJson = False
+
+
 def add_tail(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[float], None]) -> None:
     """Add the verb `tail`."""
 
@@ -91,34 +107,23 @@ def add_tail(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[float
 def add_query(audit: typer.Typer, open_reader: OpenReader) -> None:
     """Add the verb `query`."""
 
-    @audit.command(
-        epilog="Examples:  mcpgov audit query --since 1h status=denied  ·  mcpgov audit query tool=delete_repository"
-        " principal=ci-agent  ·  mcpgov audit query reason=rate-limited --since 2026-11-01 --json"
-    )
-    def query(
-        where: Annotated[
-            list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help=f"One of: {', '.join(FILTERS)}.")
-        ] = None,
-        since: Annotated[str, typer.Option(help="15m, 2h, 7d, or a date and time (UTC unless it says).")] = "",
-        until: Annotated[str, typer.Option(help="As --since; the calls before that.")] = "",
-        limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
-        config: Config = None,
-        *,
-        as_json: AsJson = False,
-    ) -> None:
+    def query(search: Search) -> None:
         """Find calls, the newest first. Every NAME=VALUE has to hold."""
-        now = datetime.now(UTC)
-        wanted = replace(filtered(where or []), since=moment(since, now), until=moment(until, now), limit=limit)
-        if wanted.since and wanted.until and wanted.until <= wanted.since:
-            raise typer.BadParameter("no call is before --until and not before --since; swap them, or leave one out")
-        with reading(open_reader, config) as reader:
+        wanted = wanted_by(search)
+        with reading(open_reader, search.config) as reader:
             found = reader.calls(wanted)
         if not found:
             typer.echo("No call matches.", err=True)
-        elif as_json:
+        elif search.as_json:
             show_lines(found, as_json=True)
         else:
             show_table(found)
+
+    audit.command(
+        epilog="Examples:  mcpgov audit query --since 1h status=denied  ·  mcpgov audit query tool=delete_repository"
+        " principal=ci-agent  ·  mcpgov audit query reason=rate-limited --since 2026-11-01 --json"
+        "  ·  mcpgov audit query reason=consent-given  ·  mcpgov audit query connection=github --control"
+    )(with_options(Search, query))
 
 
 def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
@@ -169,6 +174,16 @@ def reading(open_reader: OpenReader, config: Path | None) -> Generator[AuditRead
         raise typer.Exit(1) from error
 
 
+def wanted_by(search: Search) -> CallFilter:
+    """The filter that was asked for. Raises typer.BadParameter."""
+    now = datetime.now(UTC)
+    since, until = moment(search.since, now), moment(search.until, now)
+    if since and until and until <= since:
+        raise typer.BadParameter("no call is before --until and not before --since; swap them, or leave one out")
+    wanted = filtered(search.where or [])
+    return replace(wanted, since=since, until=until, limit=search.limit, control=search.control)
+
+
 def filtered(where: Sequence[str]) -> CallFilter:
     """The filter that NAME=VALUE arguments make. Raises typer.BadParameter."""
     wanted = CallFilter()
@@ -201,13 +216,13 @@ def cells(call: Call) -> tuple[str, ...]:
     total = call.get("mcpgov.latency.total_us")
     shown = (
         str(call.begun.get("ts"))[:19].replace("T", " "),
-        call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id"),
-        call.get("mcpgov.connection"),
+        call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id") or call.get("mcpgov.control.principal"),
+        call.get("mcpgov.connection") or call.get("mcpgov.control.connection"),
         "mcpgov" if call.is_control else what,
         call.reason,
         call.status,
         f"{total / 1000:.1f}" if isinstance(total, int) else None,
-        str(call.get("correlation_id") or "")[:ID],
+        str(call.get("correlation_id") or call.get("mcpgov.control.correlation_id") or "")[:ID],
     )
     return tuple(printable(value) for value in shown)
 

@@ -17,8 +17,11 @@ from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import LocalUpstream
 from mcpgov.reload import load_generation
 from mcpgov.settings import no_vaults
+from mcpgov.stage_settings import redirect_urls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mcpgov.models import Connection
     from mcpgov.settings import Vaults
     from mcpgov.snapshot import Snapshot
@@ -66,13 +69,28 @@ def show(snapshot: Snapshot) -> None:
         steps = row["policy_steps"]
         policy = f"{steps} step{'s' if steps > 1 else ''}" if steps else "none"
         rows.append((row["path"], row["server"], row["upstream"], row["authType"], policy))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows if snapshot.connections else [("nothing: the catalog is empty",)]:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
+    for line in in_columns(rows) if snapshot.connections else ["nothing: the catalog is empty"]:
+        typer.echo(line)
+    show_redirect_urls(snapshot)
     for name in snapshot.connections:
         for dropped in snapshot.policy(name).dropped:
             documents, by = ", ".join(dropped.documents), ", ".join(dropped.by)
             typer.echo(f"\n/mcp/{name}: {by} leaves out {documents} in {dropped.section}.")
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of a table as lines, in columns as wide as what stands in them: names are there to be copied whole."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def show_redirect_urls(snapshot: Snapshot) -> None:
+    """Print what app registrations have to name, where people are sent back to us."""
+    if urls := redirect_urls(snapshot.settings, snapshot.connections.values()):
+        typer.echo("\nRedirect URLs to write into the app registrations:\n")
+        for line in in_columns(list(urls.items())):
+            typer.echo(line)
 
 
 def described(snapshot: Snapshot) -> dict[str, Any]:
@@ -89,7 +107,13 @@ def described(snapshot: Snapshot) -> dict[str, Any]:
         }
         for connection in snapshot.connections.values()
     ]
-    return {"stamp": snapshot.stamp, "listen": str(snapshot.settings.listen), "connections": connections}
+    settings = snapshot.settings
+    return {
+        "stamp": snapshot.stamp,
+        "listen": str(settings.listen),
+        "redirect_urls": redirect_urls(settings, snapshot.connections.values()),
+        "connections": connections,
+    }
 
 
 def upstream(connection: Connection) -> str:

@@ -19,11 +19,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mcpgov.cli.check import in_columns, show_redirect_urls
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import LocalUpstream, Secret
 from mcpgov.reload import load_generation
+from mcpgov.settings import stand_ins, stood_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown-connection"
 FAILED, MISUSED = 1, 2  # exit codes
 SHOWN_TOOLS = 20
+HEADINGS = ("name", "server", "authType", "audience or identity", "clientAuthType", "clientAudience", "upstream")
 TOKEN = re.compile(r"[!-~]{1,16384}")
 
 Name = Annotated[str, typer.Argument(help="The connection, as in /mcp/NAME.")]
@@ -91,6 +94,10 @@ class Consents(Protocol):
         """Those of one connection, whether it is still in the catalog or not."""
         ...
 
+    def nobody_can(self, connection: str, /) -> str:
+        """Why no user consents at a connection, and the mend; empty where users do."""
+        ...
+
     async def revoke(self, connection: str, principal: str, /) -> Revocation:
         """Take one back."""
         ...
@@ -113,20 +120,18 @@ def add_list(connections: typer.Typer) -> None:
     def list_(config: Config = None, *, as_json: AsJson = False) -> None:
         """List every connection: its server, how mcpgov signs in there, how callers sign in here."""
         try:
-            found = load_generation(config).connections
+            snapshot = load_generation(config, stood_in(os.environ), stand_ins)
         except InvalidConfiguration as invalid:
             typer.echo(str(invalid), err=True)
             raise typer.Exit(FAILED) from None
-        rows = [described(found[name]) for name in sorted(found)]
+        rows = [described(connection) for _, connection in sorted(snapshot.connections.items())]
         if as_json:
             typer.echo(json.dumps(rows, indent=2))
             return
-        table = Table("name", "server", "authType", "audience or identity", "clientAuthType", "upstream", box=None)
-        for row in rows:
-            who = row["audience"] or row["identity"]
-            cells = (row["name"], row["server"], row["authType"], who, row["clientAuthType"], row["upstream"])
-            table.add_row(*(Text(printable(cell)) for cell in cells))
-        Console().print(table)
+        shown = [{**row, "audience or identity": row["audience"] or row["identity"]} for row in rows]
+        for line in in_columns([HEADINGS, *([printable(row[name]) for name in HEADINGS] for row in shown)]):
+            typer.echo(line)
+        show_redirect_urls(snapshot)
 
 
 def add_test(connections: typer.Typer, open_probe: OpenProbe) -> None:
@@ -165,7 +170,10 @@ def add_consents(connections: typer.Typer, open_consents: OpenConsents) -> None:
     @connections.command(epilog="Example:  mcpgov connections consents mail --json")
     def consents(name: Name, config: Config = None, *, as_json: AsJson = False) -> None:
         """List who has consented that mcpgov acts for them at a connection."""
-        found = told(read_consents(open_consents, config, name))
+        found, why_none = told(read_consents(open_consents, config, name))
+        if not found and why_none:
+            typer.echo(printable(why_none), err=True)
+            raise typer.Exit(MISUSED)
         if as_json:
             rows = [{"principal": one.principal, "updated_at": one.updated_at.isoformat()} for one in found]
             typer.echo(json.dumps(rows, indent=2))
@@ -223,10 +231,10 @@ async def prove(open_probe: OpenProbe, config: Path | None, name: str, token: Se
         return await probe.test(name, token)
 
 
-async def read_consents(open_consents: OpenConsents, config: Path | None, name: str) -> Sequence[Consent]:
-    """The consents of one connection."""
+async def read_consents(open_consents: OpenConsents, config: Path | None, name: str) -> tuple[Sequence[Consent], str]:
+    """The consents of one connection, and why nobody consents there at all."""
     async with open_consents(config) as consents:
-        return await consents.consents(name)
+        return await consents.consents(name), consents.nobody_can(name)
 
 
 async def take_back(open_consents: OpenConsents, config: Path | None, name: str, principal: str) -> Revocation:
@@ -280,6 +288,8 @@ def show(result: ProbeResult) -> None:
             typer.echo(f"{name:<12}{printable(value)}")
     if result.problem is None:
         typer.echo("OK")
+        if result.untested:
+            typer.echo(f"{'not tested':<12}{printable(result.untested)}")
         return
     typer.echo(f"{'FAILED':<12}{printable(result.problem.what)} [{result.problem.name}]")
     typer.echo(f"{'mend':<12}{printable(result.problem.mend)}")

@@ -16,7 +16,7 @@ from mcpgov.cli.printable import printable
 from mcpgov.decision import Trace
 from mcpgov.endpoint.reply import refusal_reply, reply_headers
 from mcpgov.errors import Refusal
-from mcpgov.models import Credential, RemoteUpstream, Secret
+from mcpgov.models import Credential, PrincipalKind, RemoteUpstream, Secret
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND
 from mcpgov.policy.evaluate import Evaluation, refusal_of
 from mcpgov.policy.explain import DryRun, Explanation, assumed_answer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mcpgov.cli.hiding import Hiding
     from mcpgov.decision import Decision, Metric
+    from mcpgov.models import Principal
     from mcpgov.policy.compiled import ConnectionPolicy
     from mcpgov.policy.context import Context
     from mcpgov.policy.document import PolicyDocument
@@ -151,7 +152,7 @@ def sent_to(decision: Decision, context: Context) -> Sent:
 
 def lines_of(explained: Explained, hiding: Hiding) -> Generator[str]:
     """The explanation as text."""
-    yield f"{asked(explained.context)}, by {explained.context.principal.id} from {_source(explained.context)}"
+    yield f"{asked(explained.context)}, by {_caller(explained.context.principal)} from {_source(explained.context)}"
     yield from explained.left_out
     section, report = "", None
     for entry in explained.explanation.entries:
@@ -172,6 +173,11 @@ def asked(context: Context) -> str:
     request = context.request
     what = " ".join(part for part in (request.method or request.head.http_method, request.name) if part)
     return f"{what} on {context.connection.name}"
+
+
+def _caller(principal: Principal) -> str:
+    """Who asks, and what sort of caller that is where the id of a key does not say it."""
+    return principal.id if principal.kind is PrincipalKind.KEY else f"{principal.id} ({principal.kind})"
 
 
 def _source(context: Context) -> str:
@@ -227,6 +233,7 @@ def as_json(explained: Explained, hiding: Hiding) -> dict[str, Any]:
         "method": context.request.method,
         "tool": context.request.tool,
         "principal": context.principal.id,
+        "kind": context.principal.kind.value,
         "address": _source(context),
         "decision": str(decision.reason),
         "rule": decision.rule,

@@ -13,7 +13,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 from rich.console import Console
@@ -24,26 +24,38 @@ from mcpgov.audit.redact import encodable
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
-from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, mint_key
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, mint_key, principal_id
 from mcpgov.models import CallerScope
 from mcpgov.policy.glob import compile_names
-from mcpgov.settings import DEFAULT_FILE
+from mcpgov.reload import load_generation
+from mcpgov.settings import DEFAULT_FILE, stand_ins, stood_in
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from mcpgov.identity.api_key import KeyStore
     from mcpgov.models import Secret
 
-    OpenKeys = Callable[[Path | None], AbstractAsyncContextManager[KeyStore]]
+    class Keys(KeyStore, Protocol):
+        """The keys, and what they leave behind."""
+
+        async def consents(self, key_id: str, /) -> Sequence[str]:
+            """The connections at which the holder of a key has let mcpgov act for them."""
+            ...
+
+    OpenKeys = Callable[[Path | None], AbstractAsyncContextManager[Keys]]
     FindStore = Callable[[Path | None], Path]  # the file that is the store, there or not
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 DURATION = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 LONGEST_NAME = 128  # characters
 MOST_PATTERNS = 64  # of one kind, in a scope: as many as a record holds
+NAMES = 5  # the part of a line that names may fill before they are folded, as a divisor
+SPARED = {"created": 120}  # a terminal with fewer columns is spared this one
 CONNECTIONS = re.compile(r"[a-z0-9*?][a-z0-9*?-]{0,62}")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -84,6 +96,7 @@ def add_create(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) ->
         require_readable(wanted.name, "NAME", shortest=1)
         require_readable(wanted.project, "--project", shortest=0)
         scope, now = scope_of(wanted), datetime.now(UTC)
+        warn_of_unknown(scope.connections or (), wanted.config)
         key_id, key = mint_key(secrets.choice)
         end = now + duration(wanted.expires, "--expires") if wanted.expires else None
         record = KeyRecord(key_id, digest(key.reveal()), wanted.name, wanted.project, now, end, scope=scope)
@@ -109,20 +122,7 @@ def add_list(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> N
         if as_json:
             print_json([described(record) for record in records])
             return
-        table = Table("id", "name", "project", "scope", "created", "expires", "last used", "state")
-        now = datetime.now(UTC)
-        for record in records:
-            table.add_row(
-                record.id,
-                Text(printable(record.name)),
-                Text(printable(record.project)),
-                Text(printable(scope_text(record.scope))),
-                minute(record.created_at),
-                minute(record.expires_at),
-                minute(record.last_used_at),
-                state_text(record, now),
-            )
-        Console().print(table)
+        show_table(records, datetime.now(UTC))
 
 
 def add_rotate(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> None:
@@ -143,9 +143,8 @@ def add_rotate(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) ->
         require_store(find_store(config))
         key_id = id_in(key)
         rotated = asyncio.run(rotate_one(open_keys, config, key_id, (kept, lifetime)))
-        if rotated is None:
-            shown = printable(key_id[:ID_LENGTH])
-            typer.echo(f"There is no key {shown} in force that can be rotated. See `mcpgov keys list`.", err=True)
+        if isinstance(rotated, str):
+            typer.echo(f"{rotated} See `mcpgov keys list`.", err=True)
             raise typer.Exit(1)
         record, secret, end = rotated
         typer.echo(f"{key_id} holds until {minute(end)} UTC; {record.id} takes its place.", err=True)
@@ -171,6 +170,9 @@ def add_revoke(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) ->
             typer.echo(f"There is no key {shown} in force. See `mcpgov keys list`.", err=True)
             raise typer.Exit(1)
         typer.echo(f"revoked {key_id}")
+        for connection in asyncio.run(consents_of(open_keys, config, key_id)):
+            end = f"mcpgov connections revoke {connection} --principal {principal_id(key_id)}"
+            typer.echo(f"A consent that was given with it is still kept; to end it, there too:  {end}", err=True)
 
 
 def id_in(key: str) -> str:
@@ -208,8 +210,8 @@ async def read_all(open_keys: OpenKeys, config: Path | None) -> list[KeyRecord]:
 
 async def rotate_one(
     open_keys: OpenKeys, config: Path | None, key_id: str, times: tuple[timedelta, timedelta | None]
-) -> tuple[KeyRecord, Secret, datetime] | None:
-    """Rotate a key: the new one, and when the old one ends; None when it is not in force, or was rotated before.
+) -> tuple[KeyRecord, Secret, datetime] | str:
+    """Rotate a key: the new one, and when the old one ends; or why it cannot be.
 
     `times` are the overlap and the lifetime of the new key; None is that of the old one.
     """
@@ -218,20 +220,35 @@ async def rotate_one(
     async with open_keys(config) as store:
         old = await store.find(key_id)
         if old is None:
-            return None
+            return f"There is no key {printable(key_id[:ID_LENGTH])}."
         if lifetime is None and old.expires_at is not None:
             lifetime = old.expires_at - old.created_at
         new_id, key = mint_key(secrets.choice)
         end = None if lifetime is None else now + lifetime
         new = KeyRecord(new_id, digest(key.reveal()), old.name, old.project, now, end, scope=old.scope)
         until = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
-        return (new, key, until) if await store.rotate(key_id, new, until) else None
+        if await store.rotate(key_id, new, until):
+            return new, key, until
+        return unrotatable(await store.find(key_id) or old, now)
+
+
+def unrotatable(record: KeyRecord, now: datetime) -> str:
+    """Why a key cannot be rotated, and what can."""
+    if record.replaced_by:
+        return f"The key {record.id} was rotated before: rotate {record.replaced_by}, which takes its place."
+    return f"The key {record.id} is {state(record, now)}: make another with mcpgov keys create."
 
 
 async def revoke_one(open_keys: OpenKeys, config: Path | None, key_id: str) -> bool:
     """Revoke a key; False when it is not in force."""
     async with open_keys(config) as store:
         return await store.revoke(key_id, datetime.now(UTC))
+
+
+async def consents_of(open_keys: OpenKeys, config: Path | None, key_id: str) -> Sequence[str]:
+    """The connections at which a key's holder has let mcpgov act for them."""
+    async with open_keys(config) as store:
+        return await store.consents(key_id)
 
 
 def duration(text: str, parameter: str) -> timedelta:
@@ -248,12 +265,38 @@ def scope_of(wanted: Wanted) -> CallerScope:
     tools = patterns(wanted.tool, "--tool")
     for pattern in connections or ():
         if not CONNECTIONS.fullmatch(pattern):
-            raise typer.BadParameter(f"no connection can be called {repeated(pattern)}", param_hint="--connection")
+            raise nameless("connection", pattern)
     try:
         compile_names(tools or ())
     except ValueError as error:
-        raise typer.BadParameter(f"no tool can be called {repeated(str(error))}", param_hint="--tool") from None
+        raise nameless("tool", str(error)) from None
     return CallerScope(connections, tools)
+
+
+def nameless(what: str, pattern: str) -> typer.BadParameter:
+    """That no `what` can be called so, and how to write it."""
+    names = pattern.replace(",", " ").split()
+    mend = " ".join(f"--{what} {repeated(name)}" for name in names) if len(names) > 1 else "write a name, or a pattern"
+    said = f"repeat the option: {mend}" if len(names) > 1 else mend
+    called = f"called {repeated(pattern)}" if pattern.strip() else "without a name"
+    return typer.BadParameter(f"no {what} can be {called}; {said}", param_hint=f"--{what}")
+
+
+def warn_of_unknown(scope: Sequence[str], config: Path | None) -> None:
+    """Say so where a key is for a connection that there is not: it may come later, or be a slip.
+
+    A catalog that cannot be read keeps nobody from making a key.
+    """
+    if not scope:
+        return
+    try:
+        known = load_generation(config, stood_in(os.environ), stand_ins).connections
+    except InvalidConfiguration:
+        return
+    for pattern in scope:
+        if not any(name in compile_names([pattern]) for name in known):
+            mend = nearest(pattern, known) if known else "the catalog is empty"
+            typer.echo(f"No connection is called {repeated(pattern)} so far ({mend}).", err=True)
 
 
 def patterns(given: list[str] | None, parameter: str) -> tuple[str, ...] | None:
@@ -262,6 +305,30 @@ def patterns(given: list[str] | None, parameter: str) -> tuple[str, ...] | None:
     if len(found) > MOST_PATTERNS:
         raise typer.BadParameter(f"write at most {MOST_PATTERNS}, or a pattern with *", param_hint=parameter)
     return found or None
+
+
+def show_table(records: Sequence[KeyRecord], now: datetime) -> None:
+    """The keys as a table. What other verbs are given, and what people look for, is never cut."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False)
+    longest = max((len(printable(record.name)) for record in records), default=0)
+    table.add_column("id", width=ID_LENGTH)
+    table.add_column("name", overflow="fold", width=max(len("name"), min(longest, console.width // NAMES)))
+    titles = ("project", "scope", "created", "expires", "last used", "state")
+    shown = [title for title in titles if console.width >= SPARED.get(title, 0)]
+    for title in shown:
+        table.add_column(title, overflow="fold")
+    for record in records:
+        cells = {
+            "project": printable(record.project),
+            "scope": printable(scope_text(record.scope)),
+            "created": minute(record.created_at),
+            "expires": minute(record.expires_at),
+            "last used": minute(record.last_used_at),
+            "state": state_text(record, now),
+        }
+        table.add_row(record.id, Text(printable(record.name)), *(Text(cells[title]) for title in shown))
+    console.print(table)
 
 
 def scope_text(scope: CallerScope) -> str:

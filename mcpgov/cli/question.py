@@ -28,6 +28,21 @@ LIST: Final = "tools/list"
 ID: Final = "example"  # where a call has its correlation id
 _ARGUMENTS: Final = JsonLimits(1 << 20, depth=64, keys=10_000, values=100_000, string=1 << 20)
 _TRUTHS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+_EXAMPLES: Final[Mapping[PrincipalKind, str]] = {  # whom each kind of caller is known as, where none is named
+    **dict.fromkeys(PrincipalKind, "entra:example"),
+    PrincipalKind.KEY: "key:example",
+    PrincipalKind.ANONYMOUS: "anonymous",
+    PrincipalKind.PROBE: "mcpgov:probe",
+}
+
+
+def kind_of(word: str) -> PrincipalKind:
+    """The kind of caller that is called so. Raises typer.BadParameter."""
+    try:
+        return PrincipalKind(word)
+    except ValueError:
+        message = f"there is no kind of caller {repeated(word)}; {nearest(word, PrincipalKind)}"
+        raise typer.BadParameter(message) from None
 
 
 @dataclass(frozen=True)
@@ -37,9 +52,12 @@ class Question:
     connection: Annotated[str, typer.Option(help="The connection that the request is made on.")]
     tool: Annotated[str, typer.Option(help="The tool that is called.")] = ""
     method: Annotated[str, typer.Option(help="The MCP method, where no tool is called. Default: tools/list.")] = ""
-    principal: Annotated[str, typer.Option(help="The caller's id, and its name.")] = "key:example"
+    principal: Annotated[str, typer.Option(help="The caller's id, and its name. Default: an example of --kind.")] = ""
     project: Annotated[str, typer.Option(help="The caller's project.")] = ""
-    kind: Annotated[PrincipalKind, typer.Option(help="What sort of caller it is.")] = PrincipalKind.KEY
+    kind: Annotated[
+        PrincipalKind,
+        typer.Option(parser=kind_of, metavar="KIND", help=f"What sort of caller it is: {', '.join(PrincipalKind)}."),
+    ] = PrincipalKind.KEY
     agent: Annotated[str, typer.Option(help="The caller's agent id.")] = ""
     blueprint: Annotated[str, typer.Option(help="The blueprint that the calling agent was made from.")] = ""
     role: Annotated[list[str], typer.Option(help="A role in the caller's token; several times.")] = field(
@@ -85,10 +103,11 @@ def context_of(question: Question, snapshot: Snapshot) -> Context:
 
 def caller_of(question: Question) -> Principal:
     """Who makes the request that is asked about."""
+    name = question.principal or _EXAMPLES[question.kind]
     return Principal(
-        question.principal,
+        name,
         question.kind,
-        question.principal,
+        name,
         question.project,
         agent_id=question.agent,
         blueprint_id=question.blueprint,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import re
 import socket
 import ssl
@@ -88,6 +89,8 @@ class AzureHost:
             return WorkloadIdentityCredential(tenant_id=azure.tenant_id, client_id=chosen, **self._options(transport))
         if chosen:
             raise no_token("environment identity: there is one, and another was named")
+        if os.environ.get("AZURE_TENANT_ID", azure.tenant_id).lower() != azure.tenant_id:  # it would sign in there
+            raise no_token("environment identity: AZURE_TENANT_ID is another tenant than azure.tenant_id")
         return EnvironmentCredential(**self._options(transport))
 
     def _options(self, transport: Transport) -> dict[str, Any]:

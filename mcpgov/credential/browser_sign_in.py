@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.credential.token_endpoint import JSON_LIMITS, GrantRefused, authorization_url, with_query
@@ -29,7 +30,6 @@ from mcpgov.web import WebUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     from mcpgov.credential.token_endpoint import TokenEndpoint
     from mcpgov.json_web_token import KeySet, Token
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 SCOPES: Final = ("openid", "profile")
 CLOCK_SKEW: Final = 60  # seconds
+FRESH: Final = timedelta(hours=1)  # an issuer's configuration, so that who loads a page again and again asks it nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class BrowserSignIns:
         self._tokens = tokens
         self._keys = keys
         self._now = now
+        self._known: dict[tuple[str, str], tuple[datetime, OAuthClient]] = {}  # until when, for each registration
 
     async def url(self, sign_in: BrowserSignIn, redirect_url: str, state: str, verifier: str, nonce: str) -> str:
         """Where the browser goes to sign in. `prompt` lets a person with several accounts choose."""
@@ -122,6 +124,14 @@ class BrowserSignIns:
         verify_signature(token, keys, ASYMMETRIC)
 
     async def _client(self, sign_in: BrowserSignIn) -> OAuthClient:
+        registration = (sign_in.configuration_url, sign_in.client_id)
+        until, client = self._known.get(registration, (None, None))
+        if until is None or client is None or until <= self._now():
+            client = await self._configured(sign_in)
+            self._known[registration] = (self._now() + FRESH, client)
+        return client
+
+    async def _configured(self, sign_in: BrowserSignIn) -> OAuthClient:
         answer = await self._web.get(sign_in.configuration_url, private=sign_in.private)
         try:
             found = parse(answer.body, JSON_LIMITS) if answer.status == 200 else None

@@ -2,8 +2,9 @@
 
 Rules: a reference that finds nothing, or finds something empty, is an error and never an empty secret, because an
 upstream that is sent an empty key may take the caller for anonymous. What was found is not looked at for references
-again. `$${` is a plain `${`. `os.environ/NAME`, alone, is `${env:NAME}`, as LiteLLM writes it. No message here quotes a
-value. Refuses to know: what the secret is for, and how one is fetched from a Key Vault.
+again. `$${` is a plain `${`. `os.environ/NAME`, alone, is `${env:NAME}`, as LiteLLM writes it; inside of text it is
+refused, because an upstream would be sent these very letters. No message here quotes a value. Refuses to know: what the
+secret is for, and how one is fetched from a Key Vault.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Lookup(Protocol):
 
 
 def has_reference(text: str) -> bool:
-    """Whether anything in `text` would be replaced."""
-    return "${" in text or text.startswith(_LITELLM)
+    """Whether anything in `text` would be replaced, or is written as if it were."""
+    return "${" in text or _LITELLM in text
 
 
 def has_secret_of_vault(text: str) -> bool:
@@ -82,6 +83,8 @@ def resolve(text: str, lookup: Lookup) -> Secret:
     """`text` with every reference replaced by what it stands for. Raises Unfit."""
     if text.startswith(_LITELLM):
         text = f"${{env:{text.removeprefix(_LITELLM)}}}"
+    elif _LITELLM in text:
+        raise Unfit(f"holds {_LITELLM} inside of text, where nothing is put in its place", "write ${env:NAME} there")
     return Secret(_REFERENCE.sub(lambda match: _value_of(match, lookup), text))
 
 

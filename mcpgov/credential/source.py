@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mcpgov.credential.cache import TokenKey, no_token
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import AuthType, Credential, Secret
+from mcpgov.models import AuthType, Credential, Issued, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,9 +110,10 @@ class CredentialSources:
             renewal=Renewed(self, connection, principal, tuple(grants)) if grants else None,
         )
 
-    async def managed_token(self, resource: str, client_id: str = "") -> Secret:
+    async def managed_token(self, resource: str, client_id: str = "") -> Issued:
         """A token of the host's identity, as a policy asks for it. Raises Refusal (credential-unavailable)."""
-        return (await self._managed("", resource, client_id)).token.secret
+        grant = await self._managed("", resource, client_id)
+        return Issued(grant.token.secret, grant.identity, grant.audience)
 
     async def _grant(self, connection: Connection, principal: Principal) -> Grant:
         sign_in = connection.sign_in

@@ -14,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.credential.sealing import Seal
+from mcpgov.credential.vault import client_digest
 from mcpgov.decision import Reason
+from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.errors import Refusal
 from mcpgov.models import PrincipalKind
 
@@ -26,15 +28,14 @@ if TYPE_CHECKING:
 
 LABEL: Final = "mcpgov consent link 1"
 LIFE: Final = timedelta(minutes=10)
-PAGES: Final = "/consent/"
-CALLBACK: Final = "/oauth/callback"
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """Who called for what, until when (seconds since 1970). The rest are the claims that a browser must show.
 
-    `entra`: the person consents at Microsoft Entra to a token on their behalf, and nothing is kept here.
+    `client` is the digest of what is asked for, and of whom (vault.client_digest): another one is not asked with this
+    link. `entra`: the person consents at Microsoft Entra to a token on their behalf, and nothing is kept here.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Ticket:
     name: str
     connection: str
     expires_at: int
+    client: str = ""
     entra: bool = False
     tenant_id: str = ""
     object_id: str = ""
@@ -82,10 +84,9 @@ class ConsentLinks:
         self._seal = Seal(key, LABEL)
         self.states = Seal(key, "mcpgov consent state 1")
 
-    @property
-    def redirect_url(self) -> str:
-        """Where authorization servers send browsers back to."""
-        return redirect_url(self._public_url())
+    def redirect_url(self, connection: str = "") -> str:
+        """Where browsers come back to: from the authorization server of a connection, or from an issuer."""
+        return redirect_url(self._public_url(), connection)
 
     def required(self, connection: Connection, principal: Principal) -> Refusal:
         """The refusal of a call that waits for its user's consent, with the link."""
@@ -112,7 +113,7 @@ class ConsentLinks:
             "This server acts for one user at a time, and this call comes from nobody in particular. "
             "Call it on behalf of a user, or with a gateway key of your own.",
         )
-        refusal.link = f"{self._public_url()}{PAGES}{connection.name}"
+        refusal.link = f"{self._public_url()}{CONSENT_PATH}{connection.name}"
         return refusal
 
     def open(self, text: str) -> Ticket | None:
@@ -131,6 +132,7 @@ class ConsentLinks:
         return next((one for one in self._sign_ins if one.knows(principal)), None)
 
     def _link(self, connection: Connection, principal: Principal, *, entra: bool) -> str:
+        oauth = None if entra else connection.sign_in.oauth
         ticket = Ticket(
             id=secrets.token_urlsafe(12),
             principal=principal.id,
@@ -138,13 +140,14 @@ class ConsentLinks:
             name=principal.name,
             connection=connection.name,
             expires_at=int((self._now() + LIFE).timestamp()),
+            client=client_digest(connection, oauth) if oauth else "",
             entra=entra,
             tenant_id=principal.tenant_id,
             object_id=principal.object_id,
             issuer=principal.issuer,
             subject=principal.subject,
         )
-        return f"{self._public_url()}{PAGES}{self._seal.close_text(plain_of(ticket))}"
+        return f"{self._public_url()}{CONSENT_PATH}{self._seal.close_text(plain_of(ticket))}"
 
     @staticmethod
     def _refusal(link: str) -> Refusal:
@@ -154,9 +157,12 @@ class ConsentLinks:
         return refusal
 
 
-def redirect_url(public_url: str) -> str:
-    """What is written into the app registration of every OAuth2 connection and of sign_in."""
-    return public_url + CALLBACK
+def redirect_url(public_url: str, connection: str = "") -> str:
+    """What is registered as redirect URL: of an OAuth2 connection its own, else that of sign_in and of azure.app.
+
+    One for each authorization server, so that none can pass another one's code off as its own (RFC 9700 section 4.4.2).
+    """
+    return f"{public_url}{CALLBACK_PATH}{connection and '/'}{connection}"
 
 
 def stands_for_one(principal: Principal) -> bool:
@@ -180,6 +186,7 @@ def ticket_of(plain: Mapping[str, Json]) -> Ticket:
         name=texts.get("name", ""),
         connection=texts.get("connection", ""),
         expires_at=until if isinstance(until, int) else 0,
+        client=texts.get("client", ""),
         entra=plain.get("entra") is True,
         tenant_id=texts.get("tenant_id", ""),
         object_id=texts.get("object_id", ""),

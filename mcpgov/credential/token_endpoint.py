@@ -70,13 +70,16 @@ class TokenEndpoint:
         return self.tokens_in(await self._ask(client, client.token_url, form))
 
     async def revoke(self, client: OAuthClient, tokens: Tokens) -> None:
-        """Tell the server that these are no longer wanted (RFC 7009 section 2.1)."""
+        """Tell the server that these are no longer wanted (RFC 7009 section 2.1), both of them whatever it says."""
+        failures: list[GrantRefused | WebUnavailable] = []
         for token, hint in ((tokens.refresh, "refresh_token"), (tokens.access, "access_token")):
             if token is not None:
-                form = {"token": token.reveal(), "token_type_hint": hint}
-                answer = await self._post(client, client.revocation_url, form)
-                if answer.status != 200:
-                    raise GrantRefused(_code_in(_content(answer)) or f"status {answer.status}")
+                try:
+                    await self._revoke(client, {"token": token.reveal(), "token_type_hint": hint})
+                except (GrantRefused, WebUnavailable) as failure:
+                    failures.append(failure)
+        if failures:
+            raise failures[0]
 
     def tokens_in(self, answer: Mapping[str, Json], refresh: Secret | None = None) -> Tokens:
         """The tokens of an answer. Raises WebUnavailable for one that holds none (RFC 6749 section 5.1)."""
@@ -87,6 +90,11 @@ class TokenEndpoint:
         kept = Secret(renewed) if isinstance(renewed, str) and renewed else refresh
         life = _seconds(answer.get("expires_in"))
         return Tokens(Secret(access), None if life is None else int(self.now().timestamp()) + life, kept)
+
+    async def _revoke(self, client: OAuthClient, form: Mapping[str, str]) -> None:
+        answer = await self._post(client, client.revocation_url, form)
+        if answer.status != 200:
+            raise GrantRefused(_code_in(_content(answer)) or f"status {answer.status}")
 
     async def _ask(self, client: OAuthClient, url: str, form: Mapping[str, str]) -> Mapping[str, Json]:
         answer = await self._post(client, url, form)

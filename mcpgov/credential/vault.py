@@ -66,8 +66,16 @@ class TokenVault(Protocol):
         """Every row of this connection, by principal."""
         ...
 
+    async def connections_of(self, principal: str) -> Sequence[str]:
+        """Where this principal has a row, by name."""
+        ...
+
     async def spend(self, ticket: str, expires_at: datetime, now: datetime) -> bool:
         """Use up a single-use id, which is forgotten after it expires; False if it was used up before."""
+        ...
+
+    async def is_spent(self, ticket: str) -> bool:
+        """Whether a single-use id was used up."""
         ...
 
 
@@ -112,6 +120,10 @@ class Vault:
     async def spend(self, ticket: str, expires_at: datetime) -> bool:
         """Use up a single-use id; False if it was used up before."""
         return await self.rows.spend(ticket, expires_at, self._now())
+
+    async def is_spent(self, ticket: str) -> bool:
+        """Whether a single-use id was used up."""
+        return await self.rows.is_spent(ticket)
 
     def _row(self, principal: str, connection: str, client: str, tokens: Tokens) -> SealedTokens:
         plain: dict[str, Json] = {

@@ -2,7 +2,7 @@
 
     POST, GET, DELETE, OPTIONS /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
     GET /.well-known/oauth-protected-resource…      how clients sign in; public (see metadata.py)
-    GET, POST /consent/…, GET /oauth/callback       the pages where people consent, if there are any
+    GET, POST /consent/…, GET /oauth/callback…      the pages where people consent, if there are any
     GET /livez, /readyz                             for probes
 
 It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mcpgov.decision import Reason
+from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.challenge import challenge
 from mcpgov.endpoint.inbound import parse_request
 from mcpgov.endpoint.limits import read_body
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
 PREFIX = b"/mcp/"
 METADATA = WELL_KNOWN.encode()
-PAGES = b"/consent/"
-CALLBACK = b"/oauth/callback"
+PAGES = CONSENT_PATH.encode()
+CALLBACK = CALLBACK_PATH.encode()
 CONNECTION_NAME = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}")
 CLAIMED_CORRELATION = ("x-correlation-id", "x-ms-correlation-id", "x-request-id")
 CLAIMED_LENGTH = 128
@@ -71,7 +72,7 @@ class EndpointSettings:
 
 
 class Pages(Protocol):
-    """The pages of people: an ASGI application for what is under /consent/, and for /oauth/callback."""
+    """The pages of people: an ASGI application for what is under /consent/ and /oauth/callback."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
         """Serve one HTTP request."""
@@ -102,7 +103,7 @@ class Gateway:
             await self._govern(head_of(scope, path, self._settings.trusted_proxies), receive, send)
         elif path.startswith(METADATA):
             await self._tell_metadata(scope, path, send)
-        elif self._pages is not None and (path.startswith(PAGES) or path == CALLBACK):
+        elif self._pages is not None and (path == CALLBACK or path.startswith((PAGES, CALLBACK + b"/"))):
             await self._pages(scope, receive, send)
         else:
             await answer_plainly(send, 404, b"not found\n")

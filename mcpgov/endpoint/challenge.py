@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.endpoint.metadata import document_url, scopes_of
-from mcpgov.errors import ANSWERS
+from mcpgov.errors import ANSWERS, UNKNOWN_CALLER
 
 if TYPE_CHECKING:
     from mcpgov.endpoint.metadata import ResourceMetadata
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 UNAUTHENTICATED: Final = 401
 FORBIDDEN: Final = 403
-UNKNOWN_CALLER: Final = frozenset(reason for reason, shape in ANSWERS.items() if shape.status == UNAUTHENTICATED)
 LONGEST_DESCRIPTION: Final = 200  # characters
 _NOT_DESCRIBABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]+")  # error_description, RFC 6750 section 3
 

@@ -1,4 +1,4 @@
-"""The pages on which a person lets mcpgov use a server on their behalf: /consent/… and /oauth/callback, as HTML.
+"""The pages on which a person lets mcpgov use a server on their behalf: /consent/… and /oauth/callback…, as HTML.
 
 Rules: no script, nothing from elsewhere, no frame around it, nothing cached, no address given away; every value that
 stands on a page is escaped. A cookie gives the browser a name, to which forms and states are bound; it says no more.
@@ -14,11 +14,13 @@ import hashlib
 import html
 import re
 import secrets
+from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
+from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.limits import read_body
 from mcpgov.errors import ANSWERS, Refusal
 from mcpgov.models import Headers
@@ -33,13 +35,14 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-CONSENT: Final = b"/consent/"
-CALLBACK: Final = b"/oauth/callback"
+CONSENT: Final = CONSENT_PATH.encode()
+CALLBACK: Final = CALLBACK_PATH.encode()
 COOKIE: Final = "mcpgov-consent"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 LONGEST_LINK: Final = 4096  # characters
 LONGEST_FORM: Final = 16 * 1024  # bytes, of a form or a query
 MOST_FIELDS: Final = 32
+_CALLBACK: Final = re.compile(re.escape(CALLBACK) + rb"(?:/([a-z0-9][a-z0-9-]{0,62}))?")
 _LINK: Final = re.compile(rb"[A-Za-z0-9_-]+")
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _PROOFS: Final = ("key", "sign-in", "none")
@@ -49,6 +52,10 @@ SAID: Final[Mapping[str, tuple[int, str, str, str]]] = {
     "done": (
         *(200, "Done", "From now on, your calls of $connection act on your behalf at $server."),
         "You can close this page. Go back to where you called the tool; if it does not go on by itself, call it again.",
+    ),
+    "returned": (
+        *(200, "You are back", "If you agreed, your calls of $connection act on your behalf at $server."),
+        "You can close this page. Go back to where you called the tool, and call it again.",
     ),
     "explained": (
         *(200, "This server needs a person", "It acts for one user at a time, and the call came from no one person."),
@@ -79,7 +86,7 @@ SAID: Final[Mapping[str, tuple[int, str, str, str]]] = {
         "Open the link from your tool once more, with cookies allowed for this page.",
     ),
     "gone": (
-        *(410, "Nothing to agree to", "The connection of this link is gone, or no longer asks its users."),
+        *(410, "Nothing to agree to", "The connection of this link is gone, or was changed meanwhile."),
         "Call the tool again.",
     ),
     "unavailable": (
@@ -88,6 +95,15 @@ SAID: Final[Mapping[str, tuple[int, str, str, str]]] = {
     ),
     "malformed": (400, "This cannot be read", "The request is not one that a page of this gateway makes.", ""),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks for a page: the browser as a cookie names it, the address it asks from, and the id of the request."""
+
+    browser: str
+    source: str = ""
+    correlation_id: str = ""
 
 
 class ConsentStep(Protocol):
@@ -110,28 +126,38 @@ class ConsentStep(Protocol):
 
 
 class ConsentFlow(Protocol):
-    """The steps of consent. `browser` is the name that the cookie gives to a browser, empty where it has none."""
+    """The steps of consent."""
 
-    async def show(self, link: str, browser: str) -> ConsentStep:
+    async def show(self, link: str, visitor: Visitor) -> ConsentStep:
         """A link is opened."""
         ...
 
-    async def proceed(self, link: str, browser: str, form: Mapping[str, str]) -> ConsentStep:
+    async def proceed(self, link: str, visitor: Visitor, form: Mapping[str, str]) -> ConsentStep:
         """The form on its page is sent."""
         ...
 
-    async def come_back(self, query: Mapping[str, str], browser: str) -> ConsentStep:
-        """The browser comes back from where it was led."""
+    async def come_back(self, connection: str, query: Mapping[str, str], visitor: Visitor) -> ConsentStep:
+        """The browser comes back from where it was led, to the redirect URL of a connection, or of none."""
         ...
 
 
 class ConsentPages:
-    """The ASGI application of /consent/… and /oauth/callback. `public_url` is where browsers reach us."""
+    """The ASGI application of /consent/… and /oauth/callback…. `public_url` is where browsers reach us.
 
-    def __init__(self, flow: ConsentFlow, public_url: Callable[[], str], sites: Sites) -> None:
+    `source_of` tells the caller's address from the peer's and from what X-Forwarded-For has.
+    """
+
+    def __init__(
+        self,
+        flow: ConsentFlow,
+        public_url: Callable[[], str],
+        sites: Sites,
+        source_of: Callable[[str, tuple[str, ...]], str],
+    ) -> None:
         self._flow = flow
         self._public_url = public_url
         self._sites = sites
+        self._source_of = source_of
         folder = files("mcpgov.endpoint") / "templates"
         self._templates = {name: Template((folder / f"{name}.html").read_text("utf-8")) for name in _TEMPLATES}
         self._style = (folder / "style.css").read_text("utf-8")
@@ -146,10 +172,13 @@ class ConsentPages:
         headers = Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]))
         browser = self._browser(headers)
         fresh = "" if browser else secrets.token_urlsafe(32)
+        peer = str(scope["client"][0]) if scope.get("client") else ""
+        source = self._source_of(peer, headers.all("x-forwarded-for"))
+        visitor = Visitor(browser or fresh, source, secrets.token_hex(16))
         try:
             # A page without a referrer posts its form with the origin null; the form's own seal says whose it is.
             self._sites.check(headers, ("null",))
-            found = await self._step(scope, receive, headers, browser or fresh)
+            found = await self._step(scope, receive, headers, visitor)
         except Refusal as refusal:
             status, body = ANSWERS[refusal.reason].status, self._said("malformed", {})
         else:
@@ -157,30 +186,30 @@ class ConsentPages:
                 return  # the client left
             status, body = self._page(*found)
         raw = body.encode()
-        await send({"type": "http.response.start", "status": status, "headers": self._headers(raw, fresh)})
+        await send({"type": "http.response.start", "status": status, "headers": self._headers(raw, fresh, visitor)})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else raw})
 
     async def _step(
-        self, scope: Scope, receive: Receive, headers: Headers, browser: str
+        self, scope: Scope, receive: Receive, headers: Headers, visitor: Visitor
     ) -> tuple[str, Mapping[str, str], str] | None:
         path, method = scope["raw_path"], scope["method"]
-        if path == CALLBACK:
-            query = fields_of(scope["query_string"])
-            if method != "GET" or query is None:
+        if path.startswith(CALLBACK):
+            query, named = fields_of(scope["query_string"]), _CALLBACK.fullmatch(path)
+            if method != "GET" or query is None or named is None:
                 return "malformed", {}, ""
-            return _parts(await self._flow.come_back(query, browser))
+            return _parts(await self._flow.come_back((named[1] or b"").decode(), query, visitor))
         link = path.removeprefix(CONSENT)
         if not _LINK.fullmatch(link) or len(link) > LONGEST_LINK:
             return "expired", {}, ""
         if method in {"GET", "HEAD"}:
-            return _parts(await self._flow.show(link.decode(), browser))
+            return _parts(await self._flow.show(link.decode(), visitor))
         if method != "POST" or headers.get("content-type").partition(";")[0].strip().lower() != FORM_TYPE:
             return "malformed", {}, ""
         body = await read_body(receive, headers, LONGEST_FORM)
         if body is None:
             return None
         form = fields_of(body)
-        return ("malformed", {}, "") if form is None else _parts(await self._flow.proceed(link.decode(), browser, form))
+        return ("malformed", {}, "") if form is None else _parts(await self._flow.proceed(link.decode(), visitor, form))
 
     # -- what it looks like --------------------------------------------------------------------------------------------
 
@@ -208,7 +237,7 @@ class ConsentPages:
     def _laid_out(self, title: str, body: str, head: str = "") -> str:
         return self._templates["layout"].substitute(title=title, body=body, head=head, style=self._style)
 
-    def _headers(self, body: bytes, fresh: str) -> list[tuple[bytes, bytes]]:
+    def _headers(self, body: bytes, fresh: str, visitor: Visitor) -> list[tuple[bytes, bytes]]:
         secure = self._public_url().startswith("https://")
         cookie = f"{self._cookie}={fresh}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
         fields = {
@@ -220,6 +249,7 @@ class ConsentPages:
             "referrer-policy": "no-referrer",
             "cross-origin-opener-policy": "same-origin",
             "cache-control": "no-store",
+            "x-correlation-id": visitor.correlation_id,
             **({"set-cookie": cookie} if fresh else {}),
         }
         return [(name.encode(), value.encode("latin-1")) for name, value in fields.items()]

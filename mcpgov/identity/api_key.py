@@ -124,6 +124,11 @@ def key_id_of(key: str) -> str | None:
     return body[len(PREFIX) : len(PREFIX) + ID_LENGTH]
 
 
+def principal_id(key_id: str) -> str:
+    """Who calls with this key."""
+    return f"key:{key_id}"
+
+
 def _checksum(body: str) -> str:
     value = zlib.crc32(body.encode())
     characters: list[str] = []
@@ -170,7 +175,7 @@ class ApiKeyAuthenticator:
         if self.uses is not None:
             self.uses.note(record.id, now)
         return Principal(
-            id=f"key:{record.id}",
+            id=principal_id(record.id),
             kind=PrincipalKind.KEY,
             name=record.name,
             project=record.project,

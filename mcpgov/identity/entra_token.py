@@ -148,7 +148,7 @@ def _guid(token: Token, claim: str) -> str:
 
 
 def _kind(token: Token) -> PrincipalKind:
-    actor, subject = words(token.claims, "xms_act_fct"), words(token.claims, "xms_sub_fct")
+    actor, subject = _facets(token, "xms_act_fct"), _facets(token, "xms_sub_fct")
     by_agent = AGENT_IDENTITY in actor or AGENT_IDENTITY in subject or "xms_par_app_azp" in token.claims
     if _is_user(token):
         if not by_agent:
@@ -157,6 +157,15 @@ def _kind(token: Token) -> PrincipalKind:
     if by_agent:
         return PrincipalKind.AGENT
     return PrincipalKind.MANAGED_IDENTITY if "xms_mirid" in token.claims else PrincipalKind.APP
+
+
+def _facets(token: Token, claim: str) -> tuple[str, ...]:
+    """Numbers in a text, or listed. Raises Refusal for any other shape: an agent would be taken for its user."""
+    value = token.claims.get(claim, "")
+    listed = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    if any(isinstance(one, bool) or not isinstance(one, str | int) for one in listed):
+        raise refuse_claim("The token does not say who calls.", f"the claim {claim} is no list of numbers")
+    return tuple(str(one) for one in listed)
 
 
 def _is_user(token: Token) -> bool:

@@ -1,12 +1,14 @@
 """Callers with an access token of one OpenID Connect issuer.
 
 Rules: the issuer is one exact text; its keys come from its own configuration or a configured URL. `sub` says who
-calls, and no other claim does. A client that calls for itself is an app, anybody else a user (RFC 9068 section 2.2).
+calls, and no other claim does. A client that calls for itself is an app, anybody else a user; issuers say that in
+different ways (RFC 9068 section 2.2 is one), and `app_claim` is for those that say it in their own.
 A user's token is not kept for an exchange: only its own issuer could exchange it, and there is nobody to ask.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,12 +32,15 @@ from mcpgov.models import Principal, PrincipalKind, RequestHead
 
 CONFIGURATION: Final = "/.well-known/openid-configuration"
 LONGEST_SUBJECT: Final = 255  # OpenID Connect Core 1.0 section 2
+LONGEST_ID: Final = 240  # characters of issuer and subject that an id spells out
+_BY_ITSELF: Final = frozenset({"client-credentials", "client_credentials"})
 
 
 @dataclass(frozen=True, slots=True)
 class OidcIssuer:
     """Whose tokens are accepted, and which. `issuer` exactly as it stands in tokens, without a fragment; `clock_skew`
-    in seconds. Empty `scopes` are not asked for, an empty `project_claim` is not read.
+    in seconds. Empty `scopes` are not asked for, an empty `project_claim` is not read. `app_claim` is a claim that only
+    tokens of clients have that call for themselves.
     """
 
     issuer: str
@@ -45,6 +50,7 @@ class OidcIssuer:
     name_claim: str = "name"
     project_claim: str = ""
     roles_claim: str = "roles"
+    app_claim: str = ""
     clock_skew: int = 30
 
     @property
@@ -89,8 +95,8 @@ def _principal(token: Token, issuer: OidcIssuer) -> Principal:
         raise refuse_claim("The token does not say who calls.", "the claim sub is missing, too long or not printable")
     app_id, token_id = label(token.text("azp") or token.text("client_id")), label(token.text("jti"))
     return Principal(
-        id=f"oidc:{issuer.issuer}#{subject}",  # an issuer has no #, so that the first one ends it
-        kind=PrincipalKind.APP if subject in {token.text("azp"), token.text("client_id")} else PrincipalKind.USER,
+        id=_id(issuer.issuer, subject),
+        kind=PrincipalKind.APP if _is_app(token, issuer) else PrincipalKind.USER,
         name=label(token.text(issuer.name_claim)),
         project=label(token.text(issuer.project_claim)),
         credential=f"oidc token {token_id}".rstrip(),
@@ -101,3 +107,20 @@ def _principal(token: Token, issuer: OidcIssuer) -> Principal:
         issuer=issuer.issuer,
         subject=subject,
     )
+
+
+def _id(issuer: str, subject: str) -> str:
+    """An issuer has no #, so that the first one ends it. A long one by its digest: records would cut two alike."""
+    plain = f"{issuer}#{subject}"
+    short = len(plain) <= LONGEST_ID
+    return f"oidc:{plain}" if short else f"oidc:sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
+
+
+def _is_app(token: Token, issuer: OidcIssuer) -> bool:
+    """Whether a client calls for itself, in the ways in which issuers say so; `app_claim` is the way of this one."""
+    if issuer.app_claim and token.claims.get(issuer.app_claim):
+        return True
+    client = token.text("azp") or token.text("client_id")
+    granted = {token.text("gty"), token.text("grant_type")}
+    itself = bool(client) and token.text("sub") in {client, token.text("client_id"), f"{client}@clients"}
+    return itself or not granted.isdisjoint(_BY_ITSELF) or token.text("idtyp") == "app"

@@ -1,14 +1,15 @@
 """What every kind of token shares: where it stands, how it is checked, and how its claims are read.
 
-Rules: what needs no key is checked first, so that a bad token costs no fetch, and at most one check of a signature. An
-ID token is for the client that asked for it and lets nobody in here; a token that is bound to a key (RFC 8705 and RFC
-9449) is refused, because no proof of that key is asked for. Nothing of a token that was not verified is told or kept.
+Rules: what needs no key is checked first, so that a bad token costs no fetch, and at most one check of a signature.
+Whom it is for is told last: with forged tokens a stranger could ask which connections there are. An ID token is for the
+client that asked for it and lets nobody in here; a token that is bound to a key (RFC 8705 and RFC 9449) is refused,
+because no proof of that key is asked for. Nothing of a token that was not verified is told or kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -19,6 +20,7 @@ from mcpgov.json_web_token import (
     Rules,
     Token,
     TokenRefused,
+    audiences,
     claimed_issuer,
     parse_token,
     verify_algorithm,
@@ -54,18 +56,30 @@ class TokenCheck:
         try:
             token = parse_token(text)
             verify_algorithm(token, self.algorithms)
-            verify_claims(token, rules, self.now())
-            _check_use(token, rules)
+            verify_claims(token, replace(rules, audiences=()), self.now())
+            _check_use(token)
             keys = await self.keys.of(self.source, token.kid)
             verify_signature(token, keys, self.algorithms)
+            _check_audience(token, rules)
         except TokenRefused as refused:
-            raise Refusal(refused.reason, refused.message) from None
+            raise Refusal(refused.reason, refused.message, detail=_accepted(refused.reason, rules)) from None
         return token
 
 
-def _check_use(token: Token, rules: Rules) -> None:
-    if not rules.audiences:  # which to the rules would mean any
+def _accepted(reason: Reason, rules: Rules) -> str:
+    """For a token that is made out for somebody else: for whom it may be, which is ours and no secret."""
+    if reason is not Reason.JWT_AUDIENCE_DENIED:
+        return ""
+    return f"accepted audiences: {', '.join(dict.fromkeys(rules.audiences)) or 'none'}"
+
+
+def _check_audience(token: Token, rules: Rules) -> None:
+    """Here no audience at all means none, not any."""
+    if set(audiences(token)).isdisjoint(rules.audiences):
         raise TokenRefused(Reason.JWT_AUDIENCE_DENIED, "The token was issued for somebody else.")
+
+
+def _check_use(token: Token) -> None:
     names = token.claims.keys()
     scoped = any(name in names for name in _SCOPES)
     if names & _OF_ID_TOKENS or ("nonce" in names and not scoped):

@@ -20,6 +20,9 @@ from mcpgov.policy.elements.cors import Cors, answer_preflight
 from mcpgov.policy.elements.get_authorization_context import GetAuthorizationContext
 from mcpgov.policy.elements.include_fragment import IncludeFragment
 from mcpgov.policy.elements.set_backend_service import SetBackendService
+from mcpgov.policy.elements.validate_azure_ad_token import ValidateAzureAdToken
+from mcpgov.policy.elements.validate_jwt import ValidateJwt
+from mcpgov.policy.http_fields import folded
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ class ConnectionPolicy:
     """Everything in force on one connection. `digest` names the exact texts, and the scopes they stand in.
 
     `hides_tools`: some element may leave a tool out of a list. `dropped` says what is left out, apart from tool scopes.
+    `credential_headers` are those in which a caller's credential may stand besides the usual ones, with `-` for `_`.
     """
 
     digest: str
@@ -69,6 +73,7 @@ class ConnectionPolicy:
     by_tool: Mapping[str, Sections]
     hides_tools: bool
     dropped: tuple[Dropped, ...] = ()
+    credential_headers: frozenset[str] = frozenset()
 
     def sections(self, request: MCPRequest) -> Sections:
         """What is run for `request`."""
@@ -135,17 +140,28 @@ def compile_policy(
     server: Sequence[PolicyDocument],
     connection: Sequence[PolicyDocument],
     tools: Mapping[str, Sequence[PolicyDocument]],
+    credential_headers: Collection[str] = (),
 ) -> ConnectionPolicy:
-    """What is in force where these documents stand in these scopes, each in the order given."""
+    """What is in force where these documents stand in these scopes, each in the order given.
+
+    `credential_headers` join those in which the documents look for tokens: before, after, and whether or not they do.
+    """
     scopes = (global_, server, connection)
     named = [[[document.name, document.digest] for document in scope] for scope in scopes]
     by_tool = {tool: [[document.name, document.digest] for document in tools[tool]] for tool in sorted(tools)}
     digest = hashlib.sha256(json.dumps([named, by_tool]).encode()).hexdigest()
     general = _sections(scopes)
     sections = {tool: _sections((*scopes, documents)) for tool, documents in tools.items()}
-    every = (step for one in (general, *sections.values()) for step in walk(one.all))
-    hides_tools = any(step.element.hides_tools for step in every)
-    return ConnectionPolicy(digest, general, sections, hides_tools, tuple(_dropped(scopes)))
+    every = [step.element for one in (general, *sections.values()) for step in walk(one.all)]
+    verifying = (one for one in every if isinstance(one, ValidateJwt | ValidateAzureAdToken))
+    return ConnectionPolicy(
+        digest,
+        general,
+        sections,
+        any(element.hides_tools for element in every),
+        tuple(_dropped(scopes)),
+        frozenset(map(folded, (*credential_headers, *(one.validation.source.header for one in verifying)))) - {""},
+    )
 
 
 def _sections(scopes: Sequence[Sequence[PolicyDocument]]) -> Sections:

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request as policies see it."""
+    """One request as policies see it.
+
+    `withheld` names the header fields, besides the usual ones, in which a caller's credential may stand (`-` for `_`).
+    """
 
     request: MCPRequest
     principal: Principal
     connection: Connection
+    withheld: frozenset[str] = frozenset()
 
     def calling(self, tool: str) -> Context:
         """The same caller calling `tool` without arguments: what is asked when a list of tools is filtered."""

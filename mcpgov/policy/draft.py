@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from mcpgov.decision import Changes, HeaderEdit, QueryEdit, Reply
 from mcpgov.errors import ExpressionError
+from mcpgov.policy.http_fields import folded
 from mcpgov.policy.token_values import Checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mcpgov.decision import Reason, Reported, Retry, Spend, Spent
+    from mcpgov.decision import Granted, Reason, Reported, Retry, Spend, Spent
     from mcpgov.models import Json
     from mcpgov.policy.context import Context, LastError, Response
     from mcpgov.policy.token_values import Jwt
@@ -212,6 +213,7 @@ class Draft:
     charges: list[Spend] = field(default_factory=list["Spend"])
     rewriters: list[Rewriter] = field(default_factory=list[Rewriter])
     reported: list[Reported] = field(default_factory=list["Reported"])
+    grants: list[Granted] = field(default_factory=list["Granted"])
     watch: Watch | None = None
     _headers: dict[str, str] | None = None
 
@@ -224,12 +226,17 @@ class Draft:
         if self._headers is None:
             headers: dict[str, str] = {}
             for name, value in self.context.request.head.headers.fields:
-                if name not in CREDENTIAL_HEADERS and KEY_PREFIX not in value:
+                if not self.withholds(name, value):
                     headers[name] = f"{headers[name]}, {value}" if name in headers else value  # RFC 9110 section 5.3
             for edit in self.header_edits:
                 edit.apply(headers)
             self._headers = headers
         return self._headers
+
+    def withholds(self, name: str, value: str) -> bool:
+        """Whether a field of the caller's, its name in lower case, goes nowhere: a credential stands in it, or may."""
+        name = folded(name)
+        return name in CREDENTIAL_HEADERS or name in self.context.withheld or KEY_PREFIX in value
 
     def header_values(self, name: str) -> list[str]:
         """Every value of a header of the caller's, after the edits so far; of one that carries a credential too.
@@ -272,11 +279,17 @@ class Draft:
             backend=self.backend,
             path=self.path,
             own_query=self.own_query,
-            forwarded=tuple(self.forwarded),
+            forwarded=tuple(name for name in self.forwarded if not self._holds_token(name)),
+            withheld=self.context.withheld,
             timeout=self.timeout,
             fail_on_error=self.fail_on_error,
             retry=self.retry,
         )
+
+    def _holds_token(self, name: str) -> bool:
+        """Whether a token that was verified on this request stands in the field, also where an expression found it."""
+        texts = [one.text for one in self.tokens.values() if isinstance(one, Checked) and one.jwt is not None]
+        return any(text in value for value in self.context.request.head.headers.all(name) for text in texts)
 
     @property
     def answered(self) -> str:

@@ -48,6 +48,7 @@ class Evaluation:
     ) -> None:
         self._unbounded, self._policy = policy, policy.bounded_by(context.principal.scope)
         self._sections = self._policy.sections(context.request)
+        context = replace(context, withheld=policy.credential_headers)
         self._denial: Denial | None = None
         self.draft = Draft(context, Answers(given), watch=watch)
 
@@ -160,7 +161,12 @@ class Evaluation:
         if not hidden:
             return denial
         self.draft = Draft(
-            asked.naming(UNKNOWN), answers, spent=before.spent, settlements=before.settlements, tokens=before.tokens
+            asked.naming(UNKNOWN),
+            answers,
+            spent=before.spent,
+            settlements=before.settlements,
+            tokens=before.tokens,
+            grants=before.grants,
         )
         verdict = yield from _request(self._unbounded.general, self.draft)
         self.draft.context = asked
@@ -182,6 +188,7 @@ class Evaluation:
             reply_headers=(*_told(draft.limits), *draft.reply_headers, *verdict.headers),
             reply=verdict.reply,
             reported=tuple(draft.reported),
+            granted=tuple(dict.fromkeys(draft.grants)),
             answers=draft.answered,
         )
 

@@ -23,7 +23,7 @@ from mcpgov.decision import (
     Trace,
 )
 from mcpgov.json_web_token import KeySet
-from mcpgov.models import Answer, Headers, Secret
+from mcpgov.models import Answer, Headers, Issued, Secret
 from mcpgov.policy.draft import MASK
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REPORT: Final = " (report)"  # how the rule of a document in report mode ends
+SETTINGS_OWN: Final = "azure.identity"  # whose token a policy gets that names no identity
 _SINGLE: Final = (  # what a draft holds one of, and how it is said that it was set
     ("sent to", "backend"),
     ("path", "path"),
@@ -86,6 +87,7 @@ class Before:
     query_edits: int
     reply_edits: int
     forwarded: int
+    grants: int
     limits: int
     rewriters: int
     reported: int
@@ -154,6 +156,7 @@ def _before(draft: Draft) -> Before:
         query_edits=len(draft.query_edits),
         reply_edits=len(draft.reply_edits),
         forwarded=len(draft.forwarded),
+        grants=len(draft.grants),
         limits=len(draft.limits),
         rewriters=len(draft.rewriters),
         reported=len(draft.reported),
@@ -170,6 +173,8 @@ def _changes(before: Before, draft: Draft) -> Generator[Change]:
         spent = limit.spent
         left = f"{spent.remaining} of {spent.limit} left" if spent.allowed else f"all {spent.limit} are used up"
         yield Change("counts", left)
+    for grant in draft.grants[before.grants :]:
+        yield Change("gets a token of", " for ".join(filter(None, (grant.identity, grant.audience))))
     yield from (_edited("upstream header", edit) for edit in draft.header_edits[before.header_edits :])
     yield from (_edited("upstream query", edit) for edit in draft.query_edits[before.query_edits :])
     yield from (_edited("reply header", edit) for edit in draft.reply_edits[before.reply_edits :])
@@ -232,7 +237,7 @@ class DryRun:
             case Describe():
                 return self.annotations
             case FetchKeys() | GetToken() | GetAuthorization():
-                return self.keys if isinstance(effect, FetchKeys) else Secret(MASK)
+                return self.keys if isinstance(effect, FetchKeys) else _issued(effect)
             case Hold():
                 return effect.limit > 0
             case Trace() | Metric():
@@ -243,6 +248,13 @@ class DryRun:
                 return _forget
             case _:
                 return None
+
+
+def _issued(effect: GetToken | GetAuthorization) -> Issued:
+    """A token that is taken to be there, named by what is known of it without asking anybody."""
+    if isinstance(effect, GetAuthorization):
+        return Issued(Secret(MASK), effect.provider)
+    return Issued(Secret(MASK), effect.client_id or SETTINGS_OWN, effect.resource)
 
 
 def assumed_answer() -> Answer:

@@ -30,10 +30,15 @@ def is_value(value: str) -> bool:
     return _VALUE.fullmatch(value) is not None
 
 
+def folded(name: str) -> str:
+    """One spelling for the names that a server may read as one."""
+    return name.lower().replace("_", "-")
+
+
 def is_ours(name: str) -> bool:
     """Whether the field says how the message is carried or read (framing, routing, MCP's own); no policy may touch it.
 
     Some servers read `_` as `-`, so the two are not told apart.
     """
-    name = name.lower().replace("_", "-")
+    name = folded(name)
     return name in _OF_ONE_HOP or name in _OF_THE_MESSAGE or name.startswith("mcp-")

@@ -37,6 +37,7 @@ class Report(Element):
             header_edits=list(draft.header_edits),
             query_edits=[],
             forwarded=[],
+            grants=[],
             limits=[],
             reply_headers=[],
             reply_edits=[],

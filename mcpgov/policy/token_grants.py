@@ -1,6 +1,7 @@
 """Tokens that mcpgov has itself, for the elements that give them to a policy.
 
-One is a secret of the call: no line of the log and no explanation shows it. Whether it came is kept in a letter where
+One is a secret of the call: no line of the log and no explanation shows it. Whose it is and what for is noted, for the
+record: it may go upstream, whatever credential the connection has. Whether it came is kept in a letter where
 the call may go on without it, so that the decision can be made again.
 """
 
@@ -8,14 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcpgov.decision import Granted
 from mcpgov.errors import Refusal
-from mcpgov.models import Secret
 from mcpgov.policy.draft import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from mcpgov.decision import Effect, GetAuthorization, GetToken
+    from mcpgov.models import Issued
     from mcpgov.policy.draft import Draft
 
 
@@ -25,7 +27,7 @@ def granted(effect: GetToken | GetAuthorization, draft: Draft, *, ignore: bool) 
     When a recorded decision is made again there is none, and something stands for it.
     """
     try:
-        found: Secret | None = yield effect
+        found: Issued | None = yield effect
         came = True
     except Refusal:
         if not ignore:
@@ -33,7 +35,10 @@ def granted(effect: GetToken | GetAuthorization, draft: Draft, *, ignore: bool) 
         found, came = None, False
     if ignore and not draft.answers.outcome(came=came):
         return None
-    token = found.reveal() if found is not None else MASK
+    token = MASK
+    if found is not None:
+        draft.grants.append(Granted(draft.at, found.identity, found.audience))
+        token = found.secret.reveal()
     draft.keep_secret(token)
     return token
 

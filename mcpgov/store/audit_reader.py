@@ -56,12 +56,10 @@ class SqlAuditReader:
         self._engine.dispose()
 
     def calls(self, wanted: CallFilter) -> list[Call]:
-        """The calls that match, those still under way included; no control events."""
+        """The calls that match, those still under way included, and the control events that are wanted."""
         order = (BEGUN.c.at, BEGUN.c.id) if wanted.oldest_first else (BEGUN.c.at.desc(), BEGUN.c.id.desc())
         query = select(BEGUN.c.id, BEGUN.c.record, ENDED.c.record).select_from(JOINED)
-        query = query.where(
-            BEGUN.c.event.in_((RecordEvent.INTENT.value, RecordEvent.DENIED.value)), *conditions(wanted)
-        )
+        query = query.where(BEGUN.c.event.in_([event.value for event in wanted.events]), *conditions(wanted))
         return [call(*row) for row in self._rows(query.order_by(*order).limit(min(wanted.limit, MOST)))]
 
     def records(self, identifier: str) -> list[Record]:
@@ -119,7 +117,7 @@ def end_conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
     if wanted.reason:
         found.append(or_(BEGUN.c.reason == wanted.reason, ENDED.c.reason == wanted.reason))
     if wanted.status == OPEN:
-        found.append((BEGUN.c.final == 0) & ENDED.c.id.is_(None))
+        found.append((BEGUN.c.event == RecordEvent.INTENT.value) & ENDED.c.id.is_(None))
     elif wanted.status:
         found.append(or_(BEGUN.c.status == wanted.status, ENDED.c.status == wanted.status))
     return found

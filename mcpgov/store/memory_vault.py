@@ -46,6 +46,11 @@ class MemoryTokenVault:
         self._fail()
         return [row for _, row in sorted(self.rows.items()) if row.connection == connection]
 
+    async def connections_of(self, principal: str) -> list[str]:
+        """Where this principal has a row, by name."""
+        self._fail()
+        return sorted(connection for whose, connection in self.rows if whose == principal)
+
     async def spend(self, ticket: str, expires_at: datetime, now: datetime) -> bool:
         """Use up a single-use id, which is forgotten after it expires; False if it was used up before."""
         self._fail()
@@ -54,6 +59,11 @@ class MemoryTokenVault:
             return False
         self.spent[ticket] = expires_at
         return True
+
+    async def is_spent(self, ticket: str) -> bool:
+        """Whether a single-use id was used up."""
+        self._fail()
+        return ticket in self.spent
 
     def _fail(self) -> None:
         if self.failure is not None:

@@ -1,4 +1,7 @@
-"""A key store whose every change stands in the ledger first: no key without a record of who it was made for."""
+"""A key store whose every change stands in the ledger first: no key without a record of who it was made for.
+
+It tells as well what a key leaves behind: the consents that were given with it.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,27 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
+from mcpgov.identity.api_key import principal_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.writer import LedgerStore
+    from mcpgov.credential.vault import TokenVault
     from mcpgov.identity.api_key import KeyRecord, KeyStore
 
 
 class RecordedKeys:
-    """The keys of `keys`; what is changed is written to `ledger`, which is open, before it is changed."""
+    """The keys of `keys`; what is changed is written to `ledger`, which is open, before it is changed.
 
-    def __init__(self, keys: KeyStore, ledger: LedgerStore) -> None:
+    `rows` has the tokens that users let mcpgov have.
+    """
+
+    def __init__(self, keys: KeyStore, ledger: LedgerStore, rows: TokenVault) -> None:
         self._keys = keys
         self._ledger = ledger
+        self._rows = rows
 
     async def find(self, key_id: str) -> KeyRecord | None:
         """The key with this id, revoked and expired ones included."""
@@ -34,6 +43,10 @@ class RecordedKeys:
     async def list(self) -> Sequence[KeyRecord]:
         """Every key, oldest first."""
         return await self._keys.list()
+
+    async def consents(self, key_id: str) -> Sequence[str]:
+        """The connections at which the holder of a key has let mcpgov act for them. Raises StoreUnavailable."""
+        return await self._rows.connections_of(principal_id(key_id))
 
     async def revoke(self, key_id: str, at: datetime) -> bool:
         """Revoke a key; False when there is none with this id or it was revoked before."""

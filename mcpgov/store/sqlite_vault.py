@@ -18,7 +18,7 @@ from mcpgov.store.sqlite_keys import moment
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 FIND = "SELECT principal, connection, client, sealed, updated_at FROM vault WHERE principal = ? AND connection = ?"
 LIST = "SELECT principal, connection, client, sealed, updated_at FROM vault WHERE connection = ? ORDER BY principal"
+HELD = "SELECT connection FROM vault WHERE principal = ? ORDER BY connection"
 CLEAR = "DELETE FROM vault WHERE principal = ? AND connection = ?"  # also what was made for another client
 KEEP = "INSERT INTO vault (principal, connection, client, sealed, updated_at) VALUES (?, ?, ?, ?, ?)"
 REPLACE = (
@@ -33,6 +34,7 @@ REPLACE = (
 )
 DELETE = "DELETE FROM vault WHERE principal = ? AND connection = ? AND sealed = ?"
 FORGET = "DELETE FROM spent_tickets WHERE expires_at < ?"
+SPENT = "SELECT 1 FROM spent_tickets WHERE id = ?"
 SPEND = "INSERT OR IGNORE INTO spent_tickets (id, expires_at) VALUES (?, ?)"
 
 
@@ -75,6 +77,10 @@ class SqliteTokenVault:
             _sealed(row) for row in await self._run(lambda database: database.execute(LIST, (connection,)).fetchall())
         ]
 
+    async def connections_of(self, principal: str) -> Sequence[str]:
+        """Where this principal has a row, by name."""
+        return [name for (name,) in await self._run(lambda database: database.execute(HELD, (principal,)).fetchall())]
+
     async def spend(self, ticket: str, expires_at: datetime, now: datetime) -> bool:
         """Use up a single-use id, which is forgotten after it expires; False if it was used up before."""
 
@@ -83,6 +89,10 @@ class SqliteTokenVault:
             return database.execute(SPEND, (ticket, microseconds(expires_at))).rowcount
 
         return await self._run(spend) > 0
+
+    async def is_spent(self, ticket: str) -> bool:
+        """Whether a single-use id was used up."""
+        return await self._run(lambda database: database.execute(SPENT, (ticket,)).fetchone()) is not None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -84,7 +84,7 @@ def _with_parameter(pairs: list[str], edit: QueryEdit) -> list[str]:
 def outgoing(request: MCPRequest, decision: Decision, credential: Credential, url: str) -> tuple[tuple[str, str], ...]:
     """The header fields of the request to `url`, in lower case. Raises Refusal for a field that no header can hold."""
     fields: Fields = [("host", urlsplit(url).netloc.rpartition("@")[2]), *_protocol_fields(request)]
-    fields += _caller_fields(request, decision.changes.forwarded)
+    fields += _caller_fields(request, decision.changes)
     for name, value in fields:
         _check(name, value, Reason.HEADER_INVALID)
     for edit in decision.changes.headers:
@@ -122,15 +122,19 @@ def _protocol_fields(request: MCPRequest) -> Fields:
     return fields
 
 
-def _caller_fields(request: MCPRequest, forwarded: tuple[str, ...]) -> Fields:
-    """The few fields of the caller that cross, and those that a policy names; what its Connection field names stays."""
+def _caller_fields(request: MCPRequest, changes: Changes) -> Fields:
+    """The few fields of the caller that cross, and those that a policy names.
+
+    What its Connection field names stays, and so does every field in which a credential may stand.
+    """
     headers = request.head.headers
     nominated = {token.strip().lower() for value in headers.all("connection") for token in value.split(",")}
-    wanted = {name for name in forwarded if not _is_reserved(name) and _folded(name) not in NEVER}
+    wanted = {name for name in changes.forwarded if not _is_reserved(name) and _folded(name) not in NEVER}
     fields: Fields = [("traceparent", request.traceparent)] if request.traceparent else []
     for name, value in headers.fields:
         mirrored = name.startswith("mcp-param-") and request.era is Era.STATELESS
-        if (mirrored or name in COPIED or name in wanted) and name not in nominated and value:
+        crosses = (mirrored or name in COPIED or name in wanted) and _folded(name) not in changes.withheld
+        if crosses and name not in nominated and value:
             fields.append((name, value))
     return fields
 

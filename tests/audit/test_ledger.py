@@ -369,3 +369,16 @@ async def test_a_ledger_closes_though_the_store_is_gone(store: FaultyStore) -> N
 def test_a_latency_that_was_not_measured_is_none() -> None:
     assert (between(1_000, 5_999), between(0, 5_000), between(5_000, 0)) == (4, None, None)
     assert OutcomeStatus.OK.value == "ok"
+
+
+async def test_who_starts_a_gateway_that_serves_nobody_stands_in_start_and_stop() -> None:
+    store = FaultyStore()
+    for principal in ("mcpgov:probe", ""):
+        ledger = ledger_on(store)
+        await ledger.start(principal, version="1")
+        await ledger.close()
+    found = [json.loads(row.record) for row in store.rows]
+    assert [(record["mcpgov.control.event"], record.get("mcpgov.control.principal")) for record in found] == [
+        *(("start", "mcpgov:probe"), ("stop", "mcpgov:probe")),
+        *(("start", None), ("stop", None)),
+    ]

@@ -1,6 +1,6 @@
 """A call is read as one thing, from the records that began and ended it."""
 
-from mcpgov.audit.reader import Call
+from mcpgov.audit.reader import Call, CallFilter
 
 INTENT = {"event": "intent", "ts": "1", "call_id": "a", "mcpgov.decision.reason": "allowed"}
 OUTCOME = {
@@ -39,3 +39,10 @@ def test_a_call_is_one_object_with_both_times() -> None:
 def test_a_control_event_has_a_reason_and_no_status() -> None:
     call = Call(1, {"event": "control", "mcpgov.control.event": "reload"})
     assert (call.status, call.reason, call.is_control) == (None, "reload", True)
+
+
+def test_control_events_are_wanted_where_they_are_asked_for() -> None:
+    for wanted in (CallFilter(control=True), CallFilter(reason="key-revoked")):
+        assert wanted.events == ("intent", "denied", "control")
+    for wanted in (CallFilter(), CallFilter(reason="tool-denied")):
+        assert wanted.events == ("intent", "denied")

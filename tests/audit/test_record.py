@@ -267,6 +267,15 @@ def test_a_control_record_belongs_to_no_call() -> None:
     }
 
 
+def test_a_control_record_is_found_by_whom_and_what_it_is_about() -> None:
+    about = {"principal": "key:k1", "connection": "city", "source": "10.0.0.7", "correlation_id": "c0ffee00"}
+    row = ControlRecord(ControlEvent.CONSENT_GIVEN, NOW, about).row()
+    assert (row.principal, row.connection, row.source, row.correlation_id) == tuple(about.values())
+    row = ControlRecord(ControlEvent.CONSENT_GIVEN, NOW, {"principal": "x" * 2000}).row()
+    assert row.principal == "x" * 256 + "…[+1744]"
+    assert (row.connection, row.source, row.correlation_id) == (None, None, None)
+
+
 def test_canonical_json_is_sorted_compact_utf8_with_controls_escaped() -> None:
     assert canonical({"b": 1, "a": 'ä\n\x00\x1f"\\\u2028', "c": None, "d": "", "e": False, "f": [1]}) == (
         '{"a":"ä\\n\\u0000\\u001f\\"\\\\\u2028","b":1,"e":false,"f":[1]}'

@@ -151,7 +151,7 @@ def test_a_timeout_is_a_number_of_seconds(written: str, seconds: float) -> None:
         (LOCAL.replace("time: {}", "time: { resolve: ['a.contoso.com:443:8.8.8.8'] }"), "has no resolve"),
         ("name: com.contoso/x\nconnections: { x: {} }", "nothing says where the server is"),
         (SERVER, "connections is missing"),
-        (SERVER + "connections: {}", "at least 1"),
+        (SERVER + "connections: {}", "connections is empty"),
         (SERVER + "connections: { X: {} }", "X is not the name of a connection"),
         (SERVER + "connections: { a/b: {} }", "not the name of a connection"),
         (ONE.replace("https://x", "http://x"), "plain http"),

@@ -16,6 +16,8 @@ BLUEPRINT = f"azure: {{ tenant_id: {GUID}, blueprint: {APP} }}"
 ENVIRONMENT = f"azure: {{ tenant_id: {GUID}, identity: environment }}"
 ENTRA = f"identity: {{ entra: {{ tenant_id: {GUID}, audiences: [a] }} }}"
 OTHER_TENANT = ENTRA.replace(GUID, OTHER)
+FOR_OTHERS = f"identity: {{ entra: {{ tenant_id: {GUID}, audiences: [{OTHER}, 'api://{OTHER}'] }} }}"
+FOR_IT = f"identity: {{ entra: {{ tenant_id: {GUID}, audiences: ['api://{GUID.upper()}', {OTHER}] }} }}"
 OIDC = "identity: { oidc: [{ issuer: https://id.contoso.com }] }"
 CONSENT = "public_url: https://mcp.contoso.com\nsecrets: { key: '${env:KEY}' }"
 
@@ -49,6 +51,10 @@ def missed(said: str, settings: str) -> list[str]:
         (f"{AGENT}, onBehalfOf: true", f"{BLUEPRINT}\n{ENTRA}"),
         (USER, f"{AZURE_APP}\n{ENTRA}"),
         (TOKEN, f"{AZURE_APP}\n{ENTRA}"),
+        (USER, f"{AZURE_APP}\n{FOR_IT}"),
+        (f"{USER}, clientAuthType: UserEntraToken, clientAudience: api://{GUID}", f"{AZURE_APP}\n{FOR_OTHERS}"),
+        (f"{USER}, clientAuthType: UserEntraToken, clientAudience: https://a", f"{AZURE_APP}\n{FOR_OTHERS}"),
+        (AGENT, f"{BLUEPRINT}\n{FOR_OTHERS}"),
         (PER_USER, CONSENT),
         (FOR_ITSELF, ""),
         ("clientAuthType: None", "identity: { allow_anonymous: true }"),
@@ -74,7 +80,14 @@ def test_a_connection_whose_needs_are_met_is_served(said: str, settings: str) ->
         (USER, f"{BLUEPRINT}\n{ENTRA}", ["nothing says who mcpgov is for UserEntraToken"]),
         (USER, AZURE_APP, ["could act on behalf of nobody"]),
         (USER, f"{AZURE_APP}\n{OTHER_TENANT}", ["of another tenant"]),
-        (TOKEN, "", ["nothing says who mcpgov is for UserEntraToken", "could act on behalf of nobody"]),
+        (TOKEN, "", ["nothing says who mcpgov is for callerToken", "could act on behalf of nobody"]),
+        (USER, f"{AZURE_APP}\n{FOR_OTHERS}", ["accepted here is for azure.app, which exchanges it"]),
+        (TOKEN, f"{AZURE_APP}\n{FOR_OTHERS}", ["accepted here is for azure.app, which exchanges it"]),
+        (
+            f"{AGENT}, onBehalfOf: true, clientAuthType: UserEntraToken, clientAudience: {OTHER}",
+            f"{BLUEPRINT}\n{FOR_OTHERS}",
+            ["accepted here is for azure.blueprint, which exchanges it"],
+        ),
         (PER_USER, "", ["users have no URL to consent at", "there is no key"]),
         ("clientAuthType: None", "", ["clients that sign in with nothing are not let in"]),
         ("clientAuthType: UserEntraToken, clientAudience: api://a", OIDC, ["no tokens of Entra are taken"]),
@@ -85,6 +98,12 @@ def test_a_connection_that_could_never_work_is_told(said: str, settings: str, sa
     found = missed(said, settings)
     assert len(found) == len(says)
     assert all(part in line for part, line in zip(says, found, strict=True)), found
+
+
+@pytest.mark.parametrize("reached", ["public_url: https://mcp.contoso.com", "trusted_proxies: [10.0.0.7]"])
+def test_no_mend_lets_strangers_in_where_settings_would_refuse_it(reached: str) -> None:
+    (found,) = missed("clientAuthType: None", reached)
+    assert found.endswith("clients that sign in with nothing are not let in (remove it)")
 
 
 def test_it_is_told_where_the_catalog_asks_for_it() -> None:

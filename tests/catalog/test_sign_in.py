@@ -142,7 +142,9 @@ def test_each_way_needs_its_keys_and_takes_no_other(auth_type: AuthType) -> None
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ("authType: customkeys", "not a way to sign in (write None, CustomKeys,"),
+        ("authType: customkeys", "not a way to sign in (did you mean CustomKeys?)"),
+        ("authType: Token", "not a way to sign in (known here: AgenticIdentityToken, CustomKeys,"),
+        ("clientAuthType: oauth", "not a way to sign in (did you mean OAuth2?)"),
         ("authType: null", "not a way to sign in"),
         ("authType: [OAuth2]", "not a way to sign in"),
         ("authType: UserEntraToken, audience: search", "not an audience"),
@@ -160,7 +162,7 @@ def test_each_way_needs_its_keys_and_takes_no_other(auth_type: AuthType) -> None
         ("authType: OAuth2, oauth: {}", "clientId is missing"),
         (f"authType: OAuth2, oauth: {{ {OAUTH} }}", "users consent nowhere"),
         (f"authType: OAuth2, oauth: {{ {OAUTH}, grant: client_credentials }}", "client_credentials without a secret"),
-        (f"authType: OAuth2, oauth: {{ {OAUTH}, grant: password }}", "grant must be"),
+        (f"authType: OAuth2, oauth: {{ {OAUTH}, grant: client_credential }}", "did you mean client_credentials?"),
         (f"authType: OAuth2, oauth: {{ {PER_USER}, clientSecret: changeme-changeme }}", "is a placeholder"),
         (f"authType: OAuth2, oauth: {{ {PER_USER}, refreshUrl: http://id.contoso.com }}", "plain http"),
         (f"authType: OAuth2, oauth: {{ {PER_USER}, revocationUrl: https://10.0.0.1 }}", "not a public address"),

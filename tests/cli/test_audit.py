@@ -159,6 +159,25 @@ def test_query_finds_what_matches_every_filter(ledger: Ledger) -> None:
     assert ledger.run("query", "tool=delete", "principal=bob", "--json").stdout == ""
 
 
+def test_a_consent_is_found_by_its_reason_and_beside_calls_where_control_events_are_asked_for(ledger: Ledger) -> None:
+    details = {"principal": "entra:t:alice", "connection": "city", "correlation_id": "c0ffee00c0ffee00"}
+    ledger.store.append([ControlRecord(ControlEvent.CONSENT_GIVEN, NOW + timedelta(hours=1), details).row()])
+    shown = ["13:00:00", "entra:t:alice", "city", "mcpgov", "consent-given", "c0ffee00c0ff"]
+    for where in (["reason=consent-given"], ["principal=entra:t:alice", "--control"]):
+        *_, row = ledger.run("query", *where).stdout.splitlines()
+        assert row.split() == shown
+    of_city = [
+        json.loads(line)["event"]
+        for line in ledger.run("query", "connection=city", "--control", "--json").stdout.splitlines()
+    ]
+    assert of_city[0] == "control"
+    assert len(of_city) == 5
+    assert "control" not in ledger.run("query", "connection=city", "--json").stdout
+    assert "consent-given" not in ledger.run("query", "status=open", "--control").stdout
+    assert ledger.run("tail", "-n", "1").stdout.splitlines()[1].split()[2:] == shown[1:]
+    assert "consent-given" in ledger.run("show", "c0ffee00").stdout
+
+
 def test_query_is_bounded_in_number_and_time(ledger: Ledger) -> None:
     assert len(ledger.run("query", "--limit", "2", "--json").stdout.splitlines()) == 2
     assert ledger.run("query", "--until", "2026-11-20", "--json").stdout == ""

@@ -222,3 +222,13 @@ def test_what_the_catalog_needs_of_the_settings_is_told_with_the_rest(folder: Pa
         "catalog/github.yaml:4:23",
         "policies/default.yaml:1:13",
     ]
+
+
+def test_the_redirect_url_of_an_app_registration_is_shown_where_people_are_sent_back(folder: Path) -> None:
+    assert "Redirect" not in check(folder).stdout
+    assert json.loads(check(folder, "--json").stdout)["redirect_urls"] == {}
+    issuer = "{ issuer: 'https://issuer.example', sign_in: { client_id: c } }"
+    (folder / "mcpgov.yaml").write_text(f"public_url: https://mcp.contoso.com\nidentity: {{ oidc: [{issuer}] }}\n")
+    url = "https://mcp.contoso.com/oauth/callback"
+    assert f"Redirect URLs to write into the app registrations:\n\nsign_in  {url}\n" in check(folder).stdout
+    assert json.loads(check(folder, "--json").stdout)["redirect_urls"] == {"sign_in": url}

@@ -76,6 +76,9 @@ class Twins:
     async def consents(self, connection: str, /) -> Sequence[Given]:
         return self.given if connection == "mail" else []
 
+    def nobody_can(self, connection: str, /) -> str:
+        return "" if connection in {"mail", "github"} else f"There is no connection {connection}."
+
     async def revoke(self, connection: str, principal: str, /) -> Revoked:
         found = [given for given in self.given if given.principal == principal and connection == "mail"]
         self.given = [given for given in self.given if given not in found]
@@ -112,6 +115,45 @@ def test_connections_are_listed_without_a_secret(app: typer.Typer, tmp_path: Pat
     for secret in ("in-the-query", "of-the-connection", "secret-flag"):
         assert secret not in result.stdout
         assert secret not in run(app, "list", "--json", "--config", config).stdout
+
+
+def test_nothing_of_the_list_is_cut_on_a_narrow_terminal(app: typer.Typer, tmp_path: Path) -> None:
+    agent = "cccccccc-0000-4000-8000-000000000001"
+    audience = "api://55555555-6666-7777-8888-999999999999"
+    entry = f"""\
+name: com.contoso/a-server-with-quite-a-long-name
+upstream: https://orders-of-the-company.contoso.com/a/long/way/to/mcp
+connections:
+  orders-of-the-company-and-of-its-customers:
+    authType: AgenticIdentityToken
+    audience: {audience}
+    agentIdentity: {agent}
+    clientAuthType: AgenticIdentityToken
+    clientAudience: {audience}
+"""
+    settings = f"""\
+public_url: https://mcp.contoso.com
+azure: {{ tenant_id: {agent}, blueprint: {{ client_id: {agent}, federated: true }} }}
+identity: {{ entra: {{ tenant_id: {agent}, audiences: [{audience}] }} }}
+"""
+    config = furnish(tmp_path, {"catalog/orders.yaml": entry, "mcpgov.yaml": settings})
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["list", "--config", str(config)])
+    [line] = [line for line in result.stdout.splitlines() if line.startswith("orders")]
+    assert line.split() == [
+        *("orders-of-the-company-and-of-its-customers", "com.contoso/a-server-with-quite-a-long-name"),
+        *("AgenticIdentityToken", audience, "AgenticIdentityToken", audience),
+        "https://orders-of-the-company.contoso.com/a/long/way/to/mcp",
+    ]
+
+
+def test_the_redirect_url_is_printed_for_the_app_registration(app: typer.Typer, tmp_path: Path) -> None:
+    config = furnish(tmp_path)
+    assert "Redirect" not in run(app, "list", "--config", str(config)).stdout
+    issuer = "{ issuer: 'https://issuer.example', sign_in: { client_id: c } }"
+    config = furnish(
+        tmp_path, {"mcpgov.yaml": f"public_url: https://mcp.contoso.com\nidentity: {{ oidc: [{issuer}] }}\n"}
+    )
+    assert "https://mcp.contoso.com/oauth/callback" in run(app, "list", "--config", str(config)).stdout
 
 
 def test_the_list_as_json_has_every_field(app: typer.Typer, tmp_path: Path) -> None:
@@ -174,6 +216,12 @@ def test_what_is_wrong_is_told_with_its_mend_and_exits_1(app: typer.Typer, twins
     for told in (WRONG.what, WRONG.name, WRONG.mend, WRONG.link):
         assert told in result.stdout
     assert "tools" not in result.stdout
+
+
+def test_what_was_not_tested_is_told_beside_the_ok(app: typer.Typer, twins: Twins) -> None:
+    assert "not tested" not in run(app, "test", "github").stdout
+    twins.result = replace(PROVED, untested="on behalf of a user (--token-env)")
+    assert "\nOK\nnot tested  on behalf of a user (--token-env)\n" in run(app, "test", "github").stdout
 
 
 def test_a_problem_without_a_link_shows_none(app: typer.Typer, twins: Twins) -> None:
@@ -248,6 +296,13 @@ def test_nobody_is_told_as_nobody(app: typer.Typer) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     assert "Nobody has consented at github." in result.stderr
     assert json.loads(run(app, "consents", "github", "--json").stdout) == []
+
+
+def test_a_name_with_a_typing_error_is_misuse_and_not_nobody(app: typer.Typer) -> None:
+    for arguments in (["consents", "maiil\x1b"], ["consents", "maiil\x1b", "--json"]):
+        result = run(app, *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "There is no connection maiil\\x1b." in result.stderr
 
 
 def test_a_consent_is_taken_back_once(app: typer.Typer, twins: Twins) -> None:

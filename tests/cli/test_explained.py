@@ -1,10 +1,12 @@
 """An explanation says everything that happened, and no secret."""
 
+from dataclasses import replace
+
 import pytest
 
 from mcpgov.cli.explained import Explained, as_json, explain_request, lines_of, show
 from mcpgov.cli.hiding import Hiding
-from mcpgov.models import Secret
+from mcpgov.models import Principal, PrincipalKind, Secret
 from mcpgov.policy.context import Context
 from tests.policy.calls import LOCAL, context, policy
 
@@ -25,6 +27,13 @@ def test_an_allowed_call_shows_where_it_goes_and_with_what() -> None:
     assert "      upstream header x-key: ***\n" in shown
     assert "\nDecision: allowed\n\nSent to https://api.contoso.com/mcp?…\n  host: api.contoso.com\n" in shown
     assert "\n  x-key: ***" in shown
+
+
+def test_a_caller_that_is_no_key_is_shown_with_its_kind() -> None:
+    agent = Principal("entra:t:a1", PrincipalKind.AGENT)
+    given = explained("inbound: []", replace(context(), principal=agent))
+    assert "by entra:t:a1 (agent) from 10.0.0.7\n" in text_of(given)
+    assert as_json(given, HIDING)["kind"] == "agent"
 
 
 def test_a_local_server_is_named_without_its_arguments() -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from mcpgov.cli.keys import build_keys, duration
 from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, key_id_of
 from mcpgov.models import CallerScope
+from tests.cli.folder import ENTRY, furnish
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -23,6 +24,7 @@ class MemoryKeys:
 
     def __init__(self) -> None:
         self.records: dict[str, KeyRecord] = {}
+        self.consented: dict[str, list[str]] = {}
 
     async def find(self, key_id: str) -> KeyRecord | None:
         return self.records.get(key_id)
@@ -46,6 +48,9 @@ class MemoryKeys:
             return False
         self.records |= {key_id: replace(record, expires_at=until, replaced_by=new.id), new.id: new}
         return True
+
+    async def consents(self, key_id: str) -> Sequence[str]:
+        return self.consented.get(key_id, [])
 
     async def touch(self, uses: Mapping[str, datetime]) -> None:
         self.records |= {key_id: replace(self.records[key_id], last_used_at=at) for key_id, at in uses.items()}
@@ -127,6 +132,17 @@ def test_a_key_that_leaked_is_revoked_and_not_repeated(app: typer.Typer, keys: M
     again = tried(app, "revoke", before + key)
     assert (again.exit_code, again.stdout) == (1, "")
     assert again.stderr.startswith(f"There is no key {record.id} in force.")
+
+
+def test_revoking_a_key_says_which_consents_were_given_with_it_and_how_they_end(
+    app: typer.Typer, keys: MemoryKeys
+) -> None:
+    run(app, "create", "ci")
+    (key_id,) = keys.records
+    keys.consented[key_id] = ["github", "jira"]
+    told = tried(app, "revoke", key_id).stderr
+    for connection in ("github", "jira"):
+        assert f"mcpgov connections revoke {connection} --principal key:{key_id}" in told
 
 
 @pytest.mark.parametrize("before", [PREFIX, ""])
@@ -225,9 +241,49 @@ def test_a_scope_that_nothing_could_match_is_refused(
     result = tried(app, "create", "ci", option, value)
     assert (result.exit_code, result.stdout) == (2, "")
     assert option in result.stderr
-    assert "can be called" in result.stderr
+    assert "can be" in result.stderr
     assert "\x1b[2J" not in result.stderr
     assert keys.records == {}
+
+
+def words(text: str) -> str:
+    """What a box says, on one line."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["connection", "tool"])
+def test_who_lists_names_in_one_option_is_told_to_repeat_it(app: typer.Typer, option: str) -> None:
+    result = tried(app, "create", "ci", f"--{option}", "search,github")
+    assert f"repeat the option: --{option} search --{option} github" in words(result.stderr)
+    assert f"no {option} can be without a name" in words(tried(app, "create", "ci", f"--{option}", "").stderr)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "warning"),
+    [
+        ("gihub", "No connection is called gihub so far (did you mean github?).\n"),
+        ("team-*", "No connection is called team-* so far (known here: github, time).\n"),
+        ("github", ""),
+        ("t*", ""),
+    ],
+)
+def test_a_scope_with_a_connection_that_there_is_not_is_warned_of(
+    app: typer.Typer, store: Path, keys: MemoryKeys, pattern: str, warning: str
+) -> None:
+    in_need = ENTRY.replace("Bearer of-the-connection", "${env:A_SECRET_THAT_IS_NOT_SET}")
+    furnish(store.parent, {"catalog/github.yaml": in_need})
+    result = tried(app, "create", "ci", "--connection", pattern)
+    assert (result.exit_code, len(keys.records)) == (0, 1)
+    assert result.stderr.startswith(warning or "This is the only time")
+
+
+def test_an_empty_catalog_is_warned_of_and_one_that_cannot_be_read_is_not(app: typer.Typer, store: Path) -> None:
+    (store.parent / "catalog").mkdir()
+    (store.parent / "mcpgov.yaml").write_text("{}")
+    warning = "No connection is called github so far (the catalog is empty)."
+    assert warning in tried(app, "create", "ci", "--connection", "github").stderr
+    (store.parent / "catalog" / "github.yaml").write_text("nonsense")
+    assert "No connection" not in tried(app, "create", "ci", "--connection", "github").stderr
 
 
 def test_a_scope_is_no_longer_than_a_record_holds(app: typer.Typer) -> None:
@@ -278,12 +334,37 @@ def test_rotating_what_is_not_in_force_or_was_rotated_fails_and_repeats_no_key(
     key = run(app, "create", "ci").strip()
     (old,) = keys.records
     run(app, "rotate", old)
-    for asked in (old, key, "nothing"):
+    successor = keys.records[old].replaced_by
+    told = f"The key {old} was rotated before: rotate {successor}, which takes its place. See `mcpgov keys list`.\n"
+    for asked, said in (
+        (old, told),
+        (key, told),
+        ("nothing", "There is no key nothing. See `mcpgov keys list`.\n"),
+    ):
         result = tried(app, "rotate", asked)
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert "that can be rotated. See `mcpgov keys list`." in result.stderr
-        assert key not in result.stderr
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+    run(app, "revoke", successor)
+    said = f"The key {successor} is revoked: make another with mcpgov keys create. See `mcpgov keys list`.\n"
+    assert tried(app, "rotate", successor).stderr == said
     assert len(keys.records) == 2
+
+
+def test_a_narrow_list_cuts_neither_an_id_nor_a_name(app: typer.Typer, keys: MemoryKeys) -> None:
+    record = KeyRecord(
+        "N2uI20Ei", "0", "build-server", "payments", NOW, NOW, scope=CallerScope(("github",), ("get_*",))
+    )
+    long = "a-much-longer-name-than-most-keys-have"
+    keys.records = {"1": record, "2": replace(record, id="M2appFwn", name=long)}
+    for columns in ("80", "60"):
+        shown = CliRunner(env={"COLUMNS": columns}).invoke(app, ["list"]).stdout
+        rows = shown.splitlines()
+        assert any(row.startswith("N2uI20Ei  build-server") for row in rows)
+        assert any(row.startswith("M2appFwn  a-much-lon") for row in rows)
+        assert long in "".join(row[10 : 10 + int(columns) // 5].rstrip() for row in rows)
+        assert "…" not in shown
+        assert max(map(len, rows)) <= int(columns)
+        assert "created" not in shown
+    assert "created" in run(app, "list")
 
 
 def test_the_list_says_when_a_key_was_last_used_and_what_replaced_an_old_one(

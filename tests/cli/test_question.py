@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from mcpgov.cli.question import Question, annotations_of, context_of
+from mcpgov.cli.question import Question, annotations_of, context_of, kind_of
 from mcpgov.models import PrincipalKind
 from mcpgov.reload import load_generation
 from mcpgov.snapshot import Snapshot
@@ -43,6 +43,27 @@ def test_an_agent_is_asked_about_with_its_blueprint_roles_and_scopes(snapshot: S
     caller = context_of(question, snapshot).principal
     assert (caller.kind, caller.agent_id, caller.blueprint_id) == (PrincipalKind.AGENT, "a1", "b1")
     assert (caller.roles, caller.scopes) == (("Mcp.Invoke",), ("Mcp.Use",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "known_as"),
+    [("key", "key:example"), ("agent", "entra:example"), ("anonymous", "anonymous"), ("probe", "mcpgov:probe")],
+)
+def test_a_caller_without_a_name_is_an_example_of_its_kind(snapshot: Snapshot, kind: str, known_as: str) -> None:
+    caller = context_of(Question("github", kind=kind_of(kind)), snapshot).principal
+    assert (caller.id, caller.name, caller.kind) == (known_as, known_as, kind)
+    named = Question("github", principal="x", kind=kind_of(kind))
+    assert context_of(named, snapshot).principal.id == "x"
+
+
+@pytest.mark.parametrize(
+    ("word", "mend"),
+    [("agnet", "did you mean agent?"), ("\x1b", "there is no kind of caller \\x1b; known here: agent")],
+)
+def test_a_kind_of_caller_that_there_is_not_is_told_with_those_there_are(word: str, mend: str) -> None:
+    with pytest.raises(typer.BadParameter) as caught:
+        kind_of(word)
+    assert mend in caught.value.message
 
 
 def test_without_a_tool_a_list_is_asked_for(snapshot: Snapshot) -> None:

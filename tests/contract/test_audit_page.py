@@ -16,9 +16,9 @@ from mcpgov.audit.record import (
 )
 from mcpgov.audit.redact import Fingerprint
 from mcpgov.cli.audit import FILTERS
-from mcpgov.decision import Reason
+from mcpgov.decision import Granted, Reason
 from mcpgov.models import Credential, Headers, OutcomeStatus
-from tests.audit.calls import AGENT, NOW, facts, request
+from tests.audit.calls import AGENT, ALLOWED, NOW, facts, request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([a-z_.-]+)`", PAGE))
@@ -31,6 +31,7 @@ def test_every_field_is_named() -> None:
         full,
         head=replace(full.head, claimed_correlation_id="claimed", headers=headers),
         principal=AGENT,
+        decision=replace(ALLOWED, granted=(Granted("company#2 authentication-managed-identity", "own"),)),
         credential=Credential("AgenticIdentityToken", "reference", identity="agent", audience="api://city"),
     )
     reading = [

@@ -76,7 +76,7 @@ HOSTILE: Final[dict[str, tuple[str, Reason, int, int]]] = {
     "encrypted": (f"{segment(header(enc='A256GCM'))}.AA.AA.AA.AA", Reason.CREDENTIAL_INVALID, 0, 0),
     "signature removed": (f"{segment(header())}.{segment(OURS)}.", MALFORMED, 0, 0),
     "trailing data": (f"{evil()}AAAA=", MALFORMED, 0, 0),
-    "another audience": (TOKENS.user(aud="api://other"), Reason.JWT_AUDIENCE_DENIED, 0, 0),
+    "another audience, forged": (TOKENS.user(aud="api://other"), INVALID, 1, 1),
     "another tenant": (TOKENS.user(iss="https://sts.windows.net/other/"), Reason.JWT_ISSUER_DENIED, 0, 0),
     "expired": (TOKENS.user(exp=SECONDS - 30), Reason.JWT_EXPIRED, 0, 0),
     "not yet valid": (TOKENS.user(nbf=SECONDS + 31), Reason.JWT_NOT_YET_VALID, 0, 0),

@@ -51,9 +51,17 @@ class VaultContract:
         assert list(await rows.list("github")) == [ALICE, BOB]
         assert list(await rows.list("none")) == []
 
+    async def test_the_connections_at_which_a_principal_has_a_row_are_listed_by_name(self, rows: TokenVault) -> None:
+        for row in (ELSEWHERE, BOB, ALICE):
+            await rows.keep(row)
+        assert list(await rows.connections_of("key:alice")) == ["github", "jira"]
+        assert list(await rows.connections_of("github")) == []
+
     async def test_an_id_is_used_up_once_and_forgotten_when_it_has_expired(self, rows: TokenVault) -> None:
         until = NOW + timedelta(minutes=10)
+        assert not await rows.is_spent("one")
         assert await rows.spend("one", until, NOW)
+        assert await rows.is_spent("one")
         assert not await rows.spend("one", until, NOW)
         assert await rows.spend("other", until, NOW)
         assert not await rows.spend("one", until, until)

@@ -17,7 +17,7 @@ from mcpgov.credential.azure_tokens import TRIES, AzureHost, GuardedResolver
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from tests.credential.tenant import APP_SECRET, SEARCH, SEARCH_SCOPE, TOKEN_PATH, Tenant, tenant, wall_clock
-from tests.peers.entra_tokens import GATEWAY_APP, MANAGED_IDENTITY, TENANT, TOKEN_EXCHANGE
+from tests.peers.entra_tokens import GATEWAY_APP, MANAGED_IDENTITY, OTHER_TENANT, TENANT, TOKEN_EXCHANGE
 from tests.peers.signing import claims_of, rsa_key
 from tests.peers.web_peer import json_answer
 
@@ -90,6 +90,8 @@ async def test_the_environment_names_an_app_and_its_secret(there: Tenant, monkey
     assert await refused(host, "another") == "environment identity: there is one, and another was named"
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "wrong-secret-canary")
     assert await refused(host) == "environment identity: AADSTS7000215"
+    monkeypatch.setenv("AZURE_TENANT_ID", OTHER_TENANT)
+    assert await refused(host) == "environment identity: AZURE_TENANT_ID is another tenant than azure.tenant_id"
 
 
 async def test_each_token_is_a_new_one(there: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

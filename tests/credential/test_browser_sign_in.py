@@ -175,6 +175,17 @@ async def test_a_configuration_of_another_issuer_is_refused() -> None:
         await signs_of(house).url(SIGN_IN, CALLBACK, "s", "v", "n")
 
 
+async def test_a_configuration_is_asked_for_once_an_hour_however_often_somebody_signs_in() -> None:
+    house = House()
+    signs = signs_of(house)
+    house.will(answer(200, **GOOD))
+    for _ in range(3):
+        await signs.url(SIGN_IN, CALLBACK, "s", "v", "n")
+    house.clock.forward(3600)
+    with pytest.raises(WebUnavailable):
+        await signs.url(SIGN_IN, CALLBACK, "s", "v", "n")
+
+
 def signs_of(house: House) -> BrowserSignIns:
     """Sign-ins over a scripted web."""
 

@@ -1,125 +1,18 @@
 """From the link to the vault: who opens a link proves to be its caller, each step once, and nothing is kept before."""
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from mcpgov.credential.browser_sign_in import BrowserSignIns
-from mcpgov.credential.consent import Consents, EntraConsent, Step
-from mcpgov.decision import Reason
-from mcpgov.errors import Refusal, StoreUnavailable
-from mcpgov.json_web_token import KeySet, parse_key_set
-from mcpgov.models import CallerToken, Connection, LocalUpstream, OAuthClient, Principal, Secret, SignIn
-from mcpgov.web import GuardedWeb
-from tests.credential.consenting import ALICE, CLIENT, GATEWAY, HOLDER, SIGN_IN, House, github
+from mcpgov.credential.consent import TRIES, Step
+from mcpgov.errors import StoreUnavailable
+from mcpgov.models import CallerToken, Connection, LocalUpstream, OAuthClient, Secret, SignIn
+from tests.credential.consent_scene import CALLBACK, ELSEWHERE, ENTRA, HERE, HIS_KEY, OWN_CALLBACK, Scene
+from tests.credential.consenting import CLIENT, GATEWAY, HOLDER, House, github
 from tests.peers.authorization_server import AuthorizationServer
 from tests.peers.web_peer import json_answer
-
-CALLBACK = f"{GATEWAY}/oauth/callback"
-HERE, ELSEWHERE = "browser-1", "browser-2"
-HIS_KEY = "mcpgov_his"
-USER = replace(ALICE, issuer="", subject="alice")
-
-
-@dataclass
-class Scene(House):
-    """A gateway's consent over two loopback servers: one where callers sign in, one that is asked for tokens."""
-
-    issuer: AuthorizationServer
-    server: AuthorizationServer
-    notes: list[tuple[str, Mapping[str, str]]] = field(default_factory=list[tuple[str, Mapping[str, str]]])
-    note_fails: bool = False
-    keys_fail: bool = False
-
-    def __post_init__(self) -> None:
-        web = GuardedWeb()
-        sign_in = replace(
-            SIGN_IN,
-            issuer=self.issuer.url,
-            configuration_url=f"{self.issuer.url}/.well-known/openid-configuration",
-            private=True,
-        )
-        super().__init__(web, (sign_in,))
-        self.user = replace(USER, issuer=self.issuer.url)
-        self.client = replace(
-            CLIENT,
-            token_url=f"{self.server.url}/token",
-            authorization_url=f"{self.server.url}/authorize",
-            scopes=("read",),
-            private=True,
-        )
-        self.connections = {"github": github(self.client)}
-        for server, secret in ((self.issuer, SIGN_IN.client_secret), (self.server, CLIENT.client_secret)):
-            assert secret is not None
-            server.clock = self.now
-            server.register("mcpgov" if server is self.issuer else "gateway", secret.reveal(), CALLBACK)
-        self.consents = Consents(
-            links=self.links,
-            vault=self.vault,
-            tokens=self.endpoint,
-            browsers=BrowserSignIns(web, self.endpoint, self.keys, self.clock),
-            connection=self.connections.get,
-            key_holder=self.holder,
-            note=self.note,
-            now=self.clock,
-        )
-
-    def now(self) -> float:
-        return self.clock().timestamp()
-
-    async def keys(self, configuration_url: str, kid: str) -> KeySet:
-        return parse_key_set((await self.web.get(f"{self.issuer.url}/jwks", private=True)).body)
-
-    async def holder(self, key: Secret) -> Principal:
-        if self.keys_fail:
-            raise Refusal(Reason.KEYS_UNAVAILABLE, "Not now.")
-        if not key.reveal().startswith("mcpgov_"):
-            raise Refusal(Reason.CREDENTIAL_INVALID, "No.")
-        return HOLDER if key == Secret(HIS_KEY) else replace(HOLDER, id="key:other")
-
-    async def note(self, event: str, details: Mapping[str, str]) -> None:
-        if self.note_fails:
-            raise StoreUnavailable("disk full")
-        self.notes.append((event, details))
-
-    def link(self, principal: Principal | None = None) -> str:
-        """What stands in the link that the principal was given."""
-        refusal = self.links.required(self.connections["github"], principal or self.user)
-        return refusal.link.removeprefix(f"{GATEWAY}/consent/")
-
-    async def send_form(self, link: str, browser: str = HERE, **fields: str) -> Step:
-        """Open a link and send its form."""
-        shown = await self.consents.show(link, browser)
-        assert shown.page == "ask"
-        return await self.consents.proceed(link, browser, {"form": shown.facts["form"], **fields})
-
-    async def follow(self, step: Step, user: str) -> dict[str, str]:
-        """Where a step leads, the user agrees; what the browser comes back with."""
-        assert step.page == "leaving"
-        self.issuer.auto_user = self.server.auto_user = user
-        back = await self.web.get(step.leads_to, private=True)
-        location = back.headers.get("location")
-        assert location.startswith(CALLBACK)
-        return dict(parse_qsl(urlsplit(location).query))
-
-    async def back(self, query: Mapping[str, str], browser: str = HERE) -> Step:
-        """The browser comes back."""
-        return await self.consents.come_back(query, browser)
-
-    async def signed_in(self, user: str = "alice") -> Step:
-        """The step after the user of a link has signed in."""
-        return await self.back(await self.follow(await self.send_form(self.link()), user))
-
-    async def with_key(self) -> Step:
-        """The step after the holder of a key has shown it."""
-        return await self.send_form(self.link(HOLDER), key=f" {HIS_KEY} ")
-
-    async def kept(self, principal: Principal) -> str:
-        """Whose token the vault has for the principal."""
-        entry = await self.vault.find(principal.id, self.connections["github"], self.client)
-        return self.server.user_of(entry.tokens.access.reveal()) if entry else ""
 
 
 @pytest.fixture
@@ -136,8 +29,11 @@ async def test_a_user_signs_in_agrees_and_is_never_asked_again(scene: Scene) -> 
     assert done.page == "done"
     assert await scene.kept(scene.user) == "alice-at-github"
     assert (await scene.oauth.token(scene.connections["github"], scene.user)).secret.reveal() in scene.server.access
-    told = {"principal": scene.user.id, "connection": "github", "detail": "read"}
-    assert scene.notes == [("consent-given", told)]
+    ((event, told),) = scene.notes
+    where = {"source": "203.0.113.7", "correlation_id": "request-of-browser-1"}
+    assert event == "consent-given"
+    assert told.pop("link")
+    assert told == {"principal": scene.user.id, "connection": "github", "detail": "read", **where}
 
 
 async def test_the_holder_of_a_key_shows_it_and_agrees(scene: Scene) -> None:
@@ -154,6 +50,7 @@ async def test_a_person_is_told_what_they_agree_to(scene: Scene) -> None:
         "principal": "oidc:alice",
         "connection": "github",
         "server": "api.example.com",
+        "entry": "com.contoso/github",
         "asks_at": urlsplit(scene.server.url).netloc,
         "scopes": "read",
         "proof": "sign-in",
@@ -199,7 +96,7 @@ async def test_a_wrong_key_is_told_and_may_be_mended(scene: Scene) -> None:
     assert (await scene.send_form(link)).page == "wrong-key"
     assert (await scene.send_form(link, key=HIS_KEY)).page == "leaving"
     scene.keys_fail = True
-    assert (await scene.send_form(link, key=HIS_KEY)).page == "unavailable"
+    assert (await scene.send_form(scene.link(HOLDER), key=HIS_KEY)).page == "unavailable"
 
 
 # -- another browser, another time -------------------------------------------------------------------------------------
@@ -230,15 +127,17 @@ async def test_an_answer_is_good_in_the_browser_that_asked_and_once(scene: Scene
 
 async def test_a_link_leads_on_once(scene: Scene) -> None:
     link = scene.link(HOLDER)
+    form = (await scene.consents.show(link, HERE)).facts["form"]
     assert (await scene.send_form(link, key=HIS_KEY)).page == "leaving"
-    assert (await scene.send_form(link, key=HIS_KEY)).page == "expired"
+    assert (await scene.consents.show(link, HERE)).page == "expired"
+    assert (await scene.consents.proceed(link, HERE, {"form": form, "key": HIS_KEY})).page == "expired"
 
 
 async def test_a_form_is_no_state_and_a_state_no_form(scene: Scene) -> None:
     link = scene.link(HOLDER)
     form = (await scene.consents.show(link, HERE)).facts["form"]
     assert (await scene.back({"state": form, "code": "x"})).page == "not-yours"
-    sealed = scene.links.states.close_text({"ticket": "x"}, "state", HERE)
+    sealed = scene.links.states.close_text({"ticket": "x"}, "state", HERE.browser)
     assert (await scene.back({"state": sealed, "code": "x"})).page == "not-yours"
 
 
@@ -268,8 +167,8 @@ async def test_a_user_who_says_no_is_believed(scene: Scene) -> None:
     denied = {"state": query["state"], "error": "access_denied", "error_description": "<b>no"}
     step = await scene.back(denied)
     assert (step.page, step.facts["why"]) == ("denied", "access_denied")
-    assert (await scene.back(query)).page == "expired"
     assert [event for event, _ in scene.notes] == ["consent-refused"]
+    assert (await scene.back(query)).page == "expired"
 
 
 async def test_an_error_code_that_is_none_is_not_shown(scene: Scene) -> None:
@@ -352,7 +251,7 @@ async def test_an_issuer_that_is_no_longer_set_up_is_told(scene: Scene) -> None:
     shown = await consents.show(link, HERE)
     assert shown.facts["proof"] == "none"
     assert (await consents.proceed(link, HERE, {"form": shown.facts["form"]})).page == "gone"
-    assert (await consents.come_back(query, HERE)).page == "gone"
+    assert (await consents.come_back("", query, HERE)).page == "gone"
 
 
 # -- at Microsoft Entra ------------------------------------------------------------------------------------------------
@@ -368,17 +267,109 @@ async def test_consent_at_entra_keeps_nothing_here(scene: Scene, sign_in: SignIn
     scene.connections["github"] = connection
     link = scene.links.entra_link(connection, scene.user).removeprefix(f"{GATEWAY}/consent/")
     assert (await scene.consents.show(link, HERE)).page == "gone"  # without an app registration nobody can consent
-    entra = EntraConsent("https://login.microsoftonline.com/t/oauth2/v2.0/authorize", "app-1")
-    consents = replace(scene.consents, entra=entra)
+    scene.consents = consents = replace(scene.consents, entra=ENTRA)
     shown = await consents.show(link, HERE)
-    assert (shown.facts["scopes"], shown.facts["proof"]) == ("api://search/.default", "none")
-    away = await consents.proceed(link, HERE, {"form": shown.facts["form"]})
+    assert (shown.facts["scopes"], shown.facts["proof"]) == ("api://search/.default", "sign-in")
+    asked = await scene.follow(await consents.proceed(link, HERE, {"form": shown.facts["form"]}), "alice")
+    away = await scene.back(asked)
     sent = dict(parse_qsl(urlsplit(away.leads_to).query))
     assert (sent["client_id"], sent["scope"]) == ("app-1", "api://search/.default")
-    done = await consents.come_back({"state": sent["state"], "code": "never-redeemed"}, HERE)
+    assert sent["redirect_uri"] == CALLBACK  # azure.app has one for every connection: its code is never redeemed
+    done = await consents.come_back("", {"state": sent["state"], "code": "never-redeemed"}, HERE)
     assert done.page == "done"
     assert scene.rows.rows == {}
     assert [event for event, _ in scene.notes] == ["consent-given"]
+
+
+async def test_somebody_else_does_not_consent_at_entra_in_the_callers_name(scene: Scene) -> None:
+    scene.connections["github"] = connection = replace(scene.connections["github"], sign_in=SignIn(audience="api://s"))
+    link = scene.links.entra_link(connection, scene.user).removeprefix(f"{GATEWAY}/consent/")
+    scene.consents = replace(scene.consents, entra=ENTRA)
+    assert (await scene.back(await scene.follow(await scene.send_form(link), "bob"))).page == "other-person"
+    assert [event for event, _ in scene.notes] == ["consent-refused"]
+
+
+async def test_where_nobody_is_asked_who_they_are_no_consent_is_claimed(scene: Scene) -> None:
+    scene.connections["github"] = connection = replace(scene.connections["github"], sign_in=SignIn(audience="api://s"))
+    links = House(sign_ins=()).links
+    link = links.entra_link(connection, scene.user).removeprefix(f"{GATEWAY}/consent/")
+    scene.consents = consents = replace(scene.consents, entra=ENTRA, links=links)
+    for code, page in ((None, "sign-in-failed"), ("never-redeemed", "returned")):
+        link = links.entra_link(connection, scene.user).removeprefix(f"{GATEWAY}/consent/")
+        away = await scene.send_form(link)
+        state = dict(parse_qsl(urlsplit(away.leads_to).query))["state"]
+        assert (await consents.come_back("", {"state": state, **({"code": code} if code else {})}, HERE)).page == page
+    assert [event for event, _ in scene.notes] == ["consent-refused", "consent-page-returned"]
+
+
+# -- one authorization server in place of another ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("connection", ["", "other", "evil"])
+async def test_a_code_that_comes_back_to_another_redirect_url_goes_nowhere(scene: Scene, connection: str) -> None:
+    query = await scene.follow(await scene.with_key(), "build")
+    assert (await scene.consents.come_back(connection, query, HERE)).page == "sign-in-failed"
+    assert (await scene.back(query)).page == "expired"  # the state is used up
+    assert scene.server.asked("/token") == []
+    assert [told["detail"] for _, told in scene.notes] == [
+        "it came back to another redirect URL",
+        "the answer came a second time",
+    ]
+
+
+async def test_each_connection_has_a_redirect_url_of_its_own_and_sign_in_has_one(scene: Scene) -> None:
+    first = await scene.send_form(scene.link())
+    assert dict(parse_qsl(urlsplit(first.leads_to).query))["redirect_uri"] == CALLBACK
+    second = await scene.back(await scene.follow(first, "alice"))
+    assert dict(parse_qsl(urlsplit(second.leads_to).query))["redirect_uri"] == OWN_CALLBACK
+
+
+async def test_what_changes_on_the_way_sends_no_code_to_the_new_server(scene: Scene) -> None:
+    link = scene.link(HOLDER)
+    query = await scene.follow(await scene.with_key(), "build")
+    moved = replace(scene.client, token_url="https://evil.example.com/token")
+    scene.connections["github"] = github(moved)
+    assert (await scene.consents.show(link, HERE)).page == "gone"
+    assert (await scene.back(query)).page == "gone"
+    assert [(event, told["detail"]) for event, told in scene.notes] == [
+        ("consent-refused", "the connection no longer asks for this")
+    ]
+
+
+# -- how often ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_link_has_few_tries_and_then_the_right_key_is_too_late(scene: Scene) -> None:
+    link = scene.link(HOLDER)
+    for _ in range(TRIES):
+        assert (await scene.send_form(link, key="oops")).page == "wrong-key"
+    for _ in range(3):
+        assert (await scene.send_form(link, key=HIS_KEY)).page == "expired"
+    assert len(scene.notes) == TRIES
+
+
+async def test_what_was_sent_again_is_written_down_once_however_often_it_comes(scene: Scene) -> None:
+    query = await scene.follow(await scene.with_key(), "build")
+    for page in ("done", "expired", "expired", "expired"):
+        assert (await scene.back(query)).page == page
+    assert [event for event, _ in scene.notes] == ["consent-given", "consent-refused"]
+
+
+async def test_every_refusal_of_a_link_that_opened_is_written_down(scene: Scene) -> None:
+    link = scene.link(HOLDER)
+    assert (await scene.consents.proceed(link, HERE, {"form": "another"})).page == "not-yours"
+    form = (await scene.consents.show(link, HERE)).facts["form"]
+    assert (await scene.send_form(link, key=HIS_KEY)).page == "leaving"
+    assert (await scene.consents.proceed(link, HERE, {"form": form, "key": HIS_KEY})).page == "expired"
+    scene.connections.clear()
+    assert (await scene.consents.proceed(link, HERE, {"form": form})).page == "gone"
+    assert {event for event, _ in scene.notes} == {"consent-refused"}
+    assert [told["detail"] for _, told in scene.notes] == [
+        "the form of another browser or link",
+        "the link was used before",
+        "the connection no longer asks for this",
+    ]
+    assert len({told["link"] for _, told in scene.notes}) == 1
 
 
 def test_neither_a_step_nor_a_state_prints_what_it_holds() -> None:

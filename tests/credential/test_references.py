@@ -17,7 +17,14 @@ from mcpgov.credential.references import (
     unfetched,
 )
 
-SET = {"TOKEN": "s3cret", "EMPTY": "", "BLANK": " \n", "SNEAKY": "${env:TOKEN}", "_a1": "x"}
+SET = {
+    "LITERAL": "a os.environ/TOKEN",
+    "TOKEN": "s3cret",
+    "EMPTY": "",
+    "BLANK": " \n",
+    "SNEAKY": "${env:TOKEN}",
+    "_a1": "x",
+}
 
 
 def resolved(text: str, folder: Path | str = ".") -> str:
@@ -34,7 +41,7 @@ def resolved(text: str, folder: Path | str = ".") -> str:
         ("$${env:TOKEN}", "${env:TOKEN}"),
         ("$${", "${"),
         ("os.environ/TOKEN", "s3cret"),
-        ("Bearer os.environ/TOKEN", "Bearer os.environ/TOKEN"),
+        ("os.environ", "os.environ"),
     ],
 )
 def test_text_is_replaced_where_a_reference_stands(text: str, value: str) -> None:
@@ -43,6 +50,7 @@ def test_text_is_replaced_where_a_reference_stands(text: str, value: str) -> Non
 
 def test_what_was_found_is_not_looked_at_for_references_again() -> None:
     assert resolved("${env:SNEAKY}") == "${env:TOKEN}"
+    assert resolved("${env:LITERAL}") == "a os.environ/TOKEN"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,7 @@ def test_what_was_found_is_not_looked_at_for_references_again() -> None:
         ("os.environ/ABSENT", "environment variable ABSENT, which is not set"),
         ("os.environ/TWO WORDS", "cannot be read"),
         ("os.environ/", "cannot be read"),
+        ("Bearer os.environ/TOKEN", "os.environ/ inside of text"),
         ("${secret:}", "names no secret of a Key Vault"),
         ("${secret:vault/x}", "names no secret of a Key Vault"),
         ("${secret:http://v.vault.azure.net/secrets/x}", "names no secret of a Key Vault"),

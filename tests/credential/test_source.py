@@ -296,7 +296,8 @@ async def test_a_credential_that_cannot_be_had_is_a_refusal(connection: Connecti
 async def test_a_policy_gets_the_token_of_the_host_and_it_is_kept() -> None:
     stage = Stage()
     token = await stage.sources.managed_token("https://graph.microsoft.com", "chosen")
-    assert token.reveal() == "managed chosen https://graph.microsoft.com/.default #1"
+    assert token.secret.reveal() == "managed chosen https://graph.microsoft.com/.default #1"
+    assert (token.identity, token.audience) == ("chosen", "https://graph.microsoft.com")
     assert await stage.sources.managed_token("https://graph.microsoft.com", "chosen") == token
     assert await stage.sources.managed_token("https://graph.microsoft.com") != token
 

@@ -6,9 +6,10 @@ import pytest
 
 from mcpgov.credential.browser_sign_in import BrowserSignIn, Person
 from mcpgov.credential.tickets import ConsentLinks, Ticket, redirect_url
+from mcpgov.credential.vault import client_digest
 from mcpgov.decision import Reason
 from mcpgov.models import Principal, PrincipalKind
-from tests.credential.consenting import ALICE, GATEWAY, HOLDER, ISSUER, KEY, SIGN_IN, House, github
+from tests.credential.consenting import ALICE, CLIENT, GATEWAY, HOLDER, ISSUER, KEY, SIGN_IN, House, github
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 ENTRA = BrowserSignIn(f"https://login.microsoftonline.com/{TENANT}/v2.0", "", "mcpgov", tenant_id=TENANT)
@@ -127,5 +128,15 @@ def test_a_link_for_consent_at_entra_says_so() -> None:
     assert ticket.entra
 
 
-def test_the_redirect_url_is_one_for_every_connection() -> None:
-    assert House().links.redirect_url == redirect_url(GATEWAY) == "https://mcp.contoso.com/oauth/callback"
+def test_each_connection_has_a_redirect_url_of_its_own_and_issuers_share_one() -> None:
+    links = House().links
+    assert links.redirect_url() == redirect_url(GATEWAY) == "https://mcp.contoso.com/oauth/callback"
+    assert links.redirect_url("github") == redirect_url(GATEWAY, "github")
+    assert redirect_url(GATEWAY, "github") == "https://mcp.contoso.com/oauth/callback/github"
+
+
+def test_a_link_holds_what_is_asked_for_and_of_whom() -> None:
+    house = House()
+    ticket = opened(house, house.links.required(github(), ALICE).link)
+    assert ticket is not None
+    assert ticket.client == client_digest(github(), CLIENT)

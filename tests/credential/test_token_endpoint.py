@@ -173,6 +173,17 @@ async def test_a_revocation_that_was_not_heard_is_told(said: WebAnswer) -> None:
         await house.endpoint.revoke(replace(PUBLIC, revocation_url="https://auth.example.com/revoke"), OLD)
 
 
+@pytest.mark.parametrize("said", [answer(400, error="unsupported_token_type"), WebUnavailable("down")])
+async def test_a_refresh_token_that_cannot_be_revoked_keeps_no_access_token_from_it(
+    said: WebAnswer | WebUnavailable,
+) -> None:
+    house = House()
+    house.will(said, answer())
+    with pytest.raises((GrantRefused, WebUnavailable)):
+        await house.endpoint.revoke(replace(PUBLIC, revocation_url="https://auth.example.com/revoke"), OLD)
+    assert [post.form["token_type_hint"] for post in house.script.posts] == ["refresh_token", "access_token"]
+
+
 def test_the_authorization_url_has_what_the_specifications_ask_for() -> None:
     client = replace(CLIENT, authorization_url="https://auth.example.com/authorize?p=1", resource="https://r.example")
     url = urlsplit(authorization_url(client, "https://mcp.contoso.com/oauth/callback", "state&1", "verifier"))

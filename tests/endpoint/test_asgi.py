@@ -214,7 +214,7 @@ async def test_an_unknown_connection_has_the_challenge_of_a_known_one(gateway: H
     assert known[:2] == (unknown[0], unknown[1].replace("nope", "city"))
 
 
-@pytest.mark.parametrize("path", ["/consent/ticket", "/oauth/callback"])
+@pytest.mark.parametrize("path", ["/consent/ticket", "/oauth/callback", "/oauth/callback/x"])
 async def test_pages_of_people_are_served_where_there_are_any(gateway: House, signing_in: str, path: str) -> None:
     assert await asked(gateway, "GET", f"{signing_in}{path}?code=1") == (200, "", path.encode())
-    assert (await asked(gateway, "GET", f"{signing_in}/oauth/callback/x"))[0] == 404
+    assert (await asked(gateway, "GET", f"{signing_in}/oauth/callbackx"))[0] == 404

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mcpgov.endpoint.consent_pages import FORM_TYPE, SAID, ConsentPages, fields_of
+from mcpgov.endpoint.consent_pages import FORM_TYPE, SAID, ConsentPages, Visitor, fields_of
 from mcpgov.endpoint.limits import Sites
 
 PUBLIC = "https://mcp.contoso.com"
@@ -22,6 +22,7 @@ FACTS = {
     "principal": "oidc:alice",
     "connection": "github",
     "server": "api.example.com",
+    "entry": "com.contoso/github",
     "asks_at": "auth.example.com",
     "scopes": "repo read:org",
     "issuer": "login.example.com",
@@ -49,17 +50,20 @@ class ToldFlow:
     step: Next = field(default_factory=Next)
     asked: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list[tuple[str, str, Mapping[str, str]]])
 
-    async def show(self, link: str, browser: str) -> Next:
-        return self._asked("show " + link, browser, {})
+    visitors: list[Visitor] = field(default_factory=list[Visitor])
 
-    async def proceed(self, link: str, browser: str, form: Mapping[str, str]) -> Next:
-        return self._asked("proceed " + link, browser, form)
+    async def show(self, link: str, visitor: Visitor) -> Next:
+        return self._asked("show " + link, visitor, {})
 
-    async def come_back(self, query: Mapping[str, str], browser: str) -> Next:
-        return self._asked("come_back", browser, query)
+    async def proceed(self, link: str, visitor: Visitor, form: Mapping[str, str]) -> Next:
+        return self._asked("proceed " + link, visitor, form)
 
-    def _asked(self, what: str, browser: str, fields: Mapping[str, str]) -> Next:
-        self.asked.append((what, browser, fields))
+    async def come_back(self, connection: str, query: Mapping[str, str], visitor: Visitor) -> Next:
+        return self._asked(f"come_back {connection}", visitor, query)
+
+    def _asked(self, what: str, visitor: Visitor, fields: Mapping[str, str]) -> Next:
+        self.visitors.append(visitor)
+        self.asked.append((what, visitor.browser, fields))
         return self.step
 
 
@@ -85,12 +89,13 @@ class Browser:
 
     async def ask(self, method: str = "GET", path: str = f"/consent/{LINK}", query: str = "") -> Shown:
         """One request."""
-        pages = ConsentPages(self.flow, lambda: self.public, Sites.of("127.0.0.1", self.public))
+        pages = ConsentPages(self.flow, lambda: self.public, Sites.of("127.0.0.1", self.public), told)
         fields = {"host": "mcp.contoso.com", **self.headers, **({"cookie": self.cookie} if self.cookie else {})}
         scope = {
             "method": method,
             "raw_path": path.encode(),
             "query_string": query.encode(),
+            "client": ("10.0.0.9", 1),
             "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
         }
         sent: list[Any] = []
@@ -114,6 +119,11 @@ class Browser:
         self.headers |= {"content-type": content_type, "origin": "null"}
         self.body = (fields if isinstance(fields, str) else urlencode(fields)).encode()
         return await self.ask("POST")
+
+
+def told(peer: str, forwarded: tuple[str, ...]) -> str:
+    """The address, as a gateway behind one proxy reads it."""
+    return forwarded[-1] if forwarded else peer
 
 
 PAGES = [*SAID, "ask", "leaving"]
@@ -156,6 +166,10 @@ async def test_a_page_that_leads_elsewhere_follows_itself_and_has_a_link() -> No
     assert f'href="{html.escape(url)}"' in shown.body
 
 
+async def test_the_server_is_named_as_the_catalog_names_it_too() -> None:
+    assert "<dd>api.example.com<small>com.contoso/github</small></dd>" in (await Browser().ask()).body
+
+
 async def test_who_has_to_show_a_key_is_asked_for_it_and_nobody_else() -> None:
     for proof, asked in (("key", True), ("sign-in", False), ("none", False)):
         shown = await Browser(ToldFlow(Next("ask", {**FACTS, "proof": proof}))).ask()
@@ -177,8 +191,39 @@ async def test_a_browser_gets_its_name_once_and_keeps_it() -> None:
         (f"show {LINK}", name[1], {}),
         (f"show {LINK}", name[1], {}),
         (f"proceed {LINK}", name[1], {"form": "x"}),
-        ("come_back", name[1], {"state": "s", "code": "c"}),
+        ("come_back ", name[1], {"state": "s", "code": "c"}),
     ]
+
+
+async def test_a_browser_comes_back_to_the_redirect_url_of_a_connection() -> None:
+    browser = Browser()
+    await browser.ask(path="/oauth/callback/git-hub", query="state=s&code=c")
+    assert browser.flow.asked[0][0] == "come_back git-hub"
+    for path in (
+        "/oauth/callback/",
+        "/oauth/callback/a/b",
+        "/oauth/callback/A",
+        "/oauth/callback/..",
+        "/oauth/callbackx",
+    ):
+        assert (await browser.ask(path=path, query="state=s")).status == 400
+    assert len(browser.flow.asked) == 1
+
+
+async def test_every_step_knows_where_it_was_asked_from_and_which_request_it_was() -> None:
+    browser = Browser()
+    first = await browser.ask()
+    browser.headers["x-forwarded-for"] = "203.0.113.7"
+    await browser.ask()
+    assert [visitor.source for visitor in browser.flow.visitors] == ["10.0.0.9", "203.0.113.7"]
+    ids = [visitor.correlation_id for visitor in browser.flow.visitors]
+    assert len(set(ids)) == 2
+    assert first.headers["x-correlation-id"] == ids[0]
+
+
+async def test_who_shows_a_key_is_told_that_it_may_be_shared() -> None:
+    shown = await Browser(ToldFlow(Next("ask", {**FACTS, "proof": "key"}))).ask()
+    assert "Everybody who holds this key will act as you." in shown.body
 
 
 async def test_without_https_the_cookie_can_not_be_bound_to_it() -> None:

@@ -146,7 +146,7 @@ async def town(folder: Path, auto_user: str = "") -> AsyncGenerator[Town]:
         with socket.create_server(("127.0.0.1", 0)) as sock:
             public_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
             issuer.register("mcpgov", SIGN_IN_SECRET, f"{public_url}/oauth/callback")
-            server.register("gateway", GATEWAY_SECRET, f"{public_url}/oauth/callback")
+            server.register("gateway", GATEWAY_SECRET, f"{public_url}/oauth/callback/city")
             issuer.auto_user = auto_user
             built = House(folder)
             async with listening(city) as upstream:

@@ -163,7 +163,7 @@ async def world(
         oauth.register("service", SECRETS["SERVICE_SECRET"])
 
         def furnish(built: House) -> None:
-            oauth.register("mcpgov", SECRETS["OAUTH_SECRET"], f"{built.url}/oauth/callback")
+            oauth.register("mcpgov", SECRETS["OAUTH_SECRET"], f"{built.url}/oauth/callback/consented")
             for name, text in {"catalog/city.yaml": CATALOG, **(files or {})}.items():
                 built.write(name, text.replace("{upstream}", base).replace("{oauth}", oauth.url))
 

@@ -1,5 +1,6 @@
 """Two users, one connection: each call carries its own user's token, and nobody gets another one's."""
 
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from mcp.client.streamable_http import streamable_http_client
 from starlette.responses import Response
 
 from tests.flows.consenting import Town, eliciting_call, link_in, town
+from tests.peers.authorization_server import AuthorizationServer
 from tests.peers.web_peer import redirect
 
 
@@ -107,6 +109,34 @@ async def test_an_answer_that_is_sent_again_and_a_link_that_is_used_again_are_re
         assert (await elsewhere.open(done.url)).title == "This did not begin here"
         assert (await person.agree(link)).title == "This link is over"
     assert len(place.server.asked("/token")) == 1
+
+
+async def test_a_hostile_server_gets_no_code_of_an_honest_one(place: Town) -> None:
+    """The mix-up of authorization servers (RFC 9700 section 4.4): ours sends the browser on, with our state."""
+    async with AuthorizationServer(auto_user="alice") as honest:
+        honest.register("public", "", f"{place.house.url}/oauth/callback/honest")
+
+        def sends_on() -> Response:
+            asked = place.server.ledger[-1].query
+            back = {"client_id": "public", "redirect_uri": f"{place.house.url}/oauth/callback/honest"}
+            return redirect(f"{honest.url}/authorize?{urlencode({**asked, **back})}")
+
+        place.server.fail("/authorize", sends_on)
+        async with place.person("alice") as person:
+            page = await person.agree(link_in(await eliciting_call(await place.caller("alice"))))
+        assert page.title == "It did not work"
+        assert honest.consents
+    assert place.server.asked("/token") == []
+    event = await place.house.event("consent-refused")
+    assert event["mcpgov.control.detail"] == "it came back to another redirect URL"
+
+
+async def test_what_people_do_is_recorded_with_where_they_are(place: Town) -> None:
+    async with place.person("alice") as person:
+        await person.agree(link_in(await eliciting_call(await place.caller("alice"))))
+    event = await place.house.event("consent-given")
+    assert event["mcpgov.control.source"] == "127.0.0.1"
+    assert re.fullmatch("[0-9a-f]{32}", str(event["mcpgov.control.correlation_id"]))
 
 
 async def test_a_client_that_cannot_open_links_is_told_in_words(place: Town) -> None:

@@ -84,6 +84,8 @@ async def test_the_claims_of_a_user_are_their_principal() -> None:
         ("agent", {"xms_act_fct": None, "xms_sub_fct": None}, PrincipalKind.AGENT),  # the blueprint does
         ("app", {"xms_act_fct": "111 1 99"}, PrincipalKind.APP),
         ("user", {"xms_sub_fct": "13"}, PrincipalKind.USER),  # without an agent that acts
+        ("user", {"xms_act_fct": [9, 11]}, PrincipalKind.AGENT_ON_BEHALF),  # numbers in whatever shape
+        ("user", {"xms_act_fct": ["11"], "xms_sub_fct": 13}, PrincipalKind.AGENT_USER),
     ],
 )
 async def test_a_claim_that_is_left_out_does_not_make_somebody_else(
@@ -96,6 +98,8 @@ async def test_a_claim_that_is_left_out_does_not_make_somebody_else(
     "claims",
     [
         {"idtyp": "device"},
+        {"xms_act_fct": {"11": True}},
+        {"xms_act_fct": [True]},
         {"idtyp": None, "scp": None},  # neither scopes, nor about itself
         {"oid": None},
         {"oid": "*"},

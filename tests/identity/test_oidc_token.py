@@ -70,9 +70,34 @@ async def test_which_claims_are_read_is_a_setting() -> None:
     assert (await principal_of(token(scp=["a", "b"]))).scopes == ("a", "b")
 
 
-@pytest.mark.parametrize("claims", [{"sub": "vscode"}, {"sub": "robot", "azp": None, "client_id": "robot"}])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "vscode"},
+        {"sub": "robot", "azp": None, "client_id": "robot"},
+        {"sub": "vscode@clients"},
+        {"gty": "client-credentials"},
+        {"grant_type": "client_credentials"},
+        {"idtyp": "app"},
+        {"is_robot": True},
+    ],
+)
 async def test_a_client_that_calls_for_itself_is_an_app(claims: dict[str, Any]) -> None:
-    assert (await principal_of(token(**claims))).kind is PrincipalKind.APP
+    assert (await principal_of(token(**claims), replace(HERE, app_claim="is_robot"))).kind is PrincipalKind.APP
+
+
+async def test_who_is_no_client_is_a_user() -> None:
+    for claims in ({"is_robot": False}, {"azp": None}, {"sub": "@clients", "azp": None}):
+        found = await principal_of(token(**dict[str, Any](claims)), replace(HERE, app_claim="is_robot"))
+        assert found.kind is PrincipalKind.USER
+
+
+async def test_long_subjects_have_ids_that_records_hold_whole() -> None:
+    first, second = [await principal_of(token(sub="x" * 250 + end)) for end in ("a", "b")]
+    assert first.id != second.id
+    assert first.id.startswith("oidc:sha256:")
+    assert len(first.id) < 256
+    assert first.subject.endswith("a")
 
 
 @pytest.mark.parametrize("subject", [None, "", 7, "x" * 256, "ada\n", "ada\x00", "\u202eada"])

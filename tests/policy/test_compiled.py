@@ -184,3 +184,18 @@ def test_kill_switch_in_a_fragment_cannot_be_dropped_either() -> None:
     )
     in_force = compile_policy([including], [], [adds("n", "base: false")], {})
     assert decision(in_force, context()).reason is Reason.QUARANTINED
+
+
+def test_headers_with_credentials_are_known_wherever_in_the_policies_they_are_named() -> None:
+    verifying = """\
+inbound:
+  - choose:
+      when:
+        - condition: "false"
+          do: [validate-jwt: { header-name: X_Token, openid-config: { url: https://i.example/config } }]
+  - validate-azure-ad-token: { tenant-id: 00000000-1111-2222-3333-444444444444, token-value: t }
+"""
+    document = parse_document(verifying, "policies/a.yaml")
+    assert compile_policy([document], [], [], {}).credential_headers == {"x-token"}
+    assert compile_policy([], [], [], {"t": [document]}, ["X-Key"]).credential_headers == {"x-token", "x-key"}
+    assert compile_policy([], [], [], {}).credential_headers == frozenset()

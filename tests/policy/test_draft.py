@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -161,3 +162,12 @@ def test_more_answers_than_a_record_keeps_are_no_answers() -> None:
         draft.answers.outcome(came=True)
     assert len(draft.answers.letters) == MAX_ANSWERS
     assert draft.answered == "-"
+
+
+def test_a_field_in_which_a_credential_may_come_is_not_read_by_expressions() -> None:
+    asked = context(headers=(("x-team-key", "opaque"), ("x_team_key", "opaque"), ("x-tenant", "blue")))
+    draft = Draft(replace(asked, withheld=frozenset({"x-team-key"})))
+    assert draft.request_headers == {"x-tenant": "blue"}
+    assert draft.header_values("x-team-key") == ["opaque"]
+    draft.edit_request(HeaderEdit("x-team-key", "override", ("ours",)))
+    assert draft.request_headers["x-team-key"] == "ours"

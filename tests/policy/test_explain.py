@@ -125,3 +125,13 @@ def test_a_dry_run_does_nothing_and_remembers_what_would_be_told() -> None:
 async def test_the_assumed_answer_is_empty() -> None:
     answer = assumed_answer()
     assert (answer.status, [events async for events in answer.events]) == (200, [])
+
+
+def test_a_token_that_is_asked_for_is_said_with_whose_and_what_for() -> None:
+    text = """\
+inbound:
+  - get-authorization-context: { provider-id: calendar, context-variable-name: own }
+  - authentication-managed-identity: { resource: api://r, output-token-variable-name: ours }
+"""
+    said = [entry_changes[0] for _, entry_changes in changes(text)]
+    assert said == [Change("gets a token of", "calendar"), Change("gets a token of", "azure.identity for api://r")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpgov.decision import GetToken, Reason
+from mcpgov.decision import GetToken, Granted, Reason
 from mcpgov.errors import Refusal
 from mcpgov.policy.draft import MASK, Answers, Draft
 from mcpgov.policy.token_grants import granted, recall
@@ -15,11 +15,12 @@ EFFECT = GetToken("api://r")
 
 
 def test_a_token_that_came_is_kept_secret() -> None:
-    draft = Draft(context())
+    draft = Draft(context(), at="a#1")
     token = Issuers().run(granted(EFFECT, draft, ignore=False))
     assert token is not None
     assert draft.masked(f"Bearer {token}") == f"Bearer {MASK}"
     assert draft.answered == ""
+    assert draft.grants == [Granted("a#1", "ours", "api://r")]
 
 
 def test_one_that_does_not_come_refuses_the_call() -> None:
@@ -33,12 +34,14 @@ def test_whether_it_came_is_an_answer_where_the_call_may_go_on_without(*, down: 
     draft = Draft(context())
     token = Issuers(down=down).run(granted(EFFECT, draft, ignore=True))
     assert (token is None, draft.answered) == (down, "f" if down else "t")
+    assert bool(draft.grants) is not down
 
 
 @pytest.mark.parametrize(("given", "token"), [("t", MASK), ("f", None)])
 def test_when_it_is_decided_again_something_stands_for_it(given: str, token: str | None) -> None:
     draft = Draft(context(), Answers(given))
     assert performed(granted(EFFECT, draft, ignore=True)) == token
+    assert draft.grants == []
 
 
 def test_what_came_is_there_when_it_is_asked_what_is_hidden() -> None:

@@ -12,7 +12,7 @@ import jwt
 from mcpgov.decision import Decision, Effect, FetchKeys, GetAuthorization, GetToken, Metric, Reason, Trace
 from mcpgov.errors import Refusal
 from mcpgov.json_web_token import KeySet, parse_key_set
-from mcpgov.models import Secret
+from mcpgov.models import Issued, Secret
 from mcpgov.policy.draft import Draft
 from mcpgov.policy.evaluate import Evaluation
 from mcpgov.policy.replay import Recorded, replay
@@ -71,7 +71,9 @@ class Issuers:
         if self.down:
             is_key = isinstance(effect, FetchKeys)
             raise Refusal(Reason.SIGN_IN_UNAVAILABLE if is_key else Reason.CREDENTIAL_UNAVAILABLE, "down")
-        return self.at.get(effect.url, self.keys) if isinstance(effect, FetchKeys) else Secret("t0ken-of-ours")
+        if isinstance(effect, FetchKeys):
+            return self.at.get(effect.url, self.keys)
+        return Issued(Secret("t0ken-of-ours"), "ours", effect.resource if isinstance(effect, GetToken) else "")
 
     def run(self, evaluation: Generator[Effect, Any, T]) -> T:
         """What an evaluation returns; a refusal is raised where it was asked for, as in the gateway."""

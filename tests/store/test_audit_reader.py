@@ -97,6 +97,21 @@ def test_a_filter_finds_what_matches_all_of_it(reader: AuditReader, wanted: Call
     assert ids(reader, wanted) == found
 
 
+def test_control_events_are_found_where_they_are_wanted_and_are_never_under_way(
+    reader: AuditReader, path: Path
+) -> None:
+    assert [call.reason for call in reader.calls(CallFilter(reason="reload"))] == ["reload"]
+    assert len(reader.calls(CallFilter(control=True))) == 7
+    assert ids(reader, CallFilter(control=True, status="open")) == ["5", "4"]
+    other = SqliteLedgerStore(path)
+    other.open()
+    other.append([ControlRecord(ControlEvent.CONSENT_REVOKED, NOW, {"principal": "key:k", "connection": "port"}).row()])
+    other.close(finished=True)
+    for wanted in (CallFilter(connection="port"), CallFilter(principal="key:k")):
+        assert reader.calls(wanted) == []
+        assert [call.reason for call in reader.calls(replace(wanted, control=True))] == ["consent-revoked"]
+
+
 @pytest.mark.parametrize(
     ("identifier", "events"),
     [

@@ -315,3 +315,14 @@ def test_a_later_edit_removes_what_crossed() -> None:
 
 def test_a_plain_decision_changes_nothing() -> None:
     assert outgoing(call(), ALLOWED, NOBODY, URL) == tuple(fields(call()))
+
+
+@pytest.mark.parametrize("name", ["baggage", "mcp-param-token", "x-second", "x_second"])
+def test_no_field_crosses_in_which_a_credential_of_the_caller_may_stand(name: str) -> None:
+    withheld = frozenset({"baggage", "mcp-param-token", "x-second"})
+    changes = Changes(forwarded=("x-second", "x_second"), withheld=withheld)
+    request = call(era=Era.STATELESS, headers=((name, "caller-value"),))
+    assert "caller-value" in str(
+        outgoing(request, Decision(Reason.ALLOWED, changes=replace(changes, withheld=frozenset())), NOBODY, URL)
+    )
+    assert "caller-value" not in str(outgoing(request, Decision(Reason.ALLOWED, changes=changes), NOBODY, URL))

@@ -1,9 +1,10 @@
 """forward-headers: names the caller's header fields that cross to the upstream, besides the few that always do.
 
 Our own element: API Management passes on nearly everything, mcpgov nearly nothing. A field that carries the caller's
-credential never crosses, whatever is listed: such a name is refused when the document is loaded, and a field whose
-value is a gateway key stays behind. Fields by which servers are told where a call came from are refused too: the
-upstream would believe the caller.
+credential never crosses, whatever is listed: such a name is refused when the document is loaded. A field stays behind
+whose value is a gateway key, or in which some credential may come: where the settings expect keys, where a policy in
+force looks for a token, where the connection's own goes. Fields by which servers are told where a call came from are
+refused too: the upstream would believe the caller.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.policy.attributes import Texts
-from mcpgov.policy.draft import CREDENTIAL_HEADERS, KEY_PREFIX
+from mcpgov.policy.draft import CREDENTIAL_HEADERS
 from mcpgov.policy.element import PlainElement
 from mcpgov.policy.glob import compile_wildcards
-from mcpgov.policy.http_fields import is_ours, is_token
+from mcpgov.policy.http_fields import folded, is_ours, is_token
 
 if TYPE_CHECKING:
     from mcpgov.policy.draft import Denial, Draft
@@ -50,21 +51,21 @@ class ForwardHeaders(PlainElement):
     def decide(self, draft: Draft, /) -> Denial | None:
         """Note which of the caller's fields cross."""
         fields = draft.context.request.head.headers.fields
-        keys = {name for name, value in fields if KEY_PREFIX in value}
+        withheld = {name for name, value in fields if draft.withholds(name, value)}
         for name in dict.fromkeys(name for name, _ in fields):
-            if name in self.headers and not why_not(name) and name not in keys:
+            if name in self.headers and not why_not(name) and name not in withheld:
                 draft.forwarded.append(name)
         return None
 
 
 def why_not(name: str) -> str:
     """Why the field of this name, in lower case, never crosses; empty where it may."""
-    folded = name.replace("_", "-")
-    if folded in CREDENTIAL_HEADERS:
+    name = folded(name)
+    if name in CREDENTIAL_HEADERS:
         return "it carries the caller's credential, which never crosses"
-    if folded in _OF_PROXIES or folded.startswith(_FORWARDED):
+    if name in _OF_PROXIES or name.startswith(_FORWARDED):
         return "the upstream would believe the caller about where a call comes from"
-    if folded in _SAID_BY_US or is_ours(folded):
+    if name in _SAID_BY_US or is_ours(name):
         return "mcpgov writes it itself"
     return ""
 

@@ -60,7 +60,8 @@ class GetAuthorizationContext(Element):
 
     def run(self, draft: Draft) -> Verdict:
         """Get it. Raises Refusal (credential-unavailable, consent-required)."""
-        effect = GetAuthorization(self.provider, draft.context.principal.id)
+        principal = draft.context.principal
+        effect = GetAuthorization(self.provider, principal.id, principal.scope.connections)
         token = yield from granted(effect, draft, ignore=self.ignores_errors)
         found = None if token is None else Authorization(token)
         draft.tokens[draft.at] = draft.variables[self.variable] = found

@@ -81,7 +81,30 @@ inbound:
 def test_an_explanation_shows_that_there_is_a_token_and_not_which() -> None:
     evaluation = Evaluation(policy(YAML), context(), watch=(explanation := Explanation()))
     DryRun().run(evaluation.decide())
-    assert explanation.entries[0].changes == [Change("upstream header authorization", "Bearer ***")]
+    assert explanation.entries[0].changes == [
+        Change("gets a token of", "c1 for https://ai.azure.com"),
+        Change("upstream header authorization", "Bearer ***"),
+    ]
+
+
+def test_an_explanation_names_no_identity_that_only_the_settings_know() -> None:
+    text = f"inbound: [{NAME}: {{ resource: https://ai.azure.com }}]"
+    evaluation = Evaluation(policy(text), context(), watch=(explanation := Explanation()))
+    DryRun().run(evaluation.decide())
+    assert explanation.entries[0].changes[0] == Change("gets a token of", "azure.identity for https://ai.azure.com")
+
+
+def test_the_decision_says_whose_token_it_got_and_what_for() -> None:
+    made, _ = decided(YAML, context())
+    assert list(map(str, made.granted)) == [f"test#1 {NAME} ours https://ai.azure.com"]
+    trial, _ = decided(f"mode: report\n{YAML}", context())
+    assert (trial.granted, trial.changes.headers) == ((), ())  # it got one, and threw it away
+
+
+def test_a_call_of_a_hidden_tool_says_once_what_was_got_on_the_way() -> None:
+    text = f"inbound: [{NAME}: {{ resource: a }}, tool-rules: {{ deny: [delete_*] }}]"
+    made, _ = decided(text, context(tool="delete_a"))
+    assert list(map(str, made.granted)) == [f"test#1 {NAME} ours a"]
 
 
 def test_a_resource_may_be_computed_and_must_be_said() -> None:

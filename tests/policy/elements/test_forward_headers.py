@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from mcpgov.decision import Reason
+from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.elements.forward_headers import why_not
-from tests.policy.calls import assert_refused, context, decision, problems
+from tests.policy.calls import assert_refused, context, decision, document, problems
+from tests.policy.tokens import CONFIGURATION, decided, token
 
 SENT = (
     ("X-Tenant".lower(), "blue"),
@@ -50,6 +53,34 @@ def test_several_lists_add_up() -> None:
 def test_no_credential_crosses_whatever_is_listed(pattern: str) -> None:
     found = crossing(f"inbound: [forward-headers: {{ headers: ['{pattern}'] }}]")
     assert not {*found} - {"x-tenant", "x-trace-id", "x-trace-span", "x-other"}
+
+
+VERIFYING = f"""\
+inbound:
+  - forward-headers: {{ headers: [x_tok*, x-t*] }}
+  - validate-jwt: {{ VERIFY, openid-config: {{ url: {CONFIGURATION} }} }}
+  - forward-headers: {{ headers: [x_tok*, x-tok*] }}
+  - set-header: {{ name: X-Seen, value: '${{{{ string(size(request.headers)) }}}}' }}
+"""
+
+
+@pytest.mark.parametrize("where", ["header-name: X-Token", """token-value: '${{ request.headers["x-token"] }}'"""])
+def test_a_token_that_a_policy_verified_crosses_in_no_header(where: str) -> None:
+    theirs = token()
+    asked = context(headers=(("x-tenant", "blue"), ("x-token", theirs), ("x_token", theirs)))
+    made, draft = decided(VERIFYING.replace("VERIFY", where), asked)
+    assert (made.reason, made.changes.forwarded) == (Reason.ALLOWED, ("x-tenant",))
+    assert ("x-token" in draft.request_headers) is where.startswith("token-value")
+
+
+def test_a_field_in_which_a_credential_may_come_stays_behind() -> None:
+    in_force = compile_policy(
+        [], [], [document("inbound: [forward-headers: { headers: [x-t*, x_t*] }]")], {}, ["X-Team-Key", "x-trace-id"]
+    )
+    asked = context(headers=(("x-team-key", "opaque"), ("x_team_key", "opaque"), ("x-trace-id", "1"), ("x-tell", "2")))
+    verdict = decision(in_force, asked)
+    assert verdict.changes.forwarded == ("x-tell",)
+    assert verdict.changes.withheld == {"x-team-key", "x-trace-id"}
 
 
 def test_fields_that_are_not_there_do_not_matter() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mcpgov.decision import GetAuthorization, Reason
+from mcpgov.models import CallerScope
 from tests.policy.calls import context, document, problems
 from tests.policy.tokens import Issuers, decided
 
@@ -28,6 +31,13 @@ def test_the_authorization_is_the_callers_own(text: str) -> None:
     assert made.changes.headers[0].values == ("t0ken-of-ours",)
     assert issuers.asked == [GetAuthorization("github", "entra:t/o1")]
     assert "t0ken-of-ours" not in repr((made, draft))
+
+
+def test_the_scope_of_a_key_bounds_what_it_gets() -> None:
+    issuers, of_a_key = Issuers(), context(principal="key:k1")
+    principal = replace(of_a_key.principal, scope=CallerScope(("city",), None))
+    decided(YAML, replace(of_a_key, principal=principal), issuers)
+    assert issuers.asked == [GetAuthorization("github", "key:k1", ("city",))]
 
 
 @pytest.mark.parametrize(("down", "reason"), [(True, Reason.TOOL_HIDDEN), (False, Reason.ALLOWED)])
