@@ -107,7 +107,7 @@ async def test_an_answer_that_is_sent_again_and_a_link_that_is_used_again_are_re
         done = await person.agree(link)
         assert (await person.open(done.url)).title == "This link is over"
         assert (await elsewhere.open(done.url)).title == "This did not begin here"
-        assert (await person.agree(link)).title == "This link is over"
+        assert (await person.open(link)).title == "This link is over"
     assert len(place.server.asked("/token")) == 1
 
 
