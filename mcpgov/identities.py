@@ -7,7 +7,7 @@ stages need. Nobody else imports it.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,7 +33,7 @@ from mcpgov.identity.client_ip import source_address
 from mcpgov.identity.entra_token import EntraAuthenticator
 from mcpgov.identity.key_uses import noting_uses
 from mcpgov.identity.oidc_token import OidcAuthenticator
-from mcpgov.identity.signing_keys import SigningKeys
+from mcpgov.identity.signing_keys import KeySource, SigningKeys
 from mcpgov.models import Headers, RequestHead, Secret
 from mcpgov.policy_tokens import PolicyTokens
 from mcpgov.stage_settings import (
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
     from mcpgov.credential.oauth import Consent, Revoked
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
+    from mcpgov.identity_settings import Identity
+    from mcpgov.json_web_token import KeySet
     from mcpgov.models import Connection, Principal
     from mcpgov.snapshot import Snapshot
     from mcpgov.web import Web
@@ -130,9 +132,7 @@ class UserConsents:
 def user_consents(parts: IdentityParts, web: Web, cache: TokenCache) -> UserConsents:
     """The tokens of users, over the vault."""
     settings = parts.current().settings
-    links = ConsentLinks(
-        lambda: public_url_of(settings), parts.material, browser_sign_ins(settings.identity), parts.now
-    )
+    links = ConsentLinks(public_url_of(settings), parts.material, browser_sign_ins(settings.identity), parts.now)
     endpoint, vault = TokenEndpoint(web, parts.now), Vault(parts.rows, parts.material, parts.now)
     return UserConsents(links, vault, endpoint, OAuthTokens(vault, endpoint, links, cache))
 
@@ -155,7 +155,7 @@ async def identities(parts: IdentityParts, hosts: AzureHosts, note: Note) -> Asy
                 links=users.links,
                 vault=users.vault,
                 tokens=users.endpoint,
-                browsers=BrowserSignIns(web, users.endpoint, signing.keys, parts.now),
+                browsers=BrowserSignIns(web, users.endpoint, browser_keys(settings.identity, signing), parts.now),
                 connection=parts.connection,
                 key_holder=partial(holder_of, by_key),
                 note=partial(noted, note),
@@ -168,7 +168,7 @@ async def identities(parts: IdentityParts, hosts: AzureHosts, note: Note) -> Asy
                 PolicyTokens(signing, sources, users.oauth, parts.connection),
                 ConsentPages(
                     consents,
-                    lambda: public_url_of(settings),
+                    public_url_of(settings),
                     sites_of(settings),
                     lambda peer, forwarded: source_address(peer, forwarded, settings.trusted_proxies),
                 ),
@@ -177,6 +177,17 @@ async def identities(parts: IdentityParts, hosts: AzureHosts, note: Note) -> Asy
         await signing.aclose()
         await cache.close()
         parts.close()
+
+
+def browser_keys(identity: Identity, signing: SigningKeys) -> Callable[[str, str], Awaitable[KeySet]]:
+    """The keys of who signs a browser in, by its configuration: those that callers' tokens are checked with."""
+    issuers = [oidc_issuer(one) for one in identity.oidc]
+    sources = {issuer.configuration_url: issuer.keys for issuer in issuers}
+
+    async def keys(configuration_url: str, kid: str) -> KeySet:
+        return await signing.of(sources.get(configuration_url, KeySource(configuration_url)), kid)
+
+    return keys
 
 
 def authentication_of(parts: IdentityParts, by_key: ApiKeyAuthenticator, signing: SigningKeys) -> Authentication:

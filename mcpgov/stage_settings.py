@@ -135,7 +135,7 @@ def browser_sign_ins(identity: Identity) -> tuple[BrowserSignIn, ...]:
         )
     for one in identity.oidc:
         if client := one.sign_in:
-            configuration = one.issuer.removesuffix("/") + CONFIGURATION
+            configuration = oidc_issuer(one).configuration_url
             made.append(
                 BrowserSignIn(one.issuer, configuration, client.client_id, client.client_secret, private=one.private)
             )

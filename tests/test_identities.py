@@ -1,5 +1,6 @@
 """Identities put together: for whom tokens may be made out, whose key a page was shown, what is written down."""
 
+import json
 import secrets
 import ssl
 from collections.abc import AsyncGenerator, Mapping
@@ -14,13 +15,26 @@ from mcpgov.credential.tokens import AzureIdentity, HostIdentity
 from mcpgov.credential.vault import SealedTokens
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
-from mcpgov.identities import IdentityParts, RecordedConsents, audiences, holder_of, identities, kept_consents, noted
+from mcpgov.identities import (
+    IdentityParts,
+    RecordedConsents,
+    audiences,
+    browser_keys,
+    holder_of,
+    identities,
+    kept_consents,
+    noted,
+)
 from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyRecord, digest, mint_key
-from mcpgov.models import OAuthClient, Secret, SignIn
+from mcpgov.identity.signing_keys import SigningKeys
+from mcpgov.models import Headers, OAuthClient, Secret, SignIn
 from mcpgov.reload import load_generation
+from mcpgov.settings import parse_settings
 from mcpgov.snapshot import Snapshot
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_vault import SqliteTokenVault
+from mcpgov.web import Fields, WebAnswer, WebUnavailable
+from tests.peers import signing
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SETTINGS = """\
@@ -96,6 +110,34 @@ async def test_a_key_shown_on_a_page_is_known_whatever_header_callers_use(parts:
         await holder_of(by_key, Secret("no key at all"))
     assert caught.value.reason is Reason.CREDENTIAL_INVALID
     parts.close()
+
+
+class OneWeb:
+    """A Web with a key set at one address, and nothing anywhere else."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def get(self, url: str, headers: Fields = (), *, private: bool = False) -> WebAnswer:
+        self.asked.append(url)
+        return WebAnswer(200, Headers(), json.dumps(signing.SigningKeys("oidc").jwks()).encode())
+
+    async def post(
+        self, url: str, form: Mapping[str, str], headers: Fields = (), *, private: bool = False
+    ) -> WebAnswer:
+        raise WebUnavailable("nobody is asked")
+
+
+async def test_a_browser_is_known_by_the_keys_that_tokens_are_checked_with() -> None:
+    elsewhere = "identity: { oidc: [{ issuer: 'https://issuer.example', keys_url: 'https://keys.example/all' }] }\n"
+    settings, web = parse_settings("public_url: https://mcp.contoso.com\n" + elsewhere, "mcpgov.yaml"), OneWeb()
+    keys = SigningKeys(web, lambda: NOW)
+    found = await browser_keys(settings.identity, keys)(
+        "https://issuer.example/.well-known/openid-configuration", "oidc-1"
+    )
+    assert [key.kid for key in found.keys] == ["oidc-1"]
+    assert web.asked == ["https://keys.example/all"]
+    await keys.aclose()
 
 
 async def test_what_people_decide_is_written_down_by_its_name() -> None:

@@ -73,7 +73,7 @@ class ConsentLinks:
 
     def __init__(
         self,
-        public_url: Callable[[], str],
+        public_url: str,
         key: bytes,
         sign_ins: tuple[BrowserSignIn, ...],
         now: Callable[[], datetime],
@@ -86,7 +86,7 @@ class ConsentLinks:
 
     def redirect_url(self, connection: str = "") -> str:
         """Where browsers come back to: from the authorization server of a connection, or from an issuer."""
-        return redirect_url(self._public_url(), connection)
+        return redirect_url(self._public_url, connection)
 
     def required(self, connection: Connection, principal: Principal) -> Refusal:
         """The refusal of a call that waits for its user's consent, with the link."""
@@ -113,7 +113,7 @@ class ConsentLinks:
             "This server acts for one user at a time, and this call comes from nobody in particular. "
             "Call it on behalf of a user, or with a gateway key of your own.",
         )
-        refusal.link = f"{self._public_url()}{CONSENT_PATH}{connection.name}"
+        refusal.link = f"{self._public_url}{CONSENT_PATH}{connection.name}"
         return refusal
 
     def open(self, text: str) -> Ticket | None:
@@ -147,7 +147,7 @@ class ConsentLinks:
             issuer=principal.issuer,
             subject=principal.subject,
         )
-        return f"{self._public_url()}{CONSENT_PATH}{self._seal.close_text(plain_of(ticket))}"
+        return f"{self._public_url}{CONSENT_PATH}{self._seal.close_text(plain_of(ticket))}"
 
     @staticmethod
     def _refusal(link: str) -> Refusal:

@@ -150,7 +150,7 @@ class ConsentPages:
     def __init__(
         self,
         flow: ConsentFlow,
-        public_url: Callable[[], str],
+        public_url: str,
         sites: Sites,
         source_of: Callable[[str, tuple[str, ...]], str],
     ) -> None:
@@ -238,7 +238,7 @@ class ConsentPages:
         return self._templates["layout"].substitute(title=title, body=body, head=head, style=self._style)
 
     def _headers(self, body: bytes, fresh: str, visitor: Visitor) -> list[tuple[bytes, bytes]]:
-        secure = self._public_url().startswith("https://")
+        secure = self._public_url.startswith("https://")
         cookie = f"{self._cookie}={fresh}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
         fields = {
             "content-type": "text/html; charset=utf-8",
@@ -259,7 +259,7 @@ class ConsentPages:
     @property
     def _cookie(self) -> str:
         """With https the name is one that no other host may set (RFC 6265bis section 4.1.3.2)."""
-        return f"__Host-{COOKIE}" if self._public_url().startswith("https://") else COOKIE
+        return f"__Host-{COOKIE}" if self._public_url.startswith("https://") else COOKIE
 
     def _browser(self, headers: Headers) -> str:
         """The name that our cookie gives to the browser; empty where there is none, or not just one."""

@@ -54,11 +54,16 @@ class OidcIssuer:
     clock_skew: int = 30
 
     @property
+    def configuration_url(self) -> str:
+        """Where the issuer publishes its configuration (OpenID Connect Discovery 1.0 section 4)."""
+        return self.issuer.removesuffix("/") + CONFIGURATION
+
+    @property
     def keys(self) -> KeySource:
-        """Where the issuer's keys are (OpenID Connect Discovery 1.0 section 4)."""
+        """Where the issuer's keys are."""
         if self.keys_url:
             return KeySource(keys_url=self.keys_url)
-        return KeySource(configuration_url=self.issuer.removesuffix("/") + CONFIGURATION, issuer=self.issuer)
+        return KeySource(configuration_url=self.configuration_url, issuer=self.issuer)
 
 
 class OidcAuthenticator:

@@ -106,7 +106,7 @@ class House:
         self.rows = MemoryTokenVault()
         self.vault = Vault(self.rows, KEY, self.clock)
         self.endpoint = TokenEndpoint(self.web, self.clock)
-        self.links = ConsentLinks(lambda: GATEWAY, KEY, sign_ins, self.clock)
+        self.links = ConsentLinks(GATEWAY, KEY, sign_ins, self.clock)
         self.oauth = OAuthTokens(self.vault, self.endpoint, self.links, TokenCache(self.clock))
 
     def will(self, *answers: WebAnswer | WebUnavailable) -> None:

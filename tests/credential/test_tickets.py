@@ -58,7 +58,7 @@ def test_a_link_is_good_for_ten_minutes() -> None:
 
 def test_a_link_of_another_gateway_is_none() -> None:
     house = House()
-    other = ConsentLinks(lambda: GATEWAY, KEY[::-1], (SIGN_IN,), house.clock)
+    other = ConsentLinks(GATEWAY, KEY[::-1], (SIGN_IN,), house.clock)
     assert opened(house, other.required(github(), ALICE).link) is None
     assert opened(house, f"{GATEWAY}/consent/github") is None
 

@@ -89,7 +89,7 @@ class Browser:
 
     async def ask(self, method: str = "GET", path: str = f"/consent/{LINK}", query: str = "") -> Shown:
         """One request."""
-        pages = ConsentPages(self.flow, lambda: self.public, Sites.of("127.0.0.1", self.public), told)
+        pages = ConsentPages(self.flow, self.public, Sites.of("127.0.0.1", self.public), told)
         fields = {"host": "mcp.contoso.com", **self.headers, **({"cookie": self.cookie} if self.cookie else {})}
         scope = {
             "method": method,

@@ -7,6 +7,7 @@ same address. The ledger is the witness in tests.
 import asyncio
 import json
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -85,7 +86,7 @@ class PeerServer(GatewayServer):
 
 
 @dataclass
-class WebPeer:
+class WebPeer(ABC):
     """A server; `answer` is what each kind of peer adds. `url` has no slash at its end, and is empty before `open`.
 
     While `hold` is there and not set, every request is written down and then waits for it.
@@ -99,9 +100,9 @@ class WebPeer:
     _running: asyncio.Task[None] | None = None
     _port: int = 0
 
+    @abstractmethod
     async def answer(self, asked: Asked) -> Response:
         """What is answered when nothing is wrong."""
-        raise NotImplementedError
 
     @property
     def url(self) -> str:
