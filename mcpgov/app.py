@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import secrets
 import signal
 import ssl
 import sys
@@ -23,40 +22,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 import structlog
 import typer
 import uvloop
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mcpgov import __version__
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit.redact import Digester
+from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
+from mcpgov.cli.proof import add_proof
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, listener
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
-from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
+from mcpgov.models import Secret
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.settings import load_settings, stood_in
+from mcpgov.settings import SQLITE, Audit, Settings
+from mcpgov.settings_file import DEFAULT_FILE, load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
-from mcpgov.store.database import digest_key, sqlite_path
+from mcpgov.storage import Storage, sending_checkpoints
+from mcpgov.store.database import sqlite_path
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.store.recorded_keys import RecordedKeys
-from mcpgov.store.sqlite_keys import SqliteKeyStore
-from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
@@ -64,20 +63,20 @@ from mcpgov.upstream.switch import Upstreams
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.audit.writer import LedgerStore
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.identities import RecordedConsents
     from mcpgov.identity_settings import Azure
     from mcpgov.limiter import Counters
-    from mcpgov.models import Secret
+    from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings import Counters as CountersSettings
-    from mcpgov.settings import Settings
+    from mcpgov.store.evidence import SqlEvidence
     from mcpgov.store.redis_counters import RedisCounters
-
-KEY_LENGTH = 32  # bytes
 
 
 def utc_now() -> datetime:
@@ -96,8 +95,10 @@ class Running:
 
     gateway: Gateway
     generations: Generations
-    settings: Settings
+    storage: Storage
     stages: Stages
+    ledger: AuditLedger
+    parts: IdentityParts
 
 
 @asynccontextmanager
@@ -109,15 +110,17 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
     report = Reporter()
     generations = Generations(config, report, vaults=vaults)
     settings = generations.current().settings
-    store = store_path(settings)
-    seal_key, argument_key = keys_of(settings, store)
-    ledger = AuditLedger(SqliteLedgerStore(store), Digester(argument_key), utc_now)
+    storage = Storage(settings, load)
     log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
-    parts = IdentityParts(
-        generations.current, SqliteKeyStore(store), SqliteTokenVault(store), material_of(settings, store), utc_now
-    )
-    async with counting(settings.counters) as counters, identities(parts, azure_host, ledger.control) as who:
+    stores = storage.open()
+    ledger = AuditLedger(stores.ledger, Digester(storage.argument_key), utc_now, sign=storage.signer().checkpoint)
+    parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
+    async with (
+        sending_checkpoints(storage, utc_now),
+        counting(settings.counters) as counters,
+        identities(parts, azure_host, ledger.control) as who,
+    ):
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
@@ -126,14 +129,14 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
             ledger=ledger,
             upstream=upstreams,
         )
-        endpoint = endpoint_settings(settings, seal_key)
+        endpoint = endpoint_settings(settings, storage.seal_key)
         await ledger.start(principal, version=__version__, stamp=generations.current().stamp)
         report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            yield Running(gateway, generations, settings, stages)
+            yield Running(gateway, generations, storage, stages, ledger, parts)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -179,45 +182,71 @@ def log_failure(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
 
 
-def store_path(settings: Settings) -> Path:
-    """The file of the store."""
-    return sqlite_path(settings.audit.store, Path.cwd())
+def storage_named(source: str | None, config: Path | None) -> Storage:
+    """The store at a path or a `sqlite:///` URL; the configured one where none is named."""
+    if source is None:
+        return storage_of(config)
+    path = sqlite_path(source, Path.cwd()) if source.startswith(SQLITE) else Path(source).absolute()
+    return Storage(Settings(audit=Audit(store=f"{SQLITE}{path}")), load)
 
 
-def keys_of(settings: Settings, store: Path) -> tuple[bytes, bytes]:
-    """The key that seals session ids and the key that argument digests are made with.
-
-    Both come from `secrets.key`, which all replicas share. Without it the seal ends with the process, and the digest
-    key lies in a file beside the store.
-    """
-    material = settings.secrets.material
-    if material is None:
-        return secrets.token_bytes(KEY_LENGTH), digest_key(store)
-    return material, HKDF(SHA256(), KEY_LENGTH, None, b"mcpgov argument digest").derive(material)
+def storage_of(config: Path | None) -> Storage:
+    """The store that a settings file names."""
+    return Storage(load_settings(config), load)
 
 
-def material_of(settings: Settings, store: Path) -> bytes:
-    """The secret that tokens and tickets are sealed under; it outlives the process."""
-    return settings.secrets.material or digest_key(store)
+def find_verifier_key(source: str | None, config: Path | None) -> VerifierKey | None:
+    """The public half of the key that signs a store, where that lies here; the configured one if none is named."""
+    if source:
+        return storage_named(source, None).verifier_key()
+    return Storage(load_generation(config, vaults=vaults).settings, load).verifier_key()
 
 
-def find_store(config: Path | None) -> Path:
-    """The file that a settings file names as the store, there or not."""
-    return store_path(load_settings(config))
+def open_evidence(source: str | None, config: Path | None) -> SqlEvidence:
+    """A store as evidence; the configured one if none is named."""
+    return storage_named(source, config).evidence()
+
+
+def find_store(config: Path | None) -> Path | None:
+    """The file that a settings file names as the store, there or not; None where that is a server."""
+    return storage_of(config).file
 
 
 @asynccontextmanager
 async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
     """The gateway keys, every change of which is recorded."""
-    path = find_store(config)
-    keys, ledger, rows = SqliteKeyStore(path), SqliteLedgerStore(path), SqliteTokenVault(path)
-    ledger.open()
+    stores = storage_of(config).open()
+    async with writing(stores.ledger) as write:
+        try:
+            yield RecordedKeys(stores.keys, write, stores.vault)
+        finally:
+            stores.vault.close()
+            stores.keys.close()
+
+
+@asynccontextmanager
+async def open_admin_keys(config: Path | None) -> AsyncGenerator[RecordedAdminKeys]:
+    """The admin keys, every change of which is recorded. Raises InvalidConfiguration where the store is no file."""
+    storage, room = storage_of(config), load("mcpgov.operating")
+    if storage.file is None:
+        what, mend = "admin keys are kept in a file, and audit.store is a server", "not supported yet"
+        raise InvalidConfiguration((Problem(str(config or DEFAULT_FILE), 0, 0, what, mend),))
+    async with writing(storage.open().ledger) as write:
+        yield room.RecordedAdminKeys(room.SqliteAdminKeys(storage.file), write)
+
+
+@asynccontextmanager
+async def writing(ledger: LedgerStore) -> AsyncGenerator[Callable[[ControlRecord], Awaitable[None]]]:
+    """Write control events down beside a gateway that may be running."""
+    await asyncio.to_thread(ledger.open)
+
+    async def write(record: ControlRecord) -> None:
+        await asyncio.to_thread(ledger.append, [record.row()])
+
     try:
-        yield RecordedKeys(keys, ledger, rows)
+        yield write
     finally:
-        ledger.close(finished=True)
-        rows.close()
-        keys.close()
+        await asyncio.to_thread(ledger.close, finished=True)
 
 
 @asynccontextmanager
@@ -232,31 +261,21 @@ async def open_probe(config: Path | None) -> AsyncGenerator[Probe]:
 async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]:
     """The consents in the store, beside a gateway that may be running."""
     snapshot = load_generation(config, stood_in(os.environ), vaults)
-    settings, store = snapshot.settings, store_path(snapshot.settings)
-    ledger = SqliteLedgerStore(store)
-    ledger.open()
-    parts = IdentityParts(
-        lambda: snapshot,
-        SqliteKeyStore(store),
-        SqliteTokenVault(store),
-        material_of(settings, store),
-        utc_now,
-    )
+    storage = Storage(snapshot.settings, load)
+    stores = storage.open()
+    parts = IdentityParts(lambda: snapshot, stores.keys, stores.vault, storage.material, utc_now)
+    async with writing(stores.ledger) as write:
 
-    async def note(event: ControlEvent, **details: str | int) -> None:
-        await asyncio.to_thread(ledger.append, [ControlRecord(event, utc_now(), details).row()])
+        async def note(event: ControlEvent, **details: str | int) -> None:
+            await write(ControlRecord(event, utc_now(), details))
 
-    try:
         async with kept_consents(parts, note) as consents:
             yield consents
-    finally:
-        ledger.close(finished=True)
 
 
 def open_reader(config: Path | None) -> AuditReader:
     """The ledger, for reading."""
-    reader: AuditReader = load("mcpgov.store.audit_reader").open_sqlite_reader(find_store(config))
-    return reader
+    return storage_of(config).reader()
 
 
 def serve(config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
@@ -266,18 +285,42 @@ def serve(config: Path | None, *, log_format: LogFormat, log_level: LogLevel) ->
 
 
 async def serve_until_told(config: Path | None) -> None:
-    """Serve the data plane on its listener."""
-    async with running(config) as gateway:
-        listen = gateway.settings.listen
+    """Serve the data plane on its listener, and operators on theirs."""
+    async with running(config) as gateway, operators(gateway, config):
+        listen = gateway.storage.settings.listen
         with listener(listen.host, listen.port) as sock:
             server = GatewayServer(gateway.gateway)
             server.end_on_signals()
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
-            url = gateway.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
+            url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
             connections = gateway.generations.current().connections
             structlog.get_logger().info("serving", connections=[f"{url}/mcp/{name}" for name in connections])
             await server.serve_on(sock)
     structlog.get_logger().info("stopped")
+
+
+@asynccontextmanager
+async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[None]:
+    """Serve the console and the admin API, where there is an `admin:`."""
+    admin, file = gateway.storage.settings.admin, gateway.storage.file
+    if admin is None or file is None:
+        yield
+        return
+    room, parts = load("mcpgov.operating"), gateway.parts
+    looked_after = room.Operated(
+        admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now
+    )
+    async with room.operating(looked_after) as operating:
+        with listener(admin.listen.host, admin.listen.port) as sock:
+            server = GatewayServer(operating.listener)
+            serving = asyncio.create_task(server.serve_on(sock))
+            url = operating.link or admin.public_url or "http://{}:{}/console".format(*sock.getsockname()[:2])
+            structlog.get_logger().info("console", url=url)
+            try:
+                yield
+            finally:
+                server.should_exit = True
+                await serving
 
 
 def demo(*, once: bool) -> None:
@@ -305,10 +348,14 @@ def build_cli() -> typer.Typer:
     add_init(cli)
     add_serve(cli, serve)
     add_check(cli)
-    cli.add_typer(build_keys(open_keys, find_store), name="keys")
+    keys = build_keys(open_keys, find_store)
+    add_admin(keys, open_admin_keys)
+    cli.add_typer(keys, name="keys")
     cli.add_typer(build_connections(open_probe, open_consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
-    cli.add_typer(build_audit_app(open_reader, time.sleep), name="audit")
+    audit = build_audit_app(open_reader, time.sleep)
+    add_proof(audit, open_evidence, find_verifier_key)
+    cli.add_typer(audit, name="audit")
     return cli
 
 

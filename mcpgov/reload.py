@@ -34,7 +34,8 @@ from mcpgov.catalog.needs import unmet
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import LocalUpstream
 from mcpgov.policy_files import PolicyReferences, load_policies
-from mcpgov.settings import DEFAULT_FILE, SQLITE, Settings, lookup_for, no_vaults, parse_settings, read_text
+from mcpgov.settings import SQLITE, Settings, parse_settings
+from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.yaml_source import parse_yaml
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from mcpgov.catalog.entries import Entry
-    from mcpgov.settings import Vaults
+    from mcpgov.settings_file import Vaults
     from mcpgov.yaml_source import Source
 
     Report = Callable[["ReloadResult"], Awaitable[None]]
@@ -228,15 +229,19 @@ def _missing_here(
     """What the files name and this machine does not have. `search` is PATH; None for that of the process."""
     if settings and reading.settings is not None:
         source = parse_yaml(reading.settings, str(reading.place))
-        store = Path(settings.audit.store.removeprefix(SQLITE))
-        if wrong := _wrong_with_folder(store.parent):
-            yield source.problem(("audit", "store"), *wrong)
-        elif os.access(store, os.F_OK) and store.is_dir():
-            yield source.problem(("audit", "store"), f"{store} is a folder", f"name a file in it: {store}/mcpgov.db")
+        if isinstance(settings.audit.store, str):
+            yield from _wrong_with_store(source, Path(settings.audit.store.removeprefix(SQLITE)))
     for entry in entries:
         upstream = entry.connections[0].connection.upstream
         if isinstance(upstream, LocalUpstream):
             yield from _wrong_with_command(entry.source, upstream, search)
+
+
+def _wrong_with_store(source: Source, store: Path) -> Iterator[Problem]:
+    if wrong := _wrong_with_folder(store.parent):
+        yield source.problem(("audit", "store"), *wrong)
+    elif os.access(store, os.F_OK) and store.is_dir():
+        yield source.problem(("audit", "store"), f"{store} is a folder", f"name a file in it: {store}/mcpgov.db")
 
 
 def _wrong_with_folder(place: Path) -> tuple[str, str] | None:

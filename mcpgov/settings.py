@@ -11,10 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-import os
 import re
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, cast
@@ -22,7 +19,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -34,32 +30,28 @@ from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import (
     UNFETCHED,
     EnvironmentAndFiles,
-    Fetch,
     Lookup,
     Unfit,
     has_reference,
-    unfetched,
+    has_secret_of_vault,
 )
 from mcpgov.credential.strength import check_material
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.models import Secret
+from mcpgov.server_urls import check_postgres_url, check_redis_url, is_postgres
 from mcpgov.shapes import NUMBER, TEXT, NotYet, PolicyNames, Shape, Written, count, one_of, read_model, resolved_text
-from mcpgov.yaml_source import MAX_BYTES, parse_yaml
+from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mcpgov.yaml_source import Source
 
-Vaults = Callable[[Azure], Fetch]  # how Key Vault is asked by whom `azure:` says that mcpgov is, for one load
 
-DEFAULT_FILE: Final = "mcpgov.yaml"
 SQLITE: Final = "sqlite:///"
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
-_DATABASE: Final = re.compile(r"/?|/[0-9]{1,4}")
-_PRINTABLE: Final = re.compile(r"[!-~]+")
 _VALUE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
 
@@ -125,34 +117,32 @@ def _public_url(url: str) -> str:
     return url.removesuffix("/")
 
 
-def _store(url: str) -> str:
-    if url.startswith("postgresql"):
-        raise Unfit("asks for PostgreSQL, which is not supported yet", "write sqlite:///FILE")
-    if not url.startswith(SQLITE) or not url.removeprefix(SQLITE) or re.search(r"[?#]|:memory:", url):
-        raise Unfit("is not a store that outlives the process", "write sqlite:///FILE, like sqlite:///mcpgov.db")
-    return url
+def _store(value: object, info: Info) -> str | Secret:
+    if isinstance(value, str) and has_secret_of_vault(value):
+        raise Unfit("is needed where no Key Vault is asked", "write ${env:NAME} or ${file:PATH}")
+    url = resolved_text(value, info)
+    if is_postgres(url.reveal()):
+        check_postgres_url(url.reveal())
+        return url
+    file = url.reveal()
+    if not file.startswith(SQLITE) or not file.removeprefix(SQLITE) or re.search(r"[?#]|:memory:", file):
+        mend = "write sqlite:///FILE, like sqlite:///mcpgov.db, or postgresql://USER:PASSWORD@HOST/DATABASE"
+        raise Unfit("is not a store that outlives the process", mend)
+    return file
+
+
+def _checkpoints(value: object, info: Info) -> Secret:
+    place = resolved_text(value, info)
+    if not re.match(rf"file:///.|https://[^/?#]|{re.escape(UNFETCHED)}", place.reveal()):
+        raise Unfit("is no place for checkpoints", "write file:///FOLDER, or https://HOST/PATH")
+    return place
 
 
 def _redis_url(value: object, info: Info) -> Secret:
     url = resolved_text(value, info)
     if not url.reveal().startswith(UNFETCHED):
-        _check_redis_url(url.reveal())
+        check_redis_url(url.reveal())
     return url
-
-
-def _check_redis_url(url: str) -> None:
-    """Raise Unfit unless it leads to one database. It may hold a password: no message quotes it."""
-    mend = "write redis://HOST:6379, or rediss://USER:PASSWORD@HOST:6379/0 with a password's / as %2F, its # as %23"
-    no_redis = Unfit("is not the URL of a Redis", mend)
-    try:
-        parts = urlsplit(url if _PRINTABLE.fullmatch(url) else "")
-        leads_somewhere = parts.hostname and parts.port != 0
-    except ValueError:
-        raise no_redis from None
-    if parts.scheme not in {"redis", "rediss"} or not leads_somewhere:
-        raise no_redis
-    if parts.query or parts.fragment or not _DATABASE.fullmatch(parts.path):
-        raise Unfit("has more behind the host than the number of a database", mend)
 
 
 def _secret_key(value: object, info: Info) -> Secret:
@@ -189,11 +179,19 @@ NamedValue = Annotated[str | Secret, PlainValidator(_named_value), TEXT]
 
 
 class Audit(Shape):
-    """Where the ledger is, and when a record counts as written."""
+    """Where the ledger is, a file or a PostgreSQL, and when a record counts as written."""
 
-    store: Annotated[str, AfterValidator(_store)] = "sqlite:///mcpgov.db"
+    store: Annotated[str | Secret, PlainValidator(_store), TEXT] = "sqlite:///mcpgov.db"
     durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
     outcome: NotYet = None
+    checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()
+
+
+class Admin(Shape):
+    """Where operators come in: the console and the admin API. `public_url` is where browsers reach them."""
+
+    listen: Listen = Address("127.0.0.1", 8081)
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
 
 
 class Counters(Shape):
@@ -250,7 +248,7 @@ class Settings(Shape):
 
     listen: Listen = Address("127.0.0.1", 8080)
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
-    admin: NotYet = None
+    admin: Annotated[Admin | None, Written] = None
     catalog: Folder = Path("catalog")
     policies: Folder = Path("policies")
     global_policies: PolicyNames = ()
@@ -271,86 +269,13 @@ class Settings(Shape):
         return self.listen.loopback and not self.public_url and not self.trusted_proxies
 
 
-class _Ahead(Shape):
-    """What has to be known before a Key Vault can be asked."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    azure: Annotated[Azure | None, Written] = None
-
-
-class _Stored(Shape):
-    """Where the store is, whatever else the file says."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    audit: Audit = Audit()
-
-
-def stand_ins(_: Azure) -> Fetch:
-    """The Vaults of verbs that connect nowhere, and for which it does not matter what a secret is."""
-    return unfetched
-
-
-def no_vaults(_: Azure) -> Fetch:
-    """The Vaults of those who were given none: they refuse, because a stand-in must never be served with."""
-
-    def fetch(url: str) -> str:
-        raise Unfit(f"names {url}, and no Key Vault is asked here", "write ${env:NAME} or ${file:PATH}")
-
-    return fetch
-
-
-def stood_in(variables: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment of verbs for which it does not matter what a secret is: one that is not set has a stand-in."""
-    return defaultdict(lambda: unfetched(""), {name: value for name, value in variables.items() if value.strip()})
-
-
-def load_settings(path: Path | None) -> Settings:
-    """What a file, or else ./mcpgov.yaml, says of `audit`; all other settings have their defaults.
-
-    For verbs that need the store alone. A key is revoked and a record read also while a secret is not set, or the file
-    is wrong elsewhere; only an unknown key where there is no `audit` may be that one misspelt. Raises
-    InvalidConfiguration.
-    """
-    place = path or Path(DEFAULT_FILE)
-    if path is None and not os.path.lexists(place):
-        return Settings()
-    source, lookup = parse_yaml(read_text(place), str(place)), EnvironmentAndFiles({}, folder_of(place))
-    stored = read_model(_Stored, source, lookup)
-    if not stored.model_fields_set and set(cast("dict[str, object]", source.value)) - Settings.model_fields.keys():
-        read_model(Settings, source, EnvironmentAndFiles(stood_in(os.environ), folder_of(place), unfetched))
-    return _rooted(Settings(audit=stored.audit), place.parent)
-
-
-def lookup_for(text: str, place: Path, variables: Mapping[str, str], vaults: Vaults) -> EnvironmentAndFiles:
-    """Where the references in the settings that `text` holds, and in the files beside them, find their values.
-
-    `azure:` is read ahead of all else. Where it is wrong nothing is fetched, and nothing will be put in force.
-    """
-    folder = folder_of(place)
-    try:
-        azure = read_model(_Ahead, parse_yaml(text, str(place)), EnvironmentAndFiles(variables, folder)).azure
-    except InvalidConfiguration:
-        return EnvironmentAndFiles(variables, folder, unfetched)
-    return EnvironmentAndFiles(variables, folder, vaults(azure) if azure else None)
-
-
 def parse_settings(text: str, file: str, lookup: Lookup | None = None) -> Settings:
     """The settings that `text` holds. Raises InvalidConfiguration with every problem."""
     source = parse_yaml(text, file)
     settings = read_model(Settings, source, lookup or EnvironmentAndFiles({}, str(Path(file).parent)))
     if unsafe := tuple(_unsafe(settings, source)):
         raise InvalidConfiguration(unsafe)
-    return _rooted(settings, Path(file).parent)
-
-
-def folder_of(place: Path) -> str:
-    """The folder of a file: in full, because messages name what is in it, unless where we are was deleted."""
-    try:
-        return str(place.parent.absolute())
-    except FileNotFoundError:
-        return str(place.parent)
+    return rooted(settings, Path(file).parent)
 
 
 def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
@@ -361,7 +286,11 @@ def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
             yield source.problem(at, f"strangers can reach {settings.listen}, and would need no key", mend)
         if settings.public_url or settings.trusted_proxies:
             yield source.problem(at, "strangers come in through the proxy, and would need no key", mend)
-    for path, message, mend in contradictions(settings.identity, settings.azure):
+    for path, message, mend in (
+        *contradictions(settings.identity, settings.azure),
+        *_keyless(settings),
+        *_one_listener(settings),
+    ):
         yield source.problem(path, message, mend)
     if settings.identity.proxy and not settings.trusted_proxies:
         at, mend = ("identity", "proxy"), "list the proxy's network in trusted_proxies"
@@ -380,21 +309,23 @@ def _without_public_url(settings: Settings, source: Source) -> Iterator[Problem]
         yield source.problem(at, "browsers have no URL to come back to", mend, at_key=True)
 
 
-def _rooted(settings: Settings, folder: Path) -> Settings:
+def _keyless(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """What is missing beside a store that is no file."""
+    if isinstance(settings.audit.store, Secret) and not settings.secrets.key:
+        mend = "add secrets: { key: ${env:NAME} }, the same for every gateway of this store"
+        yield ("audit", "store"), "no file lies beside a PostgreSQL that could hold the key of digests", mend
+
+
+def _one_listener(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Where operators and agents would come in by the same door."""
+    if settings.admin and settings.admin.listen.port and settings.admin.listen == settings.listen:
+        yield ("admin",), f"{settings.listen} is where agents call", "give `listen` and `admin.listen` a port each"
+
+
+def rooted(settings: Settings, folder: Path) -> Settings:
     """The settings with every relative path starting from `folder`."""
-    store = SQLITE + str(folder / settings.audit.store.removeprefix(SQLITE))
+    store = settings.audit.store
+    if isinstance(store, str):
+        store = SQLITE + str(folder / store.removeprefix(SQLITE))
     paths = {"catalog": folder / settings.catalog, "policies": folder / settings.policies}
     return settings.model_copy(update={**paths, "audit": settings.audit.model_copy(update={"store": store})})
-
-
-def read_text(place: Path) -> str:
-    """The text of a regular file. Raises InvalidConfiguration."""
-    try:
-        if place.exists() and not place.is_file():  # a pipe or a device would hold up the load, or never end
-            raise InvalidConfiguration((Problem(str(place), 0, 0, "this is not a file"),))
-        with place.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1).decode("utf-8")
-    except OSError as error:
-        raise InvalidConfiguration((Problem(str(place), 0, 0, f"cannot be read: {error.strerror}"),)) from None
-    except UnicodeDecodeError:
-        raise InvalidConfiguration((Problem(str(place), 0, 0, "this is not text", "save it as UTF-8"),)) from None

@@ -18,6 +18,7 @@ STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
+    *("audit.merkle", "audit.note", "audit.verify", "audit.proof"),
     *(
         "endpoint.metadata",
         "endpoint.challenge",
@@ -37,13 +38,14 @@ LAYERS = (
     STAGES,
     (
         *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
-        *("telemetry", "catalog", "store", "identity_settings", "reporter"),
-        "policy_tokens",
+        *("telemetry", "catalog", "store", "identity_settings", "settings_file", "reporter"),
+        *("policy_tokens", "server_urls", "admin.access"),
     ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
     ("stage_settings", "cli"),
     ("identities",),
+    ("storage", "operating"),
     ("app",),
     ("__main__",),
 )
@@ -136,7 +138,7 @@ def stages_do_not_meet(modules: Modules) -> Iterator[str]:
 def only_app_imports_store(modules: Modules) -> Iterator[str]:
     """Persistence is chosen in one place."""
     for name in modules:
-        if not is_in(room(name), ("app", "store")):
+        if not is_in(room(name), ("app", "storage", "operating", "store")):
             yield from (
                 f"{name} imports {other}" for other in own_imports(name, modules) if is_in(other, ("mcpgov.store",))
             )

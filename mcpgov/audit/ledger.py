@@ -23,6 +23,7 @@ from mcpgov.audit.record import (
     ControlEvent,
     ControlRecord,
     DeniedRecord,
+    Detail,
     Facts,
     IntentRecord,
     Latency,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
-    from mcpgov.audit.writer import Entry, LedgerStore, Tuning
+    from mcpgov.audit.writer import Entry, LedgerStore, Sign, Tuning
     from mcpgov.models import Answer, RequestHead
 
 RETRY_AFTER = 1  # seconds; a store that is back takes records again within this time
@@ -56,14 +57,21 @@ def unavailable(detail: str = "") -> Refusal:
 
 
 class AuditLedger:
-    """The ledger of one process. `now` gives the time in UTC; durations come from the monotonic clock."""
+    """The ledger of one process. `now` gives the time in UTC; durations come from the monotonic clock. `sign` makes the
+    note of a checkpoint; without it there are none.
+    """
 
     def __init__(
-        self, store: LedgerStore, digester: Digester, now: Callable[[], datetime], tuning: Tuning | None = None
+        self,
+        store: LedgerStore,
+        digester: Digester,
+        now: Callable[[], datetime],
+        tuning: Tuning | None = None,
+        sign: Sign | None = None,
     ) -> None:
         self.digester = digester
         self.now = now
-        self.writer = Writer(store, now, tuning)
+        self.writer = Writer(store, now, tuning, sign)
         self._store = store
         self._numbers = itertools.count(1)
         self._open = 0
@@ -97,7 +105,7 @@ class AuditLedger:
         finished = await self.writer.close()
         await asyncio.to_thread(self._store.close, finished=finished and not self._open)
 
-    async def control(self, event: ControlEvent, **details: str | int) -> None:
+    async def control(self, event: ControlEvent, **details: Detail) -> None:
         """Write down something that happened to the gateway itself; returns when durable. Raises StoreUnavailable."""
         await self.writer.durable(self.writer.post(ControlRecord(event, self.now(), details).row(), wait=True))
 

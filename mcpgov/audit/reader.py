@@ -26,8 +26,9 @@ OPEN = "open"  # the status of a call that is under way
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Which calls are wanted; an empty field does not restrict. `principal` is an id or a name, `since` is included and
-    `until` is not. `reason` is that of the decision or of the outcome; `status` is one of OutcomeStatus, or `open`. The
-    newest come first unless `oldest_first`. With `control`, or for the `reason` of one, control events are wanted too.
+    `until` is not. `decision` is `allow` or `deny`. `reason` is that of the decision or of the outcome; `status` is one
+    of OutcomeStatus, or `open`. `text` is words that stand in the records. The newest come first unless `oldest_first`.
+    With `control`, or for the `reason` of one, control events are wanted too.
     """
 
     since: datetime | None = None
@@ -36,11 +37,15 @@ class CallFilter:
     method: str = ""
     tool: str = ""
     principal: str = ""
+    agent: str = ""
+    blueprint: str = ""
     project: str = ""
+    decision: str = ""
     reason: str = ""
     status: str = ""
     source: str = ""
     correlation: str = ""
+    text: str = ""
     limit: int = 100
     oldest_first: bool = False
     control: bool = False

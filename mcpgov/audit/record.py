@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERSION = 1
 CLAIMED_AGENT = ("x-ms-agentid", "agent-id")  # what platforms say of the agent: recorded, and never believed
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Detail = str | int | list[str]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
@@ -55,7 +56,13 @@ class ControlEvent(StrEnum):
     CONSENT_REFUSED = "consent-refused"
     CONSENT_PAGE_RETURNED = "consent-page-returned"
     CONSENT_REVOKED = "consent-revoked"
+    ADMIN_SIGNED_IN = "admin-signed-in"
+    ADMIN_REFUSED = "admin-refused"
+    ADMIN_ACTED = "admin-acted"
+    ADMIN_KEY_CREATED = "admin-key-created"
+    ADMIN_KEY_REVOKED = "admin-key-revoked"
     STORE_RECOVERED = "store-recovered"
+    WRITERS = "writers"  # names the last record of writers that ended
 
 
 class Row(NamedTuple):
@@ -239,7 +246,7 @@ class ControlRecord:
 
     event: ControlEvent
     at: datetime
-    details: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    details: Mapping[str, Detail] = field(default_factory=dict[str, Detail])
 
     def row(self) -> Row:
         """The record as a store keeps it."""

@@ -8,6 +8,8 @@ thousand calls cost a few disk flushes. Rules it keeps:
 - the outcome of an intent that is durable is never given up: it is kept and tried again until the store takes it. There
   are never more of these than there were calls under way when the store failed;
 - the outcome of an intent that was not written is dropped with it;
+- what was written is signed from time to time, by the thread when those who wait were told, so that no call waits for
+  it; a checkpoint that fails is made later, and fails no call;
 - the thread outlives any failure, and says in the ledger itself, as soon as it can, that there was one.
 
 It knows rows, not calls; what a row says is decided in record.py.
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from mcpgov.audit.chain import Chain
     from mcpgov.audit.record import Row
+
+    Sign = Callable[[Chain], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,8 @@ class OpenCall:
 class LedgerStore(Protocol):
     """Where rows are kept. Called from one thread at a time. Every method raises StoreUnavailable.
 
-    `writer` is unique to this object and lives as long as it: rows are numbered from 1 for each writer, without a gap.
+    `writer` is unique to this object and lives as long as it: rows are numbered from 1 for each writer, without a gap,
+    and chained. Its first rows name the writers that ended (chain.links), and come with the first that it is given.
     """
 
     writer: str
@@ -65,6 +71,12 @@ class LedgerStore(Protocol):
         """Keep rows in this order: all of them, durable on return, or none. A second end of a call is not kept."""
         ...
 
+    def checkpoint(self, sign: Sign, at: datetime) -> int:
+        """Name the writers that ended since, then keep the note that `sign` makes of all that this writer has written;
+        neither where there is no news. Gives back how many entries the last note is of.
+        """
+        ...
+
     def close(self, *, finished: bool) -> None:
         """Let go. `finished`: every call of this writer has its end; otherwise the next recovery sees to it."""
         ...
@@ -80,6 +92,8 @@ class Tuning:
     retry: float = 0.25  # how often a store that failed is tried again
     quiet: float = 1.0  # at most one log line of failure in this time
     closing: float = 5.0  # how long close() waits for the thread
+    unsigned: int = 1000  # rows after which a checkpoint is made
+    unsigned_for: float = 10.0  # how long what was written may be without a checkpoint
 
 
 @dataclass(eq=False, slots=True)
@@ -95,10 +109,13 @@ class Entry:
 class Writer:
     """Makes rows durable in the store. `start` and `close` frame its life; the rest may be called in between."""
 
-    def __init__(self, store: LedgerStore, now: Callable[[], datetime], tuning: Tuning | None = None) -> None:
+    def __init__(
+        self, store: LedgerStore, now: Callable[[], datetime], tuning: Tuning | None = None, sign: Sign | None = None
+    ) -> None:
         self._store = store
         self._now = now
         self._tuning = tuning or Tuning()
+        self._sign = sign
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mcpgov-audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -109,6 +126,8 @@ class Writer:
         self._failed_at: datetime | None = None
         self._logged_at: datetime | None = None
         self._refused = 0
+        self._unsigned = 0
+        self._signed_at = now()
 
     @property
     def ready(self) -> bool:
@@ -175,12 +194,14 @@ class Writer:
             batch = self._gather()
             running = None not in batch
             self._round([entry for entry in batch if entry is not None])
+            self._checkpoint(last=not running)
 
     def _gather(self) -> list[Entry | None]:
-        """What waits, once something does; nothing when a failed store is to be tried again; None last: the end."""
+        """What waits, once something does; nothing when a failed store, or a checkpoint, is due; None last: the end."""
         batch: list[Entry | None] = []
+        idle = self._tuning.unsigned_for if self._sign else None
         try:
-            batch.append(self._queue.get(timeout=self._tuning.retry if self._failed_at else None))
+            batch.append(self._queue.get(timeout=self._tuning.retry if self._failed_at else idle))
             while batch[-1] is not None and len(batch) < self._tuning.batch:
                 batch.append(self._queue.get_nowait())
         except queue.Empty:
@@ -200,16 +221,36 @@ class Writer:
 
     def _commit(self, entries: list[Entry]) -> bool:
         entries = [entry for entry in entries if entry.ends is None or not entry.ends.failed]
+        error = self._attempt(lambda: self._store.append([entry.row for entry in entries])) if entries else None
         failure: StoreUnavailable | None = None
-        try:
-            if entries:
-                self._store.append([entry.row for entry in entries])
-        except Exception as error:
+        if error is not None:
             failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable("the audit store failed")
             self._note_failure(entries, error)
+        else:
+            self._unsigned += len(entries)
         self._silent = False
         self._tell(entries, failure)
         return failure is None
+
+    def _attempt(self, work: Callable[[], object]) -> Exception | None:
+        """Do something with the store; gives back what went wrong. Nothing ends the thread."""
+        try:
+            work()
+        except Exception as error:
+            return error
+        return None
+
+    def _checkpoint(self, *, last: bool) -> None:
+        """Have what was written signed: once it is much, after a while, and at the end."""
+        sign, now = self._sign, self._now()
+        waited = abs((now - self._signed_at).total_seconds())  # a clock that jumps back brings one forward
+        due = last or self._unsigned >= self._tuning.unsigned or waited >= self._tuning.unsigned_for
+        if sign is None or self._failed_at is not None or not due:
+            return
+        error = self._attempt(lambda: self._store.checkpoint(sign, now))
+        self._signed_at, self._unsigned = now, 0
+        if error is not None:
+            self.complain("audit-checkpoint-failed", error)
 
     def _note_failure(self, entries: list[Entry], error: Exception) -> None:
         """Keep the ends of calls that have an intent, give up everything else, and say so."""

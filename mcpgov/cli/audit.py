@@ -29,7 +29,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.reload import load_generation
-from mcpgov.settings import stand_ins
+from mcpgov.settings_file import stand_ins
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import LocalUpstream
 from mcpgov.reload import load_generation
-from mcpgov.settings import no_vaults
+from mcpgov.settings_file import no_vaults
 from mcpgov.stage_settings import redirect_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mcpgov.models import Connection
-    from mcpgov.settings import Vaults
+    from mcpgov.settings_file import Vaults
     from mcpgov.snapshot import Snapshot
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -25,7 +25,7 @@ from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import LocalUpstream, Secret
 from mcpgov.reload import load_generation
-from mcpgov.settings import stand_ins, stood_in
+from mcpgov.settings_file import stand_ins, stood_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence

@@ -29,7 +29,7 @@ from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, mint_k
 from mcpgov.models import CallerScope
 from mcpgov.policy.glob import compile_names
 from mcpgov.reload import load_generation
-from mcpgov.settings import DEFAULT_FILE, stand_ins, stood_in
+from mcpgov.settings_file import DEFAULT_FILE, stand_ins, stood_in
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
             ...
 
     OpenKeys = Callable[[Path | None], AbstractAsyncContextManager[Keys]]
-    FindStore = Callable[[Path | None], Path]  # the file that is the store, there or not
+    FindStore = Callable[[Path | None], Path | None]  # the file that is the store, there or not; None for a server
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 DURATION = re.compile(r"([1-9][0-9]{0,5})([mhd])")
@@ -181,9 +181,9 @@ def id_in(key: str) -> str:
     return encodable(rest[:ID_LENGTH] if prefix else rest).rstrip("…")
 
 
-def require_store(store: Path) -> None:
-    """End the verb with 1 when there is no store."""
-    if not store.exists():
+def require_store(store: Path | None) -> None:
+    """End the verb with 1 when there is no store. A server says so itself."""
+    if store is not None and not store.exists():
         shown = printable(str(store))
         typer.echo(f"There is no store at {shown} yet: mcpgov keys create or mcpgov serve makes it.", err=True)
         raise typer.Exit(1)

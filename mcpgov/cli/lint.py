@@ -18,7 +18,7 @@ from mcpgov.cli.printable import printable
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.policy_files import lint_alone
 from mcpgov.reload import TESTS
-from mcpgov.settings import read_text
+from mcpgov.settings_file import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

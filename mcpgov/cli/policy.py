@@ -28,7 +28,7 @@ from mcpgov.policy.element import walk
 from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy_cases import ENDING, Coverage, Result, parse_cases, run_cases
 from mcpgov.reload import generation_of, load_generation, read_files
-from mcpgov.settings import lookup_for, read_text, stand_ins
+from mcpgov.settings_file import lookup_for, read_text, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from sqlalchemy import create_engine, or_, select
+from sqlalchemy import create_engine, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.reader import OPEN, Call
 from mcpgov.audit.record import RecordEvent, microseconds
+from mcpgov.audit.review import ALLOW
 from mcpgov.errors import StoreUnavailable
+from mcpgov.models import OutcomeStatus
 from mcpgov.store.database import connect_to_read
 from mcpgov.store.schema import RECORDS
 
@@ -108,12 +110,26 @@ def conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
             found.append(column == value)
     if wanted.principal:
         found.append(or_(BEGUN.c.principal == wanted.principal, BEGUN.c.principal_name == wanted.principal))
+    for name, value in (("agent_id", wanted.agent), ("blueprint_id", wanted.blueprint)):
+        if value:  # canonical JSON: within a text, these quotes would be escaped
+            found.append(
+                BEGUN.c.record.contains(
+                    f'"mcpgov.principal.{name}":{json.dumps(value, ensure_ascii=False)}', autoescape=True
+                )
+            )
     return found + end_conditions(wanted)
 
 
 def end_conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
-    """What a filter asks of the way a call ended."""
+    """What a filter asks of the way a call was decided and ended, and of the words in its records."""
     found: list[ColumnElement[bool]] = []
+    if wanted.decision:
+        event = RecordEvent.INTENT if wanted.decision == ALLOW else RecordEvent.DENIED
+        found.append(BEGUN.c.event == event.value)
+        found.append(or_(BEGUN.c.final == 0, BEGUN.c.status == OutcomeStatus.DENIED.value))
+    for word in wanted.text.lower().split():
+        either = (func.lower(one.c.record).contains(word, autoescape=True) for one in (BEGUN, ENDED))
+        found.append(or_(*either))
     if wanted.reason:
         found.append(or_(BEGUN.c.reason == wanted.reason, ENDED.c.reason == wanted.reason))
     if wanted.status == OPEN:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 PREFIX = "sqlite:///"
-DIGEST_KEY = 32  # bytes
+KEY_LENGTH = 32  # bytes
 BUSY = 0.9  # seconds to wait for a lock that another process holds; twice that is still within a caller's patience
 
-# What schema.py defines, as SQLite reads it; written out so that the gateway starts without loading SQLAlchemy.
+# What schema.py defines, as SQLite reads it, and the index of text that only SQLite has; written out so that the
+# gateway starts without loading SQLAlchemy.
 SIGN_IN_TABLES: Final = """
 CREATE TABLE vault (
     principal VARCHAR NOT NULL, connection VARCHAR NOT NULL, client VARCHAR NOT NULL, sealed BLOB NOT NULL,
@@ -33,6 +34,64 @@ CREATE TABLE vault (
 );
 CREATE TABLE spent_tickets (
     id VARCHAR NOT NULL, expires_at BIGINT NOT NULL, PRIMARY KEY (id)
+)
+"""
+PROOF_TABLES: Final = """
+CREATE TABLE checkpoints (
+    writer VARCHAR NOT NULL, size BIGINT NOT NULL, at BIGINT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (writer, size)
+);
+CREATE INDEX checkpoints_at ON checkpoints (at)
+"""
+REVIEW_TABLES: Final = """
+CREATE TABLE rollups (
+    minute BIGINT NOT NULL, connection VARCHAR NOT NULL, effect VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL, principal VARCHAR NOT NULL, status VARCHAR NOT NULL, calls BIGINT NOT NULL,
+    PRIMARY KEY (minute, connection, effect, reason, tool, principal, status)
+);
+CREATE TABLE latencies (
+    minute BIGINT NOT NULL, connection VARCHAR NOT NULL, bucket INTEGER NOT NULL, calls BIGINT NOT NULL,
+    PRIMARY KEY (minute, connection, bucket)
+);
+CREATE TABLE cursors (
+    name VARCHAR NOT NULL, position BIGINT NOT NULL, PRIMARY KEY (name)
+);
+CREATE VIRTUAL TABLE records_text USING fts5 (text, content='')
+"""
+CONSOLE_TABLES: Final = """
+CREATE TABLE calls (
+    id INTEGER NOT NULL, ended BIGINT, at BIGINT NOT NULL, connection VARCHAR NOT NULL, method VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL, principal VARCHAR NOT NULL, agent VARCHAR NOT NULL, blueprint VARCHAR NOT NULL,
+    project VARCHAR NOT NULL, source VARCHAR NOT NULL, effect VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+    status VARCHAR NOT NULL, total BIGINT, PRIMARY KEY (id)
+);
+CREATE INDEX calls_at ON calls (at);
+CREATE INDEX calls_connection ON calls (connection, at);
+CREATE INDEX calls_method ON calls (method, at);
+CREATE INDEX calls_tool ON calls (tool, at);
+CREATE INDEX calls_principal ON calls (principal, at);
+CREATE INDEX calls_agent ON calls (agent, at);
+CREATE INDEX calls_blueprint ON calls (blueprint, at);
+CREATE INDEX calls_project ON calls (project, at);
+CREATE INDEX calls_source ON calls (source, at);
+CREATE INDEX calls_effect ON calls (effect, at);
+CREATE INDEX calls_reason ON calls (reason, at);
+CREATE INDEX calls_status ON calls (status, at);
+CREATE TABLE callers (
+    principal VARCHAR NOT NULL, name VARCHAR NOT NULL, PRIMARY KEY (principal)
+);
+CREATE INDEX callers_name ON callers (name);
+CREATE TABLE hourly_rollups (
+    hour BIGINT NOT NULL, connection VARCHAR NOT NULL, effect VARCHAR NOT NULL, reason VARCHAR NOT NULL,
+    tool VARCHAR NOT NULL, principal VARCHAR NOT NULL, status VARCHAR NOT NULL, calls BIGINT NOT NULL,
+    PRIMARY KEY (hour, connection, effect, reason, tool, principal, status)
+);
+CREATE TABLE hourly_latencies (
+    hour BIGINT NOT NULL, connection VARCHAR NOT NULL, bucket INTEGER NOT NULL, calls BIGINT NOT NULL,
+    PRIMARY KEY (hour, connection, bucket)
+);
+CREATE TABLE admin_keys (
+    id VARCHAR NOT NULL, digest VARCHAR NOT NULL, name VARCHAR NOT NULL, role VARCHAR NOT NULL,
+    created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT, PRIMARY KEY (id)
 )
 """
 SCHEMA: Final = f"""
@@ -45,15 +104,16 @@ CREATE TABLE records (
     id INTEGER NOT NULL, writer VARCHAR NOT NULL, seq BIGINT NOT NULL, call_id VARCHAR, final SMALLINT NOT NULL,
     event VARCHAR NOT NULL, at BIGINT NOT NULL, connection VARCHAR, method VARCHAR, tool VARCHAR, principal VARCHAR,
     principal_name VARCHAR, project VARCHAR, reason VARCHAR, status VARCHAR, source VARCHAR, correlation_id VARCHAR,
-    trace_id VARCHAR, record TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (writer, seq), UNIQUE (call_id, final)
+    trace_id VARCHAR, record TEXT NOT NULL, hash BLOB DEFAULT (x'') NOT NULL, PRIMARY KEY (id), UNIQUE (writer, seq),
+    UNIQUE (call_id, final)
 );
 CREATE INDEX records_at ON records (at);
 CREATE INDEX records_correlation_id ON records (correlation_id);
 CREATE INDEX records_trace_id ON records (trace_id);
 CREATE TABLE writers (
-    id VARCHAR NOT NULL, PRIMARY KEY (id)
+    id VARCHAR NOT NULL, seq BIGINT, hash BLOB, PRIMARY KEY (id)
 );
-{SIGN_IN_TABLES}"""
+{SIGN_IN_TABLES};{PROOF_TABLES};{REVIEW_TABLES};{CONSOLE_TABLES}"""
 # What brings a file to the next version, by the version that it has; 0 is an empty file.
 STEPS: Final = {
     0: (SCHEMA, SCHEMA_VERSION),
@@ -66,6 +126,15 @@ ALTER TABLE keys ADD COLUMN replaced_by VARCHAR;
 {SIGN_IN_TABLES}""",
         2,
     ),
+    2: (
+        f"""
+ALTER TABLE records ADD COLUMN hash BLOB DEFAULT (x'') NOT NULL;
+ALTER TABLE writers ADD COLUMN seq BIGINT;
+ALTER TABLE writers ADD COLUMN hash BLOB;
+{PROOF_TABLES};{REVIEW_TABLES}""",
+        3,
+    ),
+    3: (CONSOLE_TABLES, 4),
 }
 
 
@@ -154,14 +223,30 @@ def digest_key(path: Path) -> bytes:
 
     Raises StoreUnavailable.
     """
-    beside = path.with_name(path.name + ".key")
+    return _kept_key(path.with_name(path.name + ".key"))
+
+
+def signing_key_file(path: Path) -> Path:
+    """Where the key lies that checkpoints of this store are signed with, if no other was configured."""
+    return path.with_name(path.name + ".signing-key")
+
+
+def signing_key(path: Path) -> bytes:
+    """The key that checkpoints are signed with, kept beside the store and not in it; made at first use.
+
+    Raises StoreUnavailable.
+    """
+    return _kept_key(signing_key_file(path))
+
+
+def _kept_key(beside: Path) -> bytes:
     with unavailable(beside):
         if not beside.exists():
             with placed(beside) as draft:
-                draft.write_bytes(secrets.token_bytes(DIGEST_KEY))
+                draft.write_bytes(secrets.token_bytes(KEY_LENGTH))
         key = beside.read_bytes()
-    if len(key) != DIGEST_KEY:
-        raise StoreUnavailable(f"{beside} does not hold a key of {DIGEST_KEY} bytes; restore it or move it away")
+    if len(key) != KEY_LENGTH:
+        raise StoreUnavailable(f"{beside} does not hold a key of {KEY_LENGTH} bytes; restore it or move it away")
     return key
 
 
@@ -180,6 +265,14 @@ def placed(path: Path) -> Generator[Path]:
             synced(path.parent)
     finally:
         draft.unlink()
+
+
+def place_bytes(path: Path, content: bytes) -> None:
+    """Make a file with this content, and its folders, unless there is one of that name. Raises OSError."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with placed(path) as draft:
+            draft.write_bytes(content)
 
 
 def synced(path: Path) -> None:

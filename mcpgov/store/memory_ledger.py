@@ -8,25 +8,33 @@ from __future__ import annotations
 import itertools
 import threading
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mcpgov.audit.record import RecordEvent
+from mcpgov.audit.chain import Chain, Head, links
+from mcpgov.audit.record import EPOCH, RecordEvent
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from mcpgov.audit.record import Row
 
 
 @dataclass(slots=True)
 class MemoryDisk:
-    """What was kept, by whom, as (writer, number, row), and whether each writer that did not finish is alive."""
+    """What was kept, by whom, as (writer, number, row), and its hashes; whether each writer that did not finish is
+    alive; the ends that nobody has named, and the notes as (writer, size, note).
+    """
 
     rows: list[tuple[str, int, Row]] = field(default_factory=list["tuple[str, int, Row]"])
     kept: set[tuple[str, int]] = field(default_factory=set["tuple[str, int]"])
     writers: dict[str, bool] = field(default_factory=dict[str, bool])
+    hashes: list[bytes] = field(default_factory=list[bytes])
+    ends: list[Head] = field(default_factory=list[Head])
+    notes: list[tuple[str, int, str]] = field(default_factory=list["tuple[str, int, str]"])
     names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,7 +45,8 @@ class MemoryLedgerStore:
     def __init__(self, disk: MemoryDisk | None = None) -> None:
         self.disk = disk or MemoryDisk()
         self.writer = f"memory{next(self.disk.names)}"
-        self._seq = 0
+        self._chain = Chain(self.writer)
+        self._signed = 0
 
     def open(self) -> None:
         """Announce this writer."""
@@ -50,9 +59,9 @@ class MemoryLedgerStore:
             begun = [row for writer, _, row in self.disk.rows if writer in gone and row.event == RecordEvent.INTENT]
             calls = [OpenCall(row.call_id or "", row.correlation_id or "", row.trace_id or "") for row in begun]
             rows = [ended(call) for call in calls if (call.call_id, 1) not in self.disk.kept]
-            self._keep(rows)
             for writer in gone:
-                del self.disk.writers[writer]
+                self._note_end(writer)
+            self._keep(rows)
             return len(rows)
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -63,19 +72,44 @@ class MemoryLedgerStore:
             self._keep(rows)
 
     def _keep(self, rows: Sequence[Row]) -> None:
+        if rows and not self._chain.size:
+            rows = [*self._links(EPOCH + timedelta(microseconds=rows[0].at)), *rows]
         for row in rows:
             place = (row.call_id or "", row.final)
             if row.call_id is None or place not in self.disk.kept:
-                self._seq += 1
-                self.disk.rows.append((self.writer, self._seq, row))
+                self._chain, (digest,) = self._chain.extended([row.record])
+                self.disk.rows.append((self.writer, self._chain.size, row))
+                self.disk.hashes.append(digest)
                 self.disk.kept.add(place)
+
+    def _links(self, at: datetime) -> list[Row]:
+        ends, self.disk.ends = self.disk.ends, []
+        return links(ends, at)
+
+    def checkpoint(self, sign: Callable[[Chain], str], at: datetime) -> int:
+        """Keep a signed note of what this writer has written, the writers that ended named in it."""
+        with self.disk.lock:
+            self._keep(self._links(at))
+            if self._signed != self._chain.size:
+                self.disk.notes.append((self.writer, self._chain.size, sign(self._chain)))
+                self._signed = self._chain.size
+            return self._signed
 
     def close(self, *, finished: bool) -> None:
         """Let go; a writer that is not finished is left to recovery."""
         if finished:
-            self.disk.writers.pop(self.writer, None)
+            self._note_end(self.writer)
         else:
             self.forget()
+
+    def _note_end(self, writer: str) -> None:
+        last = [
+            (seq, digest)
+            for (who, seq, _), digest in zip(self.disk.rows, self.disk.hashes, strict=True)
+            if who == writer
+        ]
+        if self.disk.writers.pop(writer, None) is not None and last:
+            self.disk.ends.append(Head(writer, *last[-1]))
 
     def forget(self) -> None:
         """Be gone, as after a crash."""

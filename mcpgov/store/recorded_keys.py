@@ -5,30 +5,30 @@ It tells as well what a key leaves behind: the consents that were given with it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
 from mcpgov.identity.api_key import principal_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from mcpgov.audit.writer import LedgerStore
     from mcpgov.credential.vault import TokenVault
     from mcpgov.identity.api_key import KeyRecord, KeyStore
 
+    Write = Callable[[ControlRecord], Awaitable[None]]
+
 
 class RecordedKeys:
-    """The keys of `keys`; what is changed is written to `ledger`, which is open, before it is changed.
+    """The keys of `keys`; `write` writes down what is changed, before it is changed, and raises StoreUnavailable.
 
     `rows` has the tokens that users let mcpgov have.
     """
 
-    def __init__(self, keys: KeyStore, ledger: LedgerStore, rows: TokenVault) -> None:
+    def __init__(self, keys: KeyStore, write: Write, rows: TokenVault) -> None:
         self._keys = keys
-        self._ledger = ledger
+        self._note = write
         self._rows = rows
 
     async def find(self, key_id: str) -> KeyRecord | None:
@@ -71,9 +71,6 @@ class RecordedKeys:
     async def touch(self, uses: Mapping[str, datetime]) -> None:
         """Note when keys were last used. That is no change, and stands in the record of every call."""
         await self._keys.touch(uses)
-
-    async def _note(self, event: ControlRecord) -> None:
-        await asyncio.to_thread(self._ledger.append, [event.row()])
 
 
 def _details(record: KeyRecord) -> dict[str, str | int]:

@@ -6,6 +6,9 @@ is retried on a file that failed to reach the disk, and what comes back is what 
 
 A writer is alive while it holds the lock on a small file of its own beside the store. The system lets go of the lock
 when the process ends, however it ends; so recovery touches only the calls of those that are gone.
+
+Each record is kept with its hash in the writer's chain. What the chain is now is known here, and moves on only with a
+commit that worked; after a failure it is read on from the disk, which must hold what is known here, and no other.
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from mcpgov.audit.chain import Chain, Head, links
+from mcpgov.audit.record import microseconds
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import BUSY, connect, create_database, placed, unavailable
+from mcpgov.store.sqlite_keys import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from mcpgov.audit.record import Row
@@ -29,11 +36,17 @@ if TYPE_CHECKING:
 ROWS = 50  # in one statement; older builds of SQLite take 999 values
 INSERT = (
     "INSERT INTO records (writer, seq, call_id, final, event, at, connection, method, tool, principal, principal_name,"
-    " project, reason, status, source, correlation_id, trace_id, record) VALUES "
+    " project, reason, status, source, correlation_id, trace_id, record, hash) VALUES "
 )
-VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 STATEMENTS = tuple(INSERT + ", ".join([VALUES] * count) for count in range(ROWS + 1))
-LAST = "SELECT coalesce(max(seq), 0) FROM records WHERE writer = ?"
+KNOWN = "SELECT hash FROM records WHERE writer = ? AND seq = ?"
+SINCE = "SELECT record, hash FROM records WHERE writer = ? AND seq > ? ORDER BY seq"
+LAST = "SELECT seq, hash FROM records WHERE writer = ? ORDER BY seq DESC LIMIT 1"
+END = "UPDATE writers SET seq = ?, hash = ? WHERE id = ?"
+ENDS = "SELECT id, seq, hash FROM writers WHERE seq IS NOT NULL ORDER BY id"
+NAMED = "DELETE FROM writers WHERE seq IS NOT NULL"
+KEEP = "INSERT INTO checkpoints (writer, size, at, note) VALUES (?, ?, ?, ?)"
 ENDED = "SELECT 1 FROM records WHERE call_id = ? AND final = 1"
 LEFT_OPEN = """
 SELECT call_id, correlation_id, trace_id FROM records AS intent WHERE writer = ? AND event = 'intent'
@@ -48,7 +61,8 @@ class SqliteLedgerStore:
         self.writer = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
         self._path = path
         self._busy = busy
-        self._seq = 0
+        self._chain = Chain(self.writer)
+        self._signed = 0  # of its entries, by the last checkpoint
         self._lock: sqlite3.Connection | None = None
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -64,18 +78,18 @@ class SqliteLedgerStore:
     def recover(self, ended: Callable[[OpenCall], Row]) -> int:
         """End the calls of every writer that is gone, in one transaction."""
         with self._connected() as database:
-            writers = [str(row[0]) for row in database.execute("SELECT id FROM writers")]
+            writers = [str(row[0]) for row in database.execute("SELECT id FROM writers WHERE seq IS NULL")]
             gone = [writer for writer in writers if writer != self.writer and self._is_gone(writer)]
-            database.execute("BEGIN IMMEDIATE")
-            rows: list[Row] = []
-            for writer in gone:
-                rows += [
-                    ended(OpenCall(*(text or "" for text in call))) for call in database.execute(LEFT_OPEN, (writer,))
-                ]
-                database.execute("DELETE FROM writers WHERE id = ?", (writer,))
-            self._insert(database, rows)
-            database.execute("COMMIT")
-            self._seq += len(rows)
+            with transaction(database):
+                rows: list[Row] = []
+                for writer in gone:
+                    rows += [
+                        ended(OpenCall(*(text or "" for text in call)))
+                        for call in database.execute(LEFT_OPEN, (writer,))
+                    ]
+                    note_end(database, writer)
+                chain = self._insert(database, rows)
+            self._chain = chain
             for writer in gone:
                 lock_file(self._path, writer).unlink(missing_ok=True)
             return len(rows)
@@ -83,19 +97,30 @@ class SqliteLedgerStore:
     def append(self, rows: Sequence[Row]) -> None:
         """Keep rows, all or none, durable on return."""
         with self._connected() as database:
-            if self._found() != self._file:
-                raise StoreUnavailable(f"{self._path} was moved or replaced while in use; put it back, or restart")
+            self._assert_in_place()
             try:
                 self._write(database, rows)
             except sqlite3.IntegrityError:
                 self._write(database, without_second_ends(database, rows))
 
+    def checkpoint(self, sign: Callable[[Chain], str], at: datetime) -> int:
+        """Keep a signed note of what this writer has written, the writers that ended named in it."""
+        with self._connected() as database:
+            self._assert_in_place()
+            if self._chain.size == self._signed and not database.execute(ENDS).fetchone():
+                return self._signed
+            with transaction(database):
+                chain = self._insert(database, links(taken_ends(database), at))
+                database.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
+            self._chain, self._signed = chain, chain.size
+            return chain.size
+
     def close(self, *, finished: bool) -> None:
         """Let go of the lock and the file."""
         try:
             if finished and self._lock is not None:
-                with self._connected() as database:
-                    database.execute("DELETE FROM writers WHERE id = ?", (self.writer,))
+                with self._connected() as database, transaction(database):
+                    note_end(database, self.writer)
                 lock_file(self._path, self.writer).unlink(missing_ok=True)
         finally:
             self._drop()
@@ -104,25 +129,25 @@ class SqliteLedgerStore:
                 self._lock = None
 
     def _write(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        if len(rows) <= ROWS:
-            self._insert(database, rows)  # one statement is a transaction of its own
+        if self._chain.size and len(rows) <= ROWS:
+            self._chain = self._insert(database, rows)  # one statement is a transaction of its own
         else:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                self._insert(database, rows)
-            except sqlite3.IntegrityError:
-                database.execute("ROLLBACK")
-                raise
-            database.execute("COMMIT")
-        self._seq += len(rows)
+            with transaction(database):
+                chain = self._insert(database, rows)
+            self._chain = chain
 
-    def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> Chain:
+        """The chain after these rows, which the first of a writer's rows names other writers before."""
+        if rows and not self._chain.size:
+            rows = [*links(taken_ends(database), moment(rows[0].at)), *rows]
+        chain, hashes = self._chain.extended(row.record for row in rows)
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
-            values: list[str | int | None] = []
-            for seq, row in enumerate(part, self._seq + start + 1):
-                values += (self.writer, seq, *row)
+            values: list[str | int | bytes | None] = []
+            for place, row in enumerate(part, start):
+                values += (self.writer, self._chain.size + place + 1, *row, hashes[place])
             database.execute(STATEMENTS[len(part)], values)
+        return chain
 
     def _is_gone(self, writer: str) -> bool:
         """Whether nobody holds a writer's lock."""
@@ -137,6 +162,10 @@ class SqliteLedgerStore:
             raise
         return True
 
+    def _assert_in_place(self) -> None:
+        if self._found() != self._file:
+            raise StoreUnavailable(f"{self._path} was moved or replaced while in use; put it back, or restart")
+
     def _found(self) -> tuple[int, int]:
         """Which file the path leads to now. One that was unlinked would take records and keep them from everybody."""
         found = self._path.stat()
@@ -150,18 +179,61 @@ class SqliteLedgerStore:
             with unavailable(self._path):
                 if self._database is None:
                     self._database = connect(self._path, busy=self._busy)
-                    # A commit whose answer was lost may be on the disk all the same.
-                    self._seq = self._database.execute(LAST, (self.writer,)).fetchone()[0]
+                    self._chain = self._on_disk(self._database)
                 yield self._database
                 whole = True
         finally:
             if not whole:
                 self._drop()
 
+    def _on_disk(self, database: sqlite3.Connection) -> Chain:
+        """The chain as the disk has it: a commit whose answer was lost may be there all the same."""
+        known = database.execute(KNOWN, (self.writer, self._chain.size)).fetchone()
+        since = database.execute(SINCE, (self.writer, self._chain.size)).fetchall()
+        chain, hashes = self._chain.extended(str(record) for record, _ in since)
+        if hashes != [kept for _, kept in since] or (self._chain.size and known != (self._chain.head,)):
+            raise StoreUnavailable(
+                f"{self._path} does not hold what was written to it: somebody changed it while it was in use, or put"
+                " an older copy in its place. Nothing more is written; see mcpgov audit verify, then restart"
+            )
+        return chain
+
     def _drop(self) -> None:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Generator[None]:
+    """All or nothing of what is done within; alone among the writers."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+
+
+def note_end(database: sqlite3.Connection, writer: str) -> None:
+    """Note the last record of a writer that ended, for the next one to name; of one that wrote none, nothing is left.
+
+    Neither is there anything to name of a writer whose records are from before there were hashes.
+    """
+    last = database.execute(LAST, (writer,)).fetchone()
+    if last is None or not last[1]:
+        database.execute("DELETE FROM writers WHERE id = ?", (writer,))
+    else:
+        database.execute(END, (*last, writer))
+
+
+def taken_ends(database: sqlite3.Connection) -> list[Head]:
+    """The ends that nobody has named; with the transaction that names them, they are forgotten."""
+    ends = [Head(*row) for row in database.execute(ENDS)]
+    if ends:
+        database.execute(NAMED)
+    return ends
 
 
 def without_second_ends(database: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:

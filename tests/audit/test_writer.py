@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from mcpgov.audit.chain import Chain
 from mcpgov.audit.record import OutcomeRecord, Row
 from mcpgov.audit.writer import Tuning, Writer
 from mcpgov.errors import StoreUnavailable
@@ -293,3 +294,68 @@ def test_a_loop_that_has_ended_does_not_end_the_thread(store: FaultyStore, clock
         assert asyncio.run(writer.close())
     assert logs == [{"event": "audit-nobody-waits", "log_level": "warning", "records": 1}]
     assert [row.call_id for row in store.rows] == ["1"]
+
+
+def noted(chain: Chain) -> str:
+    return f"{chain.writer} {chain.size}"
+
+
+async def test_what_was_written_is_signed_once_it_is_much(store: FaultyStore, clock: Clock) -> None:
+    writer = Writer(store, clock, replace(QUICK, unsigned=3), noted)
+    writer.start()
+    for number in "1234":
+        await writer.durable(writer.post(intent(number), wait=True))
+    await until(lambda: len(store.disk.notes) == 1)
+    assert store.disk.notes[0][1] == 3
+    await writer.close()
+    assert [note for _, _, note in store.disk.notes] == [f"{store.writer} 3", f"{store.writer} 4"]
+
+
+async def test_what_was_written_is_signed_after_a_while_also_when_the_clock_jumps_back(
+    store: FaultyStore, clock: Clock
+) -> None:
+    writer = Writer(store, clock, replace(QUICK, unsigned_for=0.05), noted)
+    writer.start()
+    for seconds, size in ((1, 1), (-3600, 2)):
+        await writer.durable(writer.post(intent(str(size)), wait=True))
+        clock.forward(seconds)
+        await until(lambda size=size: [note[1] for note in store.disk.notes][-1:] == [size])
+    await writer.close()
+    assert len(store.disk.notes) == 2
+
+
+async def test_nothing_is_signed_without_a_key(writer: Writer, store: FaultyStore) -> None:
+    await writer.durable(writer.post(intent("1"), wait=True))
+    await writer.close()
+    assert store.disk.notes == []
+
+
+async def test_a_checkpoint_that_fails_fails_no_call_and_is_made_later(store: FaultyStore, clock: Clock) -> None:
+    failures: list[int] = []
+
+    def sign(chain: Chain) -> str:
+        if chain.size < 3:
+            failures.append(chain.size)
+            raise ZeroDivisionError
+        return noted(chain)
+
+    writer = Writer(store, clock, replace(QUICK, unsigned=1), sign)
+    writer.start()
+    with capture_logs() as logs:
+        for number in "123":
+            await writer.durable(writer.post(intent(number), wait=True))
+            await until(lambda number=number: len(failures) + len(store.disk.notes) == int(number))
+        assert writer.ready
+        await writer.close()
+    assert (failures, [size for _, size, _ in store.disk.notes]) == ([1, 2], [3])
+    assert {entry["event"] for entry in logs} == {"audit-checkpoint-failed"}
+
+
+async def test_no_checkpoint_is_made_while_the_store_fails(store: FaultyStore, clock: Clock) -> None:
+    writer = Writer(store, clock, replace(QUICK, unsigned=1, retry=60), noted)
+    writer.start()
+    store.failure = FULL_DISK
+    with pytest.raises(StoreUnavailable):
+        await writer.durable(writer.post(intent("1"), wait=True))
+    await writer.close()
+    assert store.disk.notes == []

@@ -59,7 +59,7 @@ def test_settings_may_be_written_in_each_way(text: str) -> None:
     ("kind", "text"),
     [
         ("mcpgov", "lisen: 127.0.0.1:1"),
-        ("mcpgov", "admin: { listen: 127.0.0.1:2 }"),
+        ("mcpgov", "registry: { anonymous: true }"),
         ("mcpgov", "counters: { urls: x }"),
         ("catalog", "name: a/b"),
         ("catalog", "name: a/b\nconnections: { a: { authType: oauth2 } }"),

@@ -1,11 +1,13 @@
 """What every LedgerStore keeps. A store's tests derive from LedgerContract and say how a writer is made and dies."""
 
+import json
 import threading
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 
 import pytest
 
+from mcpgov.audit.chain import Chain, Head, named_in
 from mcpgov.audit.record import ControlEvent, ControlRecord, OutcomeRecord, Row
 from mcpgov.audit.writer import LedgerStore, OpenCall
 from mcpgov.errors import StoreUnavailable
@@ -45,6 +47,14 @@ class LedgerContract(ABC):
     @abstractmethod
     def kept(self) -> list[tuple[str, int, Row]]:
         """What the ledger holds."""
+
+    @abstractmethod
+    def hashes(self) -> list[bytes]:
+        """The hash that each row is kept with, in the same order."""
+
+    @abstractmethod
+    def notes(self) -> list[tuple[str, int, str]]:
+        """Every checkpoint as (writer, size, note), sorted."""
 
     @pytest.fixture
     def store(self) -> LedgerStore:
@@ -101,13 +111,13 @@ class LedgerContract(ABC):
         assert first.recover(unknown) == 2
         second.open()
         assert (first.recover(unknown), second.recover(unknown)) == (0, 0)
-        ended = [row for writer, _, row in self.kept() if writer == first.writer]
+        ended = [row for writer, _, row in self.kept() if writer == first.writer and row.final]
         assert [(row.call_id, row.status, row.correlation_id, row.trace_id) for row in ended] == [
             ("2", "unknown", "correlation of 2", "trace"),
             ("3", "unknown", "correlation of 3", "trace"),
         ]
         first.append([control()])
-        assert self.kept()[-1][1] == 3
+        assert self.kept()[-1][1] == 4  # the first names the writer that is gone
 
     def test_the_calls_of_a_writer_that_lives_are_not_touched(self, store: LedgerStore) -> None:
         store.append([intent("1")])
@@ -147,3 +157,82 @@ class LedgerContract(ABC):
             thread.join()
         for writer in (store, other):
             assert [seq for name, seq, _ in self.kept() if name == writer.writer] == list(range(1, 81))
+
+    def test_every_row_is_kept_with_its_hash_in_its_writers_chain(self, store: LedgerStore) -> None:
+        other = self.writer()
+        other.open()
+        store.append([intent("1", '{"a":1}'), outcome("1")])
+        other.append([control()])
+        store.append([intent(f"more {number}") for number in range(70)])
+        store.append([outcome("1"), intent("last")])
+        for writer in (store, other):
+            rows = [
+                (row, digest)
+                for (name, _, row), digest in zip(self.kept(), self.hashes(), strict=True)
+                if name == writer.writer
+            ]
+            _, hashes = Chain(writer.writer).extended(row.record for row, _ in rows)
+            assert hashes == [digest for _, digest in rows]
+
+    def named(self) -> list[list[str]]:
+        """For each row that names writers, whom."""
+        return [
+            [head.writer for head in named_in(json.loads(row.record))]
+            for _, _, row in self.kept()
+            if row.reason == ControlEvent.WRITERS
+        ]
+
+    def test_a_writer_that_ended_is_named_once_with_its_last_row_by_the_first_rows_of_the_next(
+        self, store: LedgerStore
+    ) -> None:
+        store.append([intent("1"), outcome("1")])
+        store.close(finished=True)
+        for number in "23":
+            other = self.writer()
+            other.open()
+            other.append([intent(number)])
+        (first, *_), digest = self.kept()[2:], self.hashes()[1]
+        assert (first[1], self.named()) == (1, [[store.writer]])
+        assert named_in(json.loads(first[2].record)) == [Head(store.writer, 2, digest)]
+
+    def test_a_writer_that_wrote_nothing_is_not_named(self, store: LedgerStore) -> None:
+        store.close(finished=True)
+        other = self.writer()
+        other.open()
+        other.append([control()])
+        assert self.named() == []
+
+    def test_many_writers_that_ended_are_named_in_several_rows(self) -> None:
+        ended: list[str] = []
+        writers = [self.writer() for _ in range(66)]
+        for writer in writers:
+            writer.open()
+            writer.append([control()])
+            ended.append(writer.writer)
+        for writer in writers:
+            writer.close(finished=True)
+        last = self.writer()
+        last.open()
+        last.append([control()])
+        assert [len(names) for names in self.named()] == [64, 2]
+        assert sorted(name for names in self.named() for name in names) == sorted(ended)
+
+    def test_a_checkpoint_signs_all_that_was_written_and_is_made_only_of_news(self, store: LedgerStore) -> None:
+        assert store.checkpoint(str, NOW) == 0
+        store.append([intent("1"), outcome("1")])
+        assert [store.checkpoint(str, NOW) for _ in range(2)] == [2, 2]
+        store.append([control()])
+        assert store.checkpoint(str, NOW) == 3
+        chain, _ = Chain(store.writer).extended(row.record for _, _, row in self.kept())
+        assert self.notes()[1:] == [(store.writer, 3, str(chain))]
+        assert [size for _, size, _ in self.notes()] == [2, 3]
+
+    def test_a_checkpoint_names_who_ended_since(self, store: LedgerStore) -> None:
+        store.append([control()])
+        store.checkpoint(str, NOW)
+        other = self.writer()
+        other.open()
+        other.append([control()])
+        other.close(finished=True)
+        assert store.checkpoint(str, NOW) == 2
+        assert self.named() == [[other.writer]]

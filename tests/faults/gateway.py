@@ -13,7 +13,9 @@ from pathlib import Path
 
 import aiohttp
 
+from mcpgov.audit.verify import verify
 from mcpgov.models import Json
+from mcpgov.store.evidence import open_sqlite_evidence
 from tests.faults.checker import ClientEntry, Finding, Kept, UpstreamEntry, check
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +77,11 @@ class Site:
         return [path.name for path in self.folder.glob("*-writer-*")]
 
     def findings(self) -> list[Finding]:
-        """What does not add up."""
-        return check(self.client, self.executed(), self.kept())
+        """What does not add up, and what the ledger cannot prove."""
+        with open_sqlite_evidence(self.store) as evidence:
+            verdict = verify(evidence, None, {})
+        unproved = [Finding(f"not-proved-{finding.kind.name}", str(finding)) for finding in verdict.findings]
+        return check(self.client, self.executed(), self.kept()) + unproved
 
     @asynccontextmanager
     async def upstream(self) -> AsyncGenerator[None]:

@@ -10,7 +10,8 @@ from mcpgov import app
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
-from mcpgov.settings import Settings, load_settings, parse_settings, stood_in
+from mcpgov.settings import Settings, parse_settings
+from mcpgov.settings_file import load_settings, stood_in
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 VAULT = f"azure: {{ tenant_id: {TENANT} }}\nsecrets: {{ key: '${{secret:https://c.vault.azure.net/secrets/key}}' }}"

@@ -15,7 +15,7 @@ from mcpgov.errors import InvalidConfiguration
 from mcpgov.identity_settings import Azure
 from mcpgov.models import Secret
 from mcpgov.reload import Generations, ReloadResult, load_generation
-from mcpgov.settings import Vaults, stand_ins
+from mcpgov.settings_file import Vaults, stand_ins
 from mcpgov.web import GuardedWeb
 from tests.peers.azure_host import IdentityHost
 from tests.peers.azure_host import KeyVault as VaultPeer

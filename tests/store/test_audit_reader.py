@@ -15,7 +15,7 @@ from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus, PrincipalKind
 from mcpgov.store.audit_reader import open_sqlite_reader
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from tests.audit.calls import ALICE, NOW, facts
+from tests.audit.calls import AGENT, ALICE, NOW, facts
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
             IntentRecord(facts("2", NOW + tick, tool="delete", principal=bob)).row(),
             OutcomeRecord("2", NOW + 5 * tick, OutcomeStatus.FAILED, Reason.UPSTREAM_TIMEOUT).row(),
             DeniedRecord(facts("3", NOW + 2 * tick, tool="delete", principal=anonymous), Reason.TOOL_DENIED).row(),
-            IntentRecord(facts("4", NOW + 3 * tick, connection="town", source="10.0.0.9")).row(),
+            IntentRecord(facts("4", NOW + 3 * tick, principal=AGENT, connection="town", source="10.0.0.9")).row(),
             OutcomeRecord(
                 "1", NOW + 6 * tick, OutcomeStatus.OK, correlation_id="correlation-1", trace_id="f" * 32
             ).row(),
@@ -86,6 +86,14 @@ def test_calls_are_joined_newest_first_without_control_events(reader: AuditReade
         (CallFilter(status="denied"), ["3"]),
         (CallFilter(status="open"), ["5", "4"]),
         (CallFilter(source="10.0.0.9"), ["4"]),
+        (CallFilter(agent="agent-1"), ["4"]),
+        (CallFilter(blueprint="blueprint-1", agent="agent-1"), ["4"]),
+        (CallFilter(agent="agent-"), []),
+        (CallFilter(agent='agent-1","x":"'), []),
+        (CallFilter(decision="deny"), ["3"]),
+        (CallFilter(decision="allow"), ["5", "4", "2", "1"]),
+        (CallFilter(text="TIMEOUT delete"), ["2"]),
+        (CallFilter(text="100%"), []),
         (CallFilter(correlation="correlation-3"), ["3"]),
         (CallFilter(tool="delete", principal="bob"), ["2"]),
         (CallFilter(tool="delete' OR 1=1 --"), []),

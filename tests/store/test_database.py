@@ -16,7 +16,10 @@ from mcpgov.store.database import (
     connect_to_read,
     create_database,
     digest_key,
+    place_bytes,
     placed,
+    signing_key,
+    signing_key_file,
     sqlite_path,
     unavailable,
 )
@@ -54,7 +57,7 @@ def test_a_new_store_is_for_its_owner_alone_in_wal_mode_and_fully_synchronous(tm
 def test_making_a_store_again_changes_nothing(tmp_path: Path) -> None:
     create_database(tmp_path / "a.db")
     with closing(connect(tmp_path / "a.db")) as database:
-        database.execute("INSERT INTO writers VALUES ('w')")
+        database.execute("INSERT INTO writers (id) VALUES ('w')")
     create_database(tmp_path / "a.db")
     with closing(connect(tmp_path / "a.db")) as database:
         assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
@@ -83,9 +86,9 @@ def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused_with_the_mend(tmp_path: Path) -> None:
     create_database(tmp_path / "a.db")
     with closing(connect(tmp_path / "a.db")) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 99")
     for opened in (create_database, connect_to_read):
-        with pytest.raises(InvalidConfiguration, match=r"schema 3, which a newer mcpgov wrote.*run the version"):
+        with pytest.raises(InvalidConfiguration, match=r"schema 99, which a newer mcpgov wrote.*run the version"):
             opened(tmp_path / "a.db")
 
 
@@ -135,7 +138,7 @@ def test_a_file_of_version_1_becomes_what_a_new_one_is_and_keeps_what_it_holds(t
         database.execute(
             "INSERT INTO records (writer, seq, final, event, at, record) VALUES ('w',1,0,'control',1,'{}')"
         )
-        database.execute("INSERT INTO writers VALUES ('w')")
+        database.execute("INSERT INTO writers (id) VALUES ('w')")
     assert dump(tmp_path / "old.db") == dump(tmp_path / "new.db")
     create_database(tmp_path / "old.db")
     assert dump(tmp_path / "old.db") == dump(tmp_path / "new.db")
@@ -181,7 +184,7 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
         closing(connect_to_read(tmp_path / "a.db")) as database,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
-        database.execute("INSERT INTO writers VALUES ('w')")
+        database.execute("INSERT INTO writers (id) VALUES ('w')")
 
 
 def test_the_digest_key_lies_beside_the_store_and_stays(tmp_path: Path) -> None:
@@ -231,7 +234,7 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
 def test_tables_that_another_process_made_meanwhile_are_left_as_they_are(tmp_path: Path) -> None:
     create_database(tmp_path / "a.db")
     with closing(connect(tmp_path / "a.db")) as database:
-        database.execute("INSERT INTO writers VALUES ('w')")
+        database.execute("INSERT INTO writers (id) VALUES ('w')")
         bring_up_to_date(database, tmp_path / "a.db")
         assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
 
@@ -239,3 +242,18 @@ def test_tables_that_another_process_made_meanwhile_are_left_as_they_are(tmp_pat
 def test_what_the_system_says_becomes_unavailable_and_names_the_file() -> None:
     with pytest.raises(StoreUnavailable, match=r"/x\.db: .*No space left"), unavailable(Path("/x.db")):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_the_signing_key_lies_beside_the_store_under_a_name_of_its_own(tmp_path: Path) -> None:
+    key = signing_key(tmp_path / "a.db")
+    assert len(key) == 32
+    assert signing_key(tmp_path / "a.db") == key != digest_key(tmp_path / "a.db")
+    assert signing_key_file(tmp_path / "a.db").read_bytes() == key
+    assert stat.S_IMODE((tmp_path / "a.db.signing-key").stat().st_mode) == 0o600
+
+
+def test_bytes_are_placed_with_their_folders_and_never_replace_a_file(tmp_path: Path) -> None:
+    place_bytes(tmp_path / "a" / "b" / "c", b"first")
+    place_bytes(tmp_path / "a" / "b" / "c", b"second")
+    assert (tmp_path / "a" / "b" / "c").read_bytes() == b"first"
+    assert names(tmp_path / "a" / "b") == ["c"]

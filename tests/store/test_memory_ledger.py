@@ -20,6 +20,12 @@ class TestMemoryLedgerStore(LedgerContract):
     def kept(self) -> list[tuple[str, int, Row]]:
         return self.disk.rows
 
+    def hashes(self) -> list[bytes]:
+        return self.disk.hashes
+
+    def notes(self) -> list[tuple[str, int, str]]:
+        return sorted(self.disk.notes)
+
 
 def test_a_store_has_a_disk_of_its_own_unless_it_is_given_one() -> None:
     assert MemoryLedgerStore().disk is not MemoryLedgerStore().disk

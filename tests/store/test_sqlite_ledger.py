@@ -3,10 +3,12 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from mcpgov.audit.chain import Chain
 from mcpgov.audit.record import Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
@@ -19,7 +21,7 @@ def rows_of(path: Path) -> list[tuple[str, int, Row]]:
     database = sqlite3.connect(path)
     found = database.execute("SELECT * FROM records ORDER BY id").fetchall()
     database.close()
-    return [(writer, seq, Row(*rest)) for _, writer, seq, *rest in found]
+    return [(writer, seq, Row(*rest)) for _, writer, seq, *rest, _ in found]
 
 
 class TestSqliteLedgerStore(LedgerContract):
@@ -40,6 +42,14 @@ class TestSqliteLedgerStore(LedgerContract):
 
     def kept(self) -> list[tuple[str, int, Row]]:
         return rows_of(self.path)
+
+    def hashes(self) -> list[bytes]:
+        with closing(sqlite3.connect(self.path)) as database:
+            return [row[0] for row in database.execute("SELECT hash FROM records ORDER BY id")]
+
+    def notes(self) -> list[tuple[str, int, str]]:
+        with closing(sqlite3.connect(self.path)) as database:
+            return database.execute("SELECT writer, size, note FROM checkpoints ORDER BY writer, size").fetchall()
 
     def test_no_file_is_left_behind_by_writers_that_finished_or_were_recovered(self, store: LedgerStore) -> None:
         self.crash(store)
@@ -73,13 +83,37 @@ class TestSqliteLedgerStore(LedgerContract):
         assert other.recover(unknown) == 1
 
     def test_a_commit_whose_answer_was_lost_does_not_use_a_number_twice(self, store: LedgerStore) -> None:
+        _, hashes = Chain(store.writer).extended([intent("lost").record])
         with sqlite3.connect(self.path) as database:
-            database.execute(STATEMENTS[1], (store.writer, 1, *intent("lost")))
+            database.execute(STATEMENTS[1], (store.writer, 1, *intent("lost"), *hashes))
         database.close()
         with pytest.raises(StoreUnavailable):
             store.append([intent("refused")])
         store.append([intent("next")])
         assert [(seq, row.call_id) for _, seq, row in self.kept()] == [(1, "lost"), (2, "next")]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE records SET record = '[]' WHERE seq = 2",
+            "UPDATE records SET hash = x'00' WHERE seq = 1",
+            "DELETE FROM records",
+        ],
+    )
+    def test_a_store_that_was_changed_while_the_connection_was_lost_is_written_to_no_more(
+        self, store: LedgerStore, change: str
+    ) -> None:
+        first, added = intent("1", '{"a":1}'), intent("added")
+        store.append([first])
+        with pytest.raises(StoreUnavailable):
+            store.append([intent("2"), intent("2")])
+        _, hashes = Chain(store.writer).extended([first.record, added.record])
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute(STATEMENTS[1], (store.writer, 2, *added, hashes[1]))
+            database.execute(change)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="somebody changed it"):
+                store.append([intent("2")])
 
     def test_a_store_that_was_moved_away_refuses_until_it_is_back(self, store: LedgerStore) -> None:
         store.append([intent("1")])
@@ -134,8 +168,8 @@ class TestSqliteLedgerStore(LedgerContract):
 
 
 def test_the_statement_has_a_place_for_every_column() -> None:
-    assert INSERT.partition("(")[2].partition(")")[0].split(", ") == ["writer", "seq", *Row._fields]
-    assert VALUES.count("?") == 2 + len(Row._fields)
+    assert INSERT.partition("(")[2].partition(")")[0].split(", ") == ["writer", "seq", *Row._fields, "hash"]
+    assert VALUES.count("?") == 3 + len(Row._fields)
     assert STATEMENTS[ROWS].count("?") <= 999
 
 

@@ -1,0 +1,104 @@
+"""What the admin plane is given: where it reads, where keys are kept, who answers what only the files know.
+
+Values and Protocols; app.py hands in what fills them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from mcpgov.admin.access import AdminKeyStore, Note
+    from mcpgov.audit.reader import Record
+    from mcpgov.audit.review import ReviewReader
+    from mcpgov.identity.api_key import KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class ServedConnection:
+    """A connection as operators see it: no key, no query of a URL. `tools` are those with policies of their own."""
+
+    name: str
+    server: str
+    upstream: str
+    auth_type: str
+    client_auth_type: str
+    timeout: float
+    policies: tuple[str, ...] = ()
+    tools: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of the catalog, and the connections it is served as."""
+
+    name: str
+    title: str
+    version: str
+    description: str
+    policies: tuple[str, ...]
+    connections: tuple[ServedConnection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy, and where it is in force. `text` is the file as it is written: references, never what they lead to."""
+
+    name: str
+    file: str
+    mode: str
+    digest: str
+    elements: int
+    scopes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)
+
+
+class InvalidQuestion(ValueError):
+    """A question about a policy that cannot be asked. The text says what to write instead."""
+
+
+class Answers(Protocol):
+    """What only the files of the catalog and the policies tell. Every method blocks; call it from a thread."""
+
+    def stamp(self) -> str:
+        """The digest over every file of the generation in force; it stands in each record."""
+        ...
+
+    def servers(self) -> Sequence[Server]:
+        """The catalog in force."""
+        ...
+
+    def policies(self) -> Sequence[Policy]:
+        """Every policy, in force or not."""
+        ...
+
+    def explain(self, question: Mapping[str, str]) -> tuple[Mapping[str, Any], Sequence[str]]:
+        """What the policies make of a request that is never made: as `policy explain` says it, for machines and in
+        lines of text. Raises InvalidQuestion.
+        """
+        ...
+
+    def replay(self, record: Record) -> Sequence[str]:
+        """How the decision of a record comes about, in lines of text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdminParts:
+    """Everything that the admin plane works with. `note` writes down who does what, before it is done; it raises
+    StoreUnavailable.
+    """
+
+    review: ReviewReader
+    answers: Answers
+    keys: KeyStore
+    admin_keys: AdminKeyStore
+    note: Note
+    now: Callable[[], datetime]
+    choose: Callable[[str], str]  # one character of an alphabet, unpredictably
+    version: str

@@ -1,0 +1,209 @@
+"""`mcpgov audit verify | prove | key | export`: the ledger's proof, checked and handed out. Rules are in mcpgov.audit.
+
+Only reads, also while the gateway writes. The exit code of `verify` says what was found: 0 nothing, 1 something was
+changed, 2 something is missing, 3 an export was cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcpgov.audit.checkpoints import ENDING, compared
+from mcpgov.audit.export import ExportEvidence, export_lines
+from mcpgov.audit.note import VerifierKey
+from mcpgov.audit.proof import Proof
+from mcpgov.audit.redact import encodable
+from mcpgov.audit.verify import Finding, Kind, verify
+from mcpgov.cli.printable import printable, repeated
+from mcpgov.cli.serve import Config
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from contextlib import AbstractContextManager
+
+    from mcpgov.audit.proof import ProvingEvidence
+    from mcpgov.audit.verify import Verdict
+
+    OpenEvidence = Callable[[str | None, Path | None], AbstractContextManager[ProvingEvidence]]
+    FindKey = Callable[[str | None, Path | None], VerifierKey | None]
+
+EXPORTS = (".jsonl", ".jsonl.gz")
+SOURCE = "A store (a file or a URL) or an export (.jsonl, .jsonl.gz); the configured store if left out."
+
+Source = Annotated[str | None, typer.Argument(metavar="[PATH|URL]", help=SOURCE)]
+Vkey = Annotated[
+    str, typer.Option("--key", metavar="VKEY", help="What `mcpgov audit key` printed when you trusted the machine.")
+]
+
+
+def add_proof(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey) -> None:
+    """Add the verbs. `find_key` gives the key that signs a store, if it lies here."""
+    add_verify(audit, open_evidence, find_key)
+    add_prove(audit, open_evidence)
+    add_key(audit, find_key)
+    add_export(audit, open_evidence)
+
+
+def add_verify(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey) -> None:
+    """Add the verb `verify`."""
+
+    @audit.command(
+        "verify",
+        epilog="Examples:  mcpgov audit verify  ·  mcpgov audit verify ledger.jsonl.gz --key mcpgov.dev/…"
+        " --checkpoints /mnt/worm  ·  mcpgov audit verify --proof call.json --key mcpgov.dev/…",
+    )
+    def check(
+        source: Source = None,
+        vkey: Vkey = "",
+        checkpoints: Annotated[
+            Path | None, typer.Option(exists=True, file_okay=False, help="Checkpoints that left the machine.")
+        ] = None,
+        proof: Annotated[
+            Path | None, typer.Option(exists=True, dir_okay=False, help="Check what `prove` printed instead.")
+        ] = None,
+        config: Config = None,
+        *,
+        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    ) -> None:
+        """Find what was changed, or is missing, in the ledger. Exit code: 0 ok, 1 tampered, 2 gap, 3 torn tail."""
+        with told():
+            key = parsed_key(vkey) if vkey else find_key(source, config)
+            if proof is not None:
+                check_proofs(proof, key)
+                return
+            roots, wrong = compared(notes_in(checkpoints), key) if checkpoints else ({}, [])
+            opening = exported(Path(source)) if source and source.endswith(EXPORTS) else open_evidence(source, config)
+            with opening as evidence:
+                verdict = verify(evidence, key, roots)
+        for what in wrong:
+            typer.echo(f"left out: a checkpoint in {checkpoints}: {printable(what)}", err=True)
+        if as_json:
+            typer.echo(json.dumps(as_fields(verdict, signed=key is not None)))
+        else:
+            show(verdict, key)
+        raise typer.Exit(verdict.code or bool(wrong))
+
+
+def add_prove(audit: typer.Typer, open_evidence: OpenEvidence) -> None:
+    """Add the verb `prove`."""
+
+    @audit.command(epilog="Examples:  mcpgov audit prove 3fa9c1d27b6040d59c1f0e5a8b7c6d21 > call.json")
+    def prove(
+        identifier: Annotated[str, typer.Argument(metavar="ID", help="A call, correlation or trace id, in full.")],
+        config: Config = None,
+    ) -> None:
+        """Print the proof of each record with this id, one line of JSON each. It shows no other record."""
+        with told(), open_evidence(None, config) as evidence:
+            proofs = evidence.proofs(encodable(identifier))
+        if not proofs:
+            typer.echo(f"There is no record with the id {repeated(identifier)}. See `mcpgov audit query`.", err=True)
+            raise typer.Exit(1)
+        for proof in proofs:
+            if isinstance(proof, str):
+                typer.echo(f"No checkpoint of its writer covers record {proof} (yet, if that runs).", err=True)
+            else:
+                typer.echo(proof.line)
+        if any(isinstance(proof, str) for proof in proofs):
+            raise typer.Exit(1)
+
+
+def add_key(audit: typer.Typer, find_key: FindKey) -> None:
+    """Add the verb `key`."""
+
+    @audit.command(epilog="Examples:  mcpgov audit key > verifier.key, once, and keep it on another machine")
+    def key(config: Config = None) -> None:
+        """Print the verifier key of the checkpoints (C2SP vkey). It is public."""
+        with told():
+            found = find_key(None, config)
+        if found is None:
+            typer.echo("There is no key yet; it is made when the gateway starts (mcpgov serve).", err=True)
+            raise typer.Exit(1)
+        typer.echo(str(found))
+
+
+def add_export(audit: typer.Typer, open_evidence: OpenEvidence) -> None:
+    """Add the verb `export`."""
+
+    @audit.command(epilog="Examples:  mcpgov audit export | gzip > ledger.jsonl.gz")
+    def export(config: Config = None) -> None:
+        """Print the whole ledger, one line of JSON a record, so that `verify` can check it elsewhere."""
+        with told(), open_evidence(None, config) as evidence:
+            for line in export_lines(evidence):
+                typer.echo(line, nl=False)
+
+
+@contextlib.contextmanager
+def told() -> Generator[None]:
+    """What goes wrong is told on stderr and ends the verb with 4, which is no finding."""
+    try:
+        yield
+    except (InvalidConfiguration, StoreUnavailable, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(4) from error
+
+
+def parsed_key(text: str) -> VerifierKey:
+    """A key, given as itself or as the file that holds it. Raises typer.BadParameter."""
+    try:
+        return VerifierKey.parse(Path(text).read_text("utf-8") if "+" not in text else text)
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{repeated(text)}: {error}") from error
+
+
+@contextlib.contextmanager
+def exported(path: Path) -> Generator[ExportEvidence]:
+    """The evidence in a file of lines, packed or not."""
+    with path.open("rb") as file:
+        yield ExportEvidence(gzip.GzipFile(fileobj=file) if path.name.endswith(".gz") else file)
+
+
+def notes_in(folder: Path) -> Iterable[str]:
+    """Every checkpoint below a folder."""
+    return (path.read_text("utf-8", "replace") for path in sorted(folder.rglob(f"*{ENDING}")))
+
+
+def check_proofs(file: Path, key: VerifierKey | None) -> None:
+    """Say what each proof in a file proves. Exits with 1 at the first that proves nothing."""
+    if key is None:
+        raise typer.BadParameter("a proof needs the key that the checkpoints are signed with; give --key VKEY")
+    for number, line in enumerate(file.read_text("utf-8", "replace").splitlines(), 1):
+        try:
+            typer.echo(f"proved: record {Proof.parse(line).check(key)}, signed by {key.name}")
+        except ValueError as error:
+            typer.echo(f"not proved: line {number} {error}")
+            raise typer.Exit(Kind.TAMPERED) from error
+
+
+def show(verdict: Verdict, key: VerifierKey | None) -> None:
+    """A verdict in words."""
+    for finding in verdict.findings:
+        typer.echo(printable(str(finding)))
+    if verdict.found > len(verdict.findings):
+        typer.echo(f"… and {verdict.found - len(verdict.findings)} more")
+    said = "ok" if not verdict.code else Kind(verdict.code).name.lower()
+    typer.echo(
+        f"{said}: {verdict.records} records of {verdict.writers} writers, {verdict.checkpoints} checkpoints,"
+        f" {verdict.uncovered} records after the last of them, {verdict.unproved} from before there were hashes"
+    )
+    if key is None:
+        typer.echo("No signature was checked: no key lies here. Give --key VKEY.", err=True)
+
+
+def as_fields(verdict: Verdict, *, signed: bool) -> dict[str, object]:
+    """A verdict as JSON has it."""
+    counts = {name: getattr(verdict, name) for name in ("records", "unproved", "writers", "checkpoints", "uncovered")}
+    found = [as_finding(finding) for finding in verdict.findings]
+    return {"code": verdict.code, "signed": signed, **counts, "found": verdict.found, "findings": found}
+
+
+def as_finding(finding: Finding) -> dict[str, object]:
+    """A finding as JSON has it."""
+    named = {"writer": finding.writer, "seq": finding.seq, "row": finding.place, "what": finding.what}
+    return {"kind": finding.kind.name.lower(), **named}

@@ -1,0 +1,74 @@
+"""The catalog's pages: the servers in force, and what each connection is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcpgov.console.html import Markup, join, link, tag
+from mcpgov.console.layout import CONSOLE, empty
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mcpgov.admin.parts import ServedConnection, Server
+
+
+def catalog_page(servers: Sequence[Server], stamp: str) -> Markup:
+    """The page."""
+    count = sum(len(server.connections) for server in servers)
+    lead = f"{many(len(servers), 'server')}, {many(count, 'connection')}. The catalog changes by its files alone."
+    shown = [server_card(server) for server in servers] or empty(
+        "The catalog is empty.", "Add a file to the catalog folder."
+    )
+    files = tag("p", "Files: ", tag("code", stamp[:16], title=stamp), class_="quiet")
+    return join(tag("h1", "Catalog"), tag("p", lead, class_="lead"), shown, files)
+
+
+def many(count: int, thing: str) -> str:
+    """So many of something."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "s")
+
+
+def server_card(server: Server) -> Markup:
+    """One server and its connections."""
+    version = tag("small", server.version) if server.version else None
+    return tag(
+        "section",
+        tag("h2", server.title or server.name, " ", version),
+        tag("p", tag("code", server.name), class_="quiet"),
+        tag("p", server.description) if server.description else None,
+        tag("p", "Policies of the server: ", policy_links(server.policies)) if server.policies else None,
+        tag("div", [connection(one) for one in server.connections], class_="facts"),
+        class_="card",
+    )
+
+
+def connection(one: ServedConnection) -> Markup:
+    """One connection."""
+    rows = [
+        ("Served at", tag("code", f"/mcp/{one.name}")),
+        ("Upstream", tag("code", one.upstream)),
+        ("Signs in with", one.auth_type),
+        ("Clients sign in with", one.client_auth_type),
+        ("Timeout", f"{one.timeout:g} s"),
+        ("Policies", policy_links(one.policies) if one.policies else "none of its own"),
+        *((f"Tool {tool}", policy_links(names)) for tool, names in one.tools),
+    ]
+    return tag(
+        "section",
+        tag("h3", one.name),
+        tag("dl", [tag("div", tag("dt", word), tag("dd", value)) for word, value in rows]),
+        tag(
+            "p",
+            tag("a", "Its calls", href=link(CONSOLE, connection=one.name)),
+            " ",
+            tag("a", "Explain a request", href=link(f"{CONSOLE}/policies/explain", connection=one.name)),
+            class_="ways",
+        ),
+        class_="inner",
+    )
+
+
+def policy_links(names: Sequence[str]) -> Markup:
+    """The names of policies, each leading to its page."""
+    return join([(tag("a", name, href=f"{CONSOLE}/policies/{name}"), " ") for name in names])

@@ -1,0 +1,57 @@
+"""The URLs of servers that mcpgov keeps its state in: a Redis that counts, a PostgreSQL that is the store.
+
+Pure checks. Such a URL may hold a password: it is a Secret from here on, and no message quotes any of it. What would
+quietly weaken a connection, or lead to another place than the host that is named, is refused. Refuses to know: how one
+connects.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from mcpgov.credential.references import Unfit
+
+_PRINTABLE: Final = re.compile(r"[!-~]+")
+_REDIS_DATABASE: Final = re.compile(r"/?|/[0-9]{1,4}")
+_DATABASE: Final = re.compile(r"/(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+_TLS: Final = re.compile(r"|sslmode=(?:disable|require|verify-full)")
+_REDIS_MEND: Final = (
+    "write redis://HOST:6379, or rediss://USER:PASSWORD@HOST:6379/0 with a password's / as %2F, its # as %23"
+)
+_POSTGRES_MEND: Final = "write postgresql://USER:PASSWORD@HOST:5432/DATABASE with a password's / as %2F, its # as %23"
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL asks for PostgreSQL, well or badly."""
+    return url.startswith("postgres")
+
+
+def check_redis_url(url: str) -> None:
+    """Raise Unfit unless it leads to one database of a Redis."""
+    no_redis = Unfit("is not the URL of a Redis", _REDIS_MEND)
+    try:
+        parts = urlsplit(url if _PRINTABLE.fullmatch(url) else "")
+        leads_somewhere = parts.hostname and parts.port != 0
+    except ValueError:
+        raise no_redis from None
+    if parts.scheme not in {"redis", "rediss"} or not leads_somewhere:
+        raise no_redis
+    if parts.query or parts.fragment or not _REDIS_DATABASE.fullmatch(parts.path):
+        raise Unfit("has more behind the host than the number of a database", _REDIS_MEND)
+
+
+def check_postgres_url(url: str) -> None:
+    """Raise Unfit unless it leads to one database of one PostgreSQL. `?sslmode=` may name how TLS is used."""
+    no_postgres = Unfit("is not the URL of a PostgreSQL database", _POSTGRES_MEND)
+    try:
+        parts = urlsplit(url if _PRINTABLE.fullmatch(url) else "")
+        leads_somewhere = parts.hostname and parts.port != 0 and "," not in parts.netloc
+    except ValueError:
+        raise no_postgres from None
+    if parts.scheme not in {"postgresql", "postgres"} or not leads_somewhere or not _DATABASE.fullmatch(parts.path):
+        raise no_postgres
+    if parts.fragment or not _TLS.fullmatch(parts.query):
+        mend = "write nothing, or ?sslmode=verify-full, ?sslmode=require or ?sslmode=disable"
+        raise Unfit("has more behind the name of the database than how TLS is used", mend)

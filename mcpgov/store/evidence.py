@@ -1,0 +1,127 @@
+"""A store as evidence: its records, checkpoints and writers at one moment, and the proof of one record.
+
+Over SQL, the same for every database that schema.py can be made in. Reads only, in one snapshot, while others write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import create_engine, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from mcpgov.audit.chain import NOTHING, Head, entry
+from mcpgov.audit.merkle import inclusion_ranges, root_of
+from mcpgov.audit.proof import Proof
+from mcpgov.audit.record import Row
+from mcpgov.audit.verify import Kept
+from mcpgov.errors import StoreUnavailable
+from mcpgov.store.database import connect_to_read, schema_version
+from mcpgov.store.schema import CHECKPOINTS, RECORDS, WRITERS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine, Executable
+
+AT_ONCE = 1000  # rows
+PROVED = 3  # the first version of the schema with hashes
+COLUMNS = [RECORDS.c[name] for name in Row._fields]
+SIGNED = (CHECKPOINTS.c.writer == RECORDS.c.writer) & (CHECKPOINTS.c.size == RECORDS.c.seq)
+LEDGER = select(RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, CHECKPOINTS.c.note, *COLUMNS)
+OWN = 5  # columns of the ledger beside those of a row
+LOOSE = select(CHECKPOINTS.c.note).select_from(CHECKPOINTS.outerjoin(RECORDS, SIGNED)).where(RECORDS.c.id.is_(None))
+
+
+def open_sqlite_evidence(path: Path) -> SqlEvidence:
+    """The evidence in this file. Raises StoreUnavailable, InvalidConfiguration (newer schema)."""
+
+    def connection() -> sqlite3.Connection:
+        database = connect_to_read(path)
+        if schema_version(database, path) < PROVED:
+            database.close()
+            raise StoreUnavailable(f"{path} is from a version without proof; it has some once the gateway has started")
+        return database
+
+    return SqlEvidence(create_engine("sqlite://", creator=connection, poolclass=NullPool), "BEGIN")
+
+
+class SqlEvidence:
+    """The Evidence in a store, and the proofs that it can give. Every method raises StoreUnavailable.
+
+    `snapshot` is the statement after which all that a connection reads is of one moment.
+    """
+
+    def __init__(self, engine: Engine, snapshot: str) -> None:
+        self._engine = engine
+        self._snapshot = snapshot
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        with told():
+            self._connection = self._engine.connect()
+            self._connection.exec_driver_sql(self._snapshot)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+    def records(self) -> Iterator[Kept]:
+        """Every record in the order of commit."""
+        for found in self._rows(LEDGER.select_from(RECORDS.outerjoin(CHECKPOINTS, SIGNED)).order_by(RECORDS.c.id)):
+            place, writer, seq, digest, note = found[:OWN]
+            row = Row._make(found[OWN:])
+            yield Kept(place, writer, seq, row.record, digest, note, None, row)
+
+    def loose_notes(self) -> Iterator[str]:
+        """The checkpoints of entries that are not there."""
+        return (note for (note,) in self._rows(LOOSE))
+
+    def writers(self) -> Mapping[str, Head | None]:
+        """The writers that nobody has named yet."""
+        rows = self._rows(select(WRITERS.c.id, WRITERS.c.seq, WRITERS.c.hash))
+        return {writer: None if seq is None else Head(writer, seq, digest) for writer, seq, digest in rows}
+
+    def proofs(self, identifier: str) -> list[Proof | str]:
+        """The proof of each record with this call, correlation or trace id; of one that no checkpoint covers, which."""
+        found = or_(*(RECORDS.c[name] == identifier for name in ("call_id", "correlation_id", "trace_id")))
+        query = select(RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.record).where(found).order_by(RECORDS.c.id)
+        return [self._proof(*row) for row in list(self._rows(query))]
+
+    def _proof(self, writer: str, seq: int, record: str) -> Proof | str:
+        covering = (CHECKPOINTS.c.writer == writer) & (CHECKPOINTS.c.size >= seq)
+        query = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note).where(covering).order_by(CHECKPOINTS.c.size).limit(1)
+        checkpoint = next(self._rows(query), None)
+        if checkpoint is None:
+            return f"{writer}:{seq}"
+        size, note = checkpoint
+        before = next(self._hashes(writer, seq - 2, seq - 1), NOTHING)
+        path = tuple(root_of(self._hashes(writer, *leaves)) for leaves in inclusion_ranges(seq - 1, size))
+        return Proof(entry(json.dumps(writer), seq, before, record).decode(), seq - 1, size, path, note)
+
+    def _hashes(self, writer: str, first: int, end: int) -> Iterator[bytes]:
+        """The hashes of a writer's entries, counted from 0, from `first` up to and without `end`."""
+        wanted = (RECORDS.c.writer == writer) & (RECORDS.c.seq > first) & (RECORDS.c.seq <= end)
+        return (digest for (digest,) in self._rows(select(RECORDS.c.hash).where(wanted).order_by(RECORDS.c.seq)))
+
+    def _rows(self, query: Executable) -> Iterator[Any]:
+        if self._connection is None:
+            raise ValueError("evidence is read within its context")
+        with told():
+            yield from self._connection.execution_options(stream_results=True, yield_per=AT_ONCE).execute(query)
+
+
+@contextlib.contextmanager
+def told() -> Generator[None]:
+    """Turn what SQLAlchemy says into StoreUnavailable."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StoreUnavailable(f"the ledger cannot be read: {getattr(error, 'orig', None) or error}") from error

@@ -1,0 +1,79 @@
+"""A few connections to PostgreSQL for the event loop, each lent for one piece of work.
+
+Whoever waits, for a connection or for an answer, waits for at most `timeout` seconds. A connection that failed, or
+whose user went away in the middle, is closed and never lent again; one that the server has hung up on is seen before it
+is lent. So nobody gets an answer that was another's, and a server that is back is used at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from mcpgov.errors import StoreUnavailable
+from mcpgov.store.postgres_database import bring_up_to_date, connect, connect_async, is_cut, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mcpgov.models import Secret
+    from mcpgov.store.postgres_database import BoundedAsyncConnection
+
+T = TypeVar("T")
+
+TIMEOUT: Final = 1.5  # seconds for all of it: a free connection, connecting, the answer
+CONNECTIONS: Final = 8
+
+
+class PostgresPool:
+    """The connections, made as they are needed and the tables with the first of them."""
+
+    def __init__(self, url: Secret, *, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._free = asyncio.Semaphore(connections)
+        self._idle: list[BoundedAsyncConnection] = []
+        self._made = False
+
+    async def run(self, work: Callable[[BoundedAsyncConnection], Awaitable[T]]) -> T:
+        """What `work` answers, done on a connection of its own. Raises StoreUnavailable, InvalidConfiguration."""
+        try:
+            async with asyncio.timeout(self._timeout), self._free:
+                with unavailable():
+                    if not self._made:
+                        await asyncio.to_thread(self._make)
+                    return await self._lent(work)
+        except TimeoutError:
+            raise StoreUnavailable(f"PostgreSQL gave no answer within {self._timeout:g} s") from None
+
+    def close(self) -> None:
+        """Close every connection that is not lent. Whoever comes after that gets a new one."""
+        for connection in self._idle:
+            connection.pgconn.finish()
+        self._idle.clear()
+
+    async def _lent(self, work: Callable[[BoundedAsyncConnection], Awaitable[T]]) -> T:
+        connection = await self._connection()
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(connection.close)
+            answer = await work(connection)
+            undo.pop_all()
+        self._idle.append(connection)
+        return answer
+
+    async def _connection(self) -> BoundedAsyncConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not is_cut(connection):
+                return connection
+            await connection.close()
+        return await connect_async(self._url)
+
+    def _make(self) -> None:
+        connection = connect(self._url)
+        try:
+            bring_up_to_date(connection)
+        finally:
+            connection.close()
+        self._made = True

@@ -1,0 +1,68 @@
+"""An admin key is made once, shown once, and written down before it holds."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner
+
+from mcpgov.admin.access import AdminKey, Role
+from mcpgov.cli.admin_keys import add_admin
+from mcpgov.identity.api_key import digest
+
+
+class Kept:
+    """Where keys are kept."""
+
+    def __init__(self) -> None:
+        self.keys: list[AdminKey] = []
+
+    async def create(self, key: AdminKey, /) -> None:
+        self.keys.append(key)
+
+
+def run(kept: Kept, *arguments: str) -> tuple[int, str, str]:
+    @asynccontextmanager
+    async def open_keys(_: Path | None) -> AsyncGenerator[Kept]:
+        yield kept
+
+    keys = typer.Typer()
+    add_admin(keys, open_keys)
+
+    @keys.command("other")
+    def other() -> None:
+        """Another verb, so that the first one has a name."""
+
+    done = CliRunner().invoke(keys, ["admin", *arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_a_key_is_shown_once_and_kept_as_its_hash() -> None:
+    kept = Kept()
+    code, shown, told = run(kept, "alice", "--role", "viewer")
+    [key] = kept.keys
+    assert code == 0
+    assert (key.name, key.role, key.expires_at) == ("alice", Role.VIEWER, None)
+    assert shown.strip().startswith("mcpgov_admin_")
+    assert digest(shown.strip()) == key.digest
+    assert "the only time" in told
+
+
+def test_a_key_may_end_and_be_told_as_json() -> None:
+    kept = Kept()
+    code, shown, _ = run(kept, "bob", "--role", "admin", "--expires", "90d", "--json")
+    told, [key] = json.loads(shown), kept.keys
+    assert code == 0
+    assert (told["id"], told["role"], digest(told["key"])) == (key.id, "admin", key.digest)
+    assert key.expires_at is not None
+    assert timedelta(days=89) < key.expires_at - datetime.now(UTC) <= timedelta(days=90)
+
+
+def test_what_cannot_be_made_is_told_and_nothing_is_kept() -> None:
+    kept = Kept()
+    for arguments in (("alice",), ("alice", "--role", "king"), ("", "--role", "admin")):
+        assert run(kept, *arguments)[0] == 2
+    assert kept.keys == []

@@ -1,0 +1,103 @@
+"""What the admin plane asks of the files is answered as the verbs answer it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mcpgov.admin.parts import InvalidQuestion
+from mcpgov.app import build_cli
+from mcpgov.audit.record import IntentRecord
+from mcpgov.cli.answers import FileAnswers
+from mcpgov.reload import load_generation
+from mcpgov.settings_file import stand_ins
+from mcpgov.store.audit_reader import parsed
+from tests.audit.calls import facts
+
+GITHUB = """\
+name: com.contoso/github
+title: GitHub
+version: 1.0.0
+upstream: https://api.githubcopilot.com/mcp/?key=hunter2
+connections:
+  github:
+    policies: [github]
+    authType: CustomKeys
+    keys: { Authorization: "Bearer ${env:GITHUB_PAT}" }
+    tools: { delete_repository: { policies: [owners] } }
+"""
+LOCAL = "name: com.contoso/time\ncommand: [python3, -c, hunter2]\nconnections: { time: {} }\n"
+POLICIES = {"company": "tool-rules: { deny: [delete_*] }", "github": "set-header: { name: X, exists-action: delete }"}
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileAnswers:
+    monkeypatch.setenv("GITHUB_PAT", "hunter2-hunter2-hunter2")
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "mcpgov.yaml").write_text("global_policies: [company]\n", "utf-8")
+    (tmp_path / "catalog" / "github.yaml").write_text(GITHUB, "utf-8")
+    (tmp_path / "catalog" / "time.yaml").write_text(LOCAL, "utf-8")
+    for name, element in POLICIES.items():
+        (tmp_path / "policies" / f"{name}.yaml").write_text(f"inbound:\n  - {element}\n", "utf-8")
+    (tmp_path / "policies" / "owners.yaml").write_text("inbound: []\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    snapshot = load_generation(None, vaults=stand_ins)
+    return FileAnswers(lambda: snapshot, None)
+
+
+def test_the_catalog_is_told_without_a_secret(answers: FileAnswers) -> None:
+    github, local = answers.servers()
+    (connection,) = github.connections
+    assert (github.title, connection.upstream, connection.auth_type) == (
+        "GitHub",
+        "https://api.githubcopilot.com",
+        "CustomKeys",
+    )
+    assert connection.tools == (("delete_repository", ("owners",)),)
+    assert local.connections[0].upstream == "local: python3"
+    assert "hunter2" not in repr((github, local))
+    assert len(answers.stamp()) == 64
+
+
+def test_policies_are_told_with_their_text_and_where_they_are_in_force(answers: FileAnswers) -> None:
+    found = {one.name: one for one in answers.policies()}
+    assert found["company"].scopes == ("every connection",)
+    assert found["owners"].scopes == ("tool delete_repository on github",)
+    assert "delete_*" in found["company"].text
+
+
+def test_a_request_is_explained_as_the_verb_explains_it(answers: FileAnswers) -> None:
+    said, lines = answers.explain({"connection": "github", "tool": "delete_repository", "kind": "", "project": ""})
+    typed = ["policy", "explain", "--connection", "github", "--tool", "delete_repository"]
+    runner, cli = CliRunner(), build_cli()
+    assert runner.invoke(cli, typed).stdout.splitlines() == list(lines)
+    assert json.loads(runner.invoke(cli, [*typed, "--json"]).stdout) == json.loads(json.dumps(said))
+    assert said["decision"] == "tool-hidden"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"connection": "none"},
+        {"connection": "github", "ip": "x"},
+        {"connection": "github", "tool": "a", "arguments": "{"},
+        {},
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_said_why(answers: FileAnswers, question: dict[str, str]) -> None:
+    with pytest.raises(InvalidQuestion, match=r"\w"):
+        answers.explain(question)
+
+
+def test_a_recorded_decision_is_made_again(answers: FileAnswers) -> None:
+    record = parsed(IntentRecord(facts("1", connection="github")).row().record)
+    assert "The policies have changed since" in "\n".join(answers.replay(record))
+
+
+def test_files_that_were_broken_since_hide_nothing_that_is_in_force(answers: FileAnswers, tmp_path: Path) -> None:
+    (tmp_path / "catalog" / "time.yaml").write_text("name: [", "utf-8")
+    (tmp_path / "policies" / "company.yaml").unlink()
+    assert [server.title or server.name for server in answers.servers()] == ["GitHub"]
+    assert next(one.text for one in answers.policies() if one.name == "company") == ""

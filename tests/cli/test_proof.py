@@ -1,0 +1,204 @@
+"""The verbs of proof say what is wrong in words and in their exit code, and hand out what others can check."""
+
+import gzip
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from mcpgov.audit.checkpoints import KeptCheckpoint
+from mcpgov.audit.note import Signer, VerifierKey
+from mcpgov.audit.record import ControlEvent, ControlRecord, IntentRecord, OutcomeRecord
+from mcpgov.cli.proof import add_proof
+from mcpgov.errors import StoreUnavailable
+from mcpgov.models import OutcomeStatus
+from mcpgov.store.evidence import SqlEvidence, open_sqlite_evidence
+from mcpgov.store.sqlite_ledger import SqliteLedgerStore
+from tests.audit.calls import NOW, facts
+
+SIGNER = Signer(bytes(32))
+VKEY = str(SIGNER.key)
+
+
+class Site:
+    """A ledger of one call, its checkpoint where it was sent to, and the command line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "mcpgov.db"
+        self.store = SqliteLedgerStore(self.path)
+        self.store.open()
+        self.store.append([ControlRecord(ControlEvent.START, NOW).row(), IntentRecord(facts("1")).row()])
+        self.store.checkpoint(SIGNER.checkpoint, NOW)
+        self.store.append([OutcomeRecord("1", NOW, OutcomeStatus.OK).row()])
+        self.key: VerifierKey | None = SIGNER.key
+        self.left = folder / "left"
+
+    def evidence(self, source: str | None, config: Path | None) -> SqlEvidence:
+        if config:
+            raise StoreUnavailable("no such settings")
+        return open_sqlite_evidence(Path(source) if source else self.path)
+
+    def run(self, *arguments: str) -> Result:
+        audit = typer.Typer()
+        add_proof(audit, self.evidence, lambda _source, _config: self.key)
+        return CliRunner(env={"COLUMNS": "300"}).invoke(audit, arguments)
+
+    def change(self, statement: str) -> None:
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute(statement)
+
+    def leave(self) -> None:
+        """Send the checkpoint away."""
+        with closing(sqlite3.connect(self.path)) as database:
+            kept = KeptCheckpoint(*database.execute("SELECT writer, size, at, note FROM checkpoints").fetchone())
+        (self.left / kept.name).parent.mkdir(parents=True)
+        (self.left / kept.name).write_text(kept.note, "utf-8")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_store_that_nobody_touched_is_ok(site: Site) -> None:
+    shown = site.run("verify")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout == (
+        "ok: 3 records of 1 writers, 1 checkpoints, 1 records after the last of them, 0 from before there were hashes\n"
+    )
+
+
+def test_what_is_wrong_is_named_and_is_the_exit_code(site: Site) -> None:
+    site.change("UPDATE records SET record = replace(record, 'alice', 'carol') WHERE seq = 2")
+    shown = site.run("verify", str(site.path))
+    assert shown.exit_code == 1
+    assert shown.stdout.startswith(f"tampered: record 2 of {site.store.writer} (row 2) is not what its hash is of")
+    assert "\ntampered: 3 records" in shown.stdout
+    site.change("DELETE FROM records WHERE seq = 2")
+    assert site.run("verify").exit_code == 2
+
+
+def test_of_very_many_findings_the_rest_is_counted(site: Site) -> None:
+    site.store.append([IntentRecord(facts(f"more {number}")).row() for number in range(40)])
+    site.change("UPDATE records SET hash = x'00'")
+    assert "… and 23 more\n" in site.run("verify").stdout
+
+
+def test_a_verdict_is_one_object_for_a_program(site: Site) -> None:
+    site.change("UPDATE records SET record = '{}' WHERE seq = 3")
+    found = json.loads(site.run("verify", "--json").stdout)
+    assert {name: found[name] for name in ("code", "signed", "records", "checkpoints", "found")} == {
+        "code": 1,
+        "signed": True,
+        "records": 3,
+        "checkpoints": 1,
+        "found": 1,
+    }
+    assert found["findings"][0] | {"what": ""} == {
+        "kind": "tampered",
+        "writer": site.store.writer,
+        "seq": 3,
+        "row": 3,
+        "what": "",
+    }
+
+
+def test_without_a_key_it_says_that_no_signature_was_checked(site: Site) -> None:
+    site.key = None
+    shown = site.run("verify")
+    assert shown.exit_code == 0
+    assert "No signature was checked" in shown.stderr
+    assert json.loads(site.run("verify", "--json").stdout)["signed"] is False
+
+
+def test_a_key_may_be_given_as_itself_or_as_a_file(site: Site) -> None:
+    site.key = None
+    (site.folder / "verifier.key").write_text(f"{VKEY}\n")
+    other = str(Signer(bytes(range(32))).key)
+    assert site.run("verify", "--key", VKEY).stderr == ""
+    assert site.run("verify", "--key", str(site.folder / "verifier.key")).stderr == ""
+    assert site.run("verify", "--key", other).exit_code == 1
+    for wrong in ("x+y", str(site.folder / "none.key")):
+        assert "Invalid value" in site.run("verify", "--key", wrong).stderr
+
+
+def test_checkpoints_that_left_are_held_against_the_store(site: Site) -> None:
+    site.leave()
+    assert site.run("verify", "--checkpoints", str(site.left)).exit_code == 0
+    site.change("DELETE FROM records WHERE seq > 1")
+    site.change("DELETE FROM checkpoints")
+    assert site.run("verify").exit_code == 0
+    shown = site.run("verify", "--checkpoints", str(site.left))
+    assert shown.exit_code == 2
+    assert "a checkpoint that left the house covers it, 1 are there" in shown.stdout
+
+
+def test_a_checkpoint_that_left_and_is_false_is_told_and_is_no_success(site: Site) -> None:
+    site.leave()
+    (note,) = site.left.rglob("*.note")
+    note.write_text(note.read_text("utf-8").replace("\n2\n", "\n3\n"), "utf-8")
+    shown = site.run("verify", "--checkpoints", str(site.left))
+    assert shown.exit_code == 1
+    assert "left out: a checkpoint" in shown.stderr
+
+
+def test_an_export_is_verified_elsewhere_packed_or_not(site: Site) -> None:
+    exported = site.run("export").stdout
+    plain, packed = site.folder / "ledger.jsonl", site.folder / "ledger.jsonl.gz"
+    plain.write_bytes(exported.encode())
+    packed.write_bytes(gzip.compress(exported.encode()))
+    for path in (plain, packed):
+        assert site.run("verify", str(path)).stdout.startswith("ok: 3 records")
+    plain.write_bytes(exported.encode()[:-9])
+    packed.write_bytes(gzip.compress(exported.encode())[:-9])
+    for path in (plain, packed):
+        shown = site.run("verify", str(path))
+        assert (shown.exit_code, shown.stdout[:4]) == (3, "torn")
+    assert site.run("verify", str(site.folder / "none.jsonl")).exit_code == 4
+
+
+def test_one_call_is_proved_and_the_proof_checked(site: Site) -> None:
+    site.store.checkpoint(SIGNER.checkpoint, NOW)
+    shown = site.run("prove", "1")
+    assert shown.exit_code == 0
+    proof = site.folder / "call.json"
+    proof.write_text(shown.stdout, "utf-8")
+    checked = site.run("verify", "--proof", str(proof), "--key", VKEY)
+    assert checked.exit_code == 0
+    assert checked.stdout == "".join(
+        f"proved: record {site.store.writer}:{seq}, signed by {SIGNER.key.name}\n" for seq in (2, 3)
+    )
+    proof.write_text(shown.stdout.replace("alice", "carol"), "utf-8")
+    checked = site.run("verify", "--proof", str(proof))
+    assert (checked.exit_code, checked.stdout[:10]) == (1, "not proved")
+    site.key = None
+    assert "needs the key" in site.run("verify", "--proof", str(proof)).stderr
+
+
+def test_what_cannot_be_proved_yet_is_told(site: Site) -> None:
+    shown = site.run("prove", "1")
+    assert shown.exit_code == 1
+    assert len(shown.stdout.splitlines()) == 1
+    assert f"No checkpoint of its writer covers record {site.store.writer}:3" in shown.stderr
+    shown = site.run("prove", "nobody")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "no record with the id" in shown.stderr
+
+
+def test_the_key_is_printed_once_there_is_one(site: Site) -> None:
+    assert site.run("key").stdout == f"{VKEY}\n"
+    site.key = None
+    shown = site.run("key")
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "no key yet" in shown.stderr
+
+
+@pytest.mark.parametrize("verb", ["verify", "export"])
+def test_a_ledger_that_cannot_be_read_is_no_finding(site: Site, verb: str) -> None:
+    shown = site.run(verb, "-c", "x.yaml")
+    assert (shown.exit_code, shown.stderr) == (4, "no such settings\n")

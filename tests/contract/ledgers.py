@@ -1,0 +1,139 @@
+"""Ledgers as gateways leave them: calls, refusals, crashes, recoveries, checkpoints; and both verifiers over them."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from mcpgov.audit.chain import Head
+from mcpgov.audit.checkpoints import compared
+from mcpgov.audit.export import ExportEvidence
+from mcpgov.audit.note import Signer
+from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, Row
+from mcpgov.audit.verify import Finding, Kept, Verdict, verify
+from mcpgov.audit.writer import LedgerStore, OpenCall
+from mcpgov.decision import Reason
+from mcpgov.models import OutcomeStatus
+from mcpgov.store.evidence import open_sqlite_evidence
+from mcpgov.store.memory_ledger import MemoryDisk
+from tests import independent_verifier
+from tests.audit.calls import NOW, facts
+
+SIGNER = Signer(bytes(range(32)))
+VKEY = str(SIGNER.key)
+TOOLS = ("get_forecast", "delete_repository", "f\u00fchre aus", '"}],\n\u2028\x00\U0001f600', "\\u0041")
+
+
+@dataclass
+class Gateways:
+    """Gateways over one ledger, led by chance. `new` makes a writer, `kill` ends one as a crash does."""
+
+    chance: random.Random
+    new: Callable[[], LedgerStore]
+    kill: Callable[[LedgerStore], None]
+    alive: list[LedgerStore] = field(default_factory=list[LedgerStore])
+    open: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def now(self) -> datetime:
+        """A time that goes on."""
+        return NOW + timedelta(milliseconds=next(self.numbers))
+
+    def start(self) -> LedgerStore:
+        """Another gateway."""
+        store = self.new()
+        store.open()
+        store.recover(self.unknown)
+        store.append([ControlRecord(ControlEvent.START, self.now).row()])
+        self.alive.append(store)
+        self.open[store.writer] = []
+        return store
+
+    def unknown(self, call: OpenCall) -> Row:
+        """How a call ends that a crash left open."""
+        return OutcomeRecord(call.call_id, self.now, OutcomeStatus.UNKNOWN).row()
+
+    def work(self, store: LedgerStore, batches: int) -> None:
+        """Let a gateway write a few batches."""
+        for _ in range(batches):
+            store.append([self.row(store.writer) for _ in range(self.chance.randint(1, 4))])
+
+    def row(self, writer: str) -> Row:
+        """A call that begins, ends, or is refused."""
+        under_way, tool = self.open[writer], self.chance.choice(TOOLS)
+        if under_way and self.chance.random() < 0.5:
+            call = under_way.pop(self.chance.randrange(len(under_way)))
+            return OutcomeRecord(call, self.now, OutcomeStatus.OK).row()
+        known = facts(f"{writer}-{next(self.numbers)}", self.now, tool=tool)
+        if self.chance.random() < 0.3:
+            return DeniedRecord(known, Reason.TOOL_DENIED, detail="no\u00efve").row()
+        under_way.append(known.call_id)
+        return IntentRecord(known).row()
+
+    def stop(self, store: LedgerStore) -> None:
+        """End a gateway in order."""
+        store.append([OutcomeRecord(call, self.now, OutcomeStatus.OK).row() for call in self.open[store.writer]])
+        store.append([ControlRecord(ControlEvent.STOP, self.now).row()])
+        store.checkpoint(SIGNER.checkpoint, self.now)
+        store.close(finished=True)
+        self.alive.remove(store)
+
+    def crash(self, store: LedgerStore) -> None:
+        """End a gateway in disorder."""
+        self.kill(store)
+        self.alive.remove(store)
+
+    def run(self, steps: int) -> None:
+        """Whatever may happen."""
+        for _ in range(steps):
+            if not self.alive or self.chance.random() < 0.2:
+                self.start()
+            store = self.chance.choice(self.alive)
+            self.work(store, self.chance.randint(0, 3))
+            match self.chance.randrange(6):
+                case 0:
+                    self.stop(store)
+                case 1:
+                    self.crash(store)
+                case _:
+                    store.checkpoint(SIGNER.checkpoint, self.now)
+
+
+class MemoryEvidence:
+    """The Evidence in a MemoryDisk."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        self.disk = disk
+
+    def records(self) -> Iterator[Kept | Finding]:
+        notes = {(writer, size): note for writer, size, note in self.disk.notes}
+        for place, ((writer, seq, row), digest) in enumerate(zip(self.disk.rows, self.disk.hashes, strict=True), 1):
+            yield Kept(place, writer, seq, row.record, digest, notes.get((writer, seq)), None, row)
+
+    def loose_notes(self) -> Iterator[str]:
+        return iter(())
+
+    def writers(self) -> Mapping[str, Head | None]:
+        return dict.fromkeys(self.disk.writers) | {end.writer: end for end in self.disk.ends}
+
+
+def notes_in(folder: Path | None) -> list[str]:
+    """The checkpoints in a folder."""
+    return [file.read_text("utf-8") for file in folder.rglob("*.note")] if folder else []
+
+
+def verdict_on(ledger: Path, folder: Path | None = None) -> Verdict:
+    """What mcpgov finds in a store or an export; the independent verifier agrees."""
+    roots, wrong = compared(notes_in(folder), SIGNER.key)
+    assert wrong == []
+    if ledger.suffix == ".jsonl":
+        with ledger.open("rb") as file:
+            verdict = verify(ExportEvidence(file), SIGNER.key, roots)
+    else:
+        with open_sqlite_evidence(ledger) as evidence:
+            verdict = verify(evidence, SIGNER.key, roots)
+    assert independent_verifier.main(str(ledger), VKEY, str(folder or "")) == verdict.code, verdict.findings
+    return verdict

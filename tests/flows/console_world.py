@@ -1,0 +1,125 @@
+"""A day of a made-up company, for the console in a browser: two servers, four callers, five thousand calls."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from mcpgov.audit.reader import CallFilter
+from mcpgov.audit.record import DeniedRecord, Facts, IntentRecord, Latency, OutcomeRecord, Row
+from mcpgov.decision import Decision, Reason
+from mcpgov.models import Connection, OutcomeStatus, RemoteUpstream
+from mcpgov.snapshot import Snapshot
+from tests.audit.calls import AGENT, ALICE, CREDENTIAL, NOW, facts
+
+FILES: Final = {
+    "mcpgov.yaml": "global_policies: [company]\n",
+    "catalog/github.yaml": """\
+name: com.contoso/github
+title: GitHub
+version: 1.4.0
+description: Repositories, issues and pull requests.
+upstream: https://api.githubcopilot.com/mcp/
+connections:
+  github: { policies: [github], tools: { create_issue: { policies: [writers] } } }
+  github-readonly: { policies: [readonly] }
+""",
+    "catalog/city.yaml": """\
+name: com.contoso/city
+title: City
+version: 0.3.1
+description: Weather, transit and street works.
+upstream: https://city.contoso.com/mcp
+connections: { city: {} }
+""",
+    "policies/company.yaml": """\
+# What holds for everybody: nothing is deleted through a tool, and no cookie reaches a server.
+inbound:
+  - set-header: { name: Cookie, exists-action: delete }
+  - tool-rules: { deny: [delete_*] }
+""",
+    "policies/github.yaml": "inbound:\n  - set-header: { name: X-Team, exists-action: delete }\n",
+    "policies/readonly.yaml": "inbound:\n  - tool-rules: { allow: [get_*, list_*, search_*] }\n",
+    "policies/writers.yaml": "inbound:\n  - ip-filter: { action: allow, addresses: [10.0.0.0/24] }\n",
+}
+CALLERS: Final = (
+    (replace(ALICE, id="key:3fGh81Kx", name="ci-agent", project="payments", credential="mcpgov_3fGh81Kx…"), 40),
+    (replace(ALICE, id="key:9sKw02Lm", name="support-bot", project="support", credential="mcpgov_9sKw02Lm…"), 25),
+    (replace(AGENT, name="Invoice Agent", project="finance", assertion=None), 18),
+    (replace(ALICE, id="key:Qm4Tz7Ua", name="alice", project="research", credential="mcpgov_Qm4Tz7Ua…"), 10),
+)
+TOOLS: Final = (
+    *(("github", "search_issues", 30), ("github", "get_file_contents", 25), ("github", "create_issue", 8)),
+    *(("github", "delete_repository", 3), ("city", "get_weather", 20), ("city", "plan_route", 6)),
+    ("github-readonly", "list_pull_requests", 14),
+)
+ENDS: Final = {OutcomeStatus.OK: 93, OutcomeStatus.TOOL_ERROR: 4, OutcomeStatus.FAILED: 2, OutcomeStatus.CLIENT_GONE: 1}
+DENIED: Final = CallFilter(tool="delete_repository", limit=1)
+ENDED: Final = CallFilter(status="ok", tool="search_issues", limit=1)
+
+
+def write_files(folder: Path) -> Path:
+    """The settings, the catalog and the policies; the settings file."""
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    return folder / "mcpgov.yaml"
+
+
+@dataclass(frozen=True)
+class Day:
+    """The calls of a day that ends at `end`, by the policies of `snapshot`. The same on every run."""
+
+    snapshot: Snapshot
+    end: datetime
+
+    def rows(self) -> Iterator[Row]:
+        """Every record, in the order written."""
+        chance, at, number = random.Random(7), self.end - timedelta(hours=26), 0
+        while at < self.end:
+            busy = 20 + 60 * max(0.0, 1 - abs(at.hour + at.minute / 60 - 14) / 7)
+            at += timedelta(seconds=chance.expovariate(busy / 600))
+            number += 1
+            yield from self.call(chance, at, number)
+
+    def call(self, chance: random.Random, at: datetime, number: int) -> Iterator[Row]:
+        """The records of one call."""
+        principal = chance.choices([who for who, _ in CALLERS], [weight for _, weight in CALLERS])[0]
+        name, tool, _ = chance.choices(TOOLS, [weight for *_, weight in TOOLS])[0]
+        ids = [f"{chance.getrandbits(128):032x}" for _ in range(3)]
+        asked = facts(ids[0], at, principal=principal, tool=tool, traceparent=f"00-{ids[1]}-{number:016x}-01")
+        asked = replace(self.on(asked, name), head=replace(asked.head, connection=name, correlation_id=ids[2]))
+        total = int(chance.lognormvariate(11.6, 0.7))
+        if tool.startswith("delete"):
+            digest = self.snapshot.policy(name).digest
+            hidden = Decision(Reason.TOOL_HIDDEN, "company#2 tool-rules", digest)
+            yield DeniedRecord(replace(asked, decision=hidden), Reason.TOOL_HIDDEN, total=900).row()
+        elif chance.random() < 0.03:
+            yield DeniedRecord(replace(asked, decision=None), Reason.CREDENTIAL_EXPIRED, total=300).row()
+        else:
+            status = chance.choices(list(ENDS), list(ENDS.values()))[0]
+            why = Reason.UPSTREAM_TIMEOUT if status is OutcomeStatus.FAILED else None
+            latency = Latency(chance.randint(150, 600), chance.randint(900, 4000), int(total * 0.7), total)
+            yield IntentRecord(asked).row()
+            end = at + timedelta(microseconds=total)
+            yield OutcomeRecord(ids[0], end, status, why, "", ids[2], ids[1], None, latency).row()
+
+    def on(self, asked: Facts, name: str) -> Facts:
+        """A call on a connection that lets it through."""
+        server, url = ("com.contoso/city", "https://city.contoso.com/mcp")
+        if name != "city":
+            server, url = ("com.contoso/github", "https://api.githubcopilot.com/mcp/")
+        connection = Connection(name, server, RemoteUpstream(url))
+        let = Decision(Reason.ALLOWED, "", self.snapshot.policy(name).digest)
+        return replace(
+            asked,
+            connection=connection,
+            decision=let,
+            credential=replace(CREDENTIAL, reference=name),
+            snapshot=self.snapshot.stamp,
+        )
+
+
+END: Final = NOW + timedelta(hours=4)

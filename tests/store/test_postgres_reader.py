@@ -1,0 +1,127 @@
+"""A ledger in PostgreSQL answers every question as the same ledger in a file does."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mcpgov.audit.reader import AuditReader, CallFilter
+from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord
+from mcpgov.decision import Reason
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.models import OutcomeStatus
+from mcpgov.store.audit_reader import open_sqlite_reader
+from mcpgov.store.postgres_ledger import PostgresLedgerStore
+from mcpgov.store.postgres_reader import open_postgres_checkpoints, open_postgres_evidence, open_postgres_reader
+from mcpgov.store.sqlite_ledger import SqliteLedgerStore
+from tests.audit.calls import ALICE, NOW, facts
+from tests.store.postgres import PostgresServer
+from tests.store.postgres_asked import ask
+
+TICK = timedelta(seconds=1)
+BOB = replace(ALICE, id="key:bob", name="Bob", project="search")
+ROWS = [
+    ControlRecord(ControlEvent.START, NOW).row(),
+    IntentRecord(facts("1", NOW, tool="search")).row(),
+    IntentRecord(facts("2", NOW + TICK, tool="Search", principal=BOB)).row(),
+    OutcomeRecord("2", NOW + 5 * TICK, OutcomeStatus.FAILED, Reason.UPSTREAM_TIMEOUT).row(),
+    DeniedRecord(facts("3", NOW + 2 * TICK, tool="delete"), Reason.TOOL_DENIED).row(),
+    IntentRecord(facts("4", NOW + 3 * TICK, connection="town", source="10.0.0.9")).row(),
+    OutcomeRecord("1", NOW + 6 * TICK, OutcomeStatus.OK, correlation_id="correlation-1", trace_id="f" * 32).row(),
+    ControlRecord(ControlEvent.RELOAD, NOW).row(),
+]
+Readers = tuple[AuditReader, AuditReader]
+
+
+@pytest.fixture
+def readers(postgres: PostgresServer, tmp_path: Path) -> Iterator[Readers]:
+    """The same rows, in a database and in a file."""
+    url, path = postgres.database(), tmp_path / "mcpgov.db"
+    for store in (PostgresLedgerStore(url), SqliteLedgerStore(path)):
+        store.open()
+        store.append(ROWS)
+        store.close(finished=True)
+    with open_postgres_reader(url) as one, open_sqlite_reader(path) as other:
+        yield one, other
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        CallFilter(),
+        CallFilter(since=NOW + TICK, until=NOW + 3 * TICK),
+        CallFilter(tool="search"),
+        CallFilter(principal="Bob", project="search"),
+        CallFilter(reason="upstream-timeout"),
+        CallFilter(status="open"),
+        CallFilter(status="denied", connection="city"),
+        CallFilter(source="10.0.0.9", method="tools/call"),
+        CallFilter(correlation="correlation-3"),
+        CallFilter(tool="delete' OR 1=1 -- %s %(a)s"),
+        CallFilter(limit=2, oldest_first=True),
+    ],
+)
+def test_a_filter_finds_the_same(readers: Readers, wanted: CallFilter) -> None:
+    one, other = (reader.calls(wanted) for reader in readers)
+    assert one == other
+
+
+@pytest.mark.parametrize("identifier", ["2", "correlation-1", "correlation-", "correla", "f" * 32, "none", "100%_x"])
+def test_records_are_found_by_the_same_ids(readers: Readers, identifier: str) -> None:
+    one, other = (reader.records(identifier) for reader in readers)
+    assert one == other
+
+
+def test_what_came_last_and_what_comes_after_is_the_same(readers: Readers) -> None:
+    one, other = ((reader.latest(3), reader.after(2, 3), reader.after(100, 3)) for reader in readers)
+    assert one == other
+    assert [len(calls) for calls in one] == [3, 3, 0]
+
+
+def test_checkpoints_are_found_to_be_sent_away_and_how_far_they_were_is_kept(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    store = PostgresLedgerStore(url)
+    store.open()
+    store.append(ROWS)
+    store.checkpoint(lambda chain: f"of {chain.size}", NOW)
+    store.close(finished=True)
+    checkpoints = open_postgres_checkpoints(url)
+    (kept,) = checkpoints.after(0, 10)
+    assert (kept.writer, kept.size, kept.note) == (store.writer, len(ROWS), f"of {len(ROWS)}")
+    assert checkpoints.position("there") == 0
+    for at in (1, kept.at):
+        checkpoints.move("there", at)
+        assert checkpoints.position("there") == at
+    assert checkpoints.after(kept.at, 10) == []
+
+
+def test_evidence_is_of_one_moment(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    store = PostgresLedgerStore(url)
+    store.open()
+    store.append(ROWS)
+    with open_postgres_evidence(url) as evidence:
+        assert len(list(evidence.records())) == len(ROWS)
+        store.append([ControlRecord(ControlEvent.STOP, NOW).row()])
+        assert len(list(evidence.records())) == len(ROWS)
+    store.close(finished=True)
+
+
+def test_a_ledger_that_cannot_be_read_is_unavailable(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    with pytest.raises(StoreUnavailable, match="holds no ledger"):
+        open_postgres_reader(url)
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        open_postgres_reader(postgres.url("absent"))
+    store = PostgresLedgerStore(url)
+    store.open()
+    store.close(finished=True)
+    with open_postgres_reader(url) as reader:
+        ask(url, "ALTER TABLE records RENAME TO gone")
+        with pytest.raises(StoreUnavailable, match="does not exist"):
+            reader.latest(1)
+    ask(url, "UPDATE mcpgov_schema SET version = 99")
+    with pytest.raises(InvalidConfiguration, match="newer"):
+        open_postgres_reader(url)

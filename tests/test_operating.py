@@ -1,0 +1,85 @@
+"""The admin listener of a running gateway: who comes in, what is written down, and that it ends with the gateway."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from mcpgov import app
+from mcpgov.audit.reader import CallFilter
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.operating import Operated, Operating, operating
+from tests.flows.upstream import listening
+
+
+@asynccontextmanager
+async def operated(folder: Path, admin: str = "{}") -> AsyncGenerator[tuple[Operating, str]]:
+    """A gateway's admin listener, and its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (folder / "mcpgov.yaml").write_text(f"listen: 127.0.0.1:{port}\nadmin: {admin}\n")
+    for name in ("catalog", "policies"):
+        (folder / name).mkdir(exist_ok=True)
+    config = folder / "mcpgov.yaml"
+    async with app.running(config) as running:
+        settings, file = running.storage.settings, running.storage.file
+        assert settings.admin is not None
+        assert file is not None
+        parts = running.parts
+        gateway = Operated(
+            settings.admin,
+            file,
+            config,
+            running.generations.current,
+            running.ledger,
+            parts.keys,
+            parts.rows,
+            app.utc_now,
+        )
+        async with operating(gateway) as made, listening(made.listener) as url:
+            yield made, url
+
+
+async def test_without_an_admin_key_one_link_opens_the_console_once(tmp_path: Path) -> None:
+    async with (
+        operated(tmp_path) as (made, url),
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
+    ):
+        opened = f"{url}/console/open?{made.link.partition('?')[2]}"
+        async with http.get(f"{url}/console", headers={"Host": "127.0.0.1:8081"}) as stranger:
+            assert "Sign in" in await stranger.text()
+        async with http.get(opened, headers={"Host": "127.0.0.1:8081"}, allow_redirects=False) as first:
+            assert first.status in {302, 303}
+        async with http.get(opened, headers={"Host": "127.0.0.1:8081"}, allow_redirects=False) as second:
+            assert second.status >= 400
+    found = app.open_reader(tmp_path / "mcpgov.yaml").calls(CallFilter(control=True, limit=100))
+    assert {"admin-signed-in", "admin-refused"} <= {str(call.reason) for call in found}
+
+
+async def test_an_admin_key_opens_the_api_and_leaves_no_link(tmp_path: Path) -> None:
+    (tmp_path / "mcpgov.yaml").write_text("admin: {}\n")
+    (tmp_path / "catalog").mkdir()
+    made = await asyncio.create_subprocess_exec(
+        *("python", "-m", "mcpgov", "keys", "admin", "alice", "--role", "viewer", "--json"),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    key = json.loads((await made.communicate())[0])["key"]
+    async with operated(tmp_path) as (listener, url), aiohttp.ClientSession() as http:
+        assert listener.link == ""
+        headers = {"Host": "127.0.0.1:8081", "Authorization": f"Bearer {key}"}
+        async with http.get(f"{url}/admin/v1/connections", headers=headers) as answer:
+            assert answer.status == 200
+        async with http.get(f"{url}/admin/v1/connections", headers={"Host": "127.0.0.1:8081"}) as answer:
+            assert answer.status == 401
+
+
+async def test_nobody_may_come_in_from_elsewhere_without_a_key(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match="mcpgov keys admin NAME"):
+        async with operated(tmp_path, "{ listen: 0.0.0.0:8081 }"):
+            raise AssertionError("it began")
