@@ -27,6 +27,7 @@ from mcpgov import __version__
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit.redact import Digester
+from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
@@ -48,7 +49,7 @@ from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.settings import SQLITE, Audit, Settings
+from mcpgov.settings import Settings
 from mcpgov.settings_file import DEFAULT_FILE, load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
 from mcpgov.storage import Storage, sending_checkpoints

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic import ValidationInfo as Info
 
+from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import (
     UNFETCHED,
@@ -33,15 +34,14 @@ from mcpgov.credential.references import (
     Lookup,
     Unfit,
     has_reference,
-    has_secret_of_vault,
 )
 from mcpgov.credential.strength import check_material
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.models import Secret
-from mcpgov.server_urls import check_postgres_url, check_redis_url, is_postgres
-from mcpgov.shapes import NUMBER, TEXT, NotYet, PolicyNames, Shape, Written, count, one_of, read_model, resolved_text
+from mcpgov.server_urls import check_redis_url
+from mcpgov.shapes import NUMBER, TEXT, NotYet, PolicyNames, Shape, Written, count, read_model, resolved_text
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from mcpgov.yaml_source import Source
 
 
-SQLITE: Final = "sqlite:///"
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _VALUE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
@@ -117,27 +116,6 @@ def _public_url(url: str) -> str:
     return url.removesuffix("/")
 
 
-def _store(value: object, info: Info) -> str | Secret:
-    if isinstance(value, str) and has_secret_of_vault(value):
-        raise Unfit("is needed where no Key Vault is asked", "write ${env:NAME} or ${file:PATH}")
-    url = resolved_text(value, info)
-    if is_postgres(url.reveal()):
-        check_postgres_url(url.reveal())
-        return url
-    file = url.reveal()
-    if not file.startswith(SQLITE) or not file.removeprefix(SQLITE) or re.search(r"[?#]|:memory:", file):
-        mend = "write sqlite:///FILE, like sqlite:///mcpgov.db, or postgresql://USER:PASSWORD@HOST/DATABASE"
-        raise Unfit("is not a store that outlives the process", mend)
-    return file
-
-
-def _checkpoints(value: object, info: Info) -> Secret:
-    place = resolved_text(value, info)
-    if not re.match(rf"file:///.|https://[^/?#]|{re.escape(UNFETCHED)}", place.reveal()):
-        raise Unfit("is no place for checkpoints", "write file:///FOLDER, or https://HOST/PATH")
-    return place
-
-
 def _redis_url(value: object, info: Info) -> Secret:
     url = resolved_text(value, info)
     if not url.reveal().startswith(UNFETCHED):
@@ -176,15 +154,6 @@ Listen = Annotated[Address, PlainValidator(_listen), PlainSerializer(str, return
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network), TEXT]
 Folder = Annotated[Path, PlainValidator(_folder), TEXT]
 NamedValue = Annotated[str | Secret, PlainValidator(_named_value), TEXT]
-
-
-class Audit(Shape):
-    """Where the ledger is, a file or a PostgreSQL, and when a record counts as written."""
-
-    store: Annotated[str | Secret, PlainValidator(_store), TEXT] = "sqlite:///mcpgov.db"
-    durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
-    outcome: NotYet = None
-    checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()
 
 
 class Admin(Shape):

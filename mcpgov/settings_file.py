@@ -14,10 +14,11 @@ from typing import Annotated, Final, cast
 
 from pydantic import ConfigDict
 
+from mcpgov.audit_settings import Audit
 from mcpgov.credential.references import EnvironmentAndFiles, Fetch, Unfit, unfetched
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure
-from mcpgov.settings import Audit, Settings, rooted
+from mcpgov.settings import Settings, rooted
 from mcpgov.shapes import Shape, Written, read_model
 from mcpgov.yaml_source import MAX_BYTES, parse_yaml
 

@@ -16,7 +16,7 @@ Rule = Callable[[Modules], Iterator[str]]
 
 STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
-    *("models", "decision", "errors", "yaml_source", "strict_json", "destinations", "json_web_token"),
+    *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof"),
     *(
@@ -38,7 +38,7 @@ LAYERS = (
     STAGES,
     (
         *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
-        *("telemetry", "catalog", "store", "identity_settings", "settings_file", "reporter"),
+        *("telemetry", "catalog", "store", "identity_settings", "audit_settings", "settings_file", "reporter"),
         *("policy_tokens", "server_urls", "admin.access"),
     ),
     ("pipeline",),

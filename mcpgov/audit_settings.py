@@ -1,0 +1,50 @@
+"""The `audit:` part of mcpgov.yaml: where the ledger is, when a record counts as written, and where proof of it goes.
+
+Decides what each key means and its default. Rules: no store that ends with the process; a place that checkpoints are
+sent to is reached over TLS. Refuses to know: what is done with it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, PlainValidator
+from pydantic import ValidationInfo as Info
+
+from mcpgov.credential.references import UNFETCHED, Unfit, has_secret_of_vault
+from mcpgov.models import Secret
+from mcpgov.server_urls import check_postgres_url, is_postgres
+from mcpgov.shapes import TEXT, NotYet, Shape, one_of, resolved_text
+
+SQLITE: Final = "sqlite:///"
+
+
+def _store(value: object, info: Info) -> str | Secret:
+    if isinstance(value, str) and has_secret_of_vault(value):
+        raise Unfit("is needed where no Key Vault is asked", "write ${env:NAME} or ${file:PATH}")
+    url = resolved_text(value, info)
+    if is_postgres(url.reveal()):
+        check_postgres_url(url.reveal())
+        return url
+    file = url.reveal()
+    if not file.startswith(SQLITE) or not file.removeprefix(SQLITE) or re.search(r"[?#]|:memory:", file):
+        mend = "write sqlite:///FILE, like sqlite:///mcpgov.db, or postgresql://USER:PASSWORD@HOST/DATABASE"
+        raise Unfit("is not a store that outlives the process", mend)
+    return file
+
+
+def _checkpoints(value: object, info: Info) -> Secret:
+    place = resolved_text(value, info)
+    if not re.match(rf"file:///.|https://[^/?#]|{re.escape(UNFETCHED)}", place.reveal()):
+        raise Unfit("is no place for checkpoints", "write file:///FOLDER, or https://HOST/PATH")
+    return place
+
+
+class Audit(Shape):
+    """Where the ledger is, a file or a PostgreSQL, and when a record counts as written."""
+
+    store: Annotated[str | Secret, PlainValidator(_store), TEXT] = "sqlite:///mcpgov.db"
+    durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
+    outcome: NotYet = None
+    checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()

@@ -1,0 +1,62 @@
+"""Where a value stands in a JSON text, so that one value can be digested, or replaced, and every other byte stays.
+
+Pure. For texts that strict_json has read: there is one way to read them. Offsets are of the text as bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def span_of(body: bytes, path: Sequence[str]) -> slice | None:
+    """The bytes of the value at `path`, each step a key of an object; None where there is none.
+
+    `body` is one JSON value in UTF-8 without duplicate keys. Raises ValueError where it is not.
+    """
+    text = body.decode("utf-8")
+    found = _span(text, path)
+    if found is None:
+        return None
+    start, end = found
+    if len(text) == len(body):
+        return slice(start, end)
+    first = len(text[:start].encode())
+    return slice(first, first + len(text[start:end].encode()))
+
+
+def _span(text: str, path: Sequence[str]) -> tuple[int, int] | None:
+    at = _after_space(text, 0)
+    for key in path:
+        found = _member(text, at, key)
+        if found is None:
+            return None
+        at = found
+    return at, _DECODER.raw_decode(text, at)[1]
+
+
+def _member(text: str, at: int, wanted: str) -> int | None:
+    """Where the value of a key of the object at `at` begins; None where that is no object, or has no such key."""
+    if text[at : at + 1] != "{":
+        return None
+    at = _after_space(text, at + 1)
+    while text[at : at + 1] == '"':
+        key, at = _DECODER.raw_decode(text, at)
+        at = _after_space(text, _after_space(text, at) + 1)  # over the colon
+        if key == wanted:
+            return at
+        at = _after_space(text, _DECODER.raw_decode(text, at)[1])
+        at = _after_space(text, at + 1)  # over the comma, or the end
+    return None
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at

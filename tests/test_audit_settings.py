@@ -1,0 +1,45 @@
+"""What `audit:` may say, and that whatever else is written is refused with its mend."""
+
+import base64
+import os
+
+import pytest
+
+from mcpgov.credential.references import EnvironmentAndFiles
+from mcpgov.errors import InvalidConfiguration
+from mcpgov.models import Secret
+from mcpgov.settings import parse_settings
+
+KEY = base64.b64encode(os.urandom(32)).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("audit: { store: ./ledger.db }", "not a store"),
+        ("audit: { store: 'sqlite://' }", "not a store"),
+        ("audit: { store: 'sqlite:///' }", "not a store"),
+        ("audit: { store: 'sqlite:///:memory:' }", "not a store"),
+        ("audit: { store: 'sqlite:///a.db?mode=memory' }", "not a store"),
+        ("audit: { store: 'postgresql://db/mcpgov' }", "no file lies beside a PostgreSQL"),
+        ("audit: { store: 'postgresql://db' }", "not the URL of a PostgreSQL"),
+        ("audit: { store: 'postgresql://${env:ABSENT}@db/x' }", "ABSENT, which is not set"),
+        ("audit: { store: '${secret:https://v.vault.azure.net/secrets/x}' }", "where no Key Vault is asked"),
+        ("audit: { durability: os-cache }", "os-cache, which is not supported yet"),
+        ("audit: { durability: none }", "must be durable"),
+        ("audit: { outcome: before-reply }", "outcome is not supported yet"),
+        ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
+        ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
+    ],
+)
+def test_what_cannot_be_put_in_force_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=r".") as refused:
+        parse_settings(text, "conf/mcpgov.yaml")
+    assert says in str(refused.value)
+
+
+def test_a_store_may_be_a_postgresql_whose_url_is_a_secret() -> None:
+    text = "audit: { store: 'postgresql://u:${env:P}@db/mcpgov' }\nsecrets: { key: '${env:KEY}' }"
+    settings = parse_settings(text, "x", EnvironmentAndFiles({"P": "hunter2", "KEY": KEY}))
+    assert settings.audit.store == Secret("postgresql://u:hunter2@db/mcpgov")
+    assert "hunter2" not in f"{settings!r}"
