@@ -42,7 +42,10 @@ UNSTARTED: Final = 1  # the exit status where a worker could not be started, and
 class Process(Protocol):
     """A worker's process."""
 
-    pid: int
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        ...
 
     async def serves(self) -> bool:
         """Return when it serves; False where it ended before."""
@@ -98,7 +101,7 @@ class Starting:
     async def __call__(self, index: int) -> WorkerProcess:
         """Start worker `index`. Raises OSError."""
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        ours.settimeout(0)
         worker = Worker(index, self.count, self.listener.fileno(), theirs.fileno())
         with theirs:
             try:

@@ -76,7 +76,7 @@ def unshared(workers: int, settings: Settings, source: Source, entries: Iterable
     if workers == 1:
         return
     if settings.counters.url is None and not settings.counters.per_worker:
-        message = f"{workers} workers would each count limits in a memory of their own, and admit {workers} times as much"
+        message = f"{workers} workers would each count limits for themselves, and admit {workers} times as much"
         mend = "name a Redis, like counters: redis://HOST:6379, or choose counters: per-worker"
         yield source.problem(("counters",), message, mend)
     for entry in entries:
@@ -104,7 +104,7 @@ def supervised(worker: Worker, end: Callable[[int, None], object]) -> Generator[
         return
     loop = asyncio.get_running_loop()
     with inherited(worker.link) as link:
-        link.setblocking(False)
+        link.settimeout(0)
 
         def gone() -> None:
             loop.remove_reader(link)

@@ -174,7 +174,8 @@ async def test_one_that_cannot_even_be_started_again_is_tried_again() -> None:
     with capture_logs() as logs:
         twin.end(-9)
         await world.next()
-    assert [line["error"] for line in logs if line["event"] == "worker-not-started"] == ["[Errno 11] no more processes"] * 2
+    failures = [line["error"] for line in logs if line["event"] == "worker-not-started"]
+    assert failures == ["[Errno 11] no more processes"] * 2
     assert world.pauses == [1, 2, 4]
     assert await world.ended() == 0
 
@@ -268,6 +269,5 @@ async def test_a_process_says_that_it_serves_or_that_it_ended() -> None:
 
 
 async def test_a_program_that_cannot_be_started_leaves_nothing_open() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with pytest.raises(OSError, match="no-such-program"):
-            await Starting(("/no-such-program",), listener, 2)(0)
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError, match="no-such-program"):
+        await Starting(("/no-such-program",), listener, 2)(0)
