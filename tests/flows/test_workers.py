@@ -133,6 +133,8 @@ async def test_a_second_ctrl_c_does_not_wait_for_them(tmp_path: Path, upstream: 
     async with listening(upstream) as there, pack(furnished(tmp_path, there)) as running:
         url = await running.url()
         calls = await held(running, upstream, url, 2)
+        groups = {os.getpgid(pid) for pid in await running.pids()}
+        assert len(groups - {os.getpgid(running.process.pid)}) == 2  # a terminal's Ctrl-C is for the supervisor alone
         running.process.send_signal(signal.SIGINT)
         await until_refused(url)
         running.process.send_signal(signal.SIGINT)
