@@ -11,7 +11,6 @@ import importlib
 import os
 import signal
 import ssl
-import sys
 import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
 from mcpgov.cli.proof import add_proof
-from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, listener
+from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
@@ -62,6 +61,7 @@ from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.switch import Upstreams
 from mcpgov.web import GuardedWeb
+from mcpgov.worker import ALONE, Worker, inherited, supervised
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -100,16 +100,18 @@ class Running:
     stages: Stages
     ledger: AuditLedger
     parts: IdentityParts
+    worker: Worker
 
 
 @asynccontextmanager
-async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Running]:
+async def running(config: Path | None, principal: str = "", worker: Worker = ALONE) -> AsyncGenerator[Running]:
     """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable.
 
-    `principal` is who runs it, where that is not to serve: the records of its start and stop say so.
+    `principal` is who runs it, where that is not to serve: the records of its start and stop say so, and which worker
+    it is.
     """
     report = Reporter()
-    generations = Generations(config, report, vaults=vaults)
+    generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
     storage = Storage(settings, load)
     log = PolicyLog(lambda: generations.current().secrets)
@@ -118,7 +120,7 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
     ledger = AuditLedger(stores.ledger, Digester(storage.argument_key), utc_now, sign=storage.signer().checkpoint)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
-        sending_checkpoints(storage, utc_now),
+        sending_checkpoints(storage, utc_now, first=worker.first),
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
     ):
@@ -130,14 +132,14 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
             ledger=ledger,
             upstream=upstreams,
         )
-        endpoint = endpoint_settings(settings, storage.seal_key)
-        await ledger.start(principal, version=__version__, stamp=generations.current().stamp)
+        endpoint = endpoint_settings(settings, storage.material)
+        await ledger.start(principal, worker.place, version=__version__, stamp=generations.current().stamp)
         report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            yield Running(gateway, generations, storage, stages, ledger, parts)
+            yield Running(gateway, generations, storage, stages, ledger, parts, worker)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -279,32 +281,40 @@ def open_reader(config: Path | None) -> AuditReader:
     return storage_of(config).reader()
 
 
-def serve(config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
+def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    configure_logging(json=log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()), level=log_level)
-    uvloop.run(serve_until_told(config))
+    configure_logging(json=in_json(log_format), level=log_level, always=worker.place)
+    uvloop.run(serve_until_told(config, worker))
 
 
-async def serve_until_told(config: Path | None) -> None:
+def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+    """Check the files, bind the address, and become the supervisor of so many workers."""
+    listen = load_generation(config, vaults=vaults, workers=workers).settings.listen
+    with listener(listen.host, listen.port) as sock:
+        load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), level=log_level)
+
+
+async def serve_until_told(config: Path | None, worker: Worker) -> None:
     """Serve the data plane on its listener, and operators on theirs."""
-    async with running(config) as gateway, operators(gateway, config):
+    async with running(config, worker=worker) as gateway, operators(gateway, config):
         listen = gateway.storage.settings.listen
-        with listener(listen.host, listen.port) as sock:
+        with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
             server = GatewayServer(gateway.gateway)
             server.end_on_signals()
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
             url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
             connections = gateway.generations.current().connections
             structlog.get_logger().info("serving", connections=[f"{url}/mcp/{name}" for name in connections])
-            await server.serve_on(sock)
+            with supervised(worker, server.handle_exit):
+                await server.serve_on(sock)
     structlog.get_logger().info("stopped")
 
 
 @asynccontextmanager
 async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[None]:
-    """Serve the console and the admin API, where there is an `admin:`."""
+    """Serve the console and the admin API, where there is an `admin:`, and let the first worker alone do it."""
     admin, file = gateway.storage.settings.admin, gateway.storage.file
-    if admin is None or file is None:
+    if admin is None or file is None or not gateway.worker.first:
         yield
         return
     room, parts = load("mcpgov.operating"), gateway.parts
@@ -347,7 +357,7 @@ def build_cli() -> typer.Typer:
 
     add_demo(cli, demo)
     add_init(cli)
-    add_serve(cli, serve)
+    add_serve(cli, serve, supervise)
     add_check(cli)
     keys = build_keys(open_keys, find_store)
     add_admin(keys, open_admin_keys)

@@ -37,6 +37,7 @@ from mcpgov.policy_files import PolicyReferences, load_policies
 from mcpgov.settings import SQLITE, Settings, parse_settings
 from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
+from mcpgov.worker import unshared
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -129,10 +130,10 @@ class Findings:
 
 
 def load_generation(
-    path: Path | None, variables: Mapping[str, str] = os.environ, vaults: Vaults = no_vaults
+    path: Path | None, variables: Mapping[str, str] = os.environ, vaults: Vaults = no_vaults, workers: int = 1
 ) -> Snapshot:
     """What mcpgov.yaml and its folders say. Raises InvalidConfiguration with every problem of every file."""
-    return generation_of(read_files(path), variables, vaults)
+    return generation_of(read_files(path), variables, vaults, workers)
 
 
 def read_files(path: Path | None, *, known: bool = False) -> Reading:
@@ -182,8 +183,10 @@ def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
     return {place: text for place, text in texts.items() if text is not None}
 
 
-def generation_of(reading: Reading, variables: Mapping[str, str], vaults: Vaults = no_vaults) -> Snapshot:
-    """What a reading says. Raises InvalidConfiguration with every problem of every file."""
+def generation_of(
+    reading: Reading, variables: Mapping[str, str], vaults: Vaults = no_vaults, workers: int = 1
+) -> Snapshot:
+    """What a reading says, for so many workers. Raises InvalidConfiguration with every problem of every file."""
     found = Findings()
     found.problems.extend(reading.problems)
     lookup = lookup_for(reading.settings_text, reading.place, variables, vaults)
@@ -195,6 +198,9 @@ def generation_of(reading: Reading, variables: Mapping[str, str], vaults: Vaults
     found.problems.extend(policies.problems)
     found.problems.extend(_across_files(reading, settings, entries, policies.fragments))
     found.problems.extend(_missing_here(reading, settings, entries, variables.get("PATH")))
+    if settings:
+        source = parse_yaml(reading.settings_text, str(reading.place))
+        found.problems.extend(unshared(workers, settings, source, entries))
     if found.problems:
         raise InvalidConfiguration(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
@@ -278,12 +284,14 @@ class Generations:
         report: Report,
         variables: Mapping[str, str] = os.environ,
         vaults: Vaults = no_vaults,
+        workers: int = 1,
     ) -> None:
         """Read the first generation. Raises InvalidConfiguration: there is no last good one to keep yet."""
         self._path, self._report, self._variables, self._vaults = path, report, variables, vaults
+        self._workers = workers
         reading = read_files(path)
         self._seen = reading.stamp
-        self._current = generation_of(reading, variables, vaults)
+        self._current = generation_of(reading, variables, vaults, workers)
         self._has_settings = reading.settings is not None
         self._started_with = self._current.settings
         self._wanted = asyncio.Event()
@@ -334,7 +342,7 @@ class Generations:
     def _reload(self, reading: Reading) -> ReloadResult:
         old, self._seen = self._current.stamp, reading.stamp
         try:
-            self._current = generation_of(reading, self._variables, self._vaults)
+            self._current = generation_of(reading, self._variables, self._vaults, self._workers)
         except InvalidConfiguration as invalid:
             return ReloadResult(old, old, invalid.problems)
         self._has_settings = reading.settings is not None

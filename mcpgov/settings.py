@@ -41,7 +41,7 @@ from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_redis_url
-from mcpgov.shapes import NUMBER, TEXT, NotYet, PolicyNames, Shape, Written, count, read_model, resolved_text
+from mcpgov.shapes import NUMBER, TEXT, Flag, NotYet, PolicyNames, Shape, Written, count, read_model, resolved_text
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -166,25 +166,28 @@ class Admin(Shape):
 class Counters(Shape):
     """Where limits are counted: in memory, or in the Redis at `url`; `when_down` says what happens while that is down.
 
-    `counters: redis://…` and `counters: memory` are the short forms.
+    `counters: redis://…`, `counters: memory` and `counters: per-worker` are the short forms.
     """
 
     url: Annotated[Secret, PlainValidator(_redis_url), TEXT] | None = None
     when_down: Literal["deny", "local"] = "deny"
+    per_worker: Flag = False
 
     @model_validator(mode="before")
     @classmethod
     def _written_short(cls, value: object) -> object:
         if isinstance(value, str):
-            return {} if value == "memory" else {"url": value}
+            return {"memory": {}, "per-worker": {"per_worker": True}}.get(value, {"url": value})
         if not isinstance(value, dict | Counters):
             raise Unfit("must be memory, a URL or a mapping", "write memory, or redis://HOST:6379")
         return cast("object", value)
 
     @model_validator(mode="after")
     def _of_something(self) -> Self:
-        if self.url is None and self.model_fields_set:
+        if self.url is None and "when_down" in self.model_fields_set:
             raise Unfit("has no url", "add url: redis://HOST:6379")
+        if self.url is not None and self.per_worker:
+            raise Unfit("are either shared or of each worker", "remove url, or per_worker")
         return self
 
 

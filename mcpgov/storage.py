@@ -6,7 +6,6 @@ A room of the composition root: app.py hands it the settings and the loader of o
 from __future__ import annotations
 
 import asyncio
-import secrets
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,11 +111,6 @@ class Storage:
         return kept
 
     @property
-    def seal_key(self) -> bytes:
-        """Seals session ids: `secrets.key`, which all replicas share, or a key that ends with the process."""
-        return self.settings.secrets.material or secrets.token_bytes(KEY_LENGTH)
-
-    @property
     def argument_key(self) -> bytes:
         """The key that argument digests are made with; without `secrets.key` it lies in a file beside the store."""
         material = self.settings.secrets.material
@@ -124,7 +118,9 @@ class Storage:
 
     @property
     def material(self) -> bytes:
-        """What tokens and tickets are sealed under; it outlives the process. A server never goes without one."""
+        """What session ids, tokens and tickets are sealed under, each by a key derived from it; all gateways of a store
+        have the same, and it outlives them. A server never goes without one.
+        """
         return self.settings.secrets.material or digest_key(sqlite_path(str(self.settings.audit.store), Path.cwd()))
 
     def signer(self) -> Signer:
@@ -151,15 +147,20 @@ async def checkpoint_pause() -> None:
 
 
 @asynccontextmanager
-async def sending_checkpoints(storage: Storage, now: Callable[[], datetime]) -> AsyncGenerator[None]:
-    """Send checkpoints to every place that is named, the last one when the ledger has closed."""
+async def sending_checkpoints(
+    storage: Storage, now: Callable[[], datetime], *, first: bool = True
+) -> AsyncGenerator[None]:
+    """Send checkpoints to every place that is named, the last one when the ledger has closed.
+
+    Of several workers only the `first` looks for them; every one sends its own last, for it may be the last to end.
+    """
     places = storage.settings.audit.checkpoints
     if not places:
         yield
         return
     targets = [target_of(place.reveal()) for place in places]
     shipping = Shipping(storage.checkpoints(), targets, now, checkpoint_pause)
-    sending = asyncio.create_task(shipping.run())
+    sending = asyncio.create_task(shipping.run() if first else asyncio.sleep(0))
     sending.add_done_callback(told_if_it_fails)
     try:
         yield

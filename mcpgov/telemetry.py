@@ -15,7 +15,7 @@ import structlog
 from mcpgov.decision import Metric, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from structlog.typing import Processor
 
@@ -28,9 +28,13 @@ SHORTEST: Final = 4  # blotting out a shorter secret would spoil the text, and t
 TRACE = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
-def configure_logging(*, json: bool, level: str = "info") -> None:
-    """Send logs to stderr: one JSON object a line, or readable text. `level` is debug, info, warning or error."""
+def configure_logging(*, json: bool, level: str = "info", always: Mapping[str, int] | None = None) -> None:
+    """Send logs to stderr: one JSON object a line, or readable text. `level` is debug, info, warning or error.
+
+    `always` are fields of every line, whichever thread it comes from.
+    """
     shared: list[Processor] = [
+        lambda _, __, line: {**line, **(always or {})},
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

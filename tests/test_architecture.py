@@ -39,13 +39,13 @@ LAYERS = (
     (
         *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
         *("telemetry", "catalog", "store", "identity_settings", "audit_settings", "settings_file", "reporter"),
-        *("policy_tokens", "server_urls", "admin.access"),
+        *("policy_tokens", "server_urls", "admin.access", "worker"),
     ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
     ("stage_settings", "cli"),
     ("identities",),
-    ("storage", "operating"),
+    ("storage", "operating", "supervisor"),
     ("app",),
     ("__main__",),
 )

@@ -126,6 +126,8 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("counters: { url: 'redis://${env:ABSENT}' }", "ABSENT, which is not set"),
         ("counters: { url: 'redis://cache', when_down: allow }", "when_down must be"),
         ("counters: { when_down: local }", "counters has no url"),
+        ("counters: { url: 'redis://cache', per_worker: true }", "either shared or of each worker"),
+        ("counters: per-process", "counters is not the URL of a Redis"),
         ("counters: { uri: 'redis://cache' }", "no key uri"),
         ("named_values: [a]", "named_values must be a mapping"),
         ("named_values: { 'a b': c }", "not the name of a value"),
@@ -175,6 +177,12 @@ def test_counters_are_in_memory_or_in_a_redis_that_refuses_while_it_is_down() ->
     redis = parse_settings("counters: redis://cache:6379", "x").counters
     assert redis == parse_settings("counters: { url: redis://cache:6379 }", "x").counters
     assert (redis.url, redis.when_down) == (Secret("redis://cache:6379"), "deny")
+
+
+def test_counters_of_each_worker_are_chosen_by_name() -> None:
+    chosen = parse_settings("counters: per-worker", "x").counters
+    assert chosen == parse_settings("counters: { per_worker: true }", "x").counters
+    assert (chosen.per_worker, chosen.url, Settings().counters.per_worker) == (True, None, False)
 
 
 @pytest.mark.parametrize("url", ["redis://h", "redis://h:1/", "redis://h:1/15", "rediss://u:p%23@h", "redis://[::1]:1"])

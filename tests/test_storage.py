@@ -11,6 +11,7 @@ from mcpgov import app
 from mcpgov.audit.checkpoints import FolderTarget, HttpTarget
 from mcpgov.settings import parse_settings
 from mcpgov.storage import Storage, sending_checkpoints, target_of
+from mcpgov.worker import Worker
 
 KEY = "qk3v0nJ1b8mW5xT7yR2uPzLcGdHsAeFj9iKoQwXtMaY="
 
@@ -23,15 +24,13 @@ def test_without_a_secret_keys_lie_beside_the_store_and_stay(tmp_path: Path) -> 
     first, again = storage(tmp_path), storage(tmp_path)
     assert first.file == tmp_path / "mcpgov.db"
     assert first.verifier_key() is None
-    assert first.argument_key == again.argument_key == first.material
+    assert first.argument_key == again.argument_key == first.material == again.material
     assert str(first.signer().key) == str(again.signer().key) == str(first.verifier_key())
-    assert first.seal_key != again.seal_key  # sessions end with the process
 
 
 def test_with_a_secret_every_use_has_a_key_of_its_own_and_no_file(tmp_path: Path) -> None:
     made = storage(tmp_path, f'secrets: {{ key: "{KEY}" }}')
-    assert made.seal_key == made.material
-    assert len({made.seal_key, made.argument_key}) == 2
+    assert len({made.material, made.argument_key}) == 2
     assert str(made.verifier_key()) == str(made.signer().key)
     assert list(tmp_path.iterdir()) == []
 
@@ -65,6 +64,17 @@ async def test_the_last_checkpoint_leaves_when_the_ledger_has_closed(tmp_path: P
     async with app.running(tmp_path / "mcpgov.yaml"):
         pass
     assert list((tmp_path / "worm").rglob("*.note"))
+
+
+async def test_a_worker_that_is_not_the_first_sends_its_last_checkpoint_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "mcpgov.yaml").write_text(
+        f'audit: {{ checkpoints: ["file://{tmp_path}/worm"] }}\ncounters: per-worker\n'
+    )
+    for name in ("catalog", "policies", "worm"):
+        (tmp_path / name).mkdir()
+    async with app.running(tmp_path / "mcpgov.yaml", worker=Worker(1, 2)):
+        pass
+    assert len(list((tmp_path / "worm").rglob("*.note"))) == 1
 
 
 async def test_without_a_place_nothing_is_sent(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Generator
 
 import pytest
@@ -30,6 +31,15 @@ def test_json_logs_are_one_object_a_line_whoever_logs(capfd: pytest.CaptureFixtu
     assert (first["event"], first["connections"], first["level"]) == ("serving", ["a\nb"], "info")
     assert (second["event"], second["level"]) == ("watch out: x", "warning")
     assert first["timestamp"].endswith("Z")
+
+
+def test_what_is_always_said_is_said_by_every_thread(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True, always={"worker": 1})
+    thread = threading.Thread(target=structlog.get_logger().info, args=("from a thread",))
+    thread.start()
+    thread.join()
+    logging.getLogger("some.library").warning("from a library")
+    assert [json.loads(line)["worker"] for line in capfd.readouterr().err.splitlines()] == [1, 1]
 
 
 def test_an_exception_is_logged_as_data(capfd: pytest.CaptureFixture[str]) -> None:

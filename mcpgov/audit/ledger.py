@@ -37,7 +37,7 @@ from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from types import TracebackType
 
@@ -75,24 +75,25 @@ class AuditLedger:
         self._store = store
         self._numbers = itertools.count(1)
         self._open = 0
-        self._starter: dict[str, str] = {}
+        self._starter: dict[str, Detail] = {}
 
     @property
     def ready(self) -> bool:
         """Whether records can be written, as far as the last attempt shows; a failed store is tried again by itself."""
         return self.writer.ready
 
-    async def start(self, principal: str = "", **details: str | int) -> int:
+    async def start(self, principal: str = "", place: Mapping[str, int] | None = None, **details: Detail) -> int:
         """Open the store, give the calls that a crash left open the outcome `unknown`, and note the start.
 
-        `principal` names who started what is no gateway that serves (a probe); it stands in the note of the stop, too.
+        `principal` names who started what is no gateway that serves (a probe), `place` says which worker it is of how
+        many; both stand in the note of the stop, too.
         Gives back how many were recovered. Raises StoreUnavailable, and InvalidConfiguration for a store that this
         version cannot read.
         """
         await asyncio.to_thread(self._store.open)
         recovered = await asyncio.to_thread(self._store.recover, self._unknown)
         self.writer.start()
-        self._starter = {"principal": principal} if principal else {}
+        self._starter = {**({"principal": principal} if principal else {}), **(place or {})}
         await self.control(ControlEvent.START, recovered=recovered, **self._starter, **details)
         return recovered
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
+
+from mcpgov.worker import MOST, Worker, parse_worker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,6 +20,11 @@ Config = Annotated[
 ]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def in_json(log_format: LogFormat) -> bool:
+    """Whether logs are JSON lines."""
+    return log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
 
 
 class Demo(Protocol):
@@ -30,22 +38,38 @@ class Demo(Protocol):
 class Serve(Protocol):
     """Runs the gateway until it is told to stop. Raises InvalidConfiguration before anything is served."""
 
-    def __call__(self, config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
-        """Serve what the settings file says."""
+    def __call__(self, config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
+        """Serve what the settings file says, as this worker."""
         ...
 
 
-def add_serve(app: typer.Typer, run: Serve) -> None:
+class Supervise(Protocol):
+    """Runs so many gateways around one listener. Raises InvalidConfiguration before anything is started."""
+
+    def __call__(self, config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+        """Become the supervisor of these workers: this does not return."""
+        ...
+
+
+def add_serve(app: typer.Typer, run: Serve, supervise: Supervise) -> None:
     """Add the verb `serve`."""
 
-    @app.command(epilog="Examples:  mcpgov serve  ·  mcpgov serve --config /etc/mcpgov/mcpgov.yaml --log-format json")
+    @app.command(
+        epilog="Examples:  mcpgov serve  ·  mcpgov serve --config /etc/mcpgov/mcpgov.yaml --log-format json"
+        "  ·  mcpgov serve --workers 4"
+    )
     def serve(
         config: Config = None,
         log_format: Annotated[LogFormat, typer.Option(help="auto: text in a terminal, json elsewhere.")] = "auto",
         log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = "info",
+        workers: Annotated[int, typer.Option(min=1, max=MOST, help="How many processes share the listener.")] = 1,
+        worker: Annotated[str, typer.Option(hidden=True)] = "",
     ) -> None:
         """Run the gateway. Ctrl-C or SIGTERM lets running calls finish first."""
-        run(config, log_format=log_format, log_level=log_level)
+        if workers > 1:
+            supervise(config, workers, log_format=log_format, log_level=log_level)
+        else:
+            run(config, parse_worker(worker), log_format=log_format, log_level=log_level)
 
 
 def add_demo(app: typer.Typer, run: Demo) -> None:

@@ -382,3 +382,12 @@ async def test_who_starts_a_gateway_that_serves_nobody_stands_in_start_and_stop(
         *(("start", "mcpgov:probe"), ("stop", "mcpgov:probe")),
         *(("start", None), ("stop", None)),
     ]
+
+
+async def test_which_worker_of_how_many_stands_in_start_and_stop() -> None:
+    store = FaultyStore()
+    ledger = ledger_on(store)
+    await ledger.start("", {"worker": 1, "workers": 4}, version="1")
+    await ledger.close()
+    found = [json.loads(row.record) for row in store.rows]
+    assert [(record["mcpgov.control.worker"], record["mcpgov.control.workers"]) for record in found] == [(1, 4)] * 2

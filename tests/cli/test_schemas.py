@@ -49,7 +49,13 @@ def test_every_example_of_the_documentation_is_valid(kind: str, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["counters: memory", "counters: { url: 'redis://x', when_down: local }", "listen: 127.0.0.1:1"]
+    "text",
+    [
+        "counters: per-worker",
+        "counters: memory",
+        "counters: { url: 'redis://x', when_down: local }",
+        "listen: 127.0.0.1:1",
+    ],
 )
 def test_settings_may_be_written_in_each_way(text: str) -> None:
     assert errors("mcpgov", text) == []

@@ -6,6 +6,7 @@ import typer
 from typer.testing import CliRunner
 
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve
+from mcpgov.worker import ALONE, Worker
 
 
 class Noted:
@@ -13,13 +14,19 @@ class Noted:
 
     def __init__(self) -> None:
         self.served: list[tuple[Path | None, str, str]] = []
+        self.as_worker: list[Worker] = []
+        self.supervised: list[tuple[Path | None, int, str, str]] = []
         self.shown: list[bool] = []
         self.cli = typer.Typer()
-        add_serve(self.cli, self.serve)
+        add_serve(self.cli, self.serve, self.supervise)
         add_demo(self.cli, self.demo)
 
-    def serve(self, config: Path | None, *, log_format: LogFormat, log_level: LogLevel) -> None:
+    def serve(self, config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
         self.served.append((config, log_format, log_level))
+        self.as_worker.append(worker)
+
+    def supervise(self, config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+        self.supervised.append((config, workers, log_format, log_level))
 
     def demo(self, *, once: bool) -> None:
         self.shown.append(once)
@@ -34,6 +41,25 @@ def test_serve_hands_on_the_file_and_how_to_log() -> None:
     assert run(noted, "serve") == 0
     assert run(noted, "serve", "-c", "a.yaml", "--log-format", "json", "--log-level", "debug") == 0
     assert noted.served == [(None, "auto", "info"), (Path("a.yaml"), "json", "debug")]
+    assert noted.as_worker == [ALONE, ALONE]
+    assert noted.supervised == []
+
+
+def test_several_workers_are_supervised_and_one_is_served_as_before() -> None:
+    noted = Noted()
+    assert run(noted, "serve", "--workers", "1") == 0
+    assert run(noted, "serve", "--workers", "64", "-c", "a.yaml") == 0
+    assert noted.as_worker == [ALONE]
+    assert noted.supervised == [(Path("a.yaml"), 64, "auto", "info")]
+    for wrong in ("0", "65", "two"):
+        assert run(noted, "serve", "--workers", wrong) == 2
+
+
+def test_a_worker_is_served_as_its_supervisor_says() -> None:
+    noted = Noted()
+    assert run(noted, "serve", "--worker", "1:2:5:7") == 0
+    assert noted.as_worker == [Worker(1, 2, 5, 7)]
+    assert "--worker " not in CliRunner().invoke(noted.cli, ["serve", "--help"]).output
 
 
 def test_a_log_format_or_level_that_does_not_exist_is_refused() -> None:
