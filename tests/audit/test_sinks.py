@@ -191,6 +191,25 @@ async def test_that_a_store_failed_and_came_back_stands_once_in_the_others(pair:
     assert {log["event"] for log in logs} >= {"audit-sink-failed", "audit-sink-recovered"}
 
 
+async def test_a_store_that_fails_and_then_hangs_is_one_failure_and_comes_back_once() -> None:
+    pair = Pair(replace(QUICK, patience=0.01, retry=3600))
+    await pair.sinks.start()
+    pair.b.failure = FULL_DISK
+    await pair.write(intent("1"))
+    await until(lambda: bool(said(pair.a)))
+    pair.b.shut()
+    pair.b.failure = None
+    entry = (await pair.write(intent("2"))).entries[1]
+    assert entry is not None
+    assert entry.durable is not None
+    with pytest.raises(StoreUnavailable, match="silent"):
+        await entry.durable
+    pair.b.gate.set()
+    await until(lambda: [row.reason for row in pair.b.rows if row.reason] == ["store-recovered"])
+    await pair.end()
+    assert said(pair.a) == [("sink-failed", "b", "disk full"), ("sink-recovered", "b", None)]
+
+
 async def test_one_store_alone_says_only_that_it_came_back() -> None:
     store = FaultyStore()
     sinks = Sinks((store,), Clock(), QUICK)
@@ -259,7 +278,8 @@ async def test_a_store_that_hangs_while_it_is_opened_holds_up_nobody_who_can_beg
     opening = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def slowly(_: object) -> int:
+    def slowly(ended: object) -> int:
+        assert ended is unknown
         loop.call_soon_threadsafe(opening.set)
         pair.b.gate.wait()
         return 0
@@ -278,7 +298,8 @@ async def test_when_every_store_has_to_write_a_start_waits_for_one_that_takes_it
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def slowly(_: object) -> int:
+    def slowly(ended: object) -> int:
+        assert ended is unknown
         loop.call_soon_threadsafe(started.set)
         pair.b.gate.wait()
         return 3

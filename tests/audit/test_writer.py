@@ -196,7 +196,8 @@ async def test_an_answer_in_the_last_moment_counts(store: FaultyStore, clock: Cl
     store.shut()
     entry = writer.post(intent("1"), wait=True)
     assert entry.durable is not None
-    entry.durable.set_result(None)  # in the same turn as the end of patience, but first
+    loop = asyncio.get_running_loop()
+    loop.call_soon(entry.durable.set_result, None)  # in the same turn as the end of patience, but first
     await durable(entry)
     assert writer.ready
     store.gate.set()
