@@ -27,7 +27,6 @@ from mcpgov.models import Secret
 from mcpgov.yaml_source import problems_of
 
 if TYPE_CHECKING:
-
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 

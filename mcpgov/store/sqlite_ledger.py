@@ -197,16 +197,17 @@ class SqliteLedgerStore:
     @contextlib.contextmanager
     def _trusted(self) -> Generator[None]:
         """Refuses once the file failed to reach the disk, whoever says now that it did."""
+        no_more = StoreUnavailable(
+            f"{self._path} failed to reach the disk, so that what it says can no longer be trusted, and nothing more is"
+            " written to it; check the disk, then restart, and run mcpgov audit verify"
+        )
         if self._unsynced:
-            raise StoreUnavailable(
-                f"{self._path} failed to reach the disk, so that what it says can no longer be trusted, and nothing"
-                " more is written to it; check the disk, then restart, and run mcpgov audit verify"
-            )
+            raise no_more
         try:
             yield
         except StoreUnavailable as error:
             self._unsynced = getattr(error.__cause__, "sqlite_errorcode", None) in UNSYNCED
-            raise
+            raise no_more if self._unsynced else error from error.__cause__
 
     def _write_log_anew(self, database: sqlite3.Connection) -> None:
         """Move what the write-ahead log holds into the file, and flush that, unless another process is using it.

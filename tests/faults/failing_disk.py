@@ -55,7 +55,7 @@ def has_compiler() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FailingDisk:
-    """The library in a folder. A process with its `environment` cannot flush what is called `failing` while it fails."""
+    """The library in a folder. A process with its `environment` cannot flush the file `failing` while it fails."""
 
     folder: Path
     failing: str
