@@ -193,7 +193,7 @@ def connect(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.
     """Open the file, which must be there, for reading and writing. `busy` is in seconds. Raises sqlite3.Error.
 
     `flushed`: a commit is on the disk when it returns; otherwise the system has it, and an end of the process alone
-    does not lose it (https://sqlite.org/pragma.html#pragma_synchronous).
+    does not lose it (SQLite's manual, `synchronous` FULL and NORMAL).
     """
     database = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=busy

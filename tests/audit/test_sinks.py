@@ -8,12 +8,15 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.record import OutcomeRecord, Row
+from mcpgov.audit.redact import Digester
 from mcpgov.audit.sinks import Posted, Sinks
 from mcpgov.audit.writer import OpenCall, Tuning
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus
-from tests.audit.calls import NOW
+from tests.audit.calls import NOW, head
+from tests.audit.flow import Flow
 from tests.audit.stores import FULL_DISK, Clock, FaultyStore, until
 
 QUICK = Tuning(retry=0.01, opening=0.01)
@@ -343,3 +346,19 @@ async def test_closing_does_not_wait_for_ever_for_one_that_hangs() -> None:
     assert pair.b.disk.writers == {pair.b.writer: True}
     pair.b.gate.set()
     await until(lambda: bool(pair.b.rows))
+
+
+async def test_a_call_is_written_to_every_store_and_each_can_be_recovered() -> None:
+    digester = Digester(bytes(32))
+    store, second = FaultyStore(), FaultyStore(name="second")
+    ledger = AuditLedger(store, digester, Clock(), QUICK, None, (second,))
+    await ledger.start()
+    await Flow(ledger).govern()
+    recording = ledger.recording(head("left open"), "stamp")
+    await recording.intent()
+    await ledger.close()
+    assert store.ends == second.ends == {f"{store.writer}-1": ["ok"], f"{store.writer}-2": []}
+    again = AuditLedger(FaultyStore(store.disk), digester, Clock(), QUICK, None, (FaultyStore(second.disk),))
+    assert await again.start() == 1
+    await again.close()
+    assert second.ends == {f"{store.writer}-1": ["ok"], f"{store.writer}-2": ["unknown"]}
