@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcpgov.audit.ledger import AuditLedger, between
-from mcpgov.audit.record import ControlEvent, Durability, Row
+from mcpgov.audit.record import ControlEvent, Row
 from mcpgov.audit.redact import Digester
 from mcpgov.audit.writer import Tuning
 from mcpgov.decision import Reason
@@ -382,20 +382,3 @@ async def test_who_starts_a_gateway_that_serves_nobody_stands_in_start_and_stop(
         *(("start", "mcpgov:probe"), ("stop", "mcpgov:probe")),
         *(("start", None), ("stop", None)),
     ]
-
-
-async def test_every_record_names_the_durability_that_was_in_force() -> None:
-    store = FaultyStore()
-    store.durability = Durability.OS_CACHE
-    ledger = ledger_on(store)
-    await ledger.start()
-    await Flow(ledger).govern()
-    await Flow(ledger, "read", NO_ACCESS).govern()
-    store.checkpoint(str, NOW)
-    await ledger.close()
-    later = FaultyStore(store.disk)
-    later.durability = Durability.OS_CACHE
-    await ledger_on(later).start()
-    kinds = {(json.loads(row.record)["event"], json.loads(row.record)["mcpgov.durability"]) for row in later.rows}
-    assert kinds == {(event, "os-cache") for event in ("intent", "outcome", "denied", "control")}
-    assert "writers" in [row.reason for row in later.rows]

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcpgov.audit.ledger import AuditLedger
+from mcpgov.audit.record import Durability
 from mcpgov.audit.redact import Digester
 from mcpgov.audit.watch import LARGEST
 from mcpgov.audit.writer import Tuning
@@ -187,3 +188,20 @@ async def test_an_outcome_that_finds_the_ledger_closed_keeps_the_answer_back(sto
             told = await recording.refused(TIMEOUT)
     assert told.reason is Reason.AUDIT_UNAVAILABLE
     assert [log["event"] for log in logs] == ["audit-left-to-recovery"]
+
+
+async def test_every_record_names_the_durability_that_was_in_force(store: FaultyStore) -> None:
+    later = FaultyStore(store.disk)
+    store.durability = later.durability = Durability.OS_CACHE
+    ledger = ledger_on(store)
+    await ledger.start()
+    await Flow(ledger).govern()
+    await Flow(ledger, "read", Refusal(Reason.CREDENTIAL_UNAVAILABLE, "no")).govern()
+    await ledger.close()
+    await (second := ledger_on(later)).start()
+    await second.close()
+    found = [json.loads(row.record) for row in later.rows]
+    assert {(record["event"], record["mcpgov.durability"]) for record in found} == {
+        (event, "os-cache") for event in ("intent", "outcome", "denied", "control")
+    }
+    assert "writers" in [row.reason for row in later.rows]
