@@ -51,7 +51,7 @@ from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import DEFAULT_FILE, load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
-from mcpgov.storage import Storage, sending_checkpoints
+from mcpgov.storage import Storage, sending_checkpoints, writing
 from mcpgov.store.database import sqlite_path
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
@@ -64,11 +64,10 @@ from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator
 
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
-    from mcpgov.audit.writer import LedgerStore
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.identities import RecordedConsents
@@ -117,7 +116,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     stores = storage.open()
-    ledger = AuditLedger(stores.ledger, Digester(storage.argument_key), utc_now, sign=storage.signer().checkpoint)
+    digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
+    ledger = AuditLedger(stores.ledger, digester, utc_now, stores.tuning, sign, stores.sinks)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now, first=worker.first),
@@ -219,7 +219,7 @@ def find_store(config: Path | None) -> Path | None:
 async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
     """The gateway keys, every change of which is recorded."""
     stores = storage_of(config).open()
-    async with writing(stores.ledger) as write:
+    async with writing(stores, utc_now) as write:
         try:
             yield RecordedKeys(stores.keys, write, stores.vault)
         finally:
@@ -234,22 +234,8 @@ async def open_admin_keys(config: Path | None) -> AsyncGenerator[RecordedAdminKe
     if storage.file is None:
         what, mend = "admin keys are kept in a file, and audit.store is a server", "not supported yet"
         raise InvalidConfiguration((Problem(str(config or DEFAULT_FILE), 0, 0, what, mend),))
-    async with writing(storage.open().ledger) as write:
+    async with writing(storage.open(), utc_now) as write:
         yield room.RecordedAdminKeys(room.SqliteAdminKeys(storage.file), write)
-
-
-@asynccontextmanager
-async def writing(ledger: LedgerStore) -> AsyncGenerator[Callable[[ControlRecord], Awaitable[None]]]:
-    """Write control events down beside a gateway that may be running."""
-    await asyncio.to_thread(ledger.open)
-
-    async def write(record: ControlRecord) -> None:
-        await asyncio.to_thread(ledger.append, [record.row()])
-
-    try:
-        yield write
-    finally:
-        await asyncio.to_thread(ledger.close, finished=True)
 
 
 @asynccontextmanager
@@ -267,7 +253,7 @@ async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]
     storage = Storage(snapshot.settings, load)
     stores = storage.open()
     parts = IdentityParts(lambda: snapshot, stores.keys, stores.vault, storage.material, utc_now)
-    async with writing(stores.ledger) as write:
+    async with writing(stores, utc_now) as write:
 
         async def note(event: ControlEvent, **details: str | int) -> None:
             await write(ControlRecord(event, utc_now(), details))
@@ -371,7 +357,8 @@ def build_cli() -> typer.Typer:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. What a verb has to say beside its answer goes to stderr."""
+    configure_logging(json=False, level="warning")
     try:
         build_cli()()
     except InvalidConfiguration as invalid:

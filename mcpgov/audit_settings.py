@@ -1,21 +1,22 @@
 """The `audit:` part of mcpgov.yaml: where the ledger is, when a record counts as written, and where proof of it goes.
 
-Decides what each key means and its default. Rules: no store that ends with the process; a place that checkpoints are
-sent to is reached over TLS. Refuses to know: what is done with it.
+Decides what each key means and its default. Rules: no store that ends with the process, and none that is named twice; a
+place that checkpoints are sent to is reached over TLS. Refuses to know: what is done with it.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, PlainValidator
+from pydantic import PlainValidator, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.credential.references import UNFETCHED, Unfit, has_secret_of_vault
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_postgres_url, is_postgres
-from mcpgov.shapes import TEXT, NotYet, Shape, one_of, resolved_text
+from mcpgov.shapes import TEXT, Shape, resolved_text
 
 SQLITE: Final = "sqlite:///"
 
@@ -41,10 +42,30 @@ def _checkpoints(value: object, info: Info) -> Secret:
     return place
 
 
-class Audit(Shape):
-    """Where the ledger is, a file or a PostgreSQL, and when a record counts as written."""
+Store = Annotated[str | Secret, PlainValidator(_store), TEXT]
 
-    store: Annotated[str | Secret, PlainValidator(_store), TEXT] = "sqlite:///mcpgov.db"
-    durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
-    outcome: NotYet = None
+
+class Audit(Shape):
+    """Where the ledger is, in files or in PostgreSQL, and when a record counts as written.
+
+    `sinks` are written beside `store`; `require` says how many of all these have to have a record.
+    """
+
+    store: Store = "sqlite:///mcpgov.db"
+    sinks: tuple[Store, ...] = ()
+    require: Literal["one", "all"] = "one"
+    durability: Literal["durable", "os-cache"] = "durable"
+    outcome: Literal["after-reply", "before-reply"] = "after-reply"
     checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        places = [_place(store) for store in (self.store, *self.sinks)]
+        if len(set(places)) < len(places):
+            raise Unfit("names a store twice", "name each once, under `store` or `sinks`")
+        return self
+
+
+def _place(store: str | Secret) -> str:
+    """What two names of the same store have in common."""
+    return store.reveal() if isinstance(store, Secret) else posixpath.normpath(store.removeprefix(SQLITE))

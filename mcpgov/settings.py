@@ -296,8 +296,10 @@ def _one_listener(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, st
 
 def rooted(settings: Settings, folder: Path) -> Settings:
     """The settings with every relative path starting from `folder`."""
-    store = settings.audit.store
-    if isinstance(store, str):
-        store = SQLITE + str(folder / store.removeprefix(SQLITE))
+    store, *sinks = (
+        place if isinstance(place, Secret) else SQLITE + str(folder / place.removeprefix(SQLITE))
+        for place in (settings.audit.store, *settings.audit.sinks)
+    )
     paths = {"catalog": folder / settings.catalog, "policies": folder / settings.policies}
-    return settings.model_copy(update={**paths, "audit": settings.audit.model_copy(update={"store": store})})
+    audit = settings.audit.model_copy(update={"store": store, "sinks": tuple(sinks)})
+    return settings.model_copy(update={**paths, "audit": audit})

@@ -27,8 +27,6 @@ from mcpgov.models import Secret
 from mcpgov.yaml_source import problems_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pydantic import GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
@@ -117,18 +115,6 @@ def resolved_text(value: object, info: Info) -> Secret:
     if not isinstance(value, str):
         raise Unfit("must be text", "put it in quotes")
     return resolve(value, lookup_of(info))
-
-
-def one_of(now: str, *later: str) -> Callable[[str], str]:
-    """A word of which only one value works today; those of a later version are refused by name."""
-
-    def check(value: str) -> str:
-        if value != now:
-            asked = next((word for word in later if value.startswith(word)), None)
-            raise Unfit(f"asks for {asked}, which is not supported yet" if asked else f"must be {now}", f"write {now}")
-        return value
-
-    return check
 
 
 def _not_yet(_: object) -> NoReturn:

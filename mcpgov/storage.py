@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mcpgov.audit.checkpoints import FolderTarget, HttpTarget, Shipping
 from mcpgov.audit.note import Signer
+from mcpgov.audit.record import Durability
+from mcpgov.audit.sinks import Sinks
+from mcpgov.audit.writer import Tuning
 from mcpgov.models import Secret
 from mcpgov.store.database import digest_key, place_bytes, signing_key, signing_key_file, sqlite_path
 from mcpgov.store.sqlite_keys import SqliteKeyStore
@@ -26,12 +29,13 @@ from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from datetime import datetime
 
     from mcpgov.audit.checkpoints import KeptCheckpoints
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.audit.record import ControlRecord
     from mcpgov.audit.writer import LedgerStore
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Settings
@@ -46,9 +50,14 @@ LAST_CHECKPOINT = 5.0  # seconds that the last one may take to leave
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Where records, keys and consents are kept, each connected to when it is first needed."""
+    """Where records, keys and consents are kept, each connected to when it is first needed.
+
+    `sinks` are further places of records; `tuning` is how all of these are written.
+    """
 
     ledger: LedgerStore
+    sinks: tuple[LedgerStore, ...]
+    tuning: Tuning
     keys: Keys
     vault: Rows
 
@@ -74,14 +83,26 @@ class Storage:
 
     def open(self) -> Opened:
         """Everything that a gateway writes to."""
+        audit = self.settings.audit
+        ledger, *sinks = (self._ledger(store) for store in (audit.store, *audit.sinks))
+        tuning = Tuning(every_store=audit.require == "all", outcome_first=audit.outcome == "before-reply")
         if path := self.file:
-            return Opened(SqliteLedgerStore(path), SqliteKeyStore(path), SqliteTokenVault(path))
+            return Opened(ledger, tuple(sinks), tuning, SqliteKeyStore(path), SqliteTokenVault(path))
         pool = self.load("mcpgov.store.postgres_pool").PostgresPool(self.server)
         return Opened(
-            self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(self.server),
+            ledger,
+            tuple(sinks),
+            tuning,
             self.load("mcpgov.store.postgres_keys").PostgresKeyStore(pool),
             self.load("mcpgov.store.postgres_vault").PostgresTokenVault(pool),
         )
+
+    def _ledger(self, store: str | Secret) -> LedgerStore:
+        durability = Durability(self.settings.audit.durability)
+        if not isinstance(store, Secret):
+            return SqliteLedgerStore(sqlite_path(store, Path.cwd()), durability)
+        ledger: LedgerStore = self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(store, durability)
+        return ledger
 
     def reader(self) -> AuditReader:
         """The ledger, for reading."""
@@ -139,6 +160,24 @@ class Storage:
 def derived(material: bytes, label: bytes) -> bytes:
     """A key for one use alone (RFC 5869)."""
     return HKDF(SHA256(), KEY_LENGTH, None, label).derive(material)
+
+
+@asynccontextmanager
+async def writing(
+    stores: Opened, now: Callable[[], datetime]
+) -> AsyncGenerator[Callable[[ControlRecord], Awaitable[None]]]:
+    """Write control events down beside a gateway that may be running, in every store that it writes to."""
+    sinks = Sinks((stores.ledger, *stores.sinks), now, stores.tuning)
+    await sinks.start()
+
+    async def write(record: ControlRecord) -> None:
+        row = replace(record, durability=stores.ledger.durability).row()
+        await sinks.durable(sinks.post(row, wait=True))
+
+    try:
+        yield write
+    finally:
+        await sinks.close(finished=True)
 
 
 async def checkpoint_pause() -> None:

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,27 @@ def test_keys_made_on_the_command_line_are_recorded(tmp_path: Path) -> None:
     events = [call.reason for call in app.open_reader(tmp_path / "mcpgov.yaml").latest(10)]
     assert [event for event in events if event != "writers"] == ["key-created", "key-revoked"]
     assert made["key"].encode() not in (tmp_path / "mcpgov.db").read_bytes()
+
+
+def test_what_the_command_line_does_stands_in_every_store_as_durable_as_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "mcpgov.yaml").write_text(
+        "audit: { sinks: ['sqlite:///second.db', 'sqlite:///no/third.db'], durability: os-cache }\n"
+    )
+    made = command(tmp_path, "keys", "create", "ci", "--json")
+    assert json.loads(made.stdout)["id"]
+    assert "audit-sink-failed" in made.stderr
+    for name in ("mcpgov.db", "second.db"):
+        with closing(sqlite3.connect(tmp_path / name)) as store:
+            found = [json.loads(row[0]) for row in store.execute("SELECT record FROM records")]
+        assert {record["mcpgov.control.event"] for record in found} == {"key-created", "sink-failed"}
+        assert {record["mcpgov.durability"] for record in found} == {"os-cache"}
+
+
+def test_a_change_is_refused_when_not_every_store_that_has_to_write_can(tmp_path: Path) -> None:
+    (tmp_path / "mcpgov.yaml").write_text("audit: { sinks: ['sqlite:///no/second.db'], require: all }\n")
+    done = command(tmp_path, "keys", "create", "ci")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"The store cannot be used: {tmp_path}/no/second.db")
 
 
 def test_keys_are_not_looked_for_in_a_store_that_is_not_there(tmp_path: Path) -> None:

@@ -25,9 +25,12 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { store: 'postgresql://db' }", "not the URL of a PostgreSQL"),
         ("audit: { store: 'postgresql://${env:ABSENT}@db/x' }", "ABSENT, which is not set"),
         ("audit: { store: '${secret:https://v.vault.azure.net/secrets/x}' }", "where no Key Vault is asked"),
-        ("audit: { durability: os-cache }", "os-cache, which is not supported yet"),
-        ("audit: { durability: none }", "must be durable"),
-        ("audit: { outcome: before-reply }", "outcome is not supported yet"),
+        ("audit: { durability: none }", "must be 'durable' or 'os-cache'"),
+        ("audit: { outcome: before }", "must be 'after-reply' or 'before-reply'"),
+        ("audit: { require: two }", "must be 'one' or 'all'"),
+        ("audit: { sinks: [second.db] }", "sinks[0] is not a store"),
+        ("audit: { sinks: ['sqlite:///./mcpgov.db'] }", "audit names a store twice"),
+        ("audit: { sinks: ['postgresql://db/x', 'sqlite:///b.db', 'postgresql://db/x'] }", "audit names a store twice"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
     ],
@@ -43,3 +46,14 @@ def test_a_store_may_be_a_postgresql_whose_url_is_a_secret() -> None:
     settings = parse_settings(text, "x", EnvironmentAndFiles({"P": "hunter2", "KEY": KEY}))
     assert settings.audit.store == Secret("postgresql://u:hunter2@db/mcpgov")
     assert "hunter2" not in f"{settings!r}"
+
+
+def test_a_ledger_may_be_kept_in_several_stores_as_strictly_as_is_asked() -> None:
+    asked = "require: all, durability: os-cache, outcome: before-reply"
+    text = f"audit: {{ sinks: ['sqlite:///b.db', 'postgresql://u:${{env:P}}@db/mcpgov'], {asked} }}"
+    audit = parse_settings(text, "conf/mcpgov.yaml", EnvironmentAndFiles({"P": "hunter2"})).audit
+    assert audit.sinks == ("sqlite:///conf/b.db", Secret("postgresql://u:hunter2@db/mcpgov"))
+    assert (audit.require, audit.durability, audit.outcome) == ("all", "os-cache", "before-reply")
+    assert "hunter2" not in f"{audit!r}"
+    plain = parse_settings("{}", "x").audit
+    assert (plain.sinks, plain.require, plain.durability, plain.outcome) == ((), "one", "durable", "after-reply")

@@ -243,7 +243,7 @@ def test_a_folder_is_named_as_written_where_the_current_one_was_deleted(
 
 
 def test_all_errors_are_told_at_once() -> None:
-    found = problems("listen: x\nregistry: {}\naudit:\n  durability: os-cache\n  stroe: y\ncounters: redis\n")
+    found = problems("listen: x\nregistry: {}\naudit:\n  durability: cache\n  stroe: y\ncounters: redis\n")
     assert sorted((problem.line, problem.column) for problem in found) == [(1, 9), (2, 11), (4, 15), (5, 3), (6, 11)]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from mcpgov.audit.fields import MOST
 from mcpgov.audit.merkle import HASH, Frontier, grown, leaf_hash, root
-from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.audit.record import ControlEvent, ControlRecord, Durability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -78,10 +78,11 @@ def entry(quoted: str, seq: int, prev: bytes, record: str) -> bytes:
     return f'{{"prev":"{prev.hex()}","record":{record},"seq":{seq},"writer":{quoted}}}'.encode()
 
 
-def links(heads: Sequence[Head], at: datetime) -> list[Row]:
+def links(heads: Sequence[Head], at: datetime, durability: Durability = Durability.DURABLE) -> list[Row]:
     """The records that name these heads."""
     parts = (heads[start : start + MOST] for start in range(0, len(heads), MOST))
-    return [ControlRecord(ControlEvent.WRITERS, at, {"heads": [str(head) for head in part]}).row() for part in parts]
+    named = ({"heads": [str(head) for head in part]} for part in parts)
+    return [ControlRecord(ControlEvent.WRITERS, at, heads_of, durability).row() for heads_of in named]
 
 
 def named_in(record: Mapping[str, Json]) -> list[Head]:

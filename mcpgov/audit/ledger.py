@@ -10,13 +10,18 @@
 The end of a call is handed to the writer without waiting, in one step that cannot be interrupted; so cancelling the
 task at any await leaves exactly one. Intents and denials are waited for: nothing is forwarded, and no refusal is told,
 before its record is durable. What cannot be written down is refused.
+
+With the outcome before the reply, what completes an answer is kept back until the outcome is durable, and so is the
+refusal of a call that was sent. If the outcome cannot be written, the client is told that instead; the end is owed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from mcpgov.audit.record import (
@@ -27,24 +32,27 @@ from mcpgov.audit.record import (
     Facts,
     IntentRecord,
     Latency,
+    OutcomeOrder,
     OutcomeRecord,
     trace_id,
 )
-from mcpgov.audit.watch import AnswerWatch
-from mcpgov.audit.writer import OpenCall, Writer
+from mcpgov.audit.sinks import Sinks
+from mcpgov.audit.watch import LARGEST, AnswerWatch
+from mcpgov.audit.writer import OpenCall
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
-    from mcpgov.audit.writer import Entry, LedgerStore, Sign, Tuning
-    from mcpgov.models import Answer, RequestHead
+    from mcpgov.audit.sinks import Posted
+    from mcpgov.audit.writer import LedgerStore, Sign, Tuning
+    from mcpgov.models import Answer, Event, RequestHead
 
 RETRY_AFTER = 1  # seconds; a store that is back takes records again within this time
 
@@ -56,9 +64,18 @@ def unavailable(detail: str = "") -> Refusal:
     return Refusal(Reason.AUDIT_UNAVAILABLE, message, detail=detail, headers=headers)
 
 
+def withheld(detail: str) -> Refusal:
+    """What is told instead of the answer to a call that was made, and whose outcome cannot be written down.
+
+    Nobody is asked to try again: it would be made twice.
+    """
+    message = "The call was made, but how it ended cannot be written down at the moment, so its answer is kept back."
+    return Refusal(Reason.AUDIT_UNAVAILABLE, message, detail=detail)
+
+
 class AuditLedger:
-    """The ledger of one process. `now` gives the time in UTC; durations come from the monotonic clock. `sign` makes the
-    note of a checkpoint; without it there are none.
+    """The ledger of one process, in `store` and in `further` ones. `now` gives the time in UTC; durations come from the
+    monotonic clock. `sign` makes the note of a checkpoint; without it there are none.
     """
 
     def __init__(
@@ -68,10 +85,12 @@ class AuditLedger:
         now: Callable[[], datetime],
         tuning: Tuning | None = None,
         sign: Sign | None = None,
+        further: Sequence[LedgerStore] = (),
     ) -> None:
         self.digester = digester
         self.now = now
-        self.writer = Writer(store, now, tuning, sign)
+        self.durability = store.durability
+        self.sinks = Sinks((store, *further), now, tuning, sign)
         self._store = store
         self._numbers = itertools.count(1)
         self._open = 0
@@ -80,54 +99,58 @@ class AuditLedger:
     @property
     def ready(self) -> bool:
         """Whether records can be written, as far as the last attempt shows; a failed store is tried again by itself."""
-        return self.writer.ready
+        return self.sinks.ready
+
+    @property
+    def outcome_first(self) -> bool:
+        """Whether the outcome is durable before the answer ends."""
+        return self.sinks.tuning.outcome_first
 
     async def start(self, principal: str = "", place: Mapping[str, int] | None = None, **details: Detail) -> int:
-        """Open the store, give the calls that a crash left open the outcome `unknown`, and note the start.
+        """Open the stores, give the calls that a crash left open the outcome `unknown`, and note the start.
 
         `principal` names who started what is no gateway that serves (a probe), `place` says which worker it is of how
         many; both stand in the note of the stop, too.
         Gives back how many were recovered. Raises StoreUnavailable, and InvalidConfiguration for a store that this
         version cannot read.
         """
-        await asyncio.to_thread(self._store.open)
-        recovered = await asyncio.to_thread(self._store.recover, self._unknown)
-        self.writer.start()
+        recovered = await self.sinks.start(self._unknown)
         self._starter = {**({"principal": principal} if principal else {}), **(place or {})}
         await self.control(ControlEvent.START, recovered=recovered, **self._starter, **details)
         return recovered
 
     async def close(self) -> None:
-        """Note the stop, write what still waits, and let go of the store."""
+        """Note the stop, write what still waits, and let go of the stores."""
         try:
             await self.control(ControlEvent.STOP, **self._starter)
         except StoreUnavailable as error:
-            self.writer.complain("audit-unavailable", error)
-        finished = await self.writer.close()
-        await asyncio.to_thread(self._store.close, finished=finished and not self._open)
+            self.sinks.complain("audit-unavailable", error)
+        await self.sinks.close(finished=not self._open)
 
     async def control(self, event: ControlEvent, **details: Detail) -> None:
         """Write down something that happened to the gateway itself; returns when durable. Raises StoreUnavailable."""
-        await self.writer.durable(self.writer.post(ControlRecord(event, self.now(), details).row(), wait=True))
+        row = ControlRecord(event, self.now(), details, self.durability).row()
+        await self.sinks.durable(self.sinks.post(row, wait=True))
 
     def recording(self, head: RequestHead, stamp: str) -> CallRecording:
         """Open the record of one call. `stamp` names the generation of catalog and policies that is in force."""
         return CallRecording(self, f"{self._store.writer}-{next(self._numbers)}", head, stamp)
 
-    def post_intent(self, row: Row) -> Entry:
+    def post_intent(self, row: Row) -> Posted:
         """Hand over the intent of a call. Raises StoreUnavailable."""
-        entry = self.writer.post(row, wait=True)
+        posted = self.sinks.post(row, wait=True)
         self._open += 1
-        return entry
+        return posted
 
-    def post_end(self, row: Row, intent: Entry | None) -> None:
+    def post_end(self, row: Row, intent: Posted | None, *, wait: bool = False) -> Posted | None:
         """Hand over the end of a call; with an intent, unless that failed, this end is owed and never given up."""
         try:
-            self.writer.post(row, ends=intent)
+            posted = self.sinks.post(row, ends=intent, wait=wait)
         except StoreUnavailable as error:
-            self.writer.complain("audit-record-lost" if intent is None else "audit-left-to-recovery", error)
-        else:
-            self._open -= intent is not None
+            self.sinks.complain("audit-record-lost" if intent is None else "audit-left-to-recovery", error)
+            return None
+        self._open -= intent is not None
+        return posted
 
     def _unknown(self, call: OpenCall) -> Row:
         return OutcomeRecord(
@@ -136,6 +159,7 @@ class AuditLedger:
             OutcomeStatus.UNKNOWN,
             correlation_id=call.correlation_id,
             trace_id=call.trace_id,
+            durability=self.durability,
         ).row()
 
 
@@ -152,7 +176,7 @@ class CallRecording:
         self._call_id = call_id
         self._head = head
         self._stamp = stamp
-        self._intent: Entry | None = None
+        self._intent: Posted | None = None
         self._watch: AnswerWatch | None = None
         self._client_gone = False
         self._ended = False
@@ -177,16 +201,36 @@ class CallRecording:
         self._posted = time.perf_counter_ns()
         try:
             self._intent = self._ledger.post_intent(row)
-            await self._ledger.writer.durable(self._intent)
+            await self._ledger.sinks.durable(self._intent)
         except StoreUnavailable as error:
             raise unavailable(str(error)) from error
         self._sent = time.perf_counter_ns()
 
     def watch(self, answer: Answer) -> Answer:
-        """The same answer, its size, errors and end noted as it passes."""
+        """The same answer, its size, errors and end noted as it passes; the end kept back where that is asked for."""
         self._answered = time.perf_counter_ns()
-        self._watch = AnswerWatch(answer, self.request)
-        return self._watch.answer
+        first = self._ledger.outcome_first
+        # what cannot be recognised cannot be kept back
+        self._watch = AnswerWatch(answer, self.request, sys.maxsize if first and answer.streaming else LARGEST)
+        return replace(answer, events=self._kept_back(self._watch)) if first else self._watch.answer
+
+    async def _kept_back(self, watch: AnswerWatch) -> AsyncGenerator[tuple[Event, ...]]:
+        """An answer that is complete only once its outcome is durable. Raises Refusal (audit-unavailable)."""
+        if not watch.streaming:
+            whole = [batch async for batch in watch]
+            await self._conclude()
+            for batch in whole:
+                yield batch
+            return
+        async for batch in watch:
+            if watch.complete:
+                await self._conclude()
+            yield batch
+        await self._conclude()
+
+    async def _conclude(self) -> None:
+        if not self._ended:
+            await self._ending(*self._how_it_ended(None))
 
     def client_gone(self) -> None:
         """Note that the answer had nowhere to go."""
@@ -198,12 +242,16 @@ class CallRecording:
             return refusal
         if self._intent is not None or refusal.reason is Reason.AUDIT_UNAVAILABLE:
             status = OutcomeStatus.FAILED if self._sent else OutcomeStatus.DENIED
-            self._end(status, refusal.reason, refusal.detail)
+            try:
+                await self._ending(status, refusal.reason, refusal.detail)
+            except Refusal as instead:
+                instead.request_id = refusal.request_id
+                return instead
             return refusal
         self._ended = True
         row = self._denied(refusal.reason, OutcomeStatus.DENIED, refusal.detail, as_tool_result=refusal.as_tool_result)
         try:
-            await self._ledger.writer.durable(self._ledger.writer.post(row, wait=True))
+            await self._ledger.sinks.durable(self._ledger.sinks.post(row, wait=True))
         except StoreUnavailable as error:
             instead = unavailable(str(error))
             instead.request_id = refusal.request_id
@@ -222,12 +270,24 @@ class CallRecording:
             return self._watch.status, Reason.UPSTREAM_RESET if broke_off else None
         return OutcomeStatus.FAILED, Reason.INTERNAL_ERROR
 
-    def _end(self, status: OutcomeStatus, reason: Reason | None, detail: str = "") -> None:
+    async def _ending(self, status: OutcomeStatus, reason: Reason | None, detail: str = "") -> None:
+        """Hand over the end of the call; wait for it if that is asked for. Raises Refusal (audit-unavailable)."""
+        wait = self._ledger.outcome_first and bool(self._sent)
+        posted = self._end(status, reason, detail, wait=wait)
+        if not wait:
+            return
+        try:
+            await self._ledger.sinks.durable(posted)
+        except StoreUnavailable as error:
+            raise withheld(str(error)) from error
+
+    def _end(
+        self, status: OutcomeStatus, reason: Reason | None, detail: str = "", *, wait: bool = False
+    ) -> Posted | None:
         """Hand over the end of the call without waiting: an outcome if there is an intent, else the whole call."""
         self._ended = True
         if self._intent is None or self._intent.failed:
-            self._ledger.post_end(self._denied(reason or Reason.INTERNAL_ERROR, status, detail), None)
-            return
+            return self._ledger.post_end(self._denied(reason or Reason.INTERNAL_ERROR, status, detail), None)
         outcome = OutcomeRecord(
             self._call_id,
             self._ledger.now(),
@@ -238,8 +298,10 @@ class CallRecording:
             trace_id(self.request),
             self._watch.seen if self._watch else None,
             self._latency(),
+            self._ledger.durability,
+            OutcomeOrder.BEFORE_REPLY if self._ledger.outcome_first else OutcomeOrder.AFTER_REPLY,
         )
-        self._ledger.post_end(outcome.row(), self._intent)
+        return self._ledger.post_end(outcome.row(), self._intent, wait=wait)
 
     def _denied(self, reason: Reason, status: OutcomeStatus, detail: str, *, as_tool_result: bool = False) -> Row:
         total = between(self._opened, time.perf_counter_ns())
@@ -260,6 +322,7 @@ class CallRecording:
             self.credential,
             digester.arguments(request.arguments) if request and called else None,
             digester.text(request.session_id) if request else "",
+            self._ledger.durability,
         )
 
     def _latency(self) -> Latency:

@@ -42,6 +42,20 @@ class RecordEvent(StrEnum):
     CONTROL = "control"  # something about the gateway itself
 
 
+class Durability(StrEnum):
+    """What a record outlives once it is called written, in the words of `audit.durability`."""
+
+    DURABLE = "durable"  # the process, the system and a loss of power
+    OS_CACHE = "os-cache"  # the process
+
+
+class OutcomeOrder(StrEnum):
+    """Which comes first, the outcome on the disk or the end of the answer at the client; as in `audit.outcome`."""
+
+    AFTER_REPLY = "after-reply"
+    BEFORE_REPLY = "before-reply"
+
+
 class ControlEvent(StrEnum):
     """What happened to the gateway itself."""
 
@@ -62,6 +76,9 @@ class ControlEvent(StrEnum):
     ADMIN_KEY_CREATED = "admin-key-created"
     ADMIN_KEY_REVOKED = "admin-key-revoked"
     STORE_RECOVERED = "store-recovered"
+    SINK_FAILED = "sink-failed"  # said by the others
+    SINK_RECOVERED = "sink-recovered"
+    CLOCK_REGRESSION = "clock-regression"
     WRITERS = "writers"  # names the last record of writers that ended
 
 
@@ -128,6 +145,7 @@ class Facts:
     credential: Credential | None = None
     arguments: Fingerprint | None = None
     session: str = ""
+    durability: Durability = Durability.DURABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +227,15 @@ class OutcomeRecord:
     trace_id: str = ""
     seen: AnswerSeen | None = None
     latency: Latency = field(default_factory=Latency)
+    durability: Durability = Durability.DURABLE
+    order: OutcomeOrder | None = None  # of a call that a crash left open, nobody knows it
 
     def row(self) -> Row:
         """The record as a store keeps it."""
         fields = _identity(RecordEvent.OUTCOME, self.at, self.call_id, self.correlation_id, self.trace_id)
         fields |= {
+            "mcpgov.durability": self.durability,
+            "mcpgov.outcome": self.order,
             "mcpgov.status": self.status,
             "mcpgov.reason": self.reason,
             "mcpgov.detail": clip(self.detail, LONG_TEXT),
@@ -247,11 +269,12 @@ class ControlRecord:
     event: ControlEvent
     at: datetime
     details: Mapping[str, Detail] = field(default_factory=dict[str, Detail])
+    durability: Durability = Durability.DURABLE
 
     def row(self) -> Row:
         """The record as a store keeps it."""
         fields: Fields = {"v": VERSION, "event": RecordEvent.CONTROL, "ts": timestamp(self.at)}
-        fields["mcpgov.control.event"] = self.event
+        fields |= {"mcpgov.control.event": self.event, "mcpgov.durability": self.durability}
         for name, value in self.details.items():
             fields[f"mcpgov.control.{name}"] = clip(value, LONG_TEXT) if isinstance(value, str) else value
         return Row(
@@ -316,6 +339,7 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "mcpgov.connection": clip(head.connection),
         "mcpgov.agent.claimed": clip(next((value for name in CLAIMED_AGENT if (value := head.headers.get(name))), "")),
         "mcpgov.snapshot": facts.snapshot,
+        "mcpgov.durability": facts.durability,
         "mcpgov.session.digest": facts.session,
     }
     if facts.principal is not None:

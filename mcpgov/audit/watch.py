@@ -1,7 +1,7 @@
 """What is seen of an answer as it passes: its size, its events, and whether it answered, failed, or was cut.
 
 Looks and never touches: the same objects go on, in the same order, at the same time, and nothing that cannot be read
-here makes a call fail. An answer that is too large to look into is counted and passed on.
+here makes a call fail. An answer that is larger than what is looked into is counted and passed on.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def final_message(data: bytes, request_id: JSONRPCId) -> Final | None:
 class AnswerWatch:
     """The events of one answer, noted as they pass. `seen` and `status` say what came by so far."""
 
-    def __init__(self, answer: Answer, request: MCPRequest | None) -> None:
+    def __init__(self, answer: Answer, request: MCPRequest | None, largest: int = LARGEST) -> None:
         self._answer = answer
+        self._largest = largest
         self._awaited = request.id if request is not None and request.kind is Kind.REQUEST else None
         # Before 2026 a server may end a stream early, and give the rest to a client that comes back for it.
         self._owed = answer.streaming and request is not None and request.era is Era.STATELESS
@@ -79,10 +80,20 @@ class AnswerWatch:
         data = event.data
         if data is None or self._awaited is None or self._final is not None:
             return
-        if len(data) > LARGEST:
+        if len(data) > self._largest:
             self._unread = True
         elif not self._answer.streaming or b'"id"' in data or b"\\u" in data:  # a key may be written with escapes
             self._final = final_message(data, self._awaited)
+
+    @property
+    def streaming(self) -> bool:
+        """Whether the answer comes in events, the last of which completes it."""
+        return self._answer.streaming
+
+    @property
+    def complete(self) -> bool:
+        """Whether the message that answers the request came by."""
+        return self._final is not None
 
     @property
     def status(self) -> OutcomeStatus:

@@ -1,4 +1,4 @@
-"""The writer: one thread that makes records durable, many at a time, off the event loop.
+"""The writer: one thread that makes records durable in one store, many at a time, off the event loop.
 
 Whatever waits while the store is busy becomes the next batch and shares one commit, so nobody waits for a timer and a
 thousand calls cost a few disk flushes. Rules it keeps:
@@ -10,7 +10,9 @@ thousand calls cost a few disk flushes. Rules it keeps:
 - the outcome of an intent that was not written is dropped with it;
 - what was written is signed from time to time, by the thread when those who wait were told, so that no call waits for
   it; a checkpoint that fails is made later, and fails no call;
-- the thread outlives any failure, and says in the ledger itself, as soon as it can, that there was one.
+- the thread outlives any failure, and says in the ledger itself, as soon as it can, that there was one;
+- nobody but the thread touches the store, from its opening to its close: one that hangs holds up nobody's end;
+- a clock that went back is noted in the ledger, before the first record of the time that comes again.
 
 It knows rows, not calls; what a row says is decided in record.py.
 """
@@ -29,13 +31,14 @@ from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.chain import Chain
-    from mcpgov.audit.record import Row
+    from mcpgov.audit.record import Detail, Durability, Row
 
     Sign = Callable[[Chain], str]
+    Health = Callable[[StoreUnavailable | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +53,20 @@ class OpenCall:
 class LedgerStore(Protocol):
     """Where rows are kept. Called from one thread at a time. Every method raises StoreUnavailable.
 
+    `name` is for people, and holds no password. `durability` is what a row outlives that was kept.
     `writer` is unique to this object and lives as long as it: rows are numbered from 1 for each writer, without a gap,
     and chained. Its first rows name the writers that ended (chain.links), and come with the first that it is given.
     """
 
     writer: str
+    name: str
+    durability: Durability
 
     def open(self) -> None:
-        """Make the store ready and announce this writer, so that others see whether it still lives."""
+        """Make the store ready and announce this writer, so that others see whether it still lives.
+
+        May be called again when it failed.
+        """
         ...
 
     def recover(self, ended: Callable[[OpenCall], Row]) -> int:
@@ -68,7 +77,7 @@ class LedgerStore(Protocol):
         ...
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Keep rows in this order: all of them, durable on return, or none. A second end of a call is not kept."""
+        """Keep rows in this order: all of them, as durable as said, or none. A second end of a call is not kept."""
         ...
 
     def checkpoint(self, sign: Sign, at: datetime) -> int:
@@ -84,7 +93,7 @@ class LedgerStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How the writer behaves. Times are in seconds."""
+    """How the ledger is written. Times are in seconds."""
 
     waiting: int = 8192  # rows that may wait before more are refused
     batch: int = 256  # rows in one commit
@@ -94,6 +103,10 @@ class Tuning:
     closing: float = 5.0  # how long close() waits for the thread
     unsigned: int = 1000  # rows after which a checkpoint is made
     unsigned_for: float = 10.0  # how long what was written may be without a checkpoint
+    jump: float = 1.0  # by how much the clock goes back before that is noted
+    opening: float = 5.0  # how long a store is waited for that others can begin without
+    every_store: bool = False  # a row counts as written when every store has it; otherwise when one has
+    outcome_first: bool = False  # an answer ends when its outcome is written; otherwise before
 
 
 @dataclass(eq=False, slots=True)
@@ -110,35 +123,57 @@ class Writer:
     """Makes rows durable in the store. `start` and `close` frame its life; the rest may be called in between."""
 
     def __init__(
-        self, store: LedgerStore, now: Callable[[], datetime], tuning: Tuning | None = None, sign: Sign | None = None
+        self,
+        store: LedgerStore,
+        now: Callable[[], datetime],
+        tuning: Tuning | None = None,
+        sign: Sign | None = None,
+        health: Health | None = None,
     ) -> None:
         self._store = store
         self._now = now
         self._tuning = tuning or Tuning()
         self._sign = sign
+        self._health = health
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mcpgov-audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._running = False
         self._silent = False
+        self._opened: asyncio.Future[int] | None = None
+        self._ended: Callable[[OpenCall], Row] | None = None
+        self._finished = False
         # what follows belongs to the thread
+        self._open = False
         self._owed: list[Entry] = []
         self._failed_at: datetime | None = None
         self._logged_at: datetime | None = None
         self._refused = 0
         self._unsigned = 0
-        self._signed_at = now()
+        self._signed_at = self._written_at = now()
+
+    @property
+    def name(self) -> str:
+        """The store's, for people."""
+        return self._store.name
 
     @property
     def ready(self) -> bool:
         """Whether the last thing that the store was asked for worked."""
-        return self._running and self._failed_at is None and not self._silent
+        return self._running and self._open and self._failed_at is None and not self._silent
 
-    def start(self) -> None:
-        """Begin. The store is open; the running loop is where waiters are told."""
+    def start(self, ended: Callable[[OpenCall], Row] | None = None) -> asyncio.Future[int]:
+        """Begin, and open the store; the running loop is where waiters are told. Rows may be posted at once.
+
+        Gives back how many calls, left open by writers that are gone, have the end that `ended` makes; or why the store
+        did not open, which is then tried again until close().
+        """
         self._loop = asyncio.get_running_loop()
+        self._ended, self._opened = ended, self._loop.create_future()
+        self._opened.add_done_callback(lambda told: told.cancelled() or told.exception())  # who asks hears it anyway
         self._running = True
         self._thread.start()
+        return self._opened
 
     def post(self, row: Row, *, ends: Entry | None = None, wait: bool = False) -> Entry:
         """Hand over a row, from the loop. Raises StoreUnavailable when there is no room; for an end there always is."""
@@ -146,31 +181,29 @@ class Writer:
             raise StoreUnavailable("the audit writer is not running")
         if ends is None and self._queue.qsize() >= self._tuning.waiting:
             raise StoreUnavailable(f"{self._tuning.waiting} records already wait for the audit store")
-        entry = Entry(row, self._loop.create_future() if wait else None, ends)
+        entry = Entry(row, self._awaited(self._loop) if wait else None, ends)
         self._queue.put(entry)
         return entry
 
-    async def durable(self, entry: Entry) -> None:
-        """Return when an entry that was posted with `wait` is durable. Raises StoreUnavailable."""
-        waiter = entry.durable
-        if waiter is None:
-            raise ValueError("this row was posted without `wait`")
-        timer = waiter.get_loop().call_later(self._tuning.patience, self._give_up, waiter)
-        try:
-            await waiter
-        finally:
-            timer.cancel()
+    def _awaited(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(self._tuning.patience, self._give_up, waiter)
+        waiter.add_done_callback(lambda _: timer.cancel())
+        return waiter
 
-    async def close(self) -> bool:
-        """Write what waits, then end the thread. Whether nothing was left over."""
+    async def close(self, *, finished: bool = False) -> bool:
+        """Write what waits, then end the thread and close the store. Whether nothing was left over.
+
+        `finished`: every call that was begun has its end, if that is written now.
+        """
         if not self._running:
             return True
-        self._running = False
+        self._running, self._finished = False, finished
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, self._tuning.closing)
         hung = self._thread.is_alive()
         if hung or self._owed:
-            structlog.get_logger().error("audit-not-finished", outcomes=len(self._owed), hung=hung)
+            structlog.get_logger().error("audit-not-finished", store=self.name, outcomes=len(self._owed), hung=hung)
         return not hung and not self._owed
 
     def complain(self, event: str, error: Exception) -> None:
@@ -180,21 +213,61 @@ class Writer:
             self._logged_at = now
             unexpected = None if isinstance(error, StoreUnavailable) else error
             structlog.get_logger().error(
-                event, error=str(error), refused=self._refused, owed=len(self._owed), exc_info=unexpected
+                event,
+                store=self.name,
+                error=str(error),
+                refused=self._refused,
+                owed=len(self._owed),
+                exc_info=unexpected,
             )
 
     def _give_up(self, waiter: asyncio.Future[None]) -> None:
         if not waiter.done():
             self._silent = True
-            waiter.set_exception(StoreUnavailable(f"the audit store was silent for {self._tuning.patience:g} s"))
+            silence = StoreUnavailable(f"the audit store was silent for {self._tuning.patience:g} s")
+            waiter.set_exception(silence)
+            self._report(silence)
+
+    def _report(self, failure: StoreUnavailable | None) -> None:
+        if self._health is not None:
+            self._health(failure)
 
     def _run(self) -> None:
+        self._begin()
         running = True
         while running:
             batch = self._gather()
             running = None not in batch
-            self._round([entry for entry in batch if entry is not None])
+            entries = [entry for entry in batch if entry is not None]
+            if entries or running or self._open:
+                self._round(entries)
             self._checkpoint(last=not running)
+        error = self._attempt(lambda: self._store.close(finished=self._finished and self._open and not self._owed))
+        if error is not None:
+            self.complain("audit-store-not-closed", error)
+
+    def _begin(self) -> None:
+        """Open the store for the first time, and say how that went."""
+        recovered: list[int] = []
+        error = self._attempt(lambda: recovered.append(self._opened_store()))
+        if error is not None:
+            self._failed_at = self._now()
+            self._in_loop(self._report, failure_of(error))
+        self._in_loop(self._told_opened, error, *recovered)
+
+    def _opened_store(self) -> int:
+        self._store.open()
+        recovered = self._store.recover(self._ended) if self._ended else 0
+        self._open = True
+        return recovered
+
+    def _told_opened(self, error: Exception | None, recovered: int = 0) -> None:
+        if self._opened is None or self._opened.done():
+            return
+        if error is None:
+            self._opened.set_result(recovered)
+        else:
+            self._opened.set_exception(error)
 
     def _gather(self) -> list[Entry | None]:
         """What waits, once something does; nothing when a failed store, or a checkpoint, is due; None last: the end."""
@@ -214,23 +287,36 @@ class Writer:
             return
         owed, self._owed = self._owed, []
         details = {"failed_at": timestamp(self._failed_at), "refused": self._refused, "outcomes": len(owed)}
-        recovered = ControlRecord(ControlEvent.STORE_RECOVERED, self._now(), details)
-        if self._commit([*owed, Entry(recovered.row())]):
-            structlog.get_logger().warning("audit-store-recovered", **details)
+        if self._commit([*owed, Entry(self._control(ControlEvent.STORE_RECOVERED, details))]):
+            structlog.get_logger().warning("audit-store-recovered", store=self.name, **details)
             self._failed_at, self._logged_at, self._refused = None, None, 0
+            self._in_loop(self._report, None)
 
     def _commit(self, entries: list[Entry]) -> bool:
+        dropped = [entry for entry in entries if entry.ends is not None and entry.ends.failed]
+        self._tell(dropped, StoreUnavailable("what this is the end of was not written"))
         entries = [entry for entry in entries if entry.ends is None or not entry.ends.failed]
-        error = self._attempt(lambda: self._store.append([entry.row for entry in entries])) if entries else None
-        failure: StoreUnavailable | None = None
+        error = self._attempt(lambda: self._write(entries)) if entries else None
         if error is not None:
-            failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable("the audit store failed")
             self._note_failure(entries, error)
-        else:
-            self._unsigned += len(entries)
-        self._silent = False
-        self._tell(entries, failure)
-        return failure is None
+        self._tell(entries, error and failure_of(error))
+        return error is None
+
+    def _write(self, entries: list[Entry]) -> None:
+        """Open the store if it did not open before, then keep the rows, and before them that the clock went back."""
+        if not self._open:
+            self._opened_store()
+        now, rows = self._now(), [entry.row for entry in entries]
+        back = (self._written_at - now).total_seconds()
+        if back > self._tuning.jump:
+            details = {"back_us": round(back * 1_000_000), "last": timestamp(self._written_at)}
+            rows.insert(0, self._control(ControlEvent.CLOCK_REGRESSION, details))
+        self._store.append(rows)
+        self._written_at = now
+        self._unsigned += len(rows)
+
+    def _control(self, event: ControlEvent, details: Mapping[str, Detail]) -> Row:
+        return ControlRecord(event, self._now(), details, self._store.durability).row()
 
     def _attempt(self, work: Callable[[], object]) -> Exception | None:
         """Do something with the store; gives back what went wrong. Nothing ends the thread."""
@@ -262,21 +348,33 @@ class Writer:
         self._failed_at = self._failed_at or self._now()
         self._refused += sum(entry.durable is not None for entry in entries)
         self.complain("audit-unavailable", error)
+        self._in_loop(self._report, failure_of(error))
 
     def _tell(self, entries: list[Entry], failure: StoreUnavailable | None) -> None:
         waiters = [entry.durable for entry in entries if entry.durable is not None]
-        if waiters and self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(_settle, waiters, failure)
-            except RuntimeError:
-                structlog.get_logger().warning("audit-nobody-waits", records=len(waiters))  # the loop has closed
+        if waiters and not self._in_loop(self._settle, waiters, failure):
+            structlog.get_logger().warning("audit-nobody-waits", records=len(waiters))
+
+    def _settle(self, waiters: list[asyncio.Future[None]], failure: StoreUnavailable | None) -> None:
+        if self._silent:
+            self._silent = False
+            self._report(failure)
+        for waiter in waiters:
+            if waiter.done():
+                continue
+            if failure is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(failure)
+
+    def _in_loop(self, say: Callable[..., None], *what: object) -> bool:
+        """Have something said in the loop; not done where that has closed."""
+        try:
+            return bool(self._loop and self._loop.call_soon_threadsafe(say, *what))
+        except RuntimeError:
+            return False
 
 
-def _settle(waiters: list[asyncio.Future[None]], failure: StoreUnavailable | None) -> None:
-    for waiter in waiters:
-        if waiter.done():
-            continue
-        if failure is None:
-            waiter.set_result(None)
-        else:
-            waiter.set_exception(failure)
+def failure_of(error: Exception) -> StoreUnavailable:
+    """What those who wait are told: nothing of what nobody foresaw."""
+    return error if isinstance(error, StoreUnavailable) else StoreUnavailable("the audit store failed")

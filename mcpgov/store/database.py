@@ -189,14 +189,18 @@ def schema_version(database: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def connect(path: Path, *, busy: float = BUSY) -> sqlite3.Connection:
-    """Open the file, which must be there, for reading and writing. `busy` is in seconds. Raises sqlite3.Error."""
+def connect(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.Connection:
+    """Open the file, which must be there, for reading and writing. `busy` is in seconds. Raises sqlite3.Error.
+
+    `flushed`: a commit is on the disk when it returns; otherwise the system has it, and an end of the process alone
+    does not lose it (SQLite's manual, `synchronous` FULL and NORMAL).
+    """
     database = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=busy
     )
     try:
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
         database.execute("PRAGMA fullfsync = 1")  # where fsync does not reach the disk (macOS); nothing elsewhere
     except sqlite3.Error:
         database.close()

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.chain import Chain, Head, links
-from mcpgov.audit.record import EPOCH, RecordEvent
+from mcpgov.audit.record import EPOCH, Durability, RecordEvent
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 
@@ -42,9 +42,11 @@ class MemoryDisk:
 class MemoryLedgerStore:
     """The LedgerStore of one writer on a MemoryDisk."""
 
-    def __init__(self, disk: MemoryDisk | None = None) -> None:
+    def __init__(self, disk: MemoryDisk | None = None, durability: Durability = Durability.DURABLE) -> None:
         self.disk = disk or MemoryDisk()
         self.writer = f"memory{next(self.disk.names)}"
+        self.name = "memory"
+        self.durability = durability
         self._chain = Chain(self.writer)
         self._signed = 0
 
@@ -84,7 +86,7 @@ class MemoryLedgerStore:
 
     def _links(self, at: datetime) -> list[Row]:
         ends, self.disk.ends = self.disk.ends, []
-        return links(ends, at)
+        return links(ends, at, self.durability)
 
     def checkpoint(self, sign: Callable[[Chain], str], at: datetime) -> int:
         """Keep a signed note of what this writer has written, the writers that ended named in it."""

@@ -44,6 +44,7 @@ PATIENCE: Final = 1.8  # seconds that a server is waited for that says nothing; 
 READING: Final = 60  # seconds for a question that an auditor asks
 MIGRATING: Final = 600  # seconds
 CONNECTING: Final = 2  # seconds, the least that libpq knows
+PORT: Final = 5432
 INTERVAL: Final = 0.1  # seconds between two looks whether somebody pressed Ctrl-C
 MIGRATION: Final = 0x6D63_7067_0001  # the advisory lock of whoever brings the tables up to date
 LIVELY: Final = "tcp_keepalives_idle=5", "tcp_keepalives_interval=5", "tcp_keepalives_count=3"  # a dead peer is let go
@@ -54,6 +55,7 @@ WRITING: Final = (
     "synchronous_commit=on",  # a commit is on the disk when it returns, also where the database says otherwise
     *LIVELY,
 )
+UNFLUSHED: Final = (*WRITING, "synchronous_commit=off")  # a commit outlives us, and not a crash of the server
 READ_ONLY: Final = ("default_transaction_read_only=on", f"statement_timeout={READING * 1000}", *LIVELY)
 # What SQLite says, and PostgreSQL says otherwise.
 WORDS: Final = (
@@ -116,6 +118,12 @@ def options(url: Secret, settings: tuple[str, ...]) -> Mapping[str, Any]:
         "target_session_attrs": "any" if settings is READ_ONLY else "read-write",  # a standby cannot be written to
         "tcp_user_timeout": CONNECTING * 1000,  # milliseconds
     }
+
+
+def place(url: Secret) -> str:
+    """Where a server is and which of its databases, without who signs in, and how."""
+    parts = urlsplit(url.reveal())
+    return f"PostgreSQL {parts.hostname}:{parts.port or PORT}{parts.path}"
 
 
 def is_loopback(host: str) -> bool:

@@ -21,10 +21,10 @@ from psycopg.errors import UniqueViolation
 from psycopg.pq import TransactionStatus
 
 from mcpgov.audit.chain import Chain, Head, links
-from mcpgov.audit.record import microseconds
+from mcpgov.audit.record import Durability, microseconds
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.postgres_database import bring_up_to_date, connect, is_cut, unavailable
+from mcpgov.store.postgres_database import UNFLUSHED, WRITING, bring_up_to_date, connect, is_cut, place, unavailable
 from mcpgov.store.sqlite_keys import moment
 
 if TYPE_CHECKING:
@@ -73,14 +73,17 @@ FORGET: Final = "DELETE FROM writers WHERE id = %s"
 ENDS: Final = "SELECT 1 FROM writers WHERE seq IS NOT NULL LIMIT 1"
 TAKE_ENDS: Final = "DELETE FROM writers WHERE seq IS NOT NULL RETURNING id, seq, hash"
 KEEP: Final = "INSERT INTO checkpoints (writer, size, at, note) VALUES (%s, %s, %s, %s)"
+LOST: Final = {Durability.DURABLE: "", Durability.OS_CACHE: ", or it crashed before it had flushed (os-cache)"}
 ENDED: Final = "SELECT call_id FROM records WHERE call_id = ANY(%s) AND final = 1"
 
 
 class PostgresLedgerStore:
     """The LedgerStore of one process in one database."""
 
-    def __init__(self, url: Secret, *, sweep: float = SWEEP) -> None:
+    def __init__(self, url: Secret, durability: Durability = Durability.DURABLE, *, sweep: float = SWEEP) -> None:
         self.writer = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
+        self.name = place(url)
+        self.durability = durability
         self._url = url
         self._sweep = sweep
         self._chain = Chain(self.writer)
@@ -130,7 +133,7 @@ class PostgresLedgerStore:
             if self._chain.size == self._signed and not connection.execute(ENDS).fetchone():
                 return self._signed
             with transaction(connection):
-                chain = self._insert(connection, links(taken_ends(connection), at))
+                chain = self._insert(connection, links(taken_ends(connection), at, self.durability))
                 connection.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
             self._chain, self._signed = chain, chain.size
             return chain.size
@@ -156,7 +159,7 @@ class PostgresLedgerStore:
     def _insert(self, connection: BoundedConnection, rows: Sequence[Row]) -> Chain:
         """The chain after these rows, which the first of a writer's rows names other writers before."""
         if rows and not self._chain.size:
-            rows = [*links(taken_ends(connection), moment(rows[0].at)), *rows]
+            rows = [*links(taken_ends(connection), moment(rows[0].at), self.durability), *rows]
         if not rows:
             return self._chain
         chain, hashes = self._chain.extended(row.record for row in rows)
@@ -179,7 +182,8 @@ class PostgresLedgerStore:
 
     def _connect(self) -> BoundedConnection:
         """A connection that holds the lock on this writer, and knows what the server has of it."""
-        connection = connect(self._url)
+        durable = self.durability is Durability.DURABLE
+        connection = connect(self._url, settings=WRITING if durable else UNFLUSHED)
         with contextlib.ExitStack() as undo:
             undo.callback(connection.close)
             bring_up_to_date(connection)
@@ -204,7 +208,8 @@ class PostgresLedgerStore:
         if hashes != [kept for _, kept in since] or (before.size and known != (before.head,)):
             raise StoreUnavailable(
                 "PostgreSQL does not hold what was written to it: somebody changed it while it was in use, or put an"
-                " older copy in its place. Nothing more is written; see mcpgov audit verify, then restart"
+                f" older copy in its place{LOST[self.durability]}. Nothing more is written; see mcpgov audit verify,"
+                " then restart"
             )
         self._chain = chain
         if since and self._ended is not None:

@@ -1,8 +1,9 @@
 """The ledger in SQLite: rows appended in one transaction, and recovery of the calls that a dead writer left open.
 
 The driver is used directly. A batch is one statement of many rows, because each return from SQLite to Python is a wait
-for the interpreter while the event loop is busy. After any failure the connection is dropped and opened anew: nothing
-is retried on a file that failed to reach the disk, and what comes back is what the disk has.
+for the interpreter while the event loop is busy. After any failure the connection is dropped and opened anew, and what
+comes back is what the disk has. A file that failed to reach the disk is written to no more: the system may have given
+up what it could not write and say yes the next time, so that only a new start may trust it (see decision 0019).
 
 A writer is alive while it holds the lock on a small file of its own beside the store. The system lets go of the lock
 when the process ends, however it ends; so recovery touches only the calls of those that are gone.
@@ -20,7 +21,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.chain import Chain, Head, links
-from mcpgov.audit.record import microseconds
+from mcpgov.audit.record import Durability, microseconds
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import BUSY, connect, create_database, placed, unavailable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.record import Row
 
+UNSYNCED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 ROWS = 50  # in one statement; older builds of SQLite take 999 values
 INSERT = (
     "INSERT INTO records (writer, seq, call_id, final, event, at, connection, method, tool, principal, principal_name,"
@@ -57,8 +59,10 @@ AND NOT EXISTS (SELECT 1 FROM records WHERE call_id = intent.call_id AND final =
 class SqliteLedgerStore:
     """The LedgerStore of one process in one SQLite file. `busy` is how long to wait for another's lock, in seconds."""
 
-    def __init__(self, path: Path, *, busy: float = BUSY) -> None:
+    def __init__(self, path: Path, durability: Durability = Durability.DURABLE, *, busy: float = BUSY) -> None:
         self.writer = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
+        self.name = str(path)
+        self.durability = durability
         self._path = path
         self._busy = busy
         self._chain = Chain(self.writer)
@@ -66,18 +70,21 @@ class SqliteLedgerStore:
         self._lock: sqlite3.Connection | None = None
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._unsynced = False
 
     def open(self) -> None:
-        """Make the file ready and announce this writer."""
-        create_database(self._path)
+        """Make the file ready and announce this writer. May be called again when it failed."""
+        with self._trusted():
+            create_database(self._path)
         with self._connected() as database:
             self._file = self._found()
-            self._lock = take_lock(lock_file(self._path, self.writer))
-            database.execute("INSERT INTO writers (id) VALUES (?)", (self.writer,))
+            self._lock = self._lock or take_lock(lock_file(self._path, self.writer))
+            database.execute("INSERT OR IGNORE INTO writers (id) VALUES (?)", (self.writer,))
 
     def recover(self, ended: Callable[[OpenCall], Row]) -> int:
         """End the calls of every writer that is gone, in one transaction."""
         with self._connected() as database:
+            self._write_log_anew(database)
             writers = [str(row[0]) for row in database.execute("SELECT id FROM writers WHERE seq IS NULL")]
             gone = [writer for writer in writers if writer != self.writer and self._is_gone(writer)]
             with transaction(database):
@@ -110,7 +117,7 @@ class SqliteLedgerStore:
             if self._chain.size == self._signed and not database.execute(ENDS).fetchone():
                 return self._signed
             with transaction(database):
-                chain = self._insert(database, links(taken_ends(database), at))
+                chain = self._insert(database, links(taken_ends(database), at, self.durability))
                 database.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
             self._chain, self._signed = chain, chain.size
             return chain.size
@@ -139,7 +146,7 @@ class SqliteLedgerStore:
     def _insert(self, database: sqlite3.Connection, rows: Sequence[Row]) -> Chain:
         """The chain after these rows, which the first of a writer's rows names other writers before."""
         if rows and not self._chain.size:
-            rows = [*links(taken_ends(database), moment(rows[0].at)), *rows]
+            rows = [*links(taken_ends(database), moment(rows[0].at), self.durability), *rows]
         chain, hashes = self._chain.extended(row.record for row in rows)
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
@@ -176,15 +183,41 @@ class SqliteLedgerStore:
         """The connection, opened if need be, and dropped after any failure."""
         whole = False
         try:
-            with unavailable(self._path):
+            with self._trusted(), unavailable(self._path):
                 if self._database is None:
-                    self._database = connect(self._path, busy=self._busy)
+                    flushed = self.durability is Durability.DURABLE
+                    self._database = connect(self._path, busy=self._busy, flushed=flushed)
                     self._chain = self._on_disk(self._database)
                 yield self._database
                 whole = True
         finally:
             if not whole:
                 self._drop()
+
+    @contextlib.contextmanager
+    def _trusted(self) -> Generator[None]:
+        """Refuses once the file failed to reach the disk, whoever says now that it did."""
+        no_more = StoreUnavailable(
+            f"{self._path} failed to reach the disk, so that what it says can no longer be trusted, and nothing more is"
+            " written to it; check the disk, then restart, and run mcpgov audit verify"
+        )
+        if self._unsynced:
+            raise no_more
+        try:
+            yield
+        except StoreUnavailable as error:
+            self._unsynced = getattr(error.__cause__, "sqlite_errorcode", None) in UNSYNCED
+            raise no_more if self._unsynced else error from error.__cause__
+
+    def _write_log_anew(self, database: sqlite3.Connection) -> None:
+        """Move what the write-ahead log holds into the file, and flush that, unless another process is using it.
+
+        What an earlier process could not flush may be in the memory of the system alone; written again, it either
+        reaches the disk or fails.
+        """
+        database.execute("PRAGMA busy_timeout = 0")  # waiting for a reader here would hold up every writer
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute(f"PRAGMA busy_timeout = {self._busy * 1000:.0f}")
 
     def _on_disk(self, database: sqlite3.Connection) -> Chain:
         """The chain as the disk has it: a commit whose answer was lost may be there all the same."""

@@ -1,7 +1,7 @@
 """A whole flow through govern() without a socket: twins of every stage but the ledger, each with a place to stop at."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,10 @@ SNAPSHOT = Snapshot("stamp", {"city": CITY}, {"city": ConnectionPolicy("sha256:p
 
 @dataclass
 class Flow:
-    """One call. `fault` names the place where `error` is raised. What was sent and told is noted."""
+    """One call. `fault` names the place where `error` is raised. What was sent and told is noted.
+
+    `forwarded` is done when the call has been sent.
+    """
 
     ledger: AuditLedger
     fault: str = ""
@@ -30,6 +33,7 @@ class Flow:
     answer: bytes = RESULT
     status: int = 200
     head: RequestHead = field(default_factory=head)
+    forwarded: Callable[[], object] = bool
     sent: int = 0
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     relayed: list[bytes] = field(default_factory=list[bytes])
@@ -79,6 +83,7 @@ class Flow:
     ) -> AsyncGenerator[Answer]:
         assert (request.tool, connection, decision.allowed, credential) == ("search", CITY, True, CREDENTIAL)
         self.sent += 1
+        self.forwarded()
         await self.at("connect")
         try:
             yield Answer(self.status, Headers(), False, self.events())

@@ -21,15 +21,25 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class FaultyStore(MemoryLedgerStore):
-    """A store in memory that raises `failure` while there is one, and waits while the gate is shut."""
+    """A store in memory that raises `failure` while there is one, and waits while the gate is shut.
 
-    def __init__(self, disk: MemoryDisk | None = None) -> None:
+    `closed` is what it raises while it is opened.
+    """
+
+    def __init__(self, disk: MemoryDisk | None = None, name: str = "memory") -> None:
         super().__init__(disk)
+        self.name = name
         self.failure: Exception | None = None
+        self.closed: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
         self.waiting = threading.Event()
         self.batches: list[int] = []
+
+    def open(self) -> None:
+        if self.closed is not None:
+            raise self.closed
+        super().open()
 
     def append(self, rows: Sequence[Row]) -> None:
         self.waiting.set()

@@ -66,6 +66,7 @@ def test_an_intent_holds_everything_that_is_known() -> None:
         "mcpgov.decision.remaining": [59],
         "mcpgov.decision.rule": "company#1",
         "mcpgov.era": "stateless",
+        "mcpgov.durability": "durable",
         "mcpgov.kind": "request",
         "mcpgov.principal.credential": "mcpgov_3fGh81Kx…",
         "mcpgov.principal.id": "key:3fGh81Kx",
@@ -146,6 +147,7 @@ def test_a_denial_before_anything_is_known_is_still_whole() -> None:
         "mcpgov.latency.total_us": 1200,
         "mcpgov.snapshot": "stamp",
         "mcpgov.status": "denied",
+        "mcpgov.durability": "durable",
         "network.peer.address": "10.0.0.1",
         "user_agent.original": "agent/1.0",
     }
@@ -237,6 +239,7 @@ def test_an_outcome_says_how_the_call_ended_and_how_long_it_took() -> None:
         "mcpgov.latency.upstream_us": 3,
         "mcpgov.reason": "upstream-error",
         "mcpgov.status": "rpc-error",
+        "mcpgov.durability": "durable",
         "rpc.response.status_code": "-32601",
     }
     assert (row.final, row.event, row.status, row.reason) == (1, "outcome", "rpc-error", "upstream-error")
@@ -250,6 +253,7 @@ def test_an_outcome_of_which_nothing_is_known_says_only_that() -> None:
         "ts": "2026-11-20T12:00:00.123456Z",
         "call_id": "w-1",
         "mcpgov.status": "unknown",
+        "mcpgov.durability": "durable",
     }
     assert (row.reason, row.correlation_id, row.trace_id) == (None, None, None)
 
@@ -262,6 +266,7 @@ def test_a_control_record_belongs_to_no_call() -> None:
         "event": "control",
         "ts": "2026-11-20T12:00:00.123456Z",
         "mcpgov.control.event": "reload-refused",
+        "mcpgov.durability": "durable",
         "mcpgov.control.problems": 2,
         "mcpgov.control.first": "x" * 1024 + "…[+976]",
     }

@@ -143,3 +143,11 @@ async def test_what_the_upstream_raises_passes_through() -> None:
 
 async def test_how_often_it_was_asked_for_is_seen() -> None:
     assert AnswerWatch(Answer(200, Headers(), False, events(), attempts=3), ASKED).seen.attempts == 3
+
+
+async def test_more_is_looked_into_where_that_is_asked_for() -> None:
+    large = sse(id=7, result={"isError": True, "text": "x" * LARGEST})
+    watch = AnswerWatch(Answer(200, Headers(), True, events((large,))), ASKED, 2 * LARGEST)
+    assert (watch.streaming, watch.complete) == (True, False)
+    assert [batch async for batch in watch] == [(large,)]
+    assert (watch.complete, watch.status) == (True, OutcomeStatus.TOOL_ERROR)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from mcpgov.audit.chain import Chain
 from mcpgov.audit.record import OutcomeRecord, Row
-from mcpgov.audit.writer import Tuning, Writer
+from mcpgov.audit.writer import Entry, Tuning, Writer
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from tests.audit.calls import NOW
@@ -25,6 +25,12 @@ def intent(call_id: str) -> Row:
 
 def outcome(call_id: str, status: OutcomeStatus = OutcomeStatus.OK) -> Row:
     return OutcomeRecord(call_id, NOW, status).row()
+
+
+async def durable(entry: Entry) -> None:
+    """Return when an entry that was posted with `wait` is durable."""
+    assert entry.durable is not None
+    await entry.durable
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ async def writer(store: FaultyStore, clock: Clock) -> AsyncIterator[Writer]:
 
 async def test_a_row_is_durable_only_once_the_store_has_it(writer: Writer, store: FaultyStore) -> None:
     store.shut()
-    waiting = asyncio.ensure_future(writer.durable(writer.post(intent("1"), wait=True)))
+    waiting = asyncio.ensure_future(durable(writer.post(intent("1"), wait=True)))
     await store.until_busy()
     assert not waiting.done()
     store.gate.set()
@@ -64,7 +70,7 @@ async def test_what_waits_while_the_store_is_busy_shares_one_commit(writer: Writ
     entries += [writer.post(intent(str(number)), wait=True) for number in range(1, 100)]
     store.gate.set()
     for entry in entries:
-        await writer.durable(entry)
+        await durable(entry)
     assert store.batches == [1, 99]
     assert [row.call_id for row in store.rows] == [str(number) for number in range(100)]
 
@@ -87,10 +93,10 @@ async def test_a_row_that_cannot_be_written_is_refused_and_the_next_one_is_tried
 ) -> None:
     store.failure = FULL_DISK
     with pytest.raises(StoreUnavailable, match="disk full"):
-        await writer.durable(writer.post(intent("1"), wait=True))
+        await durable(writer.post(intent("1"), wait=True))
     assert not writer.ready
     store.failure = None
-    await writer.durable(writer.post(intent("2"), wait=True))
+    await durable(writer.post(intent("2"), wait=True))
     await until(lambda: writer.ready)
     assert [row.call_id for row in store.rows if row.call_id] == ["2"]
 
@@ -98,10 +104,10 @@ async def test_a_row_that_cannot_be_written_is_refused_and_the_next_one_is_tried
 async def test_the_thread_outlives_an_error_that_nobody_foresaw(writer: Writer, store: FaultyStore) -> None:
     store.failure = ZeroDivisionError("secret")
     with capture_logs() as logs, pytest.raises(StoreUnavailable, match="the audit store failed"):
-        await writer.durable(writer.post(intent("1"), wait=True))
+        await durable(writer.post(intent("1"), wait=True))
     assert logs[0]["exc_info"] is store.failure
     store.failure = None
-    await writer.durable(writer.post(intent("2"), wait=True))
+    await durable(writer.post(intent("2"), wait=True))
 
 
 async def test_a_store_that_comes_back_is_noticed_without_a_call_and_says_so_in_the_ledger(
@@ -110,7 +116,7 @@ async def test_a_store_that_comes_back_is_noticed_without_a_call_and_says_so_in_
     store.failure = FULL_DISK
     for number in range(3):
         with pytest.raises(StoreUnavailable):
-            await writer.durable(writer.post(intent(str(number)), wait=True))
+            await durable(writer.post(intent(str(number)), wait=True))
     clock.forward(30)
     store.failure = None
     await until(lambda: bool(store.rows))
@@ -124,7 +130,7 @@ async def test_a_store_that_comes_back_is_noticed_without_a_call_and_says_so_in_
 
 async def test_the_end_of_a_call_is_kept_until_the_store_takes_it(writer: Writer, store: FaultyStore) -> None:
     begun = writer.post(intent("1"), wait=True)
-    await writer.durable(begun)
+    await durable(begun)
     store.failure = FULL_DISK
     writer.post(outcome("1"), ends=begun)
     tries = len(store.batches)
@@ -154,7 +160,7 @@ async def test_too_much_waiting_is_refused_but_never_the_end_of_a_call(store: Fa
     writer = Writer(store, clock, replace(QUICK, waiting=3))
     writer.start()
     begun = writer.post(intent("begun"), wait=True)
-    await writer.durable(begun)
+    await durable(begun)
     store.shut()
     writer.post(intent("in the store"))
     await store.until_busy()
@@ -175,7 +181,7 @@ async def test_a_store_that_hangs_has_failed_until_it_answers(store: FaultyStore
     store.shut()
     hanging = writer.post(intent("1"), wait=True)
     with pytest.raises(StoreUnavailable, match=r"silent for 0\.01 s"):
-        await writer.durable(hanging)
+        await durable(hanging)
     assert not writer.ready
     writer.post(outcome("1", OutcomeStatus.NOT_SENT), ends=hanging)
     store.gate.set()
@@ -189,11 +195,10 @@ async def test_an_answer_in_the_last_moment_counts(store: FaultyStore, clock: Cl
     writer.start()
     store.shut()
     entry = writer.post(intent("1"), wait=True)
-    waiting = asyncio.ensure_future(writer.durable(entry))
-    loop = asyncio.get_running_loop()
     assert entry.durable is not None
-    loop.call_soon(loop.call_soon, entry.durable.set_result, None)  # in the same turn as the end of patience, but first
-    await waiting
+    loop = asyncio.get_running_loop()
+    loop.call_soon(entry.durable.set_result, None)  # in the same turn as the end of patience, but first
+    await durable(entry)
     assert writer.ready
     store.gate.set()
     await writer.close()
@@ -201,8 +206,8 @@ async def test_an_answer_in_the_last_moment_counts(store: FaultyStore, clock: Cl
 
 async def test_one_who_stops_waiting_hurts_nobody(writer: Writer, store: FaultyStore) -> None:
     store.shut()
-    first = asyncio.ensure_future(writer.durable(writer.post(intent("1"), wait=True)))
-    second = asyncio.ensure_future(writer.durable(writer.post(intent("2"), wait=True)))
+    first = asyncio.ensure_future(durable(writer.post(intent("1"), wait=True)))
+    second = asyncio.ensure_future(durable(writer.post(intent("2"), wait=True)))
     await store.until_busy()
     first.cancel()
     store.gate.set()
@@ -217,7 +222,7 @@ async def test_nothing_is_taken_before_the_start_and_after_the_end(store: Faulty
     with pytest.raises(StoreUnavailable, match="not running"):
         writer.post(intent("1"))
     assert await writer.close()
-    writer.start()
+    await writer.start()
     assert writer.ready
     assert await writer.close()
     assert await writer.close()
@@ -238,12 +243,18 @@ async def test_closing_says_when_ends_are_left_over(store: FaultyStore, clock: C
     writer = Writer(store, clock, QUICK)
     writer.start()
     begun = writer.post(intent("1"), wait=True)
-    await writer.durable(begun)
+    await durable(begun)
     store.failure = FULL_DISK
     writer.post(outcome("1"), ends=begun)
     with capture_logs() as logs:
         assert not await writer.close()
-    assert logs[-1] == {"event": "audit-not-finished", "log_level": "error", "outcomes": 1, "hung": False}
+    assert logs[-1] == {
+        "event": "audit-not-finished",
+        "log_level": "error",
+        "store": "memory",
+        "outcomes": 1,
+        "hung": False,
+    }
 
 
 async def test_closing_does_not_wait_for_ever_for_a_store_that_hangs(store: FaultyStore, clock: Clock) -> None:
@@ -259,11 +270,6 @@ async def test_closing_does_not_wait_for_ever_for_a_store_that_hangs(store: Faul
     await until(lambda: bool(store.rows))
 
 
-async def test_a_row_that_nobody_waits_for_cannot_be_waited_for(writer: Writer) -> None:
-    with pytest.raises(ValueError, match="without `wait`"):
-        await writer.durable(writer.post(intent("1")))
-
-
 async def test_failures_are_logged_aloud_but_not_for_every_call(
     writer: Writer, store: FaultyStore, clock: Clock
 ) -> None:
@@ -271,10 +277,10 @@ async def test_failures_are_logged_aloud_but_not_for_every_call(
     with capture_logs() as logs:
         for number in range(20):
             with pytest.raises(StoreUnavailable):
-                await writer.durable(writer.post(intent(str(number)), wait=True))
+                await durable(writer.post(intent(str(number)), wait=True))
         clock.forward(1)
         with pytest.raises(StoreUnavailable):
-            await writer.durable(writer.post(intent("last"), wait=True))
+            await durable(writer.post(intent("last"), wait=True))
     failures = [log for log in logs if log["event"] == "audit-unavailable"]
     assert [(log["error"], log["refused"]) for log in failures] == [("disk full", 1), ("disk full", 21)]
 
@@ -304,7 +310,7 @@ async def test_what_was_written_is_signed_once_it_is_much(store: FaultyStore, cl
     writer = Writer(store, clock, replace(QUICK, unsigned=3), noted)
     writer.start()
     for number in "1234":
-        await writer.durable(writer.post(intent(number), wait=True))
+        await durable(writer.post(intent(number), wait=True))
     await until(lambda: len(store.disk.notes) == 1)
     assert store.disk.notes[0][1] == 3
     await writer.close()
@@ -316,16 +322,16 @@ async def test_what_was_written_is_signed_after_a_while_also_when_the_clock_jump
 ) -> None:
     writer = Writer(store, clock, replace(QUICK, unsigned_for=0.05), noted)
     writer.start()
-    for seconds, size in ((1, 1), (-3600, 2)):
-        await writer.durable(writer.post(intent(str(size)), wait=True))
+    for seconds, size in ((1, 1), (-3600, 2), (3600, 4)):  # that the clock went back is one, too
+        await durable(writer.post(intent(str(size)), wait=True))
         clock.forward(seconds)
         await until(lambda size=size: [note[1] for note in store.disk.notes][-1:] == [size])
     await writer.close()
-    assert len(store.disk.notes) == 2
+    assert len(store.disk.notes) == 3
 
 
 async def test_nothing_is_signed_without_a_key(writer: Writer, store: FaultyStore) -> None:
-    await writer.durable(writer.post(intent("1"), wait=True))
+    await durable(writer.post(intent("1"), wait=True))
     await writer.close()
     assert store.disk.notes == []
 
@@ -343,7 +349,7 @@ async def test_a_checkpoint_that_fails_fails_no_call_and_is_made_later(store: Fa
     writer.start()
     with capture_logs() as logs:
         for number in "123":
-            await writer.durable(writer.post(intent(number), wait=True))
+            await durable(writer.post(intent(number), wait=True))
             await until(lambda number=number: len(failures) + len(store.disk.notes) == int(number))
         assert writer.ready
         await writer.close()
@@ -356,6 +362,6 @@ async def test_no_checkpoint_is_made_while_the_store_fails(store: FaultyStore, c
     writer.start()
     store.failure = FULL_DISK
     with pytest.raises(StoreUnavailable):
-        await writer.durable(writer.post(intent("1"), wait=True))
+        await durable(writer.post(intent("1"), wait=True))
     await writer.close()
     assert store.disk.notes == []

@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 import json
+import os
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,9 +99,10 @@ class Site:
             process.kill()
             await process.wait()
 
-    async def gateway(self) -> tuple[Process, str]:
-        """The gateway, serving, and the URL of its connection."""
-        process = await start("mcpgov", "serve", "-c", str(self.folder / "mcpgov.yaml"), "--log-format", "json")
+    async def gateway(self, environment: Mapping[str, str] | None = None) -> tuple[Process, str]:
+        """The gateway, serving, and the URL of its connection. `environment` is added to ours."""
+        settings = str(self.folder / "mcpgov.yaml")
+        process = await start("mcpgov", "serve", "-c", settings, "--log-format", "json", environment=environment)
         assert process.stderr is not None
         told: list[str] = []
         async for line in process.stderr:
@@ -139,8 +141,14 @@ class Site:
         return entry
 
 
-async def start(module: str, *arguments: str) -> Process:
+async def start(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
     """A Python program of ours, as a process."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE, stdin=asyncio.subprocess.DEVNULL
+        sys.executable,
+        *("-m", module, *arguments),
+        cwd=ROOT,
+        stdout=PIPE,
+        stderr=PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
     )

@@ -18,6 +18,7 @@ from mcpgov.models import Secret
 from mcpgov.store.database import SCHEMA_VERSION, STEPS
 from mcpgov.store.postgres_database import (
     READ_ONLY,
+    UNFLUSHED,
     WRITING,
     BoundedConnection,
     bring_up_to_date,
@@ -26,6 +27,7 @@ from mcpgov.store.postgres_database import (
     in_postgres,
     is_cut,
     options,
+    place,
     said,
     unavailable,
 )
@@ -228,3 +230,13 @@ def test_what_the_server_says_of_a_row_is_not_repeated(connection: BoundedConnec
 def test_the_words_of_sqlite_are_those_of_the_steps() -> None:
     translated = "".join(in_postgres(statements) for statements, _ in STEPS.values())
     assert not any(word in translated for word in ("BLOB", "x''", "fts5", "id INTEGER"))
+
+
+def test_what_may_stay_in_the_cache_of_the_system_is_not_waited_for(database: Secret) -> None:
+    with closing(connect(database, settings=UNFLUSHED)) as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
+
+
+def test_a_server_is_named_without_who_signs_in() -> None:
+    assert place(Secret("postgresql://u:hunter2@db/x?sslmode=require")) == "PostgreSQL db:5432/x"
+    assert place(Secret("postgresql://u@db:6000/x")) == "PostgreSQL db:6000/x"

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from mcpgov.audit.chain import Chain
-from mcpgov.audit.record import Row
+from mcpgov.audit.record import Durability, Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import Secret
@@ -208,6 +208,16 @@ class TestPostgresLedgerStore(LedgerContract):
         with pytest.raises(ValueError, match="no key"):
             store.checkpoint(broken, NOW)
         assert store.checkpoint(str, NOW) == 1
+
+    def test_a_server_that_lost_what_it_had_not_flushed_is_written_to_no_more_and_says_what_may_have_been(self) -> None:
+        store = PostgresLedgerStore(self.url, Durability.OS_CACHE)
+        self.stores.append(store)
+        store.open()
+        store.append([control()])
+        ask(self.url, "DELETE FROM records")
+        self.hang_up(store)
+        with pytest.raises(StoreUnavailable, match=r"or it crashed before it had flushed \(os-cache\)"):
+            store.append([control()])
 
     def test_a_store_from_a_newer_version_is_refused(self, store: LedgerStore) -> None:
         ask(self.url, "UPDATE mcpgov_schema SET version = 99")

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from mcpgov.audit.chain import Chain
-from mcpgov.audit.record import Row
+from mcpgov.audit.record import Durability, Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.store import sqlite_ledger
+from mcpgov.store.database import connect
 from mcpgov.store.sqlite_ledger import INSERT, ROWS, STATEMENTS, VALUES, SqliteLedgerStore, take_lock
 from tests.contract.ledger_contract import LedgerContract, intent, outcome, unknown
 
@@ -144,6 +146,59 @@ class TestSqliteLedgerStore(LedgerContract):
         other.close()
         store.append([intent("2")])
         assert [(seq, row.call_id) for _, seq, row in self.kept()] == [(1, "2")]
+
+    @pytest.mark.parametrize(("durability", "synchronous"), [("durable", 2), ("os-cache", 1)])
+    def test_a_commit_is_flushed_unless_the_cache_of_the_system_is_enough(
+        self, durability: str, synchronous: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[sqlite3.Connection] = []
+
+        def noted(path: Path, *, busy: float, flushed: bool) -> sqlite3.Connection:
+            made.append(connect(path, busy=busy, flushed=flushed))
+            return made[-1]
+
+        monkeypatch.setattr(sqlite_ledger, "connect", noted)
+        store = SqliteLedgerStore(self.path, Durability(durability))
+        self.stores.append(store)
+        store.open()
+        assert made[0].execute("PRAGMA synchronous").fetchone() == (synchronous,)
+
+    def test_every_record_that_a_store_makes_names_its_durability(self, store: LedgerStore) -> None:
+        store.append([intent("1")])
+        store.close(finished=True)
+        other = SqliteLedgerStore(self.path, Durability.OS_CACHE)
+        self.stores.append(other)
+        other.open()
+        other.append([intent("2")])
+        [named] = [row for _, _, row in self.kept() if row.reason == "writers"]
+        assert '"mcpgov.durability":"os-cache"' in named.record
+
+    def test_a_store_that_did_not_open_may_be_opened_again(self) -> None:
+        store = SqliteLedgerStore(self.path / "mcpgov.db")
+        self.stores.append(store)
+        with pytest.raises(StoreUnavailable):
+            store.open()
+        self.path.mkdir()
+        for _ in range(2):
+            store.open()
+        store.append([intent("1")])
+        assert [writer for writer, _, _ in rows_of(self.path / "mcpgov.db")] == [store.writer]
+
+    def test_what_the_log_holds_is_written_into_the_file_by_the_next_start(self, store: LedgerStore) -> None:
+        store.append([intent("1")])
+        log = self.path.with_name("mcpgov.db-wal")
+        assert log.stat().st_size > 0
+        with closing(sqlite3.connect(self.path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM records").fetchall()
+            store.append([intent("2")])
+            other = self.writer()
+            other.open()
+            other.recover(unknown)  # somebody reads: nothing is waited for
+            assert log.stat().st_size > 0
+        other.recover(unknown)
+        assert log.stat().st_size == 0
+        assert [row.call_id for _, _, row in self.kept()] == ["1", "2"]
 
     def test_a_store_from_a_newer_version_is_refused(self, store: LedgerStore) -> None:
         with sqlite3.connect(self.path) as database:

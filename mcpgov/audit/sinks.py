@@ -1,0 +1,167 @@
+"""The stores that the ledger is written to: a row goes to each, and counts as written when enough of them say so.
+
+Each store has a writer, a thread and a chain of its own, so that one that fails or hangs holds up no other. Rules it
+keeps:
+
+- one store is enough, or every one has to (`every_store`); who waits is told as soon as either is certain;
+- the end of a call goes to each store that took its intent, and to no other: each adds up for itself;
+- that a store failed, and that it came back, stands in those that live: once for each failure;
+- a store that did not open is opened later, where the others are enough to begin with.
+
+It knows writers, not calls; what a row says is decided in record.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
+from mcpgov.audit.writer import Tuning, Writer
+from mcpgov.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from mcpgov.audit.record import Row
+    from mcpgov.audit.writer import Entry, LedgerStore, OpenCall, Sign
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One row on its way: its entry with each writer, None where it was not handed over."""
+
+    entries: tuple[Entry | None, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether no store has it, or ever will."""
+        return all(entry is None or entry.failed for entry in self.entries)
+
+
+class Sinks:
+    """One store or more, written to as one. `start` and `close` frame its life; the rest may be called in between."""
+
+    def __init__(
+        self,
+        stores: Sequence[LedgerStore],
+        now: Callable[[], datetime],
+        tuning: Tuning | None = None,
+        sign: Sign | None = None,
+    ) -> None:
+        self.tuning = tuning or Tuning()
+        self._now = now
+        self._durability = stores[0].durability
+        self._required = len(stores) if self.tuning.every_store else 1
+        self._failed: dict[int, datetime] = {}  # since when, by the place of the writer
+        self._writers = [
+            Writer(store, now, self.tuning, sign, partial(self._heard, place)) for place, store in enumerate(stores)
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough of the stores took what they were given last."""
+        return sum(writer.ready for writer in self._writers) >= self._required
+
+    async def start(self, ended: Callable[[OpenCall], Row] | None = None) -> int:
+        """Open the stores, all at once, and end the calls that writers which are gone left open, as `ended` says.
+
+        Gives back the most calls that were open in any store. When enough have opened, the rest is waited for only a
+        while. Raises what the first store that did not open says, where too few do, and nothing is left running.
+        """
+        opening = [writer.start(ended) for writer in self._writers]
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.close)
+            await asyncio.wait(opening, timeout=self.tuning.opening)
+            if len(opened(opening)) < self._required:
+                await asyncio.wait(opening)  # bringing a store up to date may take its time
+            failures = [error for one in opening if one.done() and (error := one.exception())]
+            hopeless = [error for error in failures if not isinstance(error, StoreUnavailable)]
+            if hopeless or len(opening) - len(failures) < self._required:
+                raise (hopeless or failures)[0]
+            undo.pop_all()
+        return max(opened(opening))
+
+    def post(self, row: Row, *, ends: Posted | None = None, wait: bool = False) -> Posted:
+        """Hand over a row, from the loop. Raises StoreUnavailable when no store has room for it."""
+        entries: list[Entry | None] = []
+        refused: list[StoreUnavailable] = []
+        for place, writer in enumerate(self._writers):
+            begun = ends.entries[place] if ends else None
+            entry: Entry | None = None
+            if ends is None or (begun is not None and not begun.failed):
+                try:
+                    entry = writer.post(row, ends=begun, wait=wait)
+                except StoreUnavailable as error:
+                    refused.append(error)
+            entries.append(entry)
+        posted = Posted(tuple(entries))
+        if refused and posted.failed:
+            raise refused[0]
+        return posted
+
+    async def durable(self, posted: Posted | None) -> None:
+        """Return when enough stores have a row that was posted with `wait`. Raises StoreUnavailable."""
+        entries = posted.entries if posted else ()
+        await enough([entry.durable for entry in entries if entry and entry.durable], self._required)
+
+    async def close(self, *, finished: bool = False) -> bool:
+        """Write what waits and close the stores. Whether nothing was left over.
+
+        `finished`: every call that was begun has its end, if that is written now.
+        """
+        return all(await asyncio.gather(*(writer.close(finished=finished) for writer in self._writers)))
+
+    def complain(self, event: str, error: StoreUnavailable) -> None:
+        """Log that something could not be written down, but not for every call while it lasts."""
+        self._writers[0].complain(event, error)
+
+    def _heard(self, place: int, failure: StoreUnavailable | None) -> None:
+        """A store failed, or came back: say so in the others, once."""
+        before = self._failed.pop(place, None)
+        if failure is not None:
+            self._failed[place] = since = before or self._now()
+            if before is None:
+                self._say(place, ControlEvent.SINK_FAILED, since=timestamp(since), why=str(failure))
+        elif before is not None:
+            self._say(place, ControlEvent.SINK_RECOVERED, since=timestamp(before))
+
+    def _say(self, place: int, event: ControlEvent, **details: str) -> None:
+        others = [writer for at, writer in enumerate(self._writers) if at != place]
+        details["sink"] = self._writers[place].name
+        if others:
+            structlog.get_logger().warning(f"audit-{event}", **details)
+        for writer in others:
+            with suppress(StoreUnavailable):
+                writer.post(ControlRecord(event, self._now(), details, self._durability).row())
+
+
+def opened(opening: Sequence[asyncio.Future[int]]) -> list[int]:
+    """What was open in each of the stores that opened."""
+    return [one.result() for one in opening if one.done() and one.exception() is None]
+
+
+async def enough(waiters: Sequence[asyncio.Future[None]], required: int) -> None:
+    """Return once so many are done. Raises StoreUnavailable, with all that went wrong, once so many cannot be."""
+    joint: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def heard(_: object = None) -> None:
+        done = [waiter for waiter in waiters if waiter.done()]
+        failures = [str(error) for waiter in done if (error := waiter.exception())]
+        if joint.done():
+            return
+        if len(done) - len(failures) >= required:
+            joint.set_result(None)
+        elif len(waiters) - len(failures) < required:
+            joint.set_exception(StoreUnavailable("; ".join(failures) or "no store took it"))
+
+    for waiter in waiters:
+        waiter.add_done_callback(heard)
+    heard()
+    await joint
