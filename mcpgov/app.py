@@ -45,6 +45,7 @@ from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
+from mcpgov.observing import Watched, observing
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from mcpgov.identities import RecordedConsents
     from mcpgov.identity_settings import Azure
     from mcpgov.limiter import Counters
+    from mcpgov.observing import Telemetry
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.store.evidence import SqlEvidence
@@ -100,6 +102,7 @@ class Running:
     stages: Stages
     ledger: AuditLedger
     parts: IdentityParts
+    telemetry: Telemetry
 
 
 @asynccontextmanager
@@ -112,16 +115,18 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
     generations = Generations(config, report, vaults=vaults)
     settings = generations.current().settings
     storage = Storage(settings, load)
-    log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     stores = storage.open()
     ledger = AuditLedger(stores.ledger, Digester(storage.argument_key), utc_now, sign=storage.signer().checkpoint)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
-        sending_checkpoints(storage, utc_now),
+        sending_checkpoints(storage, utc_now) as lag,
+        observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
     ):
+        ledger.observers = telemetry.observers
+        log = PolicyLog(lambda: generations.current().secrets, telemetry.tellers)
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
@@ -137,7 +142,7 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            yield Running(gateway, generations, storage, stages, ledger, parts)
+            yield Running(gateway, generations, storage, stages, ledger, parts, telemetry)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -309,7 +314,8 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
         return
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
-        admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now
+        *(admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now),
+        gateway.telemetry.prometheus,
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:

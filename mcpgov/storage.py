@@ -27,7 +27,7 @@ from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from datetime import datetime
 
     from mcpgov.audit.checkpoints import KeptCheckpoints
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from mcpgov.store.evidence import SqlEvidence
 
     Load = Callable[[str], Any]
+    Lag = Callable[[], Mapping[str, float]]
 
 KEY_LENGTH = 32  # bytes
 SHIPPING = 1.0  # seconds between two looks for checkpoints to send
@@ -151,18 +152,20 @@ async def checkpoint_pause() -> None:
 
 
 @asynccontextmanager
-async def sending_checkpoints(storage: Storage, now: Callable[[], datetime]) -> AsyncGenerator[None]:
-    """Send checkpoints to every place that is named, the last one when the ledger has closed."""
+async def sending_checkpoints(storage: Storage, now: Callable[[], datetime]) -> AsyncGenerator[Lag]:
+    """Send checkpoints to every place that is named, the last one when the ledger has closed. Gives what tells, for
+    each place, the seconds that it lags behind.
+    """
     places = storage.settings.audit.checkpoints
     if not places:
-        yield
+        yield dict
         return
     targets = [target_of(place.reveal()) for place in places]
     shipping = Shipping(storage.checkpoints(), targets, now, checkpoint_pause)
     sending = asyncio.create_task(shipping.run())
     sending.add_done_callback(told_if_it_fails)
     try:
-        yield
+        yield lambda: {target.name: 0.0 for target in targets} | dict(shipping.lag)
     finally:
         sending.cancel()
         with suppress(asyncio.CancelledError):

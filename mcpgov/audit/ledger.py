@@ -19,6 +19,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING, Self
 
+from mcpgov.audit.ended import EndedCall
 from mcpgov.audit.record import (
     ControlEvent,
     ControlRecord,
@@ -28,19 +29,20 @@ from mcpgov.audit.record import (
     IntentRecord,
     Latency,
     OutcomeRecord,
-    trace_id,
 )
 from mcpgov.audit.watch import AnswerWatch
 from mcpgov.audit.writer import OpenCall, Writer
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
+from mcpgov.trace_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from types import TracebackType
 
+    from mcpgov.audit.ended import Observer
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
     from mcpgov.audit.writer import Entry, LedgerStore, Sign, Tuning
@@ -72,6 +74,8 @@ class AuditLedger:
         self.digester = digester
         self.now = now
         self.writer = Writer(store, now, tuning, sign)
+        self.under_way = 0  # calls whose record is open
+        self.observers: tuple[Observer, ...] = ()  # who is told of each call when it has ended
         self._store = store
         self._numbers = itertools.count(1)
         self._open = 0
@@ -155,12 +159,14 @@ class CallRecording:
         self._watch: AnswerWatch | None = None
         self._client_gone = False
         self._ended = False
+        self._how: tuple[OutcomeStatus, Reason | None] = (OutcomeStatus.DENIED, None)
         self._opened = time.perf_counter_ns()
         self._posted = 0
         self._sent = 0  # when the intent was durable, and so the call may have left for the upstream
         self._answered = 0
 
     async def __aenter__(self) -> Self:
+        self._ledger.under_way += 1
         return self
 
     async def __aexit__(
@@ -169,6 +175,8 @@ class CallRecording:
         if not self._ended:
             status, reason = self._how_it_ended(error)
             self._end(status, reason)
+        self._ledger.under_way -= 1
+        self._tell_observers()
 
     async def intent(self) -> None:
         """Write down what is about to be done; returns when that is durable. Raises Refusal (audit-unavailable)."""
@@ -199,11 +207,12 @@ class CallRecording:
             status = OutcomeStatus.FAILED if self._sent else OutcomeStatus.DENIED
             self._end(status, refusal.reason, refusal.detail)
             return refusal
-        self._ended = True
+        self._ended, self._how = True, (OutcomeStatus.DENIED, refusal.reason)
         row = self._denied(refusal.reason, OutcomeStatus.DENIED, refusal.detail, as_tool_result=refusal.as_tool_result)
         try:
             await self._ledger.writer.durable(self._ledger.writer.post(row, wait=True))
         except StoreUnavailable as error:
+            self._how = (OutcomeStatus.DENIED, Reason.AUDIT_UNAVAILABLE)
             instead = unavailable(str(error))
             instead.request_id = refusal.request_id
             return instead
@@ -223,7 +232,7 @@ class CallRecording:
 
     def _end(self, status: OutcomeStatus, reason: Reason | None, detail: str = "") -> None:
         """Hand over the end of the call without waiting: an outcome if there is an intent, else the whole call."""
-        self._ended = True
+        self._ended, self._how = True, (status, reason)
         if self._intent is None or self._intent.failed:
             self._ledger.post_end(self._denied(reason or Reason.INTERNAL_ERROR, status, detail), None)
             return
@@ -234,7 +243,7 @@ class CallRecording:
             reason,
             detail,
             self._head.correlation_id,
-            trace_id(self.request),
+            context_of(self._head, self.request).trace_id,
             self._watch.seen if self._watch else None,
             self._latency(),
         )
@@ -260,6 +269,24 @@ class CallRecording:
             digester.arguments(request.arguments) if request and called else None,
             digester.text(request.session_id) if request else "",
         )
+
+    def _tell_observers(self) -> None:
+        """Once, at the very end: also of what could not be written down."""
+        if observers := self._ledger.observers:
+            status, reason = self._how
+            call = EndedCall(
+                self._head,
+                status,
+                reason,
+                self._latency(),
+                self.request,
+                self.connection,
+                self.decision,
+                self._watch.seen if self._watch else None,
+                self._ledger.digester.text(self.request.session_id) if self.request else "",
+            )
+            for observer in observers:
+                observer.ended(call)
 
     def _latency(self) -> Latency:
         return Latency(
