@@ -137,6 +137,8 @@ def test_a_denial_before_anything_is_known_is_still_whole() -> None:
         "ts": "2026-11-20T12:00:00.123456Z",
         "call_id": "w-2",
         "correlation_id": "c",
+        "trace_id": "c",
+        "span_id": "c",
         "client.address": "10.0.0.7",
         "http.request.method": "POST",
         "http.response.status_code": 401,
@@ -151,7 +153,7 @@ def test_a_denial_before_anything_is_known_is_still_whole() -> None:
         "user_agent.original": "agent/1.0",
     }
     assert (row.final, row.event, row.reason, row.status) == (1, "denied", "credential-missing", "denied")
-    assert (row.method, row.tool, row.principal, row.trace_id) == (None, None, None, None)
+    assert (row.method, row.tool, row.principal, row.trace_id) == (None, None, None, "c")
 
 
 def test_a_denial_names_the_rule_and_what_the_caller_was_told() -> None:
