@@ -94,7 +94,7 @@ class AdminListener:
             if path == "/":
                 await answer(send, 303, (("location", CONSOLE),), b"")
                 return
-            if path == METRICS and self._metrics is not None:
+            if path == METRICS and scope["method"] == "GET" and self._metrics is not None:
                 require(await self._gate.by_key(headers.get("authorization")), Role.VIEWER)
                 await answer(send, 200, (("content-type", METRICS_TYPE), *NO_PAGE), self._metrics())
                 return

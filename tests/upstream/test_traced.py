@@ -66,12 +66,12 @@ def test_initialize_is_left_alone() -> None:
 
 
 @given(
-    st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.floats(allow_nan=False))),
-    st.none() | st.dictionaries(st.text(), st.integers() | st.text()),
-    st.booleans(),
+    arguments=st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.floats(allow_nan=False))),
+    meta=st.none() | st.dictionaries(st.text(), st.integers() | st.text()),
+    ascii_only=st.booleans(),
 )
 def test_nothing_else_of_a_message_changes(
-    arguments: dict[str, Any], meta: dict[str, Any] | None, ascii_only: bool
+    *, arguments: dict[str, Any], meta: dict[str, Any] | None, ascii_only: bool
 ) -> None:
     params = {"arguments": arguments, **({} if meta is None else {"_meta": meta}), "name": "x"}
     body = json.dumps({"id": 1, "params": params}, ensure_ascii=ascii_only, indent=1).encode()
