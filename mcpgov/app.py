@@ -44,6 +44,7 @@ from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
+from mcpgov.observing import Watched, observing
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from mcpgov.identities import RecordedConsents
     from mcpgov.identity_settings import Azure
     from mcpgov.limiter import Counters
+    from mcpgov.observing import Telemetry
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.store.evidence import SqlEvidence
@@ -100,6 +102,7 @@ class Running:
     ledger: AuditLedger
     parts: IdentityParts
     worker: Worker
+    telemetry: Telemetry
 
 
 @asynccontextmanager
@@ -113,17 +116,19 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
     storage = Storage(settings, load)
-    log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
-    ledger = AuditLedger(stores.ledger, digester, utc_now, stores.tuning, sign, stores.sinks)
+    ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
-        sending_checkpoints(storage, utc_now, first=worker.first),
+        sending_checkpoints(storage, utc_now, first=worker.first) as lag,
+        observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
     ):
+        ledger.observers = telemetry.observers
+        log = PolicyLog(lambda: generations.current().secrets, telemetry.tellers)
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
@@ -139,7 +144,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            yield Running(gateway, generations, storage, stages, ledger, parts, worker)
+            yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -305,7 +310,8 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
         return
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
-        admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now
+        *(admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now),
+        gateway.telemetry.prometheus,
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:

@@ -32,14 +32,40 @@ def span_of(body: bytes, path: Sequence[str]) -> slice | None:
     return slice(first, first + len(text[start:end].encode()))
 
 
+def with_value(body: bytes, path: Sequence[str], value: str) -> bytes | None:
+    """The text with the value at `path` replaced by `value`, which is JSON; None where there is none."""
+    text = body.decode("utf-8")
+    found = _span(text, path)
+    return None if found is None else f"{text[: found[0]]}{value}{text[found[1] :]}".encode()
+
+
+def with_first_member(body: bytes, path: Sequence[str], key: str, value: str) -> bytes | None:
+    """The text with a member put in at the front of the object at `path`, which has no such key; None without one.
+
+    `value` is JSON. What follows the brace of that object is not looked at, however long it is.
+    """
+    text = body.decode("utf-8")
+    at = _start(text, path)
+    if at is None or text[at : at + 1] != "{":
+        return None
+    comma = "" if text[_after_space(text, at + 1)] == "}" else ","
+    return f"{text[: at + 1]}{json.dumps(key)}:{value}{comma}{text[at + 1 :]}".encode()
+
+
 def _span(text: str, path: Sequence[str]) -> tuple[int, int] | None:
+    at = _start(text, path)
+    return None if at is None else (at, _DECODER.raw_decode(text, at)[1])
+
+
+def _start(text: str, path: Sequence[str]) -> int | None:
+    """Where the value at `path` begins."""
     at = _after_space(text, 0)
     for key in path:
         found = _member(text, at, key)
         if found is None:
             return None
         at = found
-    return at, _DECODER.raw_decode(text, at)[1]
+    return at
 
 
 def _member(text: str, at: int, wanted: str) -> int | None:

@@ -122,7 +122,7 @@ class MCPRequest:
     """One request, parsed once and strictly. `body` holds exactly the bytes that were read into `params`.
 
     `name` is what `Mcp-Name` mirrors: params.name, params.uri or params.taskId. `arguments` are those of tools/call.
-    `session_id` is the upstream's own, after the seal was opened for this principal and connection.
+    `session_id` is the upstream's own, its seal opened. `traceparent` is the caller's, `traces_ignored` the rest.
     """
 
     head: RequestHead
@@ -136,6 +136,7 @@ class MCPRequest:
     params: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
     session_id: str = ""
     traceparent: str = ""
+    traces_ignored: tuple[str, ...] = ()
 
     def with_session(self, session_id: str) -> MCPRequest:
         """The same request, its session id replaced."""

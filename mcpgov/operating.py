@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.ledger import AuditLedger
     from mcpgov.identities import Keys, Rows
+    from mcpgov.prometheus import Prometheus
     from mcpgov.settings import Admin
     from mcpgov.snapshot import Snapshot
 
@@ -48,6 +49,7 @@ class Operated:
     keys: Keys
     rows: Rows
     now: Callable[[], datetime]
+    prometheus: Prometheus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
             __version__,
         )
         console = Console(parts, gate, secure=url.startswith("https://"))
-        yield Operating(AdminListener(parts, gate, sites, console), token and f"{url}/console/open?token={token}")
+        metrics = gateway.prometheus.text if gateway.prometheus else None
+        listener = AdminListener(parts, gate, sites, console, metrics)
+        yield Operating(listener, token and f"{url}/console/open?token={token}")
 
 
 @dataclass(frozen=True, slots=True)

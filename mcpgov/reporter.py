@@ -34,9 +34,11 @@ class Upstreams(Protocol):
 
 
 class Reporter:
-    """Passes results on to whom it was told of."""
+    """Passes results on to whom it was told of, and counts them: generations put in force, and those refused."""
 
     def __init__(self) -> None:
+        self.reloads = 0
+        self.refused = 0
         self._heard: tuple[Ledger, Upstreams, Callable[[], Snapshot]] | None = None
 
     def to(self, ledger: Ledger, upstreams: Upstreams, current: Callable[[], Snapshot]) -> None:
@@ -47,6 +49,8 @@ class Reporter:
         """Pass a result on. A ledger that cannot be written does not stop a good generation."""
         if self._heard is None:
             return
+        self.refused += bool(result.problems)
+        self.reloads += not result.problems
         ledger, upstreams, current = self._heard
         log = structlog.get_logger()
         try:

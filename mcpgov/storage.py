@@ -29,7 +29,7 @@ from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from datetime import datetime
 
     from mcpgov.audit.checkpoints import KeptCheckpoints
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mcpgov.store.evidence import SqlEvidence
 
     Load = Callable[[str], Any]
+    Lag = Callable[[], Mapping[str, float]]
 
 KEY_LENGTH = 32  # bytes
 SHIPPING = 1.0  # seconds between two looks for checkpoints to send
@@ -52,11 +53,10 @@ LAST_CHECKPOINT = 5.0  # seconds that the last one may take to leave
 class Opened:
     """Where records, keys and consents are kept, each connected to when it is first needed.
 
-    `sinks` are further places of records; `tuning` is how all of these are written.
+    `ledgers` are the places of records, the first of which is read; `tuning` is how they are written.
     """
 
-    ledger: LedgerStore
-    sinks: tuple[LedgerStore, ...]
+    ledgers: tuple[LedgerStore, ...]
     tuning: Tuning
     keys: Keys
     vault: Rows
@@ -84,14 +84,13 @@ class Storage:
     def open(self) -> Opened:
         """Everything that a gateway writes to."""
         audit = self.settings.audit
-        ledger, *sinks = (self._ledger(store) for store in (audit.store, *audit.sinks))
+        ledgers = tuple(self._ledger(store) for store in (audit.store, *audit.sinks))
         tuning = Tuning(every_store=audit.require == "all", outcome_first=audit.outcome == "before-reply")
         if path := self.file:
-            return Opened(ledger, tuple(sinks), tuning, SqliteKeyStore(path), SqliteTokenVault(path))
+            return Opened(ledgers, tuning, SqliteKeyStore(path), SqliteTokenVault(path))
         pool = self.load("mcpgov.store.postgres_pool").PostgresPool(self.server)
         return Opened(
-            ledger,
-            tuple(sinks),
+            ledgers,
             tuning,
             self.load("mcpgov.store.postgres_keys").PostgresKeyStore(pool),
             self.load("mcpgov.store.postgres_vault").PostgresTokenVault(pool),
@@ -167,11 +166,11 @@ async def writing(
     stores: Opened, now: Callable[[], datetime]
 ) -> AsyncGenerator[Callable[[ControlRecord], Awaitable[None]]]:
     """Write control events down beside a gateway that may be running, in every store that it writes to."""
-    sinks = Sinks((stores.ledger, *stores.sinks), now, stores.tuning)
+    sinks = Sinks(stores.ledgers, now, stores.tuning)
     await sinks.start()
 
     async def write(record: ControlRecord) -> None:
-        row = replace(record, durability=stores.ledger.durability).row()
+        row = replace(record, durability=stores.ledgers[0].durability).row()
         await sinks.durable(sinks.post(row, wait=True))
 
     try:
@@ -188,21 +187,22 @@ async def checkpoint_pause() -> None:
 @asynccontextmanager
 async def sending_checkpoints(
     storage: Storage, now: Callable[[], datetime], *, first: bool = True
-) -> AsyncGenerator[None]:
-    """Send checkpoints to every place that is named, the last one when the ledger has closed.
+) -> AsyncGenerator[Lag]:
+    """Send checkpoints to every place that is named, the last one when the ledger has closed. Gives what tells, for
+    each place, the seconds that it lags behind.
 
     Of several workers only the `first` looks for them; every one sends its own last, for it may be the last to end.
     """
     places = storage.settings.audit.checkpoints
     if not places:
-        yield
+        yield dict
         return
     targets = [target_of(place.reveal()) for place in places]
     shipping = Shipping(storage.checkpoints(), targets, now, checkpoint_pause)
     sending = asyncio.create_task(shipping.run() if first else asyncio.sleep(0))
     sending.add_done_callback(told_if_it_fails)
     try:
-        yield
+        yield lambda: {target.name: 0.0 for target in targets} | dict(shipping.lag)
     finally:
         sending.cancel()
         with suppress(asyncio.CancelledError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import Processor
 
+    from mcpgov.effects import Teller
     from mcpgov.models import Secret
 
 SEVERITIES: Final = {"verbose": logging.DEBUG, "information": logging.INFO, "error": logging.ERROR}
@@ -66,27 +67,30 @@ def configure_logging(*, json: bool, level: str = "info", always: Mapping[str, i
 
 
 class PolicyLog:
-    """Where the traces and metrics of policies go: one line of the log each, with what they say as fields.
+    """Where the traces and metrics of policies go: one line of the log each, what they say as fields; and to `also`.
 
     What a caller chose can stand in them: it cannot act on a terminal, and it is cut. `secrets` are what policies drew
     in: none is written, whichever way it got into the text.
     """
 
-    def __init__(self, secrets: Callable[[], Iterable[Secret]] = tuple) -> None:
+    def __init__(self, secrets: Callable[[], Iterable[Secret]] = tuple, also: Iterable[Teller] = ()) -> None:
         self._secrets = secrets
+        self._also = tuple(also)
 
     def tell(self, effect: Trace | Metric) -> None:
         """Log it. A trace has the level that its severity asks for."""
         log = structlog.get_logger()
         if isinstance(effect, Metric):
-            said = {**asdict(effect), "dimensions": self._named(effect.dimensions)}
-            log.info("policy-metric", **said)
+            shown = replace(effect, dimensions=self._named(effect.dimensions))
+            log.info("policy-metric", **{**asdict(shown), "dimensions": dict(shown.dimensions)})
         else:
-            said = {**asdict(effect), "message": self._shown(effect.message), "metadata": self._named(effect.metadata)}
-            log.log(SEVERITIES[effect.severity], "policy-trace", **said)
+            shown = replace(effect, message=self._shown(effect.message), metadata=self._named(effect.metadata))
+            log.log(SEVERITIES[shown.severity], "policy-trace", **{**asdict(shown), "metadata": dict(shown.metadata)})
+        for teller in self._also:
+            teller.tell(shown)
 
-    def _named(self, values: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        return {name: self._shown(value) for name, value in values}
+    def _named(self, values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        return tuple((name, self._shown(value)) for name, value in values)
 
     def _shown(self, text: str) -> str:
         for secret in self._secrets():

@@ -18,7 +18,8 @@ STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
-    *("audit.merkle", "audit.note", "audit.verify", "audit.proof"),
+    *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.ended"),
+    *("trace_context", "semantic_conventions", "upstream.traced"),
     *(
         "endpoint.metadata",
         "endpoint.challenge",
@@ -39,13 +40,13 @@ LAYERS = (
     (
         *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
         *("telemetry", "catalog", "store", "identity_settings", "audit_settings", "settings_file", "reporter"),
-        *("policy_tokens", "server_urls", "admin.access", "worker"),
+        *("policy_tokens", "server_urls", "admin.access", "worker", "prometheus", "opentelemetry_export"),
     ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
     ("stage_settings", "cli"),
     ("identities",),
-    ("storage", "operating", "supervisor"),
+    ("storage", "operating", "observing", "supervisor"),
     ("app",),
     ("__main__",),
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.json_spans import span_of
+from mcpgov.json_spans import span_of, with_first_member, with_value
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -44,3 +44,18 @@ def test_each_value_of_an_object_is_found(members: dict[str, object], data: st.D
         span = span_of(body, (key,))
         assert span is not None
         assert json.loads(body[span]) == members[key]
+
+
+def test_a_value_is_replaced_and_every_other_byte_stays() -> None:
+    body = ' {"ü" : {"a": [ 1.0 ], "b":2}} '.encode()
+    assert with_value(body, ("ü", "a"), '"x"') == ' {"ü" : {"a": "x", "b":2}} '.encode()
+    assert with_value(body, ("ü", "c"), "1") is None
+
+
+def test_a_member_is_put_in_at_the_front_of_an_object() -> None:
+    body = ' {"ü" : {"a": [ 1.0 ]}, "e":{ }, "n":null} '.encode()
+    put = ' {"ü" : {"k\\"":1,"a": [ 1.0 ]}, "e":{ }, "n":null} '.encode()
+    assert with_first_member(body, ("ü",), 'k"', "1") == put
+    assert with_first_member(body, ("e",), "k", "1") == ' {"ü" : {"a": [ 1.0 ]}, "e":{"k":1 }, "n":null} '.encode()
+    for path in (("n",), ("none",), ("ü", "a")):
+        assert with_first_member(body, path, "k", "1") is None

@@ -102,7 +102,7 @@ class House:
     @asynccontextmanager
     async def ledger(self) -> AsyncGenerator[AuditLedger]:
         """The ledger, open."""
-        ledger = AuditLedger(self.store, Digester(b"k" * 32), lambda: NOW)
+        ledger = AuditLedger((self.store,), Digester(b"k" * 32), lambda: NOW)
         await ledger.start()
         try:
             yield ledger

@@ -116,7 +116,7 @@ class House:
     async def test(self, name: str = "city", token: Secret | None = None, patience: float = 60) -> ProbeResult:
         documents = [parse_document(self.policy, "rules.yaml")] if self.policy else []
         snapshot = Snapshot("stamp", {"city": self.connection}, {"city": compile_policy(documents, [], [], {})})
-        ledger = AuditLedger(self.store, Digester(b"k" * 32), lambda: datetime(2026, 11, 21, tzinfo=UTC))
+        ledger = AuditLedger((self.store,), Digester(b"k" * 32), lambda: datetime(2026, 11, 21, tzinfo=UTC))
         await ledger.start()
         try:
             stages = Stages(lambda: snapshot, self, Effects(self, self), ConnectionKeys(), ledger, self.upstream)

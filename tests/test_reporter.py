@@ -44,6 +44,13 @@ async def test_a_new_generation_is_recorded_and_told_to_the_upstreams() -> None:
     assert heard.kept == ["city"]
 
 
+async def test_reloads_are_counted_by_what_came_of_them() -> None:
+    counting = reporter(Heard())
+    for problems in ((), (Problem("a.yaml", 1, 2, "is wrong"),), ()):
+        await counting(ReloadResult("old", "new", problems))
+    assert (counting.reloads, counting.refused) == (2, 1)
+
+
 async def test_a_refused_reload_is_recorded_with_its_first_problem() -> None:
     heard = Heard()
     problem = Problem("a.yaml", 1, 2, "is wrong")

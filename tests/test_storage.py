@@ -78,8 +78,19 @@ async def test_a_worker_that_is_not_the_first_sends_its_last_checkpoint_all_the_
 
 
 async def test_without_a_place_nothing_is_sent(tmp_path: Path) -> None:
-    async with sending_checkpoints(storage(tmp_path), app.utc_now):
+    async with sending_checkpoints(storage(tmp_path), app.utc_now) as lag:
         assert len(asyncio.all_tasks()) == 1
+        assert lag() == {}
+
+
+async def test_what_tells_the_lag_names_every_place(tmp_path: Path) -> None:
+    place = f"file://{tmp_path}/worm"
+    (tmp_path / "worm").mkdir()
+    (tmp_path / "mcpgov.yaml").write_text(f'admin: {{}}\naudit: {{ checkpoints: ["{place}"] }}\n')
+    (tmp_path / "catalog").mkdir()
+    async with app.running(tmp_path / "mcpgov.yaml") as running:
+        assert running.telemetry.prometheus is not None
+        assert f'mcpgov_checkpoint_lag_seconds{{place="{place}"}}'.encode() in running.telemetry.prometheus.text()
 
 
 async def test_a_place_that_is_down_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,3 +129,18 @@ def test_what_a_caller_chose_stays_on_its_line_and_is_cut(
     assert "\x1b[2J" not in told
     assert "\u202e" not in told
     assert "[+912]" in told
+
+
+def test_what_policies_say_is_passed_on_without_its_secrets(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True)
+    heard: list[Trace | Metric] = []
+
+    class Heard:
+        def tell(self, effect: Trace | Metric) -> None:
+            heard.append(effect)
+
+    log = PolicyLog(lambda: (Secret("s3cret-value"),), (Heard(),))
+    log.tell(Trace("r", "s", "error", "m s3cret-value", (("k", "v"),)))
+    log.tell(Metric("r", "m", 1, "", (("k", "s3cret-value"),)))
+    assert heard == [Trace("r", "s", "error", "m ***", (("k", "v"),)), Metric("r", "m", 1, "", (("k", "***"),))]
+    assert len(lines(capfd)) == 2

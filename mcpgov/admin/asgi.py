@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 LONGEST_BODY: Final = 64 * 1024  # bytes
 MOST_FIELDS: Final = 64  # of a query or a form
 CONSOLE: Final = "/console"
+METRICS: Final = "/metrics"
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 ALWAYS: Final = (
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),
@@ -59,8 +61,11 @@ class Pages(Protocol):
 class AdminListener:
     """The ASGI application of the admin plane."""
 
-    def __init__(self, parts: AdminParts, gate: Gate, sites: Sites, pages: Pages) -> None:
+    def __init__(
+        self, parts: AdminParts, gate: Gate, sites: Sites, pages: Pages, metrics: Callable[[], bytes] | None = None
+    ) -> None:
         self._gate = gate
+        self._metrics = metrics
         self._sites = sites
         self._pages = pages
         self._note = parts.note
@@ -88,6 +93,10 @@ class AdminListener:
                 return
             if path == "/":
                 await answer(send, 303, (("location", CONSOLE),), b"")
+                return
+            if path == METRICS and scope["method"] == "GET" and self._metrics is not None:
+                require(await self._gate.by_key(headers.get("authorization")), Role.VIEWER)
+                await answer(send, 200, (("content-type", METRICS_TYPE), *NO_PAGE), self._metrics())
                 return
             reply = await self._answer(scope, receive, headers, path)
         except AdminRefusal as refusal:

@@ -69,6 +69,7 @@ def of_request(request: MCPRequest) -> Fields:
         "mcpgov.era": request.era.value,
         "mcpgov.kind": request.kind,
         "mcpgov.traceparent": clip(request.traceparent),
+        "mcpgov.traceparent.ignored": _listed(request.traces_ignored),
         "mcpgov.request.size": len(request.body),
     }
 

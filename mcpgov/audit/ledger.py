@@ -24,6 +24,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from mcpgov.audit.ended import EndedCall
 from mcpgov.audit.record import (
     ControlEvent,
     ControlRecord,
@@ -34,7 +35,6 @@ from mcpgov.audit.record import (
     Latency,
     OutcomeOrder,
     OutcomeRecord,
-    trace_id,
 )
 from mcpgov.audit.sinks import Sinks
 from mcpgov.audit.watch import LARGEST, AnswerWatch
@@ -42,12 +42,14 @@ from mcpgov.audit.writer import OpenCall
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
+from mcpgov.trace_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
+    from mcpgov.audit.ended import Observer
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
     from mcpgov.audit.sinks import Posted
@@ -74,24 +76,26 @@ def withheld(detail: str) -> Refusal:
 
 
 class AuditLedger:
-    """The ledger of one process, in `store` and in `further` ones. `now` gives the time in UTC; durations come from the
-    monotonic clock. `sign` makes the note of a checkpoint; without it there are none.
+    """The ledger of one process, in one store or several, the first of which gives calls their ids. `now` gives the
+    time in UTC; durations come from the monotonic clock. `sign` makes the note of a checkpoint; without it there are
+    none.
     """
 
     def __init__(
         self,
-        store: LedgerStore,
+        stores: Sequence[LedgerStore],
         digester: Digester,
         now: Callable[[], datetime],
         tuning: Tuning | None = None,
         sign: Sign | None = None,
-        further: Sequence[LedgerStore] = (),
     ) -> None:
         self.digester = digester
         self.now = now
-        self.durability = store.durability
-        self.sinks = Sinks((store, *further), now, tuning, sign)
-        self._store = store
+        self.durability = stores[0].durability
+        self.sinks = Sinks(stores, now, tuning, sign)
+        self.under_way = 0  # calls whose record is open
+        self.observers: tuple[Observer, ...] = ()  # who is told of each call when it has ended
+        self._store = stores[0]
         self._numbers = itertools.count(1)
         self._open = 0
         self._starter: dict[str, Detail] = {}
@@ -180,12 +184,14 @@ class CallRecording:
         self._watch: AnswerWatch | None = None
         self._client_gone = False
         self._ended = False
+        self._how: tuple[OutcomeStatus, Reason | None] = (OutcomeStatus.DENIED, None)
         self._opened = time.perf_counter_ns()
         self._posted = 0
         self._sent = 0  # when the intent was durable, and so the call may have left for the upstream
         self._answered = 0
 
     async def __aenter__(self) -> Self:
+        self._ledger.under_way += 1
         return self
 
     async def __aexit__(
@@ -194,6 +200,8 @@ class CallRecording:
         if not self._ended:
             status, reason = self._how_it_ended(error)
             self._end(status, reason)
+        self._ledger.under_way -= 1
+        self._tell_observers()
 
     async def intent(self) -> None:
         """Write down what is about to be done; returns when that is durable. Raises Refusal (audit-unavailable)."""
@@ -248,11 +256,12 @@ class CallRecording:
                 instead.request_id = refusal.request_id
                 return instead
             return refusal
-        self._ended = True
+        self._ended, self._how = True, (OutcomeStatus.DENIED, refusal.reason)
         row = self._denied(refusal.reason, OutcomeStatus.DENIED, refusal.detail, as_tool_result=refusal.as_tool_result)
         try:
             await self._ledger.sinks.durable(self._ledger.sinks.post(row, wait=True))
         except StoreUnavailable as error:
+            self._how = (OutcomeStatus.DENIED, Reason.AUDIT_UNAVAILABLE)
             instead = unavailable(str(error))
             instead.request_id = refusal.request_id
             return instead
@@ -285,7 +294,7 @@ class CallRecording:
         self, status: OutcomeStatus, reason: Reason | None, detail: str = "", *, wait: bool = False
     ) -> Posted | None:
         """Hand over the end of the call without waiting: an outcome if there is an intent, else the whole call."""
-        self._ended = True
+        self._ended, self._how = True, (status, reason)
         if self._intent is None or self._intent.failed:
             return self._ledger.post_end(self._denied(reason or Reason.INTERNAL_ERROR, status, detail), None)
         outcome = OutcomeRecord(
@@ -295,7 +304,7 @@ class CallRecording:
             reason,
             detail,
             self._head.correlation_id,
-            trace_id(self.request),
+            context_of(self._head, self.request).trace_id,
             self._watch.seen if self._watch else None,
             self._latency(),
             self._ledger.durability,
@@ -324,6 +333,24 @@ class CallRecording:
             digester.text(request.session_id) if request else "",
             self._ledger.durability,
         )
+
+    def _tell_observers(self) -> None:
+        """Once, at the very end: also of what could not be written down."""
+        if observers := self._ledger.observers:
+            status, reason = self._how
+            call = EndedCall(
+                self._head,
+                status,
+                reason,
+                self._latency(),
+                self.request,
+                self.connection,
+                self.decision,
+                self._watch.seen if self._watch else None,
+                self._ledger.digester.text(self.request.session_id) if self.request else "",
+            )
+            for observer in observers:
+                observer.ended(call)
 
     def _latency(self) -> Latency:
         return Latency(

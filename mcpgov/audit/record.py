@@ -2,8 +2,8 @@
 
 Pure. One flat object a record, keys sorted, no white space, UTF-8, whole numbers only: RFC 8785 for everything written
 here. A name that OpenTelemetry defines is used as it stands (`mcp.method.name`, `gen_ai.tool.name`), every other begins
-with `mcpgov.`; only the record's own identity (`v event ts call_id correlation_id trace_id`) has plain names. What is
-not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint only.
+with `mcpgov.`; only the record's own identity (`v event ts call_id correlation_id trace_id span_id`) has plain names.
+What is not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint only.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mcpgov.audit.fields import Fields, of_credential, of_decision, of_principal
 from mcpgov.audit.redact import LONG_TEXT, clip, encodable
 from mcpgov.errors import ANSWERS
 from mcpgov.models import OutcomeStatus
+from mcpgov.trace_context import context_of, span_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,12 +117,6 @@ def canonical(fields: Fields) -> str:
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`."""
     return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
-
-
-def trace_id(request: MCPRequest | None) -> str:
-    """The trace that a request belongs to (W3C Trace Context, traceparent), or the empty string."""
-    parts = request.traceparent.split("-") if request else []
-    return clip(parts[1], 32) if len(parts) > 1 else ""
 
 
 def microseconds(at: datetime) -> int:
@@ -311,7 +306,7 @@ def _call_row(facts: Facts, fields: Fields, *, status: OutcomeStatus | None, rea
         status=status.value if status else None,
         source=clip(facts.head.source_address) or None,
         correlation_id=clip(facts.head.correlation_id) or None,
-        trace_id=trace_id(facts.request) or None,
+        trace_id=clip(context_of(facts.head, facts.request).trace_id) or None,
         record=canonical(fields),
     )
 
@@ -324,13 +319,15 @@ def _identity(event: RecordEvent, at: datetime, call_id: str, correlation: str, 
         "call_id": call_id,
         "correlation_id": correlation,
         "trace_id": trace,
+        "span_id": span_id_of(correlation),
     }
 
 
 def _facts(facts: Facts, event: RecordEvent) -> Fields:
-    head = facts.head
-    fields = _identity(event, facts.at, facts.call_id, head.correlation_id, trace_id(facts.request))
+    head, trace = facts.head, context_of(facts.head, facts.request)
+    fields = _identity(event, facts.at, facts.call_id, head.correlation_id, trace.trace_id)
     fields |= {
+        "mcpgov.parent_span_id": trace.parent_span_id,
         "http.request.method": clip(head.http_method),
         "network.peer.address": head.peer,
         "client.address": head.source_address,

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
-from mcpgov.audit.writer import Tuning, Writer
+from mcpgov.audit.writer import Backlog, Tuning, Writer
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -68,6 +68,12 @@ class Sinks:
     def ready(self) -> bool:
         """Whether enough of the stores took what they were given last."""
         return sum(writer.ready for writer in self._writers) >= self._required
+
+    @property
+    def backlog(self) -> Backlog:
+        """What the stores have not taken, all together."""
+        each = [writer.backlog for writer in self._writers]
+        return Backlog(*(sum(counts) for counts in zip(*map(astuple, each), strict=True)))
 
     async def start(self, ended: Callable[[OpenCall], Row] | None = None) -> int:
         """Open the stores, all at once, and end the calls that writers which are gone left open, as `ended` says.

@@ -119,6 +119,17 @@ class Entry:
     failed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a store has not taken: rows that wait, ends of calls that it refused and that are tried again, and how many
+    who waited were told no since it failed.
+    """
+
+    waiting: int
+    owed: int
+    refused: int
+
+
 class Writer:
     """Makes rows durable in the store. `start` and `close` frame its life; the rest may be called in between."""
 
@@ -161,6 +172,11 @@ class Writer:
     def ready(self) -> bool:
         """Whether the last thing that the store was asked for worked."""
         return self._running and self._open and self._failed_at is None and not self._silent
+
+    @property
+    def backlog(self) -> Backlog:
+        """What the store has not taken, as far as can be seen from outside the thread."""
+        return Backlog(self._queue.qsize(), len(self._owed), self._refused)
 
     def start(self, ended: Callable[[OpenCall], Row] | None = None) -> asyncio.Future[int]:
         """Begin, and open the store; the running loop is where waiters are told. Rows may be posted at once.

@@ -135,7 +135,7 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
             str,
             typer.Argument(
                 metavar="ID",
-                help="A call, correlation or trace id; the first 8 characters of a correlation id will do.",
+                help="A call, correlation, span or trace id; the first 8 characters of a correlation id will do.",
             ),
         ],
         config: Config = None,

@@ -19,6 +19,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
 from mcpgov.models import Era, Kind, MCPRequest
 from mcpgov.strict_json import dumps, parse
+from mcpgov.trace_context import claims_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,8 +72,6 @@ ID_MAGNITUDE = 2**63
 ARRAY = re.compile(rb"[ \t\r\n]*\[")
 METHOD = re.compile(r"[!-~]{1,256}")
 BASE64_VALUE = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
-# W3C Trace Context, section 3.2
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def era_of(headers: Headers) -> Era:
@@ -108,7 +107,10 @@ def _without_body(head: RequestHead) -> MCPRequest:
     if kind is None:
         allowed = ALLOWED[era]
         raise Refusal(Reason.METHOD_NOT_ALLOWED, f"Use one of: {allowed}.", headers=(("Allow", allowed),))
-    return MCPRequest(head, era, kind, version, session_id=_session(head.headers, era), traceparent=_trace(head, {}))
+    trace, session = claims_of(head.headers), _session(head.headers, era)
+    return MCPRequest(
+        head, era, kind, version, session_id=session, traceparent=trace.followed, traces_ignored=trace.ignored
+    )
 
 
 def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> MCPRequest:
@@ -127,6 +129,7 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
     name = _name(method, params, kind)
     if era is Era.STATELESS and kind is Kind.REQUEST:
         _require_mirrors(head.headers, method, name)
+    trace = claims_of(head.headers, meta.get("traceparent"))
     return MCPRequest(
         head=head,
         era=era,
@@ -138,7 +141,8 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
         name=name,
         params=params,
         session_id=_session(head.headers, era),
-        traceparent=_trace(head, meta),
+        traceparent=trace.followed,
+        traces_ignored=trace.ignored,
     )
 
 
@@ -311,9 +315,3 @@ def _decoded(value: str) -> str | None:
 
 def _session(headers: Headers, era: Era) -> str:
     return _field(headers, "mcp-session-id") if era is Era.HANDSHAKE else ""
-
-
-def _trace(head: RequestHead, meta: Mapping[str, Json]) -> str:
-    """The caller's trace context: that of the message before that of the HTTP request (SEP-414)."""
-    claims = (meta.get("traceparent"), _field(head.headers, "traceparent"))
-    return next((claim for claim in claims if isinstance(claim, str) and TRACEPARENT.fullmatch(claim)), "")

@@ -19,6 +19,7 @@ from mcpgov.decision import Reason
 from mcpgov.destinations import may_receive, origin
 from mcpgov.errors import Refusal
 from mcpgov.models import Era, Kind
+from mcpgov.trace_context import context_of
 
 if TYPE_CHECKING:
     from mcpgov.decision import Changes, Decision, HeaderEdit, QueryEdit
@@ -105,6 +106,7 @@ def _protocol_fields(request: MCPRequest) -> Fields:
         ("accept", head.headers.get("accept") or ACCEPT.get(request.kind, ACCEPT_MESSAGES)),
         ("accept-encoding", "identity"),  # an encoded answer could not be looked into, or grow without bound
         ("x-correlation-id", head.correlation_id),
+        ("traceparent", context_of(head, request).traceparent),
     ]
     if request.body:
         fields.append(("content-type", "application/json"))
@@ -130,7 +132,7 @@ def _caller_fields(request: MCPRequest, changes: Changes) -> Fields:
     headers = request.head.headers
     nominated = {token.strip().lower() for value in headers.all("connection") for token in value.split(",")}
     wanted = {name for name in changes.forwarded if not _is_reserved(name) and _folded(name) not in NEVER}
-    fields: Fields = [("traceparent", request.traceparent)] if request.traceparent else []
+    fields: Fields = []
     for name, value in headers.fields:
         mirrored = name.startswith("mcp-param-") and request.era is Era.STATELESS
         crosses = (mirrored or name in COPIED or name in wanted) and _folded(name) not in changes.withheld

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mcpgov.models import LocalUpstream
 from mcpgov.upstream.renewing import Renewing
 from mcpgov.upstream.retrying import Retrying
+from mcpgov.upstream.traced import traced
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -37,7 +38,7 @@ class Upstreams:
     ) -> AbstractAsyncContextManager[Answer]:
         """Send the request on; entering gives the answer's head, leaving closes what is left. Raises Refusal."""
         chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._remote
-        return Renewing(Retrying(chosen, self._sleep)).forward(request, connection, decision, credential)
+        return Renewing(Retrying(chosen, self._sleep)).forward(traced(request), connection, decision, credential)
 
     async def update(self, connections: Iterable[Connection]) -> None:
         """Keep what these connections use; called after each reload. What else is open ends with its last call."""

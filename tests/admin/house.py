@@ -215,9 +215,9 @@ def admin_house(
         parts = AdminParts(review, answers, gateway, keys, note, lambda: house.now, secrets.choice, "0.0.0")
         gate = Gate(keys, note, SEAL, lambda: house.now, link)
         console = Console(parts, gate, secure=secure)
-        house = AdminHouse(
-            AdminListener(parts, gate, Sites.of("127.0.0.1", ""), console), console, gate, parts, answers, {}, noted
-        )
+        metrics = b"mcpgov_calls_total 6.0\n"
+        listener = AdminListener(parts, gate, Sites.of("127.0.0.1", ""), console, lambda: metrics)
+        house = AdminHouse(listener, console, gate, parts, answers, {}, noted)
         yield house
     gateway.close()
     store.close(finished=True)

@@ -154,3 +154,15 @@ async def test_whoever_comes_in_and_whoever_is_refused_is_written_down(house: Ad
     await house.send("/keys", form=await house.token(), name="ci")
     assert [event for event, _ in house.noted] == ["admin-refused", "admin-refused", "admin-signed-in", "admin-acted"]
     assert house.keys[Role.ADMIN] not in str(house.noted)
+
+
+async def test_metrics_are_for_whoever_may_look_and_for_nobody_else(house: AdminHouse) -> None:
+    for role in Role:
+        told = await house.ask("GET", "/metrics", {"authorization": f"Bearer {house.keys[role]}"})
+        assert (told.status, told.text) == (200, "mcpgov_calls_total 6.0\n")
+        assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert told.headers["cache-control"] == "no-store"
+    for nobody in ({}, {"authorization": "Bearer nonsense"}):
+        assert (await house.ask("GET", "/metrics", nobody)).status == 401
+    assert (await house.ask("GET", "/metrics", {"host": "elsewhere.example"})).status == 421
+    assert (await house.ask("POST", "/metrics", {"authorization": f"Bearer {house.keys[Role.ADMIN]}"})).status == 404

@@ -23,7 +23,7 @@ DIGESTER = Digester(b"k" * 32)
 
 
 def ledger_on(store: FaultyStore, tuning: Tuning = QUICK) -> AuditLedger:
-    return AuditLedger(store, DIGESTER, Clock(), tuning)
+    return AuditLedger((store,), DIGESTER, Clock(), tuning)
 
 
 @pytest.fixture

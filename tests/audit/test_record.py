@@ -22,7 +22,6 @@ from mcpgov.audit.record import (
     canonical,
     microseconds,
     timestamp,
-    trace_id,
 )
 from mcpgov.audit.redact import Fingerprint
 from mcpgov.decision import Changes, Decision, Reason
@@ -48,6 +47,8 @@ def test_an_intent_holds_everything_that_is_known() -> None:
         "call_id": "w-1",
         "correlation_id": "correlation-w-1",
         "trace_id": TRACE,
+        "span_id": "correlation-w-1",
+        "mcpgov.parent_span_id": "00f067aa0ba902b7",
         "client.address": "10.0.0.7",
         "gen_ai.tool.name": "search",
         "http.request.method": "POST",
@@ -137,6 +138,8 @@ def test_a_denial_before_anything_is_known_is_still_whole() -> None:
         "ts": "2026-11-20T12:00:00.123456Z",
         "call_id": "w-2",
         "correlation_id": "c",
+        "trace_id": "c",
+        "span_id": "c",
         "client.address": "10.0.0.7",
         "http.request.method": "POST",
         "http.response.status_code": 401,
@@ -152,7 +155,7 @@ def test_a_denial_before_anything_is_known_is_still_whole() -> None:
         "user_agent.original": "agent/1.0",
     }
     assert (row.final, row.event, row.reason, row.status) == (1, "denied", "credential-missing", "denied")
-    assert (row.method, row.tool, row.principal, row.trace_id) == (None, None, None, None)
+    assert (row.method, row.tool, row.principal, row.trace_id) == (None, None, None, "c")
 
 
 def test_a_denial_names_the_rule_and_what_the_caller_was_told() -> None:
@@ -226,6 +229,7 @@ def test_an_outcome_says_how_the_call_ended_and_how_long_it_took() -> None:
         "call_id": "w-1",
         "correlation_id": "correlation",
         "trace_id": TRACE,
+        "span_id": "correlation",
         "http.response.status_code": 200,
         "mcpgov.answer.complete": True,
         "mcpgov.answer.events": 3,
@@ -317,10 +321,26 @@ def test_times_are_utc_with_microseconds() -> None:
     assert microseconds(datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)) == -1
 
 
-@pytest.mark.parametrize(
-    ("traceparent", "expected"),
-    [(TRACEPARENT, TRACE), ("", ""), ("nonsense", ""), ("00-" + "f" * 99, "f" * 32 + "…[+67]")],
-)
-def test_the_trace_is_read_from_the_traceparent(traceparent: str, expected: str) -> None:
-    assert trace_id(request(traceparent=traceparent, about=head())) == expected
-    assert trace_id(None) == ""
+def test_a_call_that_follows_no_trace_begins_one_under_its_correlation_id() -> None:
+    about = replace(FULL.head, correlation_id="0123456789abcdef" * 2)
+    row = IntentRecord(replace(FULL, head=about, request=request(about=about))).row()
+    told = fields(row)
+    assert told["trace_id"] == row.trace_id == about.correlation_id
+    assert told["span_id"] == "0123456789abcdef"
+    assert not {"mcpgov.parent_span_id", "mcpgov.traceparent.ignored"} & told.keys()
+
+
+def test_a_call_that_was_refused_unread_is_filed_under_the_trace_of_its_head() -> None:
+    headers = Headers((("traceparent", TRACEPARENT),))
+    told = fields(
+        DeniedRecord(
+            replace(FULL, head=replace(FULL.head, headers=headers), request=None), Reason.CREDENTIAL_MISSING
+        ).row()
+    )
+    assert (told["trace_id"], told["mcpgov.parent_span_id"]) == (TRACE, TRACEPARENT.split("-")[2])
+
+
+def test_a_claim_of_a_trace_that_is_not_followed_is_written_down_and_cut() -> None:
+    claims = ("header, overruled: " + TRACEPARENT, "x" * 1000)
+    told = fields(IntentRecord(replace(FULL, request=replace(request(about=FULL.head), traces_ignored=claims))).row())
+    assert told["mcpgov.traceparent.ignored"] == [claims[0], "x" * 256 + "…[+744]"]

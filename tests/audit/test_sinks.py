@@ -351,14 +351,14 @@ async def test_closing_does_not_wait_for_ever_for_one_that_hangs() -> None:
 async def test_a_call_is_written_to_every_store_and_each_can_be_recovered() -> None:
     digester = Digester(bytes(32))
     store, second = FaultyStore(), FaultyStore(name="second")
-    ledger = AuditLedger(store, digester, Clock(), QUICK, None, (second,))
+    ledger = AuditLedger((store, second), digester, Clock(), QUICK)
     await ledger.start()
     await Flow(ledger).govern()
     recording = ledger.recording(head("left open"), "stamp")
     await recording.intent()
     await ledger.close()
     assert store.ends == second.ends == {f"{store.writer}-1": ["ok"], f"{store.writer}-2": []}
-    again = AuditLedger(FaultyStore(store.disk), digester, Clock(), QUICK, None, (FaultyStore(second.disk),))
+    again = AuditLedger((FaultyStore(store.disk), FaultyStore(second.disk)), digester, Clock(), QUICK)
     assert await again.start() == 1
     await again.close()
     assert second.ends == {f"{store.writer}-1": ["ok"], f"{store.writer}-2": ["unknown"]}

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from mcpgov.audit.chain import Chain
 from mcpgov.audit.record import OutcomeRecord, Row
-from mcpgov.audit.writer import Entry, Tuning, Writer
+from mcpgov.audit.writer import Backlog, Entry, Tuning, Writer
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from tests.audit.calls import NOW
@@ -365,3 +365,14 @@ async def test_no_checkpoint_is_made_while_the_store_fails(store: FaultyStore, c
         await durable(writer.post(intent("1"), wait=True))
     await writer.close()
     assert store.disk.notes == []
+
+
+async def test_what_the_store_has_not_taken_can_be_seen(writer: Writer, store: FaultyStore) -> None:
+    assert writer.backlog == Backlog(0, 0, 0)
+    begun = writer.post(intent("1"), wait=True)
+    await writer.durable(begun)
+    store.failure = FULL_DISK
+    writer.post(outcome("1"), ends=begun)
+    with pytest.raises(StoreUnavailable):
+        await writer.durable(writer.post(intent("2"), wait=True))
+    assert (writer.backlog.owed, writer.backlog.refused) == (1, 1)

@@ -21,11 +21,12 @@ from mcpgov.models import Credential, Headers, OutcomeStatus
 from tests.audit.calls import AGENT, ALLOWED, NOW, facts, request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text("utf-8")
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 NAMED = set(re.findall(r"`([a-z_.-]+)`", PAGE))
 
 
 def test_every_field_is_named() -> None:
-    full = replace(facts("1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01"), arguments=Fingerprint("d", 1), session="d")
+    full = replace(facts("1"), arguments=Fingerprint("d", 1), session="d")
     headers = Headers((*full.head.headers.fields, ("x-ms-agentid", "claimed")))
     full = replace(
         full,
@@ -34,6 +35,7 @@ def test_every_field_is_named() -> None:
         decision=replace(ALLOWED, granted=(Granted("company#2 authentication-managed-identity", "own"),)),
         credential=Credential("AgenticIdentityToken", "reference", identity="agent", audience="api://city"),
     )
+    full = replace(full, request=replace(request(about=full.head), traceparent=TRACE, traces_ignored=("header",)))
     reading = [
         replace(full, request=request("x", method, about=full.head)) for method in ("prompts/get", "resources/read")
     ]

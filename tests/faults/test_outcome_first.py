@@ -25,7 +25,7 @@ FIRST = Tuning(retry=0.01, outcome_first=True)
 
 
 def ledger_on(store: FaultyStore, tuning: Tuning = FIRST) -> AuditLedger:
-    return AuditLedger(store, Digester(b"k" * 32), Clock(), tuning)
+    return AuditLedger((store,), Digester(b"k" * 32), Clock(), tuning)
 
 
 async def finished(ledger: AuditLedger, store: FaultyStore) -> list[dict[str, object]]:

@@ -75,7 +75,7 @@ class Site:
 async def site(url: Secret) -> AsyncGenerator[Site]:
     """A ledger that is kept while the block runs; then every call that was sent has its intent."""
     store = PostgresLedgerStore(url)
-    ledger = AuditLedger(store, Digester(bytes(32)), lambda: datetime.now(UTC), sign=None)
+    ledger = AuditLedger((store,), Digester(bytes(32)), lambda: datetime.now(UTC), sign=None)
     await ledger.start()
     here = Site(url, store, ledger)
     yield here

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.flows.house import META, STATELESS, House, rpc
+from tests.flows.house import STATELESS, House
 from tests.flows.upstream import CityUpstream
 
 BODY = (
@@ -16,7 +16,16 @@ MIRRORS = {"MCP-Protocol-Version": STATELESS, "Mcp-Method": "tools/call", "Mcp-N
 async def test_the_upstream_gets_exactly_the_bytes_that_were_evaluated(gateway: House, upstream: CityUpstream) -> None:
     reply = await (await gateway.client()).post(BODY, MIRRORS)
     assert reply.message["id"] == "a-1"
-    assert upstream.calls[0].body == BODY
+    sent, correlation_id = upstream.calls[0], reply.headers["x-correlation-id"]
+    ours = f"00-{correlation_id}-{correlation_id[:16]}-01"  # the one thing that is written in between
+    assert sent.body == BODY.replace(b'"_meta":{', b'"_meta":{"traceparent":"%s",' % ours.encode(), 1)
+    assert sent.headers["traceparent"] == ours
+
+
+async def test_a_notification_reaches_the_upstream_byte_for_byte(gateway: House, upstream: CityUpstream) -> None:
+    body = b'{"jsonrpc":"2.0", "method":"notifications/progress","params":{"progressToken":1.0}}'
+    await (await gateway.client()).post(body, {"MCP-Protocol-Version": "2025-11-25"})
+    assert upstream.ledger[0].body == body
 
 
 async def test_the_query_of_the_upstream_url_is_kept_as_written(gateway: House, upstream: CityUpstream) -> None:
@@ -128,11 +137,3 @@ async def test_routing_by_header_sends_the_call_and_its_credential_to_a_named_ba
     await client.call("get_city")
     hosts = [seen.headers["host"].partition(":")[0] for seen in upstream.calls]
     assert hosts == ["localhost", "127.0.0.1"]
-
-
-async def test_the_callers_trace_context_reaches_the_upstream(gateway: House, upstream: CityUpstream) -> None:
-    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    body = rpc("tools/call", {"name": "get_city", "_meta": {**META, "traceparent": trace}})
-    await (await gateway.client()).post(body, MIRRORS)
-    assert upstream.calls[0].headers["traceparent"] == trace
-    assert (await gateway.records(event="intent"))[0]["trace_id"] == trace.split("-")[1]

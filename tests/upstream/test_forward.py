@@ -162,7 +162,7 @@ async def test_the_http_client_adds_no_field_of_its_own(server: Loopback, forwar
     await forwarded(forwarder, to(server.url), bodiless(Kind.END))
     await forwarded(forwarder, to(server.url))
     ended, called = ({name for name, _ in sent.headers.fields} for sent in server.ledger)
-    ours = {"host", "user-agent", "accept", "accept-encoding", "x-correlation-id", "content-length"}
+    ours = {"host", "user-agent", "accept", "accept-encoding", "x-correlation-id", "traceparent", "content-length"}
     assert ended == ours | {"mcp-session-id"}
     assert called == ours | {"content-type"}
 

@@ -41,6 +41,7 @@ def test_a_handshake_call_has_exactly_these_fields() -> None:
         ("accept", "application/json, text/event-stream"),
         ("accept-encoding", "identity"),
         ("x-correlation-id", "c0ffee"),
+        ("traceparent", "00-c0ffee-c0ffee-01"),
         ("content-type", "application/json"),
         ("mcp-protocol-version", "2025-11-25"),
         ("mcp-session-id", "upstream-session"),
@@ -77,10 +78,11 @@ def test_the_callers_field_never_crosses(name: str) -> None:
 
 def test_trace_context_and_language_cross() -> None:
     theirs = (("baggage", "a=1"), ("tracestate", "v=1"), ("accept-language", "de"), ("traceparent", "not-validated"))
-    sent = dict(fields(replace(call(headers=theirs), traceparent="00-a-b-01")))
-    assert (sent["traceparent"], sent["tracestate"], sent["baggage"]) == ("00-a-b-01", "v=1", "a=1")
-    assert sent["accept-language"] == "de"
-    assert "traceparent" not in dict(fields(call(headers=theirs)))
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    sent = dict(fields(replace(call(headers=theirs), traceparent=f"00-{trace}-b7ad6b7169203331-00")))
+    assert (sent["tracestate"], sent["baggage"], sent["accept-language"]) == ("v=1", "a=1", "de")
+    assert sent["traceparent"] == f"00-{trace}-c0ffee-00"  # our span in between
+    assert dict(fields(call(headers=theirs)))["traceparent"] == "00-c0ffee-c0ffee-01"
 
 
 def test_parameter_headers_cross_in_the_era_that_verifies_them() -> None:
