@@ -370,9 +370,9 @@ async def test_no_checkpoint_is_made_while_the_store_fails(store: FaultyStore, c
 async def test_what_the_store_has_not_taken_can_be_seen(writer: Writer, store: FaultyStore) -> None:
     assert writer.backlog == Backlog(0, 0, 0)
     begun = writer.post(intent("1"), wait=True)
-    await writer.durable(begun)
+    await durable(begun)
     store.failure = FULL_DISK
     writer.post(outcome("1"), ends=begun)
     with pytest.raises(StoreUnavailable):
-        await writer.durable(writer.post(intent("2"), wait=True))
+        await durable(writer.post(intent("2"), wait=True))
     assert (writer.backlog.owed, writer.backlog.refused) == (1, 1)
