@@ -31,7 +31,7 @@ from mcpgov.identity.api_key import KeyRecord, digest, mint_key
 from mcpgov.models import CallerScope
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import stand_ins
-from mcpgov.store.audit_index import AuditIndexer
+from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.database import connect
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
@@ -82,7 +82,7 @@ async def site(folder: Path) -> AsyncGenerator[Site]:
     store.open()
     store.append(list(Day(snapshot, END).rows()))
     store.close(finished=True)
-    while AuditIndexer(path).index():
+    while AuditIndexer(sqlite_place(path)).index():
         pass
     signed = connect(path)
     signed.execute(
