@@ -28,6 +28,7 @@ SPANS: Final = (
     ("365d", "1 year"),
 )
 USUAL: Final = "24h"
+ON: Final = "on"
 FIRST: Final = ("text", "principal", "connection", "tool", "decision", "status")  # what everybody filters by
 CLOSED: Final[Mapping[str, tuple[str, ...]]] = {"decision": DECISIONS, "status": STATUSES, "reason": REASONS}
 LABELS: Final = {"text": "Search", "since": "From", "until": "To"}
@@ -60,9 +61,15 @@ class Query:
         """Everything that is set, without the place in the list."""
         return {**self.times, **{name: self.get(name) for name in NAMES}}
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the page goes on by itself; one that looks back does not."""
+        return self.get("live") == ON and not self.get("cursor") and not self.get("until")
+
     def to(self, path: str = CONSOLE, **changes: str) -> str:
         """The URL of the same question, changed in something. It begins at the newest call."""
-        return link(path, **{**self.filters, **changes})
+        live = {"live": ON} if self.is_live and path == CONSOLE else {}
+        return link(path, **{**self.filters, **live, **changes})
 
 
 def review(query: Query, page: Page, summary: Summary, problem: str = "") -> Markup:
@@ -122,6 +129,7 @@ def asked(query: Query) -> Markup:
         spans,
         first,
         more,
+        tag("input", type="hidden", name="live", value=ON) if query.is_live else None,
         method="get",
         action=CONSOLE,
         class_="card filters",
@@ -278,7 +286,7 @@ def listed(query: Query, page: Page) -> Markup:
         tag("a", "CSV", href=query.to(f"{CONSOLE}/calls.csv")),
         class_="exports",
     )
-    head = tag("div", tag("h2", "Calls"), exports, class_="row")
+    head = tag("div", tag("h2", "Calls", " ", live(query)), exports, class_="row")
     if not page.calls:
         everything = tag("p", tag("a", "Show the last 30 days without filters", href=link(CONSOLE, since="30d")))
         return tag("section", head, empty("No call matches.", everything), class_="card calls")
@@ -294,6 +302,14 @@ def listed(query: Query, page: Page) -> Markup:
         tag("a", "Older", href=query.to(cursor=page.next), rel="next") if page.next else None,
     ]
     return tag("section", head, table, tag("nav", ways, class_="pages", aria_label="Pages"), class_="card calls")
+
+
+def live(query: Query) -> Markup | None:
+    """The way to a list that goes on by itself, and back to one that stands still. Who looks back has none."""
+    if query.is_live:
+        said = tag("small", tag("i", class_="dot"), "live, every few seconds ", class_="live")
+        return join(said, tag("small", tag("a", "Stop", href=query.to(live=""))))
+    return None if query.get("cursor") or query.get("until") else tag("small", tag("a", "Live", href=query.to(live=ON)))
 
 
 def row(call: Call) -> Markup:
