@@ -116,7 +116,7 @@ def add_query(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[floa
     def query(search: Search) -> None:
         """Find calls, the newest first; with --follow the oldest first. Every NAME=VALUE has to hold."""
         wanted = wanted_by(search)
-        with reading(open_reader, search.config) as reader, contextlib.suppress(KeyboardInterrupt):
+        with reading(open_reader, search.config) as reader:
             if search.follow:
                 follow(reader, wanted, shown_as(search), pause)
                 return
@@ -139,17 +139,18 @@ def add_query(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[floa
 def follow(
     reader: AuditReader, wanted: CallFilter, show: Callable[[Sequence[Call]], None], pause: Callable[[float], None]
 ) -> None:
-    """Show what matches, oldest first, and go on with what ends. What was shown when it had ended is not shown again."""
+    """Show what matches, oldest first, and go on with what ends. An end that was shown is not shown again."""
     latest = reader.latest(1)
     position = latest[-1].position if latest else 0
     found = reader.calls(wanted)[::-1]
-    ended = {call.get("call_id") for call in found if call.status != OPEN}
+    ended = {str(call.get("call_id")) for call in found if call.status != OPEN}
     show(found)
-    while True:
-        pause(POLL)
-        came = reader.following(wanted, position, AT_ONCE)
-        show([call for call in came.calls if call.is_control or call.get("call_id") not in ended])
-        position = came.position
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            pause(POLL)
+            came = reader.following(wanted, position, AT_ONCE)
+            show([call for call in came.calls if call.is_control or str(call.get("call_id")) not in ended])
+            position = came.position
 
 
 def shown_as(search: Search) -> Callable[[Sequence[Call]], None]:

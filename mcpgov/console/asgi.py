@@ -57,7 +57,9 @@ class Console:
         except StoreUnavailable:
             if "text/html" not in headers.get("accept").lower():
                 raise
-            await self._html(send, 503, self._layout.bare("The store is down", down_page()), ("retry-after", str(AGAIN)))
+            await self._html(
+                send, 503, self._layout.bare("The store is down", down_page()), ("retry-after", str(AGAIN))
+            )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         method = str(scope["method"])

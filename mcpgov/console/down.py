@@ -17,12 +17,12 @@ def down_page() -> Markup:
         ("A file: is there room on its disk, and may mcpgov write it? Ask ", "mcpgov check", "."),
         ("A server: does it run, and does the URL under ", "audit.store", " lead there?"),
     )
-    listed = [
-        tag("li", [tag("code", part) if at % 2 else part for at, part in enumerate(mend)]) for mend in mends
-    ]
+    listed = [tag("li", [tag("code", part) if at % 2 else part for at, part in enumerate(mend)]) for mend in mends]
     return join(
         tag("h1", "The store is down"),
-        tag("p", "The ledger and the keys cannot be read or written at the moment. Calls are refused until they can be."),
+        tag(
+            "p", "The ledger and the keys cannot be read or written at the moment. Calls are refused until they can be."
+        ),
         tag("ul", listed),
         tag("p", "Nothing has to be started anew: calls and this page work again when the store does."),
         tag("p", tag("a", "Try again", href=CONSOLE, class_="button"), class_="ways"),

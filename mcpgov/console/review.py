@@ -126,7 +126,7 @@ def asked(query: Query) -> Markup:
     )
     return tag(
         "form",
-        spans,
+        tag("div", spans, live(query), class_="row"),
         first,
         more,
         tag("input", type="hidden", name="live", value=ON) if query.is_live else None,
@@ -136,6 +136,16 @@ def asked(query: Query) -> Markup:
         role="search",
         aria_label="Filters",
     )
+
+
+def live(query: Query) -> Markup | None:
+    """The way to a list that goes on by itself, and back to one that stands still. Who looks back has none."""
+    if query.is_live:
+        said = tag("span", tag("i", class_="dot"), "Live, every few seconds ")
+        return tag("p", said, tag("a", "Stop", href=query.to(live="")), class_="live")
+    if query.get("cursor") or query.get("until"):
+        return None
+    return tag("p", tag("a", "Go live", href=query.to(live=ON)), class_="live")
 
 
 def span_link(value: str, name: str, query: Query) -> Markup:
@@ -286,7 +296,7 @@ def listed(query: Query, page: Page) -> Markup:
         tag("a", "CSV", href=query.to(f"{CONSOLE}/calls.csv")),
         class_="exports",
     )
-    head = tag("div", tag("h2", "Calls", " ", live(query)), exports, class_="row")
+    head = tag("div", tag("h2", "Calls"), exports, class_="row")
     if not page.calls:
         everything = tag("p", tag("a", "Show the last 30 days without filters", href=link(CONSOLE, since="30d")))
         return tag("section", head, empty("No call matches.", everything), class_="card calls")
@@ -302,14 +312,6 @@ def listed(query: Query, page: Page) -> Markup:
         tag("a", "Older", href=query.to(cursor=page.next), rel="next") if page.next else None,
     ]
     return tag("section", head, table, tag("nav", ways, class_="pages", aria_label="Pages"), class_="card calls")
-
-
-def live(query: Query) -> Markup | None:
-    """The way to a list that goes on by itself, and back to one that stands still. Who looks back has none."""
-    if query.is_live:
-        said = tag("small", tag("i", class_="dot"), "live, every few seconds ", class_="live")
-        return join(said, tag("small", tag("a", "Stop", href=query.to(live=""))))
-    return None if query.get("cursor") or query.get("until") else tag("small", tag("a", "Live", href=query.to(live=ON)))
 
 
 def row(call: Call) -> Markup:

@@ -66,7 +66,9 @@ BEGUN: Final = text("""
 SELECT calls.id, calls.at, calls.connection, effect, calls.reason, calls.tool, calls.principal, begun.record
 FROM records AS begun JOIN calls ON calls.id = begun.id WHERE begun.call_id = :call AND begun.final = 0
 """)
-END: Final = text("UPDATE calls SET ended = :ended, reason = :reason, status = :status, total = :total WHERE id = :call")
+END: Final = text(
+    "UPDATE calls SET ended = :ended, reason = :reason, status = :status, total = :total WHERE id = :call"
+)
 NAMED: Final = text("""
 INSERT INTO callers (principal, name) VALUES (:principal, :name)
 ON CONFLICT (principal) DO UPDATE SET name = excluded.name WHERE callers.name <> excluded.name

@@ -86,7 +86,7 @@ class SqlAuditReader:
         return [end(*row) for row in self._rows(query.limit(min(limit, MOST)))]
 
     def following(self, wanted: CallFilter, position: int, limit: int) -> Following:
-        """Of the next `limit` records after `position`, the calls that ended and match, and the wanted control events."""
+        """Of the next `limit` records, the calls that ended and match, and the control events that are wanted."""
         query = select(RECORDS.c.id, RECORDS.c.call_id, RECORDS.c.final).where(RECORDS.c.id > position)
         came = self._rows(query.order_by(RECORDS.c.id).limit(min(limit, AT_ONCE)))
         if not came:
@@ -97,7 +97,7 @@ class SqlAuditReader:
         among = select(BEGUN.c.id, BEGUN.c.record, ENDED.c.record).select_from(JOINED).where(these, *conditions(wanted))
         rows = self._rows(among.where(BEGUN.c.event.in_([event.value for event in wanted.events])))
         found = [call(*row) for row in rows]
-        placed = [replace(one, position=ended.get(one.begun.get("call_id"), one.position)) for one in found]
+        placed = [replace(one, position=ended.get(str(one.begun.get("call_id")), one.position)) for one in found]
         return Following(tuple(sorted(placed, key=lambda one: one.position)), came[-1].id)
 
     def _rows(self, query: Executable) -> Sequence[Any]:

@@ -1,7 +1,7 @@
 """Review in PostgreSQL: the index that is made there, and the questions that the console asks.
 
-Of the gateways that share a database one indexes at a time: whoever takes the lock for a batch. What the index loses with
-the power it makes again, so nobody waits for its commits to reach the disk. A page asks a dozen questions: its few
+Of the gateways that share a database one indexes at a time: whoever takes the lock for a batch. What the index loses
+with the power it makes again, so nobody waits for its commits to reach the disk. A page asks a dozen questions: its few
 connections are kept, and one that the server has hung up on is seen before it is used.
 """
 

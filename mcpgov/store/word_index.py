@@ -1,7 +1,7 @@
 """The index of words in its two kinds: SQLite has FTS5, PostgreSQL vectors of words under a GIN index.
 
-Both are asked the same and mean the same. A word is a run of letters and digits, whatever its case and its accents; what
-was typed has to stand there as a whole, the last of it as a beginning; several words in one piece of text, like
+Both are asked the same and mean the same. A word is a run of letters and digits, whatever its case and its accents;
+what was typed has to stand there as a whole, the last of it as a beginning; several words in one piece of text, like
 `ci-agent`, have to follow one another. SQLite cuts words itself. PostgreSQL would see hosts, paths and numbers in a
 text, and index those, so words are cut here for it and no dictionary of its own is asked.
 What somebody typed is a value and never a query of its own.

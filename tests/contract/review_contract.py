@@ -226,7 +226,15 @@ class ReviewContract(IndexContract):
         names = {"1": "Zoë Ångström", "2": "führe_aus", "3": "東京 天気", "4": "a" * 3000, "5": "x\0y \ud7ff🌧"}
         kept.append([DeniedRecord(facts(one, tool=tool), Reason.TOOL_DENIED).row() for one, tool in names.items()])
         kept.index()
-        asked = {"zoe angstrom": "1", "FÜHRE": "2", "führe_aus": "2", "aus_führe": "", "東": "3", "天気": "3", "aaa": "4"}
+        asked = {
+            "zoe angstrom": "1",
+            "FÜHRE": "2",
+            "führe_aus": "2",
+            "aus_führe": "",
+            "東": "3",
+            "天気": "3",
+            "aaa": "4",
+        }
         with kept.review() as review:
             assert {text: "".join(map(str, ids(review, CallFilter(text=text)))) for text in asked} == asked
 

@@ -16,16 +16,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.reader import CallFilter
-from mcpgov.audit.record import DeniedRecord, microseconds
+from mcpgov.audit.record import microseconds
 from mcpgov.audit.review import InvalidCursor
-from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
-from mcpgov.models import PrincipalKind
 from mcpgov.store.audit_query import SqlReviewReader, open_sqlite_review, place_of
 from mcpgov.store.database import connect_to_read, create_database
 from mcpgov.store.word_index import FTS5
-from tests.admin.house import LATER, admin_house
-from tests.audit.calls import ALICE, NOW, facts
+from tests.audit.calls import NOW
 
 MANY = 1_000_000  # records: half as many calls
 CALLS = MANY // 2

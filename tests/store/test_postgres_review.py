@@ -1,7 +1,6 @@
 """Review in PostgreSQL keeps the contract, misses nothing that commits late, and reads no table from end to end."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from datetime import timedelta
@@ -31,6 +30,9 @@ CALLS: Final = MANY // 2
 STEP: Final = 10_000_000  # microseconds between two calls: about a fortnight in all
 END: Final = NOW + timedelta(microseconds=CALLS * STEP)
 WAITING: Final = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+HUNG_UP: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 LARGE: Final = f"""
 INSERT INTO records (id, writer, seq, call_id, final, event, at, correlation_id, record)
 SELECT i, 'w', i, (i - 1) / 2, 1 - i % 2, CASE i % 2 WHEN 1 THEN 'intent' ELSE 'outcome' END,
@@ -91,7 +93,7 @@ class InPostgres(Reviewed):
 
 
 @pytest.fixture
-def kept(postgres: PostgresServer) -> Reviewed:
+def kept(postgres: PostgresServer) -> InPostgres:
     return InPostgres(postgres.database())
 
 
@@ -150,7 +152,7 @@ def test_a_server_that_was_away_is_asked_again(kept: Reviewed) -> None:
     kept.index()
     with kept.review() as review:
         assert ids(review, CallFilter()) == ["1"]
-        kept.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'idle'")
+        kept.ask(HUNG_UP)
         assert ids(review, CallFilter()) == ["1"]
 
 
@@ -170,14 +172,14 @@ def test_an_older_database_gets_the_index_of_words(postgres: PostgresServer) -> 
 
 
 @pytest.fixture(scope="module")
-def large(postgres: PostgresServer) -> Iterator[Secret]:
+def large(postgres: PostgresServer) -> Secret:
     """A ledger of many records, and its index."""
     url = postgres.database()
     with closing(connect(url)) as connection:
         bring_up_to_date(connection)
     for statement in LARGE.split(";\n"):
         ask(url, statement)
-    yield url
+    return url
 
 
 def plan(url: Secret, wanted: CallFilter, cursor: str) -> list[str]:
@@ -217,7 +219,7 @@ def scanned(url: Secret) -> int:
     return int(times)
 
 
-def test_who_indexes_does_not_wait_for_the_disk(kept: Reviewed) -> None:
+def test_who_indexes_does_not_wait_for_the_disk(kept: InPostgres) -> None:
     with kept.place().engine.connect() as indexing:
         assert indexing.exec_driver_sql("SHOW synchronous_commit").scalar() == "off"
     with open_engine(kept.url, WRITING).connect() as writing:
