@@ -40,7 +40,7 @@ from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
-from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
@@ -50,7 +50,7 @@ from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
-from mcpgov.settings_file import DEFAULT_FILE, load_settings, stood_in
+from mcpgov.settings_file import load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
 from mcpgov.storage import Storage, sending_checkpoints, writing
 from mcpgov.store.database import sqlite_path
@@ -234,13 +234,11 @@ async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
 
 @asynccontextmanager
 async def open_admin_keys(config: Path | None) -> AsyncGenerator[RecordedAdminKeys]:
-    """The admin keys, every change of which is recorded. Raises InvalidConfiguration where the store is no file."""
-    storage, room = storage_of(config), load("mcpgov.operating")
-    if storage.file is None:
-        what, mend = "admin keys are kept in a file, and audit.store is a server", "not supported yet"
-        raise InvalidConfiguration((Problem(str(config or DEFAULT_FILE), 0, 0, what, mend),))
+    """The admin keys, every change of which is recorded."""
+    storage = storage_of(config)
     async with writing(storage.open(), utc_now) as write:
-        yield room.RecordedAdminKeys(room.SqliteAdminKeys(storage.file), write)
+        with storage.admin_keys() as keys:
+            yield load("mcpgov.operating").RecordedAdminKeys(keys, write)
 
 
 @asynccontextmanager
@@ -304,14 +302,14 @@ async def serve_until_told(config: Path | None, worker: Worker) -> None:
 @asynccontextmanager
 async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[None]:
     """Serve the console and the admin API, where there is an `admin:`, and let the first worker alone do it."""
-    admin, file = gateway.storage.settings.admin, gateway.storage.file
-    if admin is None or file is None or not gateway.worker.first:
+    admin = gateway.storage.settings.admin
+    if admin is None or not gateway.worker.first:
         yield
         return
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
-        *(admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now),
-        gateway.telemetry.prometheus,
+        *(admin, gateway.storage, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows),
+        *(utc_now, gateway.telemetry.prometheus),
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:

@@ -21,28 +21,28 @@ from mcpgov.cli.answers import FileAnswers
 from mcpgov.console.asgi import Console
 from mcpgov.endpoint.limits import Sites
 from mcpgov.store.audit_index import indexing
-from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.recorded_keys import RecordedKeys
-from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from datetime import datetime
     from pathlib import Path
 
+    from mcpgov.admin.access import AdminKeyStore
     from mcpgov.audit.ledger import AuditLedger
     from mcpgov.identities import Keys, Rows
     from mcpgov.prometheus import Prometheus
     from mcpgov.settings import Admin
     from mcpgov.snapshot import Snapshot
+    from mcpgov.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
 class Operated:
-    """The running gateway that operators look after. `file` is its store, `config` the settings file it runs from."""
+    """The running gateway that operators look after, and the settings file that it runs from."""
 
     admin: Admin
-    file: Path
+    storage: Storage
     config: Path | None
     current: Callable[[], Snapshot]
     ledger: AuditLedger
@@ -63,9 +63,7 @@ class Operating:
 @asynccontextmanager
 async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
     """The admin listener of a gateway, while its ledger is indexed. Raises InvalidConfiguration, StoreUnavailable."""
-    admin = gateway.admin
-    admin_keys = SqliteAdminKeys(gateway.file)
-    token = await way_in(admin_keys, gateway.now(), loopback=admin.listen.loopback)
+    admin, storage = gateway.admin, gateway.storage
 
     async def note(event: str, details: Mapping[str, str]) -> None:
         await gateway.ledger.control(ControlEvent(event), **details)
@@ -75,8 +73,9 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
 
     url = admin.public_url or f"http://{admin.listen}"
     sites = Sites.of(admin.listen.host, admin.public_url or "")
-    gate = Gate(admin_keys, note, secrets.token_bytes(32), gateway.now, token)
-    with indexing(gateway.file), open_sqlite_review(gateway.file) as review:
+    with storage.admin_keys() as admin_keys, indexing(storage.index_place()), storage.review() as review:
+        token = await way_in(admin_keys, gateway.now(), loopback=admin.listen.loopback)
+        gate = Gate(admin_keys, note, secrets.token_bytes(32), gateway.now, token)
         parts = AdminParts(
             review,
             FileAnswers(gateway.current, gateway.config),
@@ -97,7 +96,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
 class RecordedAdminKeys:
     """Admin keys, every change of which is written down first."""
 
-    keys: SqliteAdminKeys
+    keys: AdminKeyStore
     write: Callable[[ControlRecord], Awaitable[None]]
 
     async def create(self, key: AdminKey) -> None:

@@ -6,7 +6,7 @@ A room of the composition root: app.py hands it the settings and the loader of o
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +29,10 @@ from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
     from datetime import datetime
 
+    from mcpgov.admin.access import AdminKeyStore
     from mcpgov.audit.checkpoints import KeptCheckpoints
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
@@ -39,12 +40,17 @@ if TYPE_CHECKING:
     from mcpgov.audit.writer import LedgerStore
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Settings
+    from mcpgov.store.audit_index import IndexPlace
+    from mcpgov.store.audit_query import SqlReviewReader
     from mcpgov.store.evidence import SqlEvidence
+    from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
+    from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
     Load = Callable[[str], Any]
     Lag = Callable[[], Mapping[str, float]]
 
 KEY_LENGTH = 32  # bytes
+ADMIN_CONNECTIONS = 2  # operators are few
 SHIPPING = 1.0  # seconds between two looks for checkpoints to send
 LAST_CHECKPOINT = 5.0  # seconds that the last one may take to leave
 
@@ -129,6 +135,38 @@ class Storage:
             else self.load("mcpgov.store.postgres_reader").open_postgres_checkpoints(self.server)
         )
         return kept
+
+    def review(self) -> SqlReviewReader:
+        """The ledger through its index, for the console and the admin API."""
+        review: SqlReviewReader = (
+            self.load("mcpgov.store.audit_query").open_sqlite_review(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_review").open_postgres_review(self.server)
+        )
+        return review
+
+    def index_place(self) -> IndexPlace:
+        """Where that index is made."""
+        place: IndexPlace = (
+            self.load("mcpgov.store.audit_index").sqlite_place(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_review").postgres_place(self.server)
+        )
+        return place
+
+    @contextmanager
+    def admin_keys(self) -> Generator[AdminKeyStore]:
+        """The keys of operators."""
+        keys: SqliteAdminKeys | PostgresAdminKeys
+        if path := self.file:
+            keys = self.load("mcpgov.store.sqlite_admin_keys").SqliteAdminKeys(path)
+        else:
+            pool = self.load("mcpgov.store.postgres_pool").PostgresPool(self.server, connections=ADMIN_CONNECTIONS)
+            keys = self.load("mcpgov.store.postgres_admin_keys").PostgresAdminKeys(pool)
+        try:
+            yield keys
+        finally:
+            keys.close()
 
     @property
     def argument_key(self) -> bytes:

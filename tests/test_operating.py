@@ -27,13 +27,12 @@ async def operated(folder: Path, admin: str = "{}") -> AsyncGenerator[tuple[Oper
         (folder / name).mkdir(exist_ok=True)
     config = folder / "mcpgov.yaml"
     async with app.running(config) as running:
-        settings, file = running.storage.settings, running.storage.file
+        settings = running.storage.settings
         assert settings.admin is not None
-        assert file is not None
         parts = running.parts
         gateway = Operated(
             settings.admin,
-            file,
+            running.storage,
             config,
             running.generations.current,
             running.ledger,

@@ -47,6 +47,10 @@ ALWAYS: Final = (
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 )
+STORE_DOWN: Final = (
+    "The store cannot be read or written at the moment. Look for audit-unavailable in the gateway's log; "
+    "the API works again when the store does."
+)
 NO_PAGE: Final = (("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),)
 
 
@@ -102,7 +106,7 @@ class AdminListener:
         except AdminRefusal as refusal:
             reply = refused(refusal)
         except StoreUnavailable:
-            reply = refused(AdminRefusal(Fault.STORE_UNAVAILABLE, "The store cannot be read or written at the moment."))
+            reply = refused(AdminRefusal(Fault.STORE_UNAVAILABLE, STORE_DOWN))
         if reply is not None:
             await send_reply(send, reply)
 

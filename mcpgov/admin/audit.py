@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -16,6 +14,7 @@ from mcpgov.admin.routes import Asked, Reply, Route
 from mcpgov.audit.record import timestamp
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.review import InvalidCursor
+from mcpgov.audit.spreadsheet import cells_of, heads, row_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -28,26 +27,6 @@ EXPORTED: Final = 500  # calls that are read at once
 JSONL: Final = "application/jsonl"
 CSV: Final = "text/csv; charset=utf-8"
 USED: Final = tuple(one for one in FILTERS if one.name in {"since", "until", "principal", "connection", "tool"})
-COLUMNS: Final = {
-    "time": "ts",
-    "ended": "ended_ts",
-    "status": "mcpgov.status",
-    "principal": "mcpgov.principal.id",
-    "principal name": "mcpgov.principal.name",
-    "project": "mcpgov.principal.project",
-    "agent": "mcpgov.principal.agent_id",
-    "blueprint": "mcpgov.principal.blueprint_id",
-    "address": "client.address",
-    "connection": "mcpgov.connection",
-    "method": "mcp.method.name",
-    "tool": "gen_ai.tool.name",
-    "decision": "mcpgov.decision.effect",
-    "rule": "mcpgov.decision.rule",
-    "total_us": "mcpgov.latency.total_us",
-    "correlation id": "correlation_id",
-    "trace id": "trace_id",
-}
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run (OWASP, CSV injection)
 
 
 class AuditRoutes:
@@ -136,12 +115,9 @@ class AuditRoutes:
             yield "".join(f"{json.dumps(described(call))}\n" for call in page.calls).encode()
 
     async def _rows(self, wanted: CallFilter) -> AsyncGenerator[bytes]:
-        yield row_of([*COLUMNS, "reason"])
+        yield heads().encode()
         async for page in self._pages(wanted):
-            yield b"".join(
-                row_of([*(cell(call.fields.get(at)) for at in COLUMNS.values()), cell(call.reason)])
-                for call in page.calls
-            )
+            yield "".join(row_of(cells_of(call)) for call in page.calls).encode("utf-8", "replace")
 
 
 def described(call: Call) -> Mapping[str, Any]:
@@ -176,16 +152,3 @@ def usage_of(used: Usage) -> Mapping[str, Any]:
 def state_of(state: LedgerState) -> Mapping[str, Any]:
     """The ledger as JSON."""
     return {**asdict(state), "checkpointed_at": state.checkpointed_at and timestamp(state.checkpointed_at)}
-
-
-def cell(value: object) -> str:
-    """A value as a cell that no spreadsheet runs."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def row_of(cells: list[str]) -> bytes:
-    """A row of CSV (RFC 4180)."""
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue().encode("utf-8", "replace")

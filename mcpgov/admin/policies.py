@@ -28,6 +28,8 @@ QUESTION: Final = (
     Parameter("blueprint", "The blueprint that the calling agent was made from."),
     Parameter("ip", "The caller's address; 127.0.0.1 unless given."),
     Parameter("arguments", "The arguments of the call, as the text of a JSON object."),
+    Parameter("headers", "Header fields of the request: NAME=VALUE, one a line."),
+    Parameter("annotations", "What the server says of the tool: readOnlyHint=true, one a line."),
 )
 
 

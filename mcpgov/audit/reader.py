@@ -102,6 +102,14 @@ class Call:
         return self.begun.get("event") == RecordEvent.CONTROL
 
 
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What came next: the calls that were wanted of it, and how far that reaches."""
+
+    calls: tuple[Call, ...]
+    position: int
+
+
 class AuditReader(Protocol):
     """Reads a ledger; leaving its context lets go of the store. Every method raises StoreUnavailable."""
 
@@ -126,4 +134,10 @@ class AuditReader(Protocol):
 
     def after(self, position: int, limit: int) -> Sequence[Call]:
         """At most `limit` calls that ended, and control events, after `position`, oldest first."""
+        ...
+
+    def following(self, wanted: CallFilter, position: int, limit: int) -> Following:
+        """Of the next `limit` records after `position`, the calls that ended and match, and the control events that are
+        wanted, oldest first.
+        """
         ...

@@ -92,7 +92,14 @@ def question_of(question: Mapping[str, str]) -> Question:
     """A question as `policy explain` asks it."""
     texts = {name: value for name, value in question.items() if name != "kind" and value}
     kind = PrincipalKind(question.get("kind") or PrincipalKind.KEY)
-    return replace(Question(texts.pop("connection", "")), kind=kind, **texts)
+    headers, annotations = (lines_in(texts.pop(name, "")) for name in ("headers", "annotations"))
+    asked = replace(Question(texts.pop("connection", "")), kind=kind, header=headers, annotation=annotations)
+    return replace(asked, **texts)
+
+
+def lines_in(text: str) -> list[str]:
+    """The lines of a text in which something stands."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def entries_of(reading: Reading) -> list[Entry]:

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,8 @@ from rich.text import Text
 from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.audit.redact import encodable
+from mcpgov.audit.review import DECISIONS
+from mcpgov.audit.spreadsheet import cells_of, heads, row_of
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.replayed import show_replayed
@@ -45,7 +48,8 @@ AT_ONCE = 1000  # calls that one look takes
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 AGO = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 FILTERS = tuple(field.name for field in fields(CallFilter) if field.type == "str")
-CLOSED = {"status": (*OutcomeStatus, OPEN), "reason": (*Reason, *ControlEvent)}  # filters with a closed vocabulary
+# Filters with a closed vocabulary.
+CLOSED = {"status": (*OutcomeStatus, OPEN), "reason": (*Reason, *ControlEvent), "decision": DECISIONS}
 STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow", "rpc-error": "yellow"}
 COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "reason", "status", "ms", "id")
 WIDTHS = (19, 12, 14, 20, 18, 9, 8, 12)
@@ -59,7 +63,7 @@ def build_audit_app(open_reader: OpenReader, pause: Callable[[float], None]) -> 
     """The sub-commands of `mcpgov audit`. `pause` waits for so many seconds."""
     audit = typer.Typer(no_args_is_help=True, help="The ledger: who called what, what was decided, how it ended.")
     add_tail(audit, open_reader, pause)
-    add_query(audit, open_reader)
+    add_query(audit, open_reader, pause)
     add_show(audit, open_reader)
     return audit
 
@@ -75,6 +79,8 @@ class Search:
     until: Annotated[str, typer.Option(help="As --since; the calls before that.")] = ""
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50
     control: Annotated[bool, typer.Option("--control", help="Also what happened to the gateway itself.")] = False
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with calls as they end, until Ctrl-C.")] = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead, for a spreadsheet.")] = False
     config: Config = None
     as_json: AsJson = False
 
@@ -104,18 +110,21 @@ def add_tail(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[float
                     position = call.position
 
 
-def add_query(audit: typer.Typer, open_reader: OpenReader) -> None:
+def add_query(audit: typer.Typer, open_reader: OpenReader, pause: Callable[[float], None]) -> None:
     """Add the verb `query`."""
 
     def query(search: Search) -> None:
-        """Find calls, the newest first. Every NAME=VALUE has to hold."""
+        """Find calls, the newest first; with --follow the oldest first. Every NAME=VALUE has to hold."""
         wanted = wanted_by(search)
         with reading(open_reader, search.config) as reader:
+            if search.follow:
+                follow(reader, wanted, shown_as(search), pause)
+                return
             found = reader.calls(wanted)
         if not found:
             typer.echo("No call matches.", err=True)
-        elif search.as_json:
-            show_lines(found, as_json=True)
+        elif search.as_json or search.as_csv:
+            shown_as(search)(found)
         else:
             show_table(found)
 
@@ -123,7 +132,35 @@ def add_query(audit: typer.Typer, open_reader: OpenReader) -> None:
         epilog="Examples:  mcpgov audit query --since 1h status=denied  ·  mcpgov audit query tool=delete_repository"
         " principal=ci-agent  ·  mcpgov audit query reason=rate-limited --since 2026-11-01 --json"
         "  ·  mcpgov audit query reason=consent-given  ·  mcpgov audit query connection=github --control"
+        "  ·  mcpgov audit query decision=deny --follow  ·  mcpgov audit query --since 30d --limit 10000 --csv"
     )(with_options(Search, query))
+
+
+def follow(
+    reader: AuditReader, wanted: CallFilter, show: Callable[[Sequence[Call]], None], pause: Callable[[float], None]
+) -> None:
+    """Show what matches, oldest first, and go on with what ends. An end that was shown is not shown again."""
+    latest = reader.latest(1)
+    position = latest[-1].position if latest else 0
+    found = reader.calls(wanted)[::-1]
+    ended = {str(call.get("call_id")) for call in found if call.status != OPEN}
+    show(found)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            pause(POLL)
+            came = reader.following(wanted, position, AT_ONCE)
+            show([call for call in came.calls if call.is_control or str(call.get("call_id")) not in ended])
+            position = came.position
+
+
+def shown_as(search: Search) -> Callable[[Sequence[Call]], None]:
+    """What prints calls as they were asked for, one a line; what stands above them is printed at once."""
+    if search.as_csv:
+        typer.echo(heads(), nl=False)
+        return show_rows
+    if not search.as_json:
+        typer.echo(line(COLUMNS))
+    return partial(show_lines, as_json=search.as_json)
 
 
 def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
@@ -180,6 +217,10 @@ def wanted_by(search: Search) -> CallFilter:
     since, until = moment(search.since, now), moment(search.until, now)
     if since and until and until <= since:
         raise typer.BadParameter("no call is before --until and not before --since; swap them, or leave one out")
+    if search.as_json and search.as_csv:
+        raise typer.BadParameter("--json and --csv are two forms of one answer; leave one out")
+    if search.follow and until:
+        raise typer.BadParameter("--follow has no end; leave out --until")
     wanted = filtered(search.where or [])
     return replace(wanted, since=since, until=until, limit=search.limit, control=search.control)
 
@@ -236,6 +277,12 @@ def show_lines(calls: Sequence[Call], *, as_json: bool) -> None:
     """Calls, one a line."""
     for call in calls:
         typer.echo(json.dumps(call.fields) if as_json else line(cells(call)))
+
+
+def show_rows(calls: Sequence[Call]) -> None:
+    """Calls as rows of CSV."""
+    for call in calls:
+        typer.echo(row_of(printable(cell) for cell in cells_of(call)), nl=False)
 
 
 def show_table(calls: Sequence[Call]) -> None:

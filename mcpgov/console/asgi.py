@@ -14,9 +14,11 @@ from mcpgov.admin.access import ACTED, AdminRefusal, Fault, Role, deed, require
 from mcpgov.admin.asgi import answer, body_of, fields_of, headers_of, send_reply
 from mcpgov.admin.routes import matched
 from mcpgov.admin.sessions import COOKIE
+from mcpgov.console.down import AGAIN, down_page
 from mcpgov.console.layout import CONSOLE, Frame, Layout
 from mcpgov.console.pages import ConsolePages, PageRoute, Shown, Visit
 from mcpgov.console.sign_in import refused_page, sign_in_page
+from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -46,8 +48,21 @@ class Console:
         self.routes = ConsolePages(parts).routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request, whose host was checked. Raises StoreUnavailable, AdminRefusal (too-large)."""
-        headers, method = headers_of(scope), str(scope["method"])
+        """Serve one HTTP request, whose host was checked. Raises AdminRefusal; to whom asks for no page, also
+        StoreUnavailable.
+        """
+        headers = headers_of(scope)
+        try:
+            await self._serve(scope, receive, send, headers)
+        except StoreUnavailable:
+            if "text/html" not in headers.get("accept").lower():
+                raise
+            await self._html(
+                send, 503, self._layout.bare("The store is down", down_page()), ("retry-after", str(AGAIN))
+            )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+        method = str(scope["method"])
         path = str(scope["raw_path"].decode("latin-1")).removeprefix(CONSOLE).removesuffix("/")
         form: Mapping[str, str] = {}
         try:
@@ -116,13 +131,16 @@ class Console:
         elif shown.body is None:
             await answer(send, 303, (("location", shown.to),), b"")
         else:
-            await self._html(send, shown.status, self._layout.page(shown.title, shown.body, frame, shown.here))
+            page = self._layout.page(shown.title, shown.body, frame, shown.here)
+            # The header, and not the element of that name: a page that asks for itself has to be asked to first.
+            live = (("refresh", str(shown.live)),) if shown.live else ()
+            await self._html(send, shown.status, page, *live)
 
     async def _page(self, send: Send, status: int, body: Any) -> None:
         await self._html(send, status, self._layout.bare("Sign in", body))
 
-    async def _html(self, send: Send, status: int, page: bytes) -> None:
-        fields = (("content-type", HTML), ("content-security-policy", self._layout.policy))
+    async def _html(self, send: Send, status: int, page: bytes, *more: tuple[str, str]) -> None:
+        fields = (("content-type", HTML), ("content-security-policy", self._layout.policy), *more)
         await answer(send, status, fields, page)
 
     async def _go(self, send: Send, to: str, *, cookie: str, life: int) -> None:

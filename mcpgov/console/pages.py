@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mcpgov.console.html import Markup
 
 ROWS: Final = 50  # calls of one page
+LIVE: Final = 5  # seconds
 USAGE: Final = "30d"
 MOST_USED: Final = 500
 
@@ -50,7 +51,9 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page: its title, its place in the bar, its content; or where the browser goes; or a file."""
+    """A page: its title, its place in the bar, its content, the seconds after which a live one is asked for again; or
+    where the browser goes; or a file.
+    """
 
     title: str = ""
     here: str = ""
@@ -58,6 +61,7 @@ class Shown:
     status: int = 200
     to: str = ""
     file: Reply | None = None
+    live: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ class ConsolePages:
             wanted = filter_of(query.times, now, limit=ROWS)
             page = await self._audit.page(wanted, "")
         summary = await asyncio.to_thread(self._parts.review.summary, wanted, now)
-        return Shown("Review", "Review", review(query, page, summary, problem), 400 if problem else 200)
+        body, status = review(query, page, summary, problem), 400 if problem else 200
+        return Shown("Review", "Review", body, status, live=LIVE if query.is_live else 0)
 
     async def jsonl(self, visit: Visit) -> Shown:
         """What is filtered, one JSON object a line."""
@@ -169,7 +174,8 @@ class ConsolePages:
 
     async def explain(self, visit: Visit) -> Shown:
         """The answer to a question."""
-        question = {name: value for name, value in visit.form.items() if value and name != "form"}
+        given = {name: value.replace("\r\n", "\n") for name, value in visit.form.items()}  # as browsers send lines
+        question = {name: value for name, value in given.items() if value and name != "form"}
         lines, problem = tuple[str, ...](), ""
         try:
             lines = tuple((await self._policies.explained(question))[1])

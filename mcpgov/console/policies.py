@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mcpgov.admin.parts import Policy
 
 HEADS = ("Policy", "Elements", "Mode", "In force on")
+LINES = ("headers", "annotations")
+PLACEHOLDERS = {"arguments": '{"id": 7}', "headers": "X-Team=search", "annotations": "readOnlyHint=true"}
 
 
 def policies_page(policies: Sequence[Policy]) -> Markup:
@@ -108,16 +110,9 @@ def question_field(name: str, summary: str, choices: Sequence[str], question: Ma
         first = () if name == "connection" else ("",)
         options = [tag("option", one or "usual", value=one, selected=one == value) for one in (*first, *choices)]
         return tag("div", label, tag("select", options, id=f"q-{name}", name=name, title=summary), class_="field")
-    wide = " wide" if name == "arguments" else ""
-    wanted = tag(
-        "input",
-        type="text",
-        id=f"q-{name}",
-        name=name,
-        value=value,
-        title=summary,
-        placeholder='{"id": 7}' if wide else None,
-        autocomplete="off",
-        spellcheck="false",
-    )
+    about = {"id": f"q-{name}", "name": name, "title": summary, "placeholder": PLACEHOLDERS.get(name)}
+    wide = " wide" if name in PLACEHOLDERS else ""
+    if name in LINES:
+        return tag("div", label, tag("textarea", value, **about, rows=2, spellcheck="false"), class_="field wide")
+    wanted = tag("input", type="text", value=value, autocomplete="off", spellcheck="false", **about)
     return tag("div", label, wanted, class_=f"field{wide}")

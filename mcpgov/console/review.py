@@ -28,6 +28,7 @@ SPANS: Final = (
     ("365d", "1 year"),
 )
 USUAL: Final = "24h"
+ON: Final = "on"
 FIRST: Final = ("text", "principal", "connection", "tool", "decision", "status")  # what everybody filters by
 CLOSED: Final[Mapping[str, tuple[str, ...]]] = {"decision": DECISIONS, "status": STATUSES, "reason": REASONS}
 LABELS: Final = {"text": "Search", "since": "From", "until": "To"}
@@ -60,9 +61,15 @@ class Query:
         """Everything that is set, without the place in the list."""
         return {**self.times, **{name: self.get(name) for name in NAMES}}
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the page goes on by itself; one that looks back does not."""
+        return self.get("live") == ON and not self.get("cursor") and not self.get("until")
+
     def to(self, path: str = CONSOLE, **changes: str) -> str:
         """The URL of the same question, changed in something. It begins at the newest call."""
-        return link(path, **{**self.filters, **changes})
+        live = {"live": ON} if self.is_live and path == CONSOLE else {}
+        return link(path, **{**self.filters, **live, **changes})
 
 
 def review(query: Query, page: Page, summary: Summary, problem: str = "") -> Markup:
@@ -119,15 +126,26 @@ def asked(query: Query) -> Markup:
     )
     return tag(
         "form",
-        spans,
+        tag("div", spans, live(query), class_="row"),
         first,
         more,
+        tag("input", type="hidden", name="live", value=ON) if query.is_live else None,
         method="get",
         action=CONSOLE,
         class_="card filters",
         role="search",
         aria_label="Filters",
     )
+
+
+def live(query: Query) -> Markup | None:
+    """The way to a list that goes on by itself, and back to one that stands still. Who looks back has none."""
+    if query.is_live:
+        said = tag("span", tag("i", class_="dot"), "Live, every few seconds ")
+        return tag("p", said, tag("a", "Stop", href=query.to(live="")), class_="live")
+    if query.get("cursor") or query.get("until"):
+        return None
+    return tag("p", tag("a", "Go live", href=query.to(live=ON)), class_="live")
 
 
 def span_link(value: str, name: str, query: Query) -> Markup:

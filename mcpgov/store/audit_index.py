@@ -3,32 +3,45 @@
 Rules: nothing here is ever on a call's path, and nothing here is believed instead of a record: all of it can be thrown
 away and made again. Records are read in the order of commit, a small batch at a time; what comes of a batch and the
 place that was reached are kept in one transaction, so that a crash repeats nothing and skips nothing, and two processes
-that do this at once do not count twice. Between batches the file is left to the gateway for as long as a batch took.
+that do this at once do not count twice. Between batches the store is left to the gateway for as long as a batch took.
+
+The order of ids is the order of commit in both databases: SQLite has one writer at a time, and in PostgreSQL whoever
+appends holds one lock until its records can be seen (postgres_ledger.py). So the id that was reached is place enough.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import structlog
+from sqlalchemy import create_engine, insert, text
+from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.record import RecordEvent
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
-from mcpgov.store.database import connect, unavailable
+from mcpgov.store.database import connect
+from mcpgov.store.evidence import told
 from mcpgov.store.rollups import Counts, Kind
+from mcpgov.store.schema import CALLS
+from mcpgov.store.word_index import FTS5
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Generator
     from pathlib import Path
 
+    from sqlalchemy import Connection, Engine
+
     from mcpgov.audit.reader import Record
+    from mcpgov.store.word_index import WordIndex
+
+    Fields = dict[str, str | int | None]
 
 NAME: Final = "review"  # of the cursor
 BATCH: Final = 250  # records; a batch is a few milliseconds of writing
@@ -40,28 +53,50 @@ WORDLESS: Final = frozenset(
     {"v", "event", "ts", "mcpgov.snapshot", "mcpgov.session.digest", "mcpgov.decision.answers"}
     | {"mcpgov.decision.policy_hash", "mcpgov.arguments.digest"}
 )
-READ: Final = """
+READ: Final = text("""
 SELECT id, call_id, final, event, at, connection, method, tool, principal, principal_name, project, reason, status,
-source, record FROM records WHERE id > ? ORDER BY id LIMIT ?
-"""
-PLACE: Final = "SELECT position FROM cursors WHERE name = ?"
-REACHED: Final = """
-INSERT INTO cursors (name, position) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position
-"""
-BEGUN: Final = """
+source, record FROM records WHERE id > :place ORDER BY id LIMIT :limit
+""")
+PLACE: Final = text("SELECT position FROM cursors WHERE name = :name")
+REACHED: Final = text("""
+INSERT INTO cursors (name, position) VALUES (:name, :place)
+ON CONFLICT (name) DO UPDATE SET position = excluded.position
+""")
+BEGUN: Final = text("""
 SELECT calls.id, calls.at, calls.connection, effect, calls.reason, calls.tool, calls.principal, begun.record
-FROM records AS begun JOIN calls ON calls.id = begun.id WHERE begun.call_id = ? AND begun.final = 0
-"""
-BEGIN: Final = """
-INSERT INTO calls (id, ended, at, connection, method, tool, principal, agent, blueprint, project, source, effect,
-reason, status, total) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-END: Final = "UPDATE calls SET ended = ?, reason = ?, status = ?, total = ? WHERE id = ?"
-NAMED: Final = """
-INSERT INTO callers (principal, name) VALUES (?, ?)
-ON CONFLICT (principal) DO UPDATE SET name = excluded.name WHERE name <> excluded.name
-"""
-WORDS: Final = "INSERT INTO records_text (rowid, text) VALUES (?, ?)"
+FROM records AS begun JOIN calls ON calls.id = begun.id WHERE begun.call_id = :call AND begun.final = 0
+""")
+END: Final = text(
+    "UPDATE calls SET ended = :ended, reason = :reason, status = :status, total = :total WHERE id = :call"
+)
+NAMED: Final = text("""
+INSERT INTO callers (principal, name) VALUES (:principal, :name)
+ON CONFLICT (principal) DO UPDATE SET name = excluded.name WHERE callers.name <> excluded.name
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlace:
+    """The database that an index is kept in. `turn` is asked before a batch is read, and answers false where somebody
+    else is at it; `begin` is said before a batch is written.
+    """
+
+    engine: Engine
+    words: WordIndex
+    turn: str
+    begin: str
+
+
+def sqlite_place(path: Path) -> IndexPlace:
+    """The file of a store, there or not yet. Whoever writes first in it keeps what came of a batch."""
+
+    def connection() -> sqlite3.Connection:
+        made = connect(path)
+        made.execute("PRAGMA synchronous = NORMAL")  # what is lost with the power is made again
+        return made
+
+    engine = create_engine("sqlite://", creator=connection, poolclass=NullPool)
+    return IndexPlace(engine, FTS5, "SELECT 1", "BEGIN IMMEDIATE")
 
 
 class Read(NamedTuple):
@@ -98,8 +133,8 @@ class Batch:
     """What comes of some records. `begun` are the calls that begin in it."""
 
     begun: dict[str, Begun] = field(default_factory=dict[str, Begun])
-    calls: list[tuple[object, ...]] = field(default_factory=list["tuple[object, ...]"])
-    ends: list[tuple[object, ...]] = field(default_factory=list["tuple[object, ...]"])
+    calls: list[Fields] = field(default_factory=list["Fields"])
+    ends: list[Fields] = field(default_factory=list["Fields"])
     names: dict[str, str] = field(default_factory=dict[str, str])
     words: list[tuple[int, str]] = field(default_factory=list["tuple[int, str]"])
     counts: Counts = field(default_factory=Counts)
@@ -116,11 +151,10 @@ class Batch:
             row.status or OPEN,
         )
         total = total_of(fields) if row.final else None
-        agent, blueprint = (fields.get(f"mcpgov.principal.{name}", "") for name in ("agent_id", "blueprint_id"))
-        where = (row.at, kind.connection, row.method or "", kind.tool)
-        who = (kind.principal, agent, blueprint, row.project or "", row.source or "")
-        how = (kind.effect, kind.reason, kind.status, total)
-        self.calls.append((row.id, row.id if row.final else None, *where, *who, *how))
+        agent, blueprint = (str(fields.get(f"mcpgov.principal.{name}", "")) for name in ("agent_id", "blueprint_id"))
+        place: Fields = {"id": row.id, "ended": row.id if row.final else None, "at": row.at, "method": row.method or ""}
+        who: Fields = {"agent": agent, "blueprint": blueprint, "project": row.project or "", "source": row.source or ""}
+        self.calls.append({**place, **who, **kind._asdict(), "total": total})
         if row.principal:  # who has no name stands there too: a name that is somebody's id must not hide them
             self.names[row.principal] = row.principal_name or ""
         if row.final:
@@ -134,7 +168,8 @@ class Batch:
         fields = parsed(row.record)
         total = total_of(fields)
         kind = begun.kind._replace(reason=row.reason or begun.kind.reason, status=row.status or "")
-        self.ends.append((row.id, kind.reason, kind.status, total, begun.id))
+        end: Fields = {"call": begun.id, "ended": row.id, "reason": kind.reason, "status": kind.status, "total": total}
+        self.ends.append(end)
         self.counts.add(begun.at, kind, total)
         self.words.append((begun.id, f"{begun.words} {words_of(fields)}"))
 
@@ -167,24 +202,22 @@ def words_of(fields: Record) -> str:
 
 
 class AuditIndexer:
-    """Indexes the ledger in one SQLite file. One thread at a time may use it."""
+    """Indexes the ledger in one database. One thread at a time may use it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: IndexPlace) -> None:
+        self._place = place
 
     def index(self) -> int:
         """Read on by one batch; how many records that were. Raises StoreUnavailable."""
-        with unavailable(self._path), closing(connect(self._path)) as database:
+        with told(), self._place.engine.connect() as database:
             return self._index(database)
 
     def run(self, stop: threading.Event) -> None:
         """Index until `stop` is set. A store that is down is tried again, and said once."""
         failing = False
         while not stop.is_set():
-            began = time.monotonic()
             try:
-                with unavailable(self._path), closing(connect(self._path)) as database:
-                    database.execute("PRAGMA synchronous = NORMAL")  # what is lost with the power is made again
+                with told(), self._place.engine.connect() as database:
                     failing = False
                     while not stop.is_set():
                         began = time.monotonic()
@@ -196,27 +229,30 @@ class AuditIndexer:
                 failing = True
                 stop.wait(BROKEN)
 
-    def _index(self, database: sqlite3.Connection) -> int:
-        place = position(database)
-        rows = [Read(*row) for row in database.execute(READ, (place, BATCH))]
-        if not rows:
+    def _index(self, database: Connection) -> int:
+        """Read on by one batch, in one transaction, which is over on return."""
+        if not database.exec_driver_sql(self._place.turn).scalar():
+            database.rollback()
             return 0
-        batch = read_batch(database, rows)
-        database.execute("BEGIN IMMEDIATE")
-        if position(database) == place:  # nobody else has read these meanwhile
-            keep(database, batch)
-            database.execute(REACHED, (NAME, rows[-1].id))
-        database.execute("COMMIT")
+        place = position(database)
+        rows = [Read(*row) for row in database.execute(READ, {"place": place, "limit": BATCH})]
+        if rows:
+            batch = read_batch(database, rows)
+            if self._place.begin:
+                database.exec_driver_sql(self._place.begin)
+            if position(database) == place:  # nobody else has read these meanwhile
+                keep(database, batch, self._place.words)
+                database.execute(REACHED, {"name": NAME, "place": rows[-1].id})
+        database.commit()
         return len(rows)
 
 
-def position(database: sqlite3.Connection) -> int:
+def position(database: Connection) -> int:
     """The id of the last record that was read."""
-    row = database.execute(PLACE, (NAME,)).fetchone()
-    return int(row[0]) if row else 0
+    return int(database.execute(PLACE, {"name": NAME}).scalar() or 0)
 
 
-def read_batch(database: sqlite3.Connection, rows: list[Read]) -> Batch:
+def read_batch(database: Connection, rows: list[Read]) -> Batch:
     """What comes of some records, which follow one another. What is about the gateway itself is no call."""
     batch = Batch()
     for row in rows:
@@ -229,33 +265,35 @@ def read_batch(database: sqlite3.Connection, rows: list[Read]) -> Batch:
     return batch
 
 
-def found(database: sqlite3.Connection, call_id: str) -> Begun | None:
+def found(database: Connection, call_id: str) -> Begun | None:
     """A call that began in an earlier batch."""
-    row = database.execute(BEGUN, (call_id,)).fetchone()
+    row = database.execute(BEGUN, {"call": call_id}).one_or_none()
     if row is None:
         return None
     call, at, connection, effect, reason, tool, principal, record = row
     return Begun(call, at, Kind(connection, effect, reason, tool, principal, OPEN), words_of(parsed(record)))
 
 
-def keep(database: sqlite3.Connection, batch: Batch) -> None:
+def keep(database: Connection, batch: Batch, words: WordIndex) -> None:
     """Write what came of a batch."""
-    database.executemany(BEGIN, batch.calls)
-    database.executemany(END, batch.ends)
-    database.executemany(NAMED, batch.names.items())
-    database.executemany(WORDS, batch.words)
-    for statement, rows in batch.counts.statements():
-        database.executemany(statement, rows)
+    names = [{"principal": principal, "name": name} for principal, name in batch.names.items()]
+    texts = [{"call": call, "text": words.written(said)} for call, said in batch.words]
+    counts = ((text(statement), rows) for statement, rows in batch.counts.statements())
+    statements = ((insert(CALLS), batch.calls), (END, batch.ends), (NAMED, names), (words.keep, texts), *counts)
+    for statement, rows in statements:
+        if rows:
+            database.execute(statement, rows)
 
 
 @contextmanager
-def indexing(path: Path) -> Generator[None]:
+def indexing(place: IndexPlace) -> Generator[None]:
     """Index the ledger in a thread of its own, until the context is left."""
     stop = threading.Event()
-    thread = threading.Thread(target=AuditIndexer(path).run, args=(stop,), name="audit-index", daemon=True)
+    thread = threading.Thread(target=AuditIndexer(place).run, args=(stop,), name="audit-index", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+        place.engine.dispose()

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sqlalchemy import column, create_engine, func, literal_column, or_, select, table, tuple_
+from sqlalchemy import create_engine, func, or_, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -39,6 +39,7 @@ from mcpgov.store.audit_summary import (
 from mcpgov.store.database import connect_to_read
 from mcpgov.store.rollups import bucket_of
 from mcpgov.store.schema import CALLERS, CALLS, CHECKPOINTS, CURSORS, RECORDS
+from mcpgov.store.word_index import FTS5
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,10 +50,10 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.reader import CallFilter
     from mcpgov.audit.review import Summary
+    from mcpgov.store.word_index import WordIndex
 
 BEGUN: Final = RECORDS.alias("begun")
 ENDED: Final = RECORDS.alias("finished")
-TEXT: Final = table("records_text", column("rowid"), column("text"))
 MOST_KEPT: Final = 1000  # records of one identifier
 SLACK: Final = timedelta(hours=1)  # by which the clocks of two writers may differ
 USAGE: Final = timedelta(days=30)
@@ -69,14 +70,15 @@ ROLLED: Final = ("connection", "tool", "reason", "status")  # by which rollups c
 def open_sqlite_review(path: Path) -> SqlReviewReader:
     """A reader of the ledger in this file. Raises StoreUnavailable, InvalidConfiguration (newer schema)."""
     connect_to_read(path).close()
-    return SqlReviewReader(create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool))
+    return SqlReviewReader(create_engine("sqlite://", creator=lambda: connect_to_read(path), poolclass=NullPool), FTS5)
 
 
 class SqlReviewReader:
     """Reads a ledger and its index through an engine. Every method raises StoreUnavailable."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, words: WordIndex) -> None:
         self._engine = engine
+        self._words = words
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +100,7 @@ class SqlReviewReader:
         source = source.join(BEGUN, BEGUN.c.id == CALLS.c.id).outerjoin(ENDED, ENDED.c.id == CALLS.c.ended)
         columns = (CALLS.c.id, CALLS.c.at, CALLS.c.ended, BEGUN.c.record.label("begun"))
         query = select(*columns, ENDED.c.record.label("finished")).select_from(source).where(*self._conditions(wanted))
-        key = (TEXT.c.rowid,) if wanted.text else (CALLS.c.at, CALLS.c.id)
+        key = (self._words.call,) if wanted.text else (CALLS.c.at, CALLS.c.id)
         if cursor:
             place = place_of(cursor)[-len(key) :]
             query = query.where(tuple_(*key) > place if wanted.oldest_first else tuple_(*key) < place)
@@ -156,7 +158,7 @@ class SqlReviewReader:
     # -- how it is found -----------------------------------------------------------------------------------------------
 
     def _matching(self, wanted: CallFilter) -> FromClause:
-        return TEXT.join(CALLS, CALLS.c.id == TEXT.c.rowid) if wanted.text else CALLS
+        return self._words.table.join(CALLS, CALLS.c.id == self._words.call) if wanted.text else CALLS
 
     def _conditions(self, wanted: CallFilter) -> list[ColumnElement[bool]]:
         """What a filter asks, as conditions on the index of calls."""
@@ -174,7 +176,7 @@ class SqlReviewReader:
         if wanted.until is not None:
             found.append(CALLS.c.at < microseconds(wanted.until))
         if wanted.text:
-            found.append(literal_column("records_text").op("MATCH")(words_in(wanted.text)))
+            found.append(self._words.has(wanted.text))
             found += self._about(wanted)
         return found
 
@@ -184,11 +186,11 @@ class SqlReviewReader:
         if wanted.since is not None:
             first = select(CALLS.c.id).where(CALLS.c.at >= microseconds(wanted.since - SLACK))
             lowest = self._rows(select(func.min(first.order_by(CALLS.c.at).limit(MOST_KEPT).subquery().c.id)))[0][0]
-            found.append(TEXT.c.rowid >= (lowest or 0))
+            found.append(self._words.call >= (lowest or 0))
         if wanted.until is not None:
             last = select(CALLS.c.id).where(CALLS.c.at < microseconds(wanted.until + SLACK))
             newest = last.order_by(CALLS.c.at.desc()).limit(MOST_KEPT).subquery()
-            found.append(TEXT.c.rowid <= (self._rows(select(func.max(newest.c.id)))[0][0] or 0))
+            found.append(self._words.call <= (self._rows(select(func.max(newest.c.id)))[0][0] or 0))
         return found
 
     def _is_caller(self, stands_in: ColumnElement[str], wanted: str) -> ColumnElement[bool]:
@@ -231,7 +233,7 @@ class SqlReviewReader:
     def _newest(self, wanted: CallFilter) -> Sequence[Any]:
         columns = (CALLS.c.at, CALLS.c.effect, CALLS.c.status, CALLS.c.principal, CALLS.c.tool, CALLS.c.reason)
         query = select(*columns, CALLS.c.total).select_from(self._matching(wanted)).where(*self._conditions(wanted))
-        order = TEXT.c.rowid.desc() if wanted.text else CALLS.c.at.desc()
+        order = self._words.call.desc() if wanted.text else CALLS.c.at.desc()
         return self._rows(query.order_by(order).limit(SAMPLE))
 
     def _names(self, principals: Iterable[str]) -> dict[str, str]:
@@ -265,12 +267,6 @@ def rolls_up(wanted: CallFilter) -> bool:
 def took(row: Any) -> bool:
     """Whether a call was forwarded, and has ended."""
     return row.total is not None and row.effect != DENY
-
-
-def words_in(text: str) -> str:
-    """What somebody typed, as a query of the index of text: every word, as a whole, the last as a beginning."""
-    words = ['"' + word.replace('"', '""') + '"' for word in text.replace("\0", " ").split()]
-    return " ".join(words) + "*" if words else '""'
 
 
 def cursor_of(row: Any) -> str:

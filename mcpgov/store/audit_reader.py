@@ -7,13 +7,14 @@ never text of a statement.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from sqlalchemy import create_engine, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.reader import OPEN, Call
+from mcpgov.audit.reader import OPEN, Call, Following
 from mcpgov.audit.record import RecordEvent, microseconds
 from mcpgov.audit.review import ALLOW
 from mcpgov.errors import StoreUnavailable
@@ -37,6 +38,7 @@ JOINED = BEGUN.outerjoin(
 )
 PREFIX = 8  # characters of a correlation id that are enough to find it
 MOST = 100_000  # rows of one answer
+AT_ONCE = 1000  # records that are looked at when one follows
 
 
 def open_sqlite_reader(path: Path) -> SqlAuditReader:
@@ -82,6 +84,21 @@ class SqlAuditReader:
         """At most `limit` calls that ended, and control events, after `position`, oldest first."""
         query = ends().where(ENDED.c.id > position).order_by(ENDED.c.id)
         return [end(*row) for row in self._rows(query.limit(min(limit, MOST)))]
+
+    def following(self, wanted: CallFilter, position: int, limit: int) -> Following:
+        """Of the next `limit` records, the calls that ended and match, and the control events that are wanted."""
+        query = select(RECORDS.c.id, RECORDS.c.call_id, RECORDS.c.final).where(RECORDS.c.id > position)
+        came = self._rows(query.order_by(RECORDS.c.id).limit(min(limit, AT_ONCE)))
+        if not came:
+            return Following((), position)
+        ended = {row.call_id: row.id for row in came if row.call_id and row.final}
+        events = [row.id for row in came if row.call_id is None]
+        these = or_(BEGUN.c.call_id.in_(ended), BEGUN.c.id.in_(events))
+        among = select(BEGUN.c.id, BEGUN.c.record, ENDED.c.record).select_from(JOINED).where(these, *conditions(wanted))
+        rows = self._rows(among.where(BEGUN.c.event.in_([event.value for event in wanted.events])))
+        found = [call(*row) for row in rows]
+        placed = [replace(one, position=ended.get(str(one.begun.get("call_id")), one.position)) for one in found]
+        return Following(tuple(sorted(placed, key=lambda one: one.position)), came[-1].id)
 
     def _rows(self, query: Executable) -> Sequence[Any]:
         try:

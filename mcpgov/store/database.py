@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 PREFIX = "sqlite:///"
 KEY_LENGTH = 32  # bytes
 BUSY = 0.9  # seconds to wait for a lock that another process holds; twice that is still within a caller's patience
 
-# What schema.py defines, as SQLite reads it, and the index of text that only SQLite has; written out so that the
+# What schema.py defines, as SQLite reads it, and the index of words, which is SQLite's own; written out so that the
 # gateway starts without loading SQLAlchemy.
 SIGN_IN_TABLES: Final = """
 CREATE TABLE vault (
@@ -42,7 +42,8 @@ CREATE TABLE checkpoints (
 );
 CREATE INDEX checkpoints_at ON checkpoints (at)
 """
-REVIEW_TABLES: Final = """
+WORDS_TABLE: Final = "CREATE VIRTUAL TABLE IF NOT EXISTS records_text USING fts5 (text, content='')"
+REVIEW_TABLES: Final = f"""
 CREATE TABLE rollups (
     minute BIGINT NOT NULL, connection VARCHAR NOT NULL, effect VARCHAR NOT NULL, reason VARCHAR NOT NULL,
     tool VARCHAR NOT NULL, principal VARCHAR NOT NULL, status VARCHAR NOT NULL, calls BIGINT NOT NULL,
@@ -55,8 +56,7 @@ CREATE TABLE latencies (
 CREATE TABLE cursors (
     name VARCHAR NOT NULL, position BIGINT NOT NULL, PRIMARY KEY (name)
 );
-CREATE VIRTUAL TABLE records_text USING fts5 (text, content='')
-"""
+{WORDS_TABLE}"""
 CONSOLE_TABLES: Final = """
 CREATE TABLE calls (
     id INTEGER NOT NULL, ended BIGINT, at BIGINT NOT NULL, connection VARCHAR NOT NULL, method VARCHAR NOT NULL,
@@ -135,6 +135,7 @@ ALTER TABLE writers ADD COLUMN hash BLOB;
         3,
     ),
     3: (CONSOLE_TABLES, 4),
+    4: (WORDS_TABLE, 5),  # only in PostgreSQL was there none yet
 }
 
 

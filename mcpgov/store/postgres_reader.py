@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psycopg.types.string import StrDumper
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -16,12 +17,24 @@ from mcpgov.store.checkpoint_log import SqlCheckpoints
 from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.evidence import SqlEvidence
 from mcpgov.store.postgres_database import READ_ONLY, WRITING, connect, schema_version, unavailable
+from mcpgov.store.postgres_ledger import NUL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg.abc import Buffer
     from sqlalchemy import Engine
 
     from mcpgov.models import Secret
     from mcpgov.store.postgres_database import BoundedConnection
+
+
+class StorableText(StrDumper):
+    """Text with a NUL is asked for as the ledger has kept it: with the symbol in its place."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        """A text as it is sent."""
+        return super().dump(obj.translate(NUL))
 
 
 def open_postgres_reader(url: Secret) -> SqlAuditReader:
@@ -43,13 +56,19 @@ def open_postgres_checkpoints(url: Secret) -> SqlCheckpoints:
 
 def open_engine(url: Secret, settings: tuple[str, ...]) -> Engine:
     """What asks this database through SQLAlchemy, which makes each connection when it is needed."""
+    return create_engine("postgresql+psycopg://", creator=connecting(url, settings), poolclass=NullPool)
+
+
+def connecting(url: Secret, settings: tuple[str, ...]) -> Callable[[], BoundedConnection]:
+    """What makes a connection for SQLAlchemy, which says where a transaction ends."""
 
     def connection() -> BoundedConnection:
         made = connect(url, settings=settings)
-        made.autocommit = False  # SQLAlchemy says where a transaction ends
+        made.autocommit = False
+        made.adapters.register_dumper(str, StorableText)
         return made
 
-    return create_engine("postgresql+psycopg://", creator=connection, poolclass=NullPool)
+    return connection
 
 
 def require_ledger(url: Secret) -> None:

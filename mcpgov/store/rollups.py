@@ -19,12 +19,14 @@ MINUTE: Final = 60_000_000  # microseconds
 HOUR: Final = 60 * MINUTE
 PER_OCTAVE: Final = 4
 _ROLLUP: Final = """
-INSERT INTO {table} ({time}, connection, effect, reason, tool, principal, status, calls) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT ({time}, connection, effect, reason, tool, principal, status) DO UPDATE SET calls = calls + excluded.calls
+INSERT INTO {table} ({time}, connection, effect, reason, tool, principal, status, calls)
+VALUES (:at, :connection, :effect, :reason, :tool, :principal, :status, :calls)
+ON CONFLICT ({time}, connection, effect, reason, tool, principal, status)
+DO UPDATE SET calls = {table}.calls + excluded.calls
 """
 _LATENCY: Final = """
-INSERT INTO {table} ({time}, connection, bucket, calls) VALUES (?, ?, ?, ?)
-ON CONFLICT ({time}, connection, bucket) DO UPDATE SET calls = calls + excluded.calls
+INSERT INTO {table} ({time}, connection, bucket, calls) VALUES (:at, :connection, :bucket, :calls)
+ON CONFLICT ({time}, connection, bucket) DO UPDATE SET calls = {table}.calls + excluded.calls
 """
 
 
@@ -52,16 +54,23 @@ class Counts:
         if total is not None and kind.effect == "allow":
             self.latencies[at // MINUTE, kind.connection, bucket_of(total)] += 1
 
-    def statements(self) -> Iterable[tuple[str, list[tuple[str | int, ...]]]]:
-        """What keeps the counts: each statement, and the rows to run it with."""
+    def statements(self) -> Iterable[tuple[str, list[dict[str, str | int]]]]:
+        """What keeps the counts, in either database: each statement, and the rows to run it with."""
         for table, time, minutes in (("rollups", "minute", 1), ("hourly_rollups", "hour", 60)):
             kinds = _coarser(self.kinds, minutes)
-            yield _ROLLUP.format(table=table, time=time), [(at, *kind, calls) for (at, kind), calls in kinds.items()]
+            rows = [{"at": at, **kind._asdict(), "calls": calls} for (at, kind), calls in kinds.items()]
+            yield _ROLLUP.format(table=table, time=time), rows
         for table, time, minutes in (("latencies", "minute", 1), ("hourly_latencies", "hour", 60)):
             taken: Counter[tuple[int, str, int]] = Counter()
             for (at, connection, bucket), calls in self.latencies.items():
                 taken[at // minutes, connection, bucket] += calls
-            yield _LATENCY.format(table=table, time=time), [(*key, calls) for key, calls in taken.items()]
+            yield (
+                _LATENCY.format(table=table, time=time),
+                [
+                    {"at": at, "connection": connection, "bucket": bucket, "calls": calls}
+                    for (at, connection, bucket), calls in taken.items()
+                ],
+            )
 
 
 def _coarser(kinds: Mapping[tuple[int, Kind], int], minutes: int) -> Counter[tuple[int, Kind]]:

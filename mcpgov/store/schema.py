@@ -2,8 +2,8 @@
 keys, users' consents.
 
 Times are microseconds since 1970-01-01 UTC, minutes are whole ones since then. A record is kept whole, as canonical
-JSON, beside the columns that it is found by; rows of `records` are never changed. SQLite has one table more, for the
-search of text, which database.py makes: no other database knows its like.
+JSON, beside the columns that it is found by; rows of `records` are never changed. There is one table more, for the
+search of words, which database.py makes: it is of another kind in each database (word_index.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 
-VERSION = 4
+VERSION = 5
 
 METADATA = MetaData()
 

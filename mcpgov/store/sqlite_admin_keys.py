@@ -39,9 +39,7 @@ class SqliteAdminKeys:
 
     async def create(self, key: AdminKey) -> None:
         """Keep a new key."""
-        times = (key.created_at, key.expires_at, key.revoked_at)
-        columns = (key.id, key.digest, key.name, key.role.value, *(at and microseconds(at) for at in times))
-        await asyncio.to_thread(self._write, CREATE, columns)
+        await asyncio.to_thread(self._write, CREATE, columns(key))
 
     async def list(self) -> list[AdminKey]:
         """Every key, oldest first."""
@@ -50,6 +48,9 @@ class SqliteAdminKeys:
     async def revoke(self, key_id: str, at: datetime) -> bool:
         """Revoke a key; False when there is none with this id or it was revoked before."""
         return await asyncio.to_thread(self._write, REVOKE, (microseconds(at), key_id)) > 0
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[Any]:
         with self._connected() as database:
@@ -65,6 +66,12 @@ class SqliteAdminKeys:
             create_database(self._path)
             with closing(connect(self._path)) as database:
                 yield database
+
+
+def columns(key: AdminKey) -> tuple[object, ...]:
+    """A key as its columns."""
+    times = (key.created_at, key.expires_at, key.revoked_at)
+    return (key.id, key.digest, key.name, key.role.value, *(at and microseconds(at) for at in times))
 
 
 def admin_key(row: tuple[Any, ...]) -> AdminKey:

@@ -20,7 +20,7 @@ from mcpgov.decision import Reason
 from mcpgov.endpoint.limits import Sites
 from mcpgov.identity.api_key import digest
 from mcpgov.models import OutcomeStatus
-from mcpgov.store.audit_index import AuditIndexer
+from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
@@ -203,7 +203,7 @@ def admin_house(
     store = SqliteLedgerStore(path)
     store.open()
     store.append(some_rows() if rows is None else rows)
-    while AuditIndexer(path).index():
+    while AuditIndexer(sqlite_place(path)).index():
         pass
     noted: list[tuple[str, Mapping[str, str]]] = []
 

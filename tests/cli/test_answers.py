@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from mcpgov.admin.parts import InvalidQuestion
 from mcpgov.app import build_cli
 from mcpgov.audit.record import IntentRecord
-from mcpgov.cli.answers import FileAnswers
+from mcpgov.cli.answers import FileAnswers, question_of
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import stand_ins
 from mcpgov.store.audit_reader import parsed
@@ -75,6 +75,14 @@ def test_a_request_is_explained_as_the_verb_explains_it(answers: FileAnswers) ->
     assert runner.invoke(cli, typed).stdout.splitlines() == list(lines)
     assert json.loads(runner.invoke(cli, [*typed, "--json"]).stdout) == json.loads(json.dumps(said))
     assert said["decision"] == "tool-hidden"
+
+
+def test_header_fields_and_annotations_are_lines(answers: FileAnswers) -> None:
+    lines = {"headers": "X-Team=a, b\n\n Cookie = c=d ", "annotations": "readOnlyHint=true\n"}
+    asked = question_of({"connection": "github", "tool": "a", **lines})
+    assert (asked.header, asked.annotation) == (["X-Team=a, b", "Cookie = c=d"], ["readOnlyHint=true"])
+    with pytest.raises(InvalidQuestion, match="NAME=VALUE"):
+        answers.explain({"connection": "github", "tool": "a", "headers": "X-Team"})
 
 
 @pytest.mark.parametrize(

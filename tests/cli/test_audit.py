@@ -1,5 +1,7 @@
 """The ledger is read by people and by machines, safely, while the gateway writes and while it does not."""
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from mcpgov.audit.reader import CallFilter, Following
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
 from mcpgov.cli.audit import build_audit_app, filtered, moment
 from mcpgov.decision import Reason
@@ -190,6 +193,56 @@ def test_json_is_ascii_and_one_object_a_line(ledger: Ledger) -> None:
     assert lines[0].isascii()
 
 
+def test_csv_has_one_row_a_call(ledger: Ledger) -> None:
+    rows = list(csv.DictReader(io.StringIO(ledger.run("query", "decision=deny", "--csv").stdout)))
+    assert [(row["tool"], row["reason"]) for row in rows] == [
+        ("evil\\x1b[2J\\u202e\\n", "tool-hidden"),
+        ("delete", "tool-denied"),
+    ]
+
+
+def test_query_follows_what_matches_and_shows_each_end_once(ledger: Ledger) -> None:
+    def more() -> None:
+        ledger.store.append(
+            [
+                OutcomeRecord("3", NOW, OutcomeStatus.FAILED).row(),
+                DeniedRecord(facts("5", NOW, tool="delete"), Reason.RATE_LIMITED).row(),
+                IntentRecord(facts("6", NOW, connection="town")).row(),
+                OutcomeRecord("6", NOW, OutcomeStatus.OK).row(),
+                ControlRecord(ControlEvent.STOP, NOW).row(),
+                IntentRecord(facts("7", NOW)).row(),
+            ]
+        )
+        ledger.meanwhile = lambda: setattr(ledger, "meanwhile", ledger.interrupt)
+
+    for where, first, then in (
+        (["connection=city"], ["1", "2", "3", "4"], ["3", "5"]),
+        (["tool=delete"], ["2", "5"], []),
+        (["--control", "--limit", "1"], ["7"], []),
+    ):
+        ledger.meanwhile = more if then else ledger.interrupt
+        shown = ledger.run("query", *where, "--follow", "--json").stdout.splitlines()
+        assert [json.loads(line)["call_id"] for line in shown] == [*first, *then]
+    ledger.meanwhile = ledger.interrupt
+    assert ledger.run("query", "-f").stdout.splitlines()[0].startswith("time (UTC)")
+
+
+def test_a_call_that_ends_while_one_looks_is_shown_once(ledger: Ledger) -> None:
+    with open_sqlite_reader(ledger.path) as reader:
+        position = reader.latest(1)[-1].position
+        ledger.store.append([OutcomeRecord("3", NOW, OutcomeStatus.OK).row()])
+        came = reader.following(CallFilter(), position, 10)
+        assert [call.get("call_id") for call in came.calls] == ["3"]
+        assert reader.following(CallFilter(), came.position, 10) == Following((), came.position)
+        events = reader.following(CallFilter(control=True), 0, 1)
+        assert ([call.is_control for call in events.calls], events.position) == ([True], 1)
+
+
+@pytest.mark.parametrize("options", [["--json", "--csv"], ["--follow", "--until", "1h"]])
+def test_options_that_do_not_go_together_are_refused(ledger: Ledger, options: list[str]) -> None:
+    assert ledger.run("query", *options).exit_code == 2
+
+
 @pytest.mark.parametrize("where", ["tools=delete", "tool", "limit=3", "since=1h"])
 def test_a_filter_that_there_is_not_is_explained(ledger: Ledger, where: str) -> None:
     result = ledger.run("query", where)
@@ -202,6 +255,7 @@ def test_a_filter_that_there_is_not_is_explained(ledger: Ledger, where: str) -> 
     [
         ("status=denid", "did you mean denied?"),
         ("status=bogus", "known here: cancelled"),
+        ("decision=denied", "there is no such decision"),
         ("status=", "there is no such status"),
         ("reason=rate-limted", "did you mean rate-limited?"),
         ("reason=key-revokd", "did you mean key-revoked?"),

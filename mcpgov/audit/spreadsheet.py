@@ -1,0 +1,60 @@
+"""Calls as rows of CSV: which fields are columns, and cells that no spreadsheet runs (OWASP, CSV injection).
+
+Refuses to know: where the rows go.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mcpgov.audit.reader import Call
+
+COLUMNS: Final = {
+    "time": "ts",
+    "ended": "ended_ts",
+    "status": "mcpgov.status",
+    "principal": "mcpgov.principal.id",
+    "principal name": "mcpgov.principal.name",
+    "project": "mcpgov.principal.project",
+    "agent": "mcpgov.principal.agent_id",
+    "blueprint": "mcpgov.principal.blueprint_id",
+    "address": "client.address",
+    "connection": "mcpgov.connection",
+    "method": "mcp.method.name",
+    "tool": "gen_ai.tool.name",
+    "decision": "mcpgov.decision.effect",
+    "rule": "mcpgov.decision.rule",
+    "total_us": "mcpgov.latency.total_us",
+    "correlation id": "correlation_id",
+    "trace id": "trace_id",
+}
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
+
+
+def heads() -> str:
+    """The first row."""
+    return row_of([*COLUMNS, "reason"])
+
+
+def cells_of(call: Call) -> list[str]:
+    """A call as the cells of a row, with why it ended as it did."""
+    fields = call.fields
+    return [*(cell(fields.get(name)) for name in COLUMNS.values()), cell(call.reason)]
+
+
+def cell(value: object) -> str:
+    """A value as a cell that no spreadsheet runs."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def row_of(cells: Iterable[str]) -> str:
+    """A row of CSV (RFC 4180), its end included."""
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()

@@ -1,0 +1,19 @@
+"""Rows that a spreadsheet reads, and runs nothing of."""
+
+import csv
+import io
+
+from mcpgov.audit.reader import Call
+from mcpgov.audit.spreadsheet import cell, cells_of, heads, row_of
+
+
+def test_a_cell_is_never_a_formula() -> None:
+    assert [cell(text) for text in ("=1", "+1", "-1", "@x", "\t", "ok", None, 7)] == [
+        *("'=1", "'+1", "'-1", "'@x", "'\t", "ok", "", "7"),
+    ]
+
+
+def test_a_call_is_one_row_with_a_column_for_each_head() -> None:
+    call = Call(1, {"ts": "T", "gen_ai.tool.name": 'a,"b"\n=c'}, {"mcpgov.status": "ok", "mcpgov.reason": "allowed"})
+    [row] = csv.DictReader(io.StringIO(heads() + row_of(cells_of(call))))
+    assert (row["time"], row["tool"], row["status"], row["reason"]) == ("T", 'a,"b"\n=c', "ok", "allowed")
