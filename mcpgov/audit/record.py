@@ -62,6 +62,8 @@ class ControlEvent(StrEnum):
     ADMIN_KEY_CREATED = "admin-key-created"
     ADMIN_KEY_REVOKED = "admin-key-revoked"
     STORE_RECOVERED = "store-recovered"
+    PURGED = "purged"  # what was too old was removed
+    VERIFIED = "verified"  # somebody had the ledger checked
     WRITERS = "writers"  # names the last record of writers that ended
 
 

@@ -44,6 +44,7 @@ READ: Final = """
 SELECT id, call_id, final, event, at, connection, method, tool, principal, principal_name, project, reason, status,
 source, record FROM records WHERE id > ? ORDER BY id LIMIT ?
 """
+THERE: Final = "SELECT 1 FROM records WHERE id = ?"
 PLACE: Final = "SELECT position FROM cursors WHERE name = ?"
 REACHED: Final = """
 INSERT INTO cursors (name, position) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET position = excluded.position
@@ -203,7 +204,8 @@ class AuditIndexer:
             return 0
         batch = read_batch(database, rows)
         database.execute("BEGIN IMMEDIATE")
-        if position(database) == place:  # nobody else has read these meanwhile
+        there = database.execute(THERE, (rows[0].id,)).fetchone()
+        if there and position(database) == place:  # nobody has read or purged these meanwhile
             keep(database, batch)
             database.execute(REACHED, (NAME, rows[-1].id))
         database.execute("COMMIT")
