@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, PlainValidator
+from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 from pydantic import ValidationInfo as Info
 
 from mcpgov.credential.references import UNFETCHED, Unfit, has_secret_of_vault
@@ -18,6 +18,9 @@ from mcpgov.server_urls import check_postgres_url, is_postgres
 from mcpgov.shapes import TEXT, NotYet, Shape, one_of, resolved_text
 
 SQLITE: Final = "sqlite:///"
+FOREVER: Final = "forever"
+MOST_DAYS: Final = 36_500
+DAYS: Final = WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_DAYS}, {"const": FOREVER}]})
 
 
 def _store(value: object, info: Info) -> str | Secret:
@@ -41,10 +44,22 @@ def _checkpoints(value: object, info: Info) -> Secret:
     return place
 
 
+def _days(value: object) -> int | None:
+    if value == FOREVER:
+        return None
+    if type(value) is not int or not 1 <= value <= MOST_DAYS:
+        raise Unfit("is not a number of days", f"write a whole number from 1 to {MOST_DAYS}, or {FOREVER}")
+    return value
+
+
 class Audit(Shape):
-    """Where the ledger is, a file or a PostgreSQL, and when a record counts as written."""
+    """Where the ledger is, a file or a PostgreSQL, when a record counts as written, and how long it is kept.
+
+    `keep_days` is None where records are kept for ever.
+    """
 
     store: Annotated[str | Secret, PlainValidator(_store), TEXT] = "sqlite:///mcpgov.db"
     durability: Annotated[str, AfterValidator(one_of("durable", "os-cache"))] = "durable"
     outcome: NotYet = None
+    keep_days: Annotated[int | None, PlainValidator(_days), DAYS] = 400
     checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()

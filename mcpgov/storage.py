@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import asynccontextmanager, suppress
+import time
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mcpgov.audit.checkpoints import FolderTarget, HttpTarget, Shipping
 from mcpgov.audit.note import Signer
+from mcpgov.audit.retention import Retention, Wanted
+from mcpgov.errors import StoreUnavailable
 from mcpgov.models import Secret
 from mcpgov.store.database import digest_key, place_bytes, signing_key, signing_key_file, sqlite_path
 from mcpgov.store.sqlite_keys import SqliteKeyStore
@@ -27,20 +30,25 @@ from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Generator
     from datetime import datetime
 
     from mcpgov.audit.checkpoints import KeptCheckpoints
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.audit.retention import Purge, PurgingLedger, PurgingStore
     from mcpgov.audit.writer import LedgerStore
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Settings
     from mcpgov.store.evidence import SqlEvidence
+    from mcpgov.store.oldest_records import SqlOldestRecords
 
     Load = Callable[[str], Any]
 
 KEY_LENGTH = 32  # bytes
+PURGING = 86_400.0  # seconds between two purges
+BREATHER = 0.05  # seconds between two batches of one
+RETENTION = "mcpgov:retention"  # who purges once a day
 SHIPPING = 1.0  # seconds between two looks for checkpoints to send
 LAST_CHECKPOINT = 5.0  # seconds that the last one may take to leave
 
@@ -102,6 +110,33 @@ class Storage:
         )
         return evidence
 
+    def oldest(self) -> SqlOldestRecords:
+        """The oldest records, to be purged."""
+        oldest: SqlOldestRecords = (
+            self.load("mcpgov.store.oldest_records").open_sqlite_oldest(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_reader").open_postgres_oldest(self.server)
+        )
+        return oldest
+
+    @contextmanager
+    def purging(self) -> Generator[PurgingLedger]:
+        """A writer that can purge, beside those that there are."""
+        if path := self.file:
+            store: PurgingStore = SqliteLedgerStore(path)
+        else:
+            store = self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(self.server)
+        store.open()
+        try:
+            yield store
+        finally:
+            store.close(finished=True)
+
+    def purge(self, wanted: Wanted, now: datetime) -> Purge:
+        """Remove what is too old. Blocks, for as long as it takes. Raises StoreUnavailable."""
+        with self.oldest() as oldest:
+            return Retention(oldest, self.purging, self.signer().checkpoint, left_alone).purge(wanted, now)
+
     def checkpoints(self) -> KeptCheckpoints:
         """The checkpoints in the store, to be sent elsewhere."""
         kept: KeptCheckpoints = (
@@ -143,6 +178,71 @@ class Storage:
 def derived(material: bytes, label: bytes) -> bytes:
     """A key for one use alone (RFC 5869)."""
     return HKDF(SHA256(), KEY_LENGTH, None, label).derive(material)
+
+
+@dataclass(frozen=True, slots=True)
+class Purging:
+    """The ledger, for whoever purges it by hand."""
+
+    storage: Storage
+    now: Callable[[], datetime]
+
+    @property
+    def days(self) -> int | None:
+        """For how many days records are kept; None is for ever."""
+        return self.storage.settings.audit.keep_days
+
+    @property
+    def exported(self) -> int | None:
+        """The first record that an export has not taken; None where there is no export."""
+        return None
+
+    def purge(self, wanted: Wanted) -> Purge:
+        """Remove what is too old, or count it. Raises StoreUnavailable."""
+        return self.storage.purge(wanted, self.now())
+
+
+def left_alone() -> None:
+    """Leave the store to the gateway for a moment."""
+    time.sleep(BREATHER)
+
+
+async def purge_pause() -> None:
+    """Wait until it is looked again for what is too old."""
+    await asyncio.sleep(PURGING)
+
+
+@asynccontextmanager
+async def purging_daily(storage: Storage, now: Callable[[], datetime]) -> AsyncGenerator[None]:
+    """Remove what is older than the settings say, once at the start and then once a day, beside the gateway."""
+    days = storage.settings.audit.keep_days
+    if days is None:
+        yield
+        return
+
+    async def run() -> None:
+        while True:
+            await purge_once(storage, Wanted(days, RETENTION), now())
+            await purge_pause()
+
+    purging = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        purging.cancel()
+        with suppress(asyncio.CancelledError):
+            await purging
+
+
+async def purge_once(storage: Storage, wanted: Wanted, now: datetime) -> None:
+    """Remove what is too old; what prevents it is logged, and tried again."""
+    try:
+        done = await asyncio.to_thread(storage.purge, wanted, now)
+    except StoreUnavailable as error:
+        structlog.get_logger().warning("audit-not-purged", error=str(error))
+        return
+    if done.records:
+        structlog.get_logger().info("audit-purged", records=done.records, writers=len(done.writers))
 
 
 async def checkpoint_pause() -> None:

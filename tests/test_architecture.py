@@ -18,7 +18,7 @@ STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
-    *("audit.merkle", "audit.note", "audit.verify", "audit.proof"),
+    *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns"),
     *(
         "endpoint.metadata",
         "endpoint.challenge",

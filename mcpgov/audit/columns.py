@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.record import RecordEvent, Row, microseconds
+from mcpgov.audit.redact import clip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ REASONS: Mapping[str, str] = {
     RecordEvent.OUTCOME: "mcpgov.reason",
     RecordEvent.CONTROL: "mcpgov.control.event",
 }
+CONTROLLED = ("connection", "principal", "source", "correlation_id")  # that a control record is found by
 NUL = {0: "\N{SYMBOL FOR NULL}"}  # in the columns of a database that has no text with a NUL
 NAMES = tuple(COLUMNS.values())
 COPIES = attrgetter(*COLUMNS)
@@ -46,6 +48,8 @@ ENDING = frozenset({RecordEvent.OUTCOME, RecordEvent.DENIED})
 def unlike(fields: Mapping[str, Json], columns: Row) -> str | None:
     """Which of the columns that a record is found by does not say what the record says."""
     event = fields.get("event")
+    if event == RecordEvent.CONTROL:
+        fields = {**fields, **of_control(fields)}
     if (copies := COPIES(columns)) != tuple(map(fields.get, NAMES)):
         for column, copy, name in zip(COLUMNS, copies, NAMES, strict=True):
             if copy != fields.get(name) and copy != str(fields.get(name)).translate(NUL):
@@ -57,6 +61,12 @@ def unlike(fields: Mapping[str, Json], columns: Row) -> str | None:
     if columns.at != time_of(fields):
         return "is filed under another time than it has"
     return None
+
+
+def of_control(fields: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What a control record is found by, under the names that a call has for it."""
+    found = {COLUMNS[name]: fields.get(f"mcpgov.control.{name}") for name in CONTROLLED}
+    return {name: clip(str(value)) for name, value in found.items() if value is not None}
 
 
 def time_of(fields: Mapping[str, Json]) -> int | None:

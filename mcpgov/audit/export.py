@@ -45,7 +45,8 @@ def export_lines(evidence: Evidence) -> Iterator[str]:
         if isinstance(kept, Removed):
             heads = {writer: chain.head for writer, chain in kept.chains.items()}
             chains: list[Json] = [chain_text(kept.chains[writer]) for writer in sorted(kept.chains)]
-            yield f"{encoded({'open': list[Json](sorted(kept.open)), 'purged': chains})}\n"
+            calls: list[Json] = [*sorted(kept.open)]
+            yield f"{encoded({'open': calls, 'purged': chains})}\n"
         if isinstance(kept, Kept):
             before = heads.get(kept.writer, NOTHING) if kept.hash else b""
             heads[kept.writer] = kept.hash

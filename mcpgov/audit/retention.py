@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.audit.purge import Broken, Removed, before_open, begun_in, cut_of, old_enough
 from mcpgov.audit.record import EPOCH, microseconds
+from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mcpgov.audit.writer import Sign
 
 AT_ONCE = 1000  # records: some tens of milliseconds in which nobody else writes
-LEAST = 1  # days
 
 
 class OldestRecords(Protocol):
@@ -50,6 +50,10 @@ class PurgingLedger(Protocol):
     def purge(self, cut: Cut, records: Sequence[Row], sign: Sign, at: datetime, /) -> None:
         """Remove what a cut says and keep the records of that, with a checkpoint: all or none."""
         ...
+
+
+class PurgingStore(LedgerStore, PurgingLedger, Protocol):
+    """A store whose writers can remove."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import structlog
 
-from mcpgov.audit.record import RecordEvent
+from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.database import connect, unavailable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcpgov.audit.reader import Record
 
 NAME: Final = "review"  # of the cursor
+VERIFIED: Final = "verified"  # the cursor at the last record of a verification
 BATCH: Final = 250  # records; a batch is a few milliseconds of writing
 IDLE: Final = 1.0  # seconds until it is looked for more
 BROKEN: Final = 5.0  # seconds until it is tried again after a failure
@@ -104,6 +105,7 @@ class Batch:
     names: dict[str, str] = field(default_factory=dict[str, str])
     words: list[tuple[int, str]] = field(default_factory=list["tuple[int, str]"])
     counts: Counts = field(default_factory=Counts)
+    verified: int = 0  # the last record that says that the ledger was verified
 
     def begin(self, row: Read) -> None:
         """A call that is under way, or that was never forwarded and is whole."""
@@ -228,6 +230,8 @@ def read_batch(database: sqlite3.Connection, rows: list[Read]) -> Batch:
             begun = batch.begun.get(row.call_id) or found(database, row.call_id)
             if begun is not None:  # its beginning may have been purged
                 batch.end(row, begun)
+        elif row.reason == ControlEvent.VERIFIED:
+            batch.verified = row.id
     return batch
 
 
@@ -246,6 +250,8 @@ def keep(database: sqlite3.Connection, batch: Batch) -> None:
     database.executemany(END, batch.ends)
     database.executemany(NAMED, batch.names.items())
     database.executemany(WORDS, batch.words)
+    if batch.verified:
+        database.execute(REACHED, (VERIFIED, batch.verified))
     for statement, rows in batch.counts.statements():
         database.executemany(statement, rows)
 

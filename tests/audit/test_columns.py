@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mcpgov.audit.columns import time_of, unlike
-from mcpgov.audit.record import IntentRecord
-from tests.audit.calls import facts
+from mcpgov.audit.record import ControlEvent, ControlRecord, IntentRecord
+from tests.audit.calls import NOW, facts
 from tests.audit.test_verify import ROWS
 
 
@@ -22,6 +22,13 @@ def test_columns_say_what_the_record_says() -> None:
 def test_a_column_of_a_database_without_the_null_character_shows_its_symbol() -> None:
     row = IntentRecord(facts("1", tool="a\0b")).row()
     assert unlike(json.loads(row.record), row._replace(tool="a\N{SYMBOL FOR NULL}b")) is None
+
+
+def test_a_control_record_is_filed_under_whom_it_is_about() -> None:
+    about = {"connection": "city", "principal": "p" * 300, "source": "10.0.0.1", "correlation_id": "c"}
+    row = ControlRecord(ControlEvent.CONSENT_GIVEN, NOW, about).row()
+    assert unlike(json.loads(row.record), row) is None
+    assert unlike(json.loads(row.record), row._replace(principal="other")) is not None
 
 
 @pytest.mark.parametrize("fields", [{}, {"ts": "x"}, {"ts": "2026-11-20"}])
