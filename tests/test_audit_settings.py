@@ -27,6 +27,8 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { store: '${secret:https://v.vault.azure.net/secrets/x}' }", "where no Key Vault is asked"),
         ("audit: { durability: os-cache }", "os-cache, which is not supported yet"),
         ("audit: { durability: none }", "must be durable"),
+        ("audit: { keep_days: 0 }", "keep_days is not a number of days"),
+        ("audit: { keep_days: 400d }", "keep_days is not a number of days"),
         ("audit: { outcome: before-reply }", "outcome is not supported yet"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
@@ -43,3 +45,9 @@ def test_a_store_may_be_a_postgresql_whose_url_is_a_secret() -> None:
     settings = parse_settings(text, "x", EnvironmentAndFiles({"P": "hunter2", "KEY": KEY}))
     assert settings.audit.store == Secret("postgresql://u:hunter2@db/mcpgov")
     assert "hunter2" not in f"{settings!r}"
+
+
+def test_records_are_kept_for_400_days_unless_it_is_said() -> None:
+    kept = [parse_settings(text, "x").audit.keep_days for text in ("{}", "audit: { keep_days: 30 }")]
+    assert kept == [400, 30]
+    assert parse_settings("audit: { keep_days: forever }", "x").audit.keep_days is None

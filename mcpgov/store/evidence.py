@@ -112,11 +112,11 @@ class SqlEvidence:
         writer = gone.writer
         covering = (CHECKPOINTS.c.writer == writer) & (CHECKPOINTS.c.size >= seq)
         query = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note).where(covering).order_by(CHECKPOINTS.c.size).limit(1)
-        checkpoint = next(self._rows(query), None)
-        if checkpoint is None:
+        found = list(self._rows(query))
+        if not found:
             return f"{writer}:{seq}"
-        size, note = checkpoint
-        before = next(self._hashes(writer, seq - 2, seq - 1), gone.head)
+        size, note = found[0]
+        (before,) = [*self._hashes(writer, seq - 2, seq - 1)] or [gone.head]
         path = tuple(self._root(gone, *leaves) for leaves in inclusion_ranges(seq - 1, size))
         return Proof(entry(json.dumps(writer), seq, before, record).decode(), seq - 1, size, path, note)
 
