@@ -113,8 +113,8 @@ def moment(microseconds: int) -> str:
 
 def described(done: Purge) -> str:
     """What was removed, in words."""
-    span = f"from {moment(done.since or 0)[:19]} to {moment(done.until or 0)[:19]} UTC".replace("T", " ")
-    return f"{done.records} records of {len(done.writers)} writers, {span}"
+    since, until = (moment(at or 0)[:19].replace("T", " ") for at in (done.since, done.until))
+    return f"{done.records} records of {len(done.writers)} writers, from {since} to {until} UTC"
 
 
 def as_fields(done: Purge, wanted: Wanted) -> dict[str, object]:

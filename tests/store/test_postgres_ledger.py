@@ -20,7 +20,7 @@ from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus, Secret
 from mcpgov.store.postgres_ledger import IN_ORDER, INSERT, ORDER, PostgresLedgerStore
 from mcpgov.store.postgres_reader import open_postgres_evidence, open_postgres_oldest
-from tests.audit.calls import NOW, facts
+from tests.audit.calls import facts
 from tests.contract.ledger_contract import NOW, LedgerContract, control, intent, outcome, unknown
 from tests.store.postgres import PostgresServer
 from tests.store.postgres_asked import ask, backend, until_released
