@@ -35,6 +35,7 @@ from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
 from mcpgov.cli.proof import add_proof
+from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
@@ -52,12 +53,13 @@ from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
-from mcpgov.storage import Storage, sending_checkpoints, writing
+from mcpgov.storage import Storage, writing
 from mcpgov.store.database import sqlite_path
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.telemetry import PolicyLog, configure_logging
+from mcpgov.upkeep import Purging, purging_daily, sending_checkpoints
 from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.switch import Upstreams
@@ -65,7 +67,7 @@ from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
@@ -123,6 +125,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now, first=worker.first) as lag,
+        purging_daily(storage, utc_now, first=worker.first),
         observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
@@ -213,6 +216,17 @@ def find_verifier_key(source: str | None, config: Path | None) -> VerifierKey | 
 def open_evidence(source: str | None, config: Path | None) -> SqlEvidence:
     """A store as evidence; the configured one if none is named."""
     return storage_named(source, config).evidence()
+
+
+def open_purging(config: Path | None) -> Purging:
+    """The ledger that a settings file names, to be purged."""
+    return Purging(storage_of(config), utc_now)
+
+
+async def note_verified(config: Path | None, details: Mapping[str, str | int]) -> None:
+    """Write down that the configured store was verified. Raises StoreUnavailable."""
+    async with writing(storage_of(config).open(), utc_now) as write:
+        await write(ControlRecord(ControlEvent.VERIFIED, utc_now(), details))
 
 
 def find_store(config: Path | None) -> Path | None:
@@ -355,7 +369,8 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_connections(open_probe, open_consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(open_reader, time.sleep)
-    add_proof(audit, open_evidence, find_verifier_key)
+    add_proof(audit, open_evidence, find_verifier_key, note_verified)
+    add_purge(audit, open_purging)
     cli.add_typer(audit, name="audit")
     return cli
 

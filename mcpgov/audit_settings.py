@@ -10,7 +10,7 @@ import posixpath
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import PlainValidator, model_validator
+from pydantic import PlainValidator, WithJsonSchema, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.credential.references import UNFETCHED, Unfit, has_secret_of_vault
@@ -19,6 +19,9 @@ from mcpgov.server_urls import check_postgres_url, is_postgres
 from mcpgov.shapes import TEXT, Shape, resolved_text
 
 SQLITE: Final = "sqlite:///"
+FOREVER: Final = "forever"
+MOST_DAYS: Final = 36_500
+DAYS: Final = WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_DAYS}, {"const": FOREVER}]})
 
 
 def _store(value: object, info: Info) -> str | Secret:
@@ -42,13 +45,22 @@ def _checkpoints(value: object, info: Info) -> Secret:
     return place
 
 
+def _days(value: object) -> int | None:
+    if value == FOREVER:
+        return None
+    if type(value) is not int or not 1 <= value <= MOST_DAYS:
+        raise Unfit("is not a number of days", f"write a whole number from 1 to {MOST_DAYS}, or {FOREVER}")
+    return value
+
+
 Store = Annotated[str | Secret, PlainValidator(_store), TEXT]
 
 
 class Audit(Shape):
-    """Where the ledger is, in files or in PostgreSQL, and when a record counts as written.
+    """Where the ledger is, in files or in PostgreSQL, when a record counts as written, and how long it is kept.
 
-    `sinks` are written beside `store`; `require` says how many of all these have to have a record.
+    `sinks` are written beside `store`; `require` says how many of all these have to have a record. `keep_days` is None
+    where records are kept for ever.
     """
 
     store: Store = "sqlite:///mcpgov.db"
@@ -56,6 +68,7 @@ class Audit(Shape):
     require: Literal["one", "all"] = "one"
     durability: Literal["durable", "os-cache"] = "durable"
     outcome: Literal["after-reply", "before-reply"] = "after-reply"
+    keep_days: Annotated[int | None, PlainValidator(_days), DAYS] = 400
     checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()
 
     @model_validator(mode="after")

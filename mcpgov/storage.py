@@ -5,31 +5,26 @@ A room of the composition root: app.py hands it the settings and the loader of o
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mcpgov.audit.checkpoints import FolderTarget, HttpTarget, Shipping
 from mcpgov.audit.note import Signer
 from mcpgov.audit.record import Durability
 from mcpgov.audit.sinks import Sinks
 from mcpgov.audit.writer import Tuning
 from mcpgov.models import Secret
-from mcpgov.store.database import digest_key, place_bytes, signing_key, signing_key_file, sqlite_path
+from mcpgov.store.database import digest_key, signing_key, signing_key_file, sqlite_path
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from mcpgov.store.sqlite_vault import SqliteTokenVault
-from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from datetime import datetime
 
     from mcpgov.admin.access import AdminKeyStore
@@ -37,22 +32,21 @@ if TYPE_CHECKING:
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
     from mcpgov.audit.record import ControlRecord
+    from mcpgov.audit.retention import PurgingLedger, PurgingStore
     from mcpgov.audit.writer import LedgerStore
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Settings
     from mcpgov.store.audit_index import IndexPlace
     from mcpgov.store.audit_query import SqlReviewReader
     from mcpgov.store.evidence import SqlEvidence
+    from mcpgov.store.oldest_records import SqlOldestRecords
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
     Load = Callable[[str], Any]
-    Lag = Callable[[], Mapping[str, float]]
 
 KEY_LENGTH = 32  # bytes
 ADMIN_CONNECTIONS = 2  # operators are few
-SHIPPING = 1.0  # seconds between two looks for checkpoints to send
-LAST_CHECKPOINT = 5.0  # seconds that the last one may take to leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +120,28 @@ class Storage:
             else self.load("mcpgov.store.postgres_reader").open_postgres_evidence(self.server)
         )
         return evidence
+
+    def oldest(self) -> SqlOldestRecords:
+        """The oldest records, to be purged."""
+        oldest: SqlOldestRecords = (
+            self.load("mcpgov.store.oldest_records").open_sqlite_oldest(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_reader").open_postgres_oldest(self.server)
+        )
+        return oldest
+
+    @contextmanager
+    def purging(self) -> Generator[PurgingLedger]:
+        """A writer that can purge, beside those that there are."""
+        if path := self.file:
+            store: PurgingStore = SqliteLedgerStore(path)
+        else:
+            store = self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(self.server)
+        store.open()
+        try:
+            yield store
+        finally:
+            store.close(finished=True)
 
     def checkpoints(self) -> KeptCheckpoints:
         """The checkpoints in the store, to be sent elsewhere."""
@@ -215,48 +231,3 @@ async def writing(
         yield write
     finally:
         await sinks.close(finished=True)
-
-
-async def checkpoint_pause() -> None:
-    """Wait until checkpoints are looked for again."""
-    await asyncio.sleep(SHIPPING)
-
-
-@asynccontextmanager
-async def sending_checkpoints(
-    storage: Storage, now: Callable[[], datetime], *, first: bool = True
-) -> AsyncGenerator[Lag]:
-    """Send checkpoints to every place that is named, the last one when the ledger has closed. Gives what tells, for
-    each place, the seconds that it lags behind.
-
-    Of several workers only the `first` looks for them; every one sends its own last, for it may be the last to end.
-    """
-    places = storage.settings.audit.checkpoints
-    if not places:
-        yield dict
-        return
-    targets = [target_of(place.reveal()) for place in places]
-    shipping = Shipping(storage.checkpoints(), targets, now, checkpoint_pause)
-    sending = asyncio.create_task(shipping.run() if first else asyncio.sleep(0))
-    sending.add_done_callback(told_if_it_fails)
-    try:
-        yield lambda: {target.name: 0.0 for target in targets} | dict(shipping.lag)
-    finally:
-        sending.cancel()
-        with suppress(asyncio.CancelledError):
-            await sending
-        with suppress(TimeoutError):
-            await asyncio.wait_for(shipping.look(), LAST_CHECKPOINT)
-
-
-def told_if_it_fails(task: asyncio.Task[None]) -> None:
-    """Say so when checkpoints are no longer sent."""
-    if not task.cancelled() and (failure := task.exception()):
-        structlog.get_logger().error("checkpoints-no-longer-sent", exc_info=failure)
-
-
-def target_of(place: str) -> FolderTarget | HttpTarget:
-    """The folder or the URL that checkpoints are sent to."""
-    if place.startswith("file:"):
-        return FolderTarget(Path(unquote(urlsplit(place).path)), place_bytes)
-    return HttpTarget(place, GuardedWeb())

@@ -18,7 +18,7 @@ STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
-    *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.ended"),
+    *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *(
         "endpoint.metadata",
@@ -46,7 +46,8 @@ LAYERS = (
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
     ("stage_settings", "cli"),
     ("identities",),
-    ("storage", "operating", "observing", "supervisor"),
+    ("storage",),
+    ("upkeep", "operating", "observing", "supervisor"),
     ("app",),
     ("__main__",),
 )

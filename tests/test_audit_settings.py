@@ -31,6 +31,8 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { sinks: [second.db] }", "sinks[0] is not a store"),
         ("audit: { sinks: ['sqlite:///./mcpgov.db'] }", "audit names a store twice"),
         ("audit: { sinks: ['postgresql://db/x', 'sqlite:///b.db', 'postgresql://db/x'] }", "audit names a store twice"),
+        ("audit: { keep_days: 0 }", "keep_days is not a number of days"),
+        ("audit: { keep_days: 400d }", "keep_days is not a number of days"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
     ],
@@ -57,3 +59,9 @@ def test_a_ledger_may_be_kept_in_several_stores_as_strictly_as_is_asked() -> Non
     assert "hunter2" not in f"{audit!r}"
     plain = parse_settings("{}", "x").audit
     assert (plain.sinks, plain.require, plain.durability, plain.outcome) == ((), "one", "durable", "after-reply")
+
+
+def test_records_are_kept_for_400_days_unless_it_is_said() -> None:
+    kept = [parse_settings(text, "x").audit.keep_days for text in ("{}", "audit: { keep_days: 30 }")]
+    assert kept == [400, 30]
+    assert parse_settings("audit: { keep_days: forever }", "x").audit.keep_days is None

@@ -151,4 +151,9 @@ def usage_of(used: Usage) -> Mapping[str, Any]:
 
 def state_of(state: LedgerState) -> Mapping[str, Any]:
     """The ledger as JSON."""
-    return {**asdict(state), "checkpointed_at": state.checkpointed_at and timestamp(state.checkpointed_at)}
+    seen = state.verified
+    return {
+        **asdict(state),
+        "checkpointed_at": state.checkpointed_at and timestamp(state.checkpointed_at),
+        "verified": seen and {"at": timestamp(seen.at), "result": seen.result, "by": seen.by},
+    }

@@ -8,6 +8,11 @@ end, or with nothing while it lives: an export without it was cut off.
 
     {"writers":{"<writer>":"<writer>:7:<hash>","<another>":""}}
 
+Where the oldest records were purged, a line before all others says what is gone, as the records of purges do that are
+in the ledger: a verifier begins with it.
+
+    {"open":["<call>"],"purged":["<writer>:7:<hash>:<peak>,<peak>"]}
+
 Only lines, read and made: where they lie is for others.
 """
 
@@ -18,6 +23,7 @@ import zlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 from mcpgov.audit.chain import NOTHING, entry, head
+from mcpgov.audit.purge import Removed, chain_text, removed_of
 from mcpgov.audit.verify import Finding, Kept, Kind, encoded, read
 
 if TYPE_CHECKING:
@@ -36,6 +42,11 @@ def export_lines(evidence: Evidence) -> Iterator[str]:
     """The lines of a ledger, each with its end. What is no record of a store is not exported."""
     heads: dict[str, bytes] = {}
     for kept in evidence.records():
+        if isinstance(kept, Removed):
+            heads = {writer: chain.head for writer, chain in kept.chains.items()}
+            chains: list[Json] = [chain_text(kept.chains[writer]) for writer in sorted(kept.chains)]
+            calls: list[Json] = [*sorted(kept.open)]
+            yield f"{encoded({'open': calls, 'purged': chains})}\n"
         if isinstance(kept, Kept):
             before = heads.get(kept.writer, NOTHING) if kept.hash else b""
             heads[kept.writer] = kept.hash
@@ -61,8 +72,8 @@ class ExportEvidence:
         self._file = file
         self._writers: dict[str, Head | None] | None = None
 
-    def records(self) -> Iterator[Kept | Finding]:
-        """Every record, and every line that is none."""
+    def records(self) -> Iterator[Kept | Finding | Removed]:
+        """What was purged, every record, and every line that is none."""
         number = 0
         try:
             for number, line in enumerate(iter(lambda: self._file.readline(LONGEST), b""), 1):
@@ -74,7 +85,7 @@ class ExportEvidence:
         except (OSError, zlib.error) as error:
             yield Finding(Kind.TAMPERED, "", 0, number + 1, f"cannot be unpacked: {error}")
 
-    def _read(self, line: bytes, number: int) -> Iterator[Kept | Finding]:
+    def _read(self, line: bytes, number: int) -> Iterator[Kept | Finding | Removed]:
         """The record in a line, or what is wrong with the line."""
         if not line.endswith(b"\n"):
             if len(line) == LONGEST:
@@ -84,6 +95,8 @@ class ExportEvidence:
             fields = read(line[:-1].decode()) or {}
             if self._writers is None and set(fields) == {"writers"}:
                 self._writers = ends(fields["writers"])
+            elif number == 1 and set(fields) == {"open", "purged"}:
+                yield removed_of(fields["purged"], fields["open"])
             else:
                 yield parsed({} if self._writers is not None else fields, number)
         except ValueError:

@@ -43,6 +43,18 @@ def grown(frontier: Frontier, size: int, leaves: Iterable[bytes]) -> Frontier:
     return tuple(peaks)
 
 
+def peaks_within(frontier: Frontier, size: int, first: int, end: int) -> Frontier:
+    """Those of the frontier of a tree of `size` leaves that are of leaves from `first` up to and without `end`."""
+    found: list[bytes] = []
+    at = 0
+    for peak in frontier:
+        leaves = 1 << (size - at).bit_length() - 1
+        if first <= at and at + leaves <= end:
+            found.append(peak)
+        at += leaves
+    return tuple(found)
+
+
 def root(frontier: Frontier) -> bytes:
     """The root of the tree that has this frontier; of the empty tree, the hash of nothing."""
     if not frontier:

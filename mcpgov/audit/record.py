@@ -80,6 +80,8 @@ class ControlEvent(StrEnum):
     SINK_FAILED = "sink-failed"  # said by the others
     SINK_RECOVERED = "sink-recovered"
     CLOCK_REGRESSION = "clock-regression"
+    PURGED = "purged"  # what was too old was removed
+    VERIFIED = "verified"  # somebody had the ledger checked
     WRITERS = "writers"  # names the last record of writers that ended
 
 

@@ -114,16 +114,27 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What the last `audit verify` found (ok, tampered, gap, torn), when, and who asked."""
+
+    at: datetime
+    result: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerState:
     """What is known of the ledger as a whole. `behind` is how many records wait for the index.
 
-    `checkpointed_at` is when the newest checkpoint was signed, `uncovered` how many records came after it.
+    `checkpointed_at` is when the newest checkpoint was signed, `uncovered` how many records came after it, `verified`
+    the last time that somebody on this machine had it verified.
     """
 
     records: int
     behind: int
     checkpointed_at: datetime | None = None
     uncovered: int = 0
+    verified: Verified | None = None
 
 
 class ReviewReader(Protocol):

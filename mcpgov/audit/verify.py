@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import IntEnum
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from mcpgov.audit.chain import NOTHING, Head, entry, named_in
+from mcpgov.audit.columns import unlike
 from mcpgov.audit.merkle import Frontier, grown, leaf_hash, root
-from mcpgov.audit.note import opened
-from mcpgov.audit.record import RecordEvent, Row, microseconds
+from mcpgov.audit.note import Checkpoint, opened
+from mcpgov.audit.purge import Removed, purged_in
+from mcpgov.audit.record import RecordEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from mcpgov.audit.chain import Chain
     from mcpgov.audit.note import VerifierKey
+    from mcpgov.audit.record import Row
     from mcpgov.models import Json
 
     Roots = Mapping[str, Mapping[int, bytes]]  # by writer and size
@@ -31,31 +33,6 @@ if TYPE_CHECKING:
 SHOWN = 20  # findings that are told one by one
 _DECODER = json.JSONDecoder()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-# Where the columns that a record is found by stand in it; the reason is where the event puts it.
-COLUMNS = {
-    "call_id": "call_id",
-    "event": "event",
-    "connection": "mcpgov.connection",
-    "method": "mcp.method.name",
-    "tool": "gen_ai.tool.name",
-    "principal": "mcpgov.principal.id",
-    "principal_name": "mcpgov.principal.name",
-    "project": "mcpgov.principal.project",
-    "status": "mcpgov.status",
-    "source": "client.address",
-    "correlation_id": "correlation_id",
-    "trace_id": "trace_id",
-}
-REASONS: Mapping[str, str] = {
-    RecordEvent.INTENT: "mcpgov.decision.reason",
-    RecordEvent.DENIED: "mcpgov.decision.reason",
-    RecordEvent.OUTCOME: "mcpgov.reason",
-    RecordEvent.CONTROL: "mcpgov.control.event",
-}
-NUL = {0: "\N{SYMBOL FOR NULL}"}  # in the columns of a database that has no text with a NUL
-NAMES = tuple(COLUMNS.values())
-COPIES = attrgetter(*COLUMNS)
-ENDING = frozenset({RecordEvent.OUTCOME, RecordEvent.DENIED})
 
 
 class Kind(IntEnum):
@@ -99,8 +76,8 @@ class Kept(NamedTuple):
 class Evidence(Protocol):
     """A store or an export, as it is at one moment."""
 
-    def records(self) -> Iterator[Kept | Finding]:
-        """Every record in the order of commit, and what is no record."""
+    def records(self) -> Iterator[Kept | Finding | Removed]:
+        """What was removed, where something was; then every record in the order of commit, and what is no record."""
         ...
 
     def loose_notes(self) -> Iterable[str]:
@@ -118,7 +95,7 @@ class Evidence(Protocol):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What was found. `unproved` records are from before there were hashes. `uncovered` are those that no checkpoint
-    and no other writer vouches for yet.
+    and no other writer vouches for yet, `purged` how many are gone.
     """
 
     records: int
@@ -129,6 +106,7 @@ class Verdict:
     open_calls: int
     findings: tuple[Finding, ...]
     found: int
+    purged: int = 0
 
     @property
     def code(self) -> int:
@@ -147,6 +125,7 @@ class _Tail:
     leaves: list[bytes] = field(default_factory=list[bytes])
     grown: int = 0
     covered: int = 0
+    signed: int = 0  # of it, by a checkpoint of its own
     unproved: bool = False
     broken: bool = False  # something was found, and the roots cannot be right any more
     named: int = 0  # its size when another writer named its end
@@ -167,9 +146,23 @@ class Verification:
         self._compared = compared
         self._tails: dict[str, _Tail] = {}
         self._open: dict[Json, tuple[str, int, int]] = {}
+        self._removed = self._recorded = Removed()
+        self._awaited: set[Json] = set()  # calls of which only the end remains
+        self._purges: list[Kept] = []
         self._findings: list[Finding] = []
         self._found = self._records = self._unproved = self._checkpoints = 0
         self._seen: set[Kind] = set()
+
+    def begin(self, removed: Removed) -> None:
+        """Begin where records were removed."""
+        self._removed = removed
+        self._awaited.update(removed.open)
+        for writer, chain in removed.chains.items():
+            size, old = chain.size, not chain.head
+            tail = _Tail(json.dumps(writer), size, chain.head, chain.frontier, [], size, size, unproved=old)
+            self._tails[writer] = tail
+            if (expected := self._compared.get(writer, {}).get(size)) is not None:
+                self._end_of_purge(Checkpoint("", size, expected), chain)
 
     def take(self, kept: Kept) -> None:
         """Go on to the next record."""
@@ -243,19 +236,29 @@ class Verification:
         """What is wrong with a record in the life of its call; or with the writers that it names."""
         event, call = fields.get("event"), fields.get("call_id")
         if event == RecordEvent.CONTROL:
-            try:
-                heads = named_in(fields)
-            except ValueError as error:
-                return str(error)
-            for head in heads:
-                self._named(head, kept)
-        elif event == RecordEvent.OUTCOME:
-            if self._open.pop(call, None) is None:
+            return self._controls(fields, kept)
+        if event == RecordEvent.OUTCOME:
+            begun = call in self._awaited or self._open.pop(call, None) is not None
+            self._awaited.discard(call)
+            if not begun:
                 self.found(Kind.GAP, kept, "ends a call that did not begin, or ended before")
-        elif call in self._open:
+        elif call in self._open or call in self._awaited:
             return "begins a call that is under way"
         elif event == RecordEvent.INTENT:
             self._open[call] = (kept.writer, kept.seq, kept.place)
+        return None
+
+    def _controls(self, fields: Mapping[str, Json], kept: Kept) -> str | None:
+        """What is wrong with what a record says of other writers, or of records that are gone."""
+        try:
+            heads, purge = named_in(fields), purged_in(fields)
+        except ValueError as error:
+            return str(error)
+        for head in heads:
+            self._named(head, kept)
+        if purge is not None:
+            self._recorded = self._recorded.after(purge)
+            self._purges.append(kept)
         return None
 
     def _named(self, head: Head, by: Kept) -> None:
@@ -287,7 +290,7 @@ class Verification:
         elif not tail.broken and tail.root() != expected:
             tail.broken = True
             self.found(Kind.TAMPERED, kept, f"or one before it is not what {named} signs")
-        tail.covered = tail.size
+        tail.covered = tail.signed = tail.size
 
     def verdict(self, evidence: Evidence) -> Verdict:
         """What was found, when all was taken."""
@@ -301,6 +304,8 @@ class Verification:
                 what = f"is missing: a checkpoint that left the house covers it, {there} are there"
                 self.add(Finding(Kind.GAP, writer, size, 0, what))
         self._ends(evidence.writers())
+        if Kind.TORN not in self._seen:
+            self._holes()
         return Verdict(
             self._records,
             self._unproved,
@@ -310,13 +315,35 @@ class Verification:
             len(self._open),
             tuple(self._findings),
             self._found,
+            self._removed.records,
         )
+
+    def _holes(self) -> None:
+        """Hold what is gone against the records of purges, and these against the checkpoints that sign them."""
+        if self._recorded != self._removed:
+            self.add(Finding(Kind.TAMPERED, "", 0, 0, "is nowhere, and what is said to be purged no record names"))
+        for call in self._awaited:
+            self.add(Finding(Kind.GAP, "", 0, 0, f"is nowhere that ends {call}, whose beginning was purged"))
+        for kept in self._purges:
+            tail = self._tails[kept.writer]
+            if self._key is not None and tail.signed < kept.seq and not tail.broken:
+                self.found(Kind.TAMPERED, kept, "says what was purged, and no checkpoint signs it")
+
+    def _end_of_purge(self, checkpoint: Checkpoint, chain: Chain) -> None:
+        """Hold what is gone of a writer against a checkpoint of it; one of less than that says nothing of the rest."""
+        if checkpoint.size == chain.size and checkpoint.root != chain.root:
+            what = "is the last that was purged, and what was is not what its checkpoint signs"
+            self.add(Finding(Kind.TAMPERED, chain.writer, chain.size, 0, what))
 
     def _loose(self, note: str) -> None:
         try:
             checkpoint = opened(note, self._key)
         except ValueError as error:
             self.add(Finding(Kind.TAMPERED, "", 0, 0, f"is nowhere, and has a checkpoint that {error}"))
+            return
+        chain = self._removed.chains.get(checkpoint.writer)
+        if chain is not None and checkpoint.size <= chain.size:
+            self._end_of_purge(checkpoint, chain)
             return
         what = "is missing: a checkpoint covers it"
         self.add(Finding(Kind.GAP, checkpoint.writer, checkpoint.size, 0, what))
@@ -327,7 +354,8 @@ class Verification:
             if head is not None:
                 self._named(head, Kept(0, "the list of writers", 0, "", b""))
         for writer, tail in self._tails.items():
-            known = unnamed is None or writer in unnamed or tail.named == tail.size
+            gone = self._removed.chains.get(writer)
+            known = unnamed is None or writer in unnamed or tail.named == tail.size or (gone and gone.size == tail.size)
             if not known and not tail.unproved and not tail.broken:
                 self.add(Finding(Kind.TAMPERED, writer, tail.size, 0, "is the last of a writer that nobody announced"))
         for writer, seq, place in self._open.values():
@@ -343,6 +371,8 @@ def verify(evidence: Evidence, key: VerifierKey | None, compared: Roots) -> Verd
     for item in evidence.records():
         if isinstance(item, Kept):
             verification.take(item)
+        elif isinstance(item, Removed):
+            verification.begin(item)
         else:
             verification.add(item)
     return verification.verdict(evidence)
@@ -361,27 +391,3 @@ def read(record: str) -> Mapping[str, Json] | None:
     except (ValueError, RecursionError):
         return None
     return cast("Mapping[str, Json]", fields) if canonical else None
-
-
-def unlike(fields: Mapping[str, Json], columns: Row) -> str | None:
-    """Which of the columns that a record is found by does not say what the record says."""
-    event = fields.get("event")
-    if (copies := COPIES(columns)) != tuple(map(fields.get, NAMES)):
-        for column, copy, name in zip(COLUMNS, copies, NAMES, strict=True):
-            if copy != fields.get(name) and copy != str(fields.get(name)).translate(NUL):
-                return f"is filed under another {column} than it has"
-    if columns.reason != fields.get(REASONS.get(str(event), "")):
-        return "is filed under another reason than it has"
-    if columns.final != (event in ENDING):
-        return "is filed as another kind of record than it is"
-    if columns.at != time_of(fields):
-        return "is filed under another time than it has"
-    return None
-
-
-def time_of(fields: Mapping[str, Json]) -> int | None:
-    """When a record was made, in microseconds since 1970-01-01 UTC; None where it does not say."""
-    try:
-        return microseconds(datetime.fromisoformat(str(fields.get("ts"))))
-    except (ValueError, TypeError):
-        return None

@@ -1,16 +1,20 @@
 """`mcpgov audit verify | prove | key | export`: the ledger's proof, checked and handed out. Rules are in mcpgov.audit.
 
-Only reads, also while the gateway writes. The exit code of `verify` says what was found: 0 nothing, 1 something was
-changed, 2 something is missing, 3 an export was cut off.
+Only reads, also while the gateway writes; but that the configured store was verified is written down in it. The exit
+code of `verify` says what was found: 0 nothing, 1 something was changed, 2 something is missing, 3 an export was cut
+off.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import getpass
 import gzip
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,20 +24,23 @@ from mcpgov.audit.note import VerifierKey
 from mcpgov.audit.proof import Proof
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.verify import Finding, Kind, verify
+from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from mcpgov.audit.proof import ProvingEvidence
     from mcpgov.audit.verify import Verdict
 
     OpenEvidence = Callable[[str | None, Path | None], AbstractContextManager[ProvingEvidence]]
+    NoteVerified = Callable[[Path | None, Mapping[str, str | int]], Coroutine[Any, Any, None]]
     FindKey = Callable[[str | None, Path | None], VerifierKey | None]
 
+COUNTS = ("records", "unproved", "writers", "checkpoints", "uncovered", "purged")
 EXPORTS = (".jsonl", ".jsonl.gz")
 SOURCE = "A store (a file or a URL) or an export (.jsonl, .jsonl.gz); the configured store if left out."
 
@@ -43,52 +50,62 @@ Vkey = Annotated[
 ]
 
 
-def add_proof(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey) -> None:
-    """Add the verbs. `find_key` gives the key that signs a store, if it lies here."""
-    add_verify(audit, open_evidence, find_key)
+def add_proof(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey, note: NoteVerified) -> None:
+    """Add the verbs. `find_key` gives the key that signs a store, if it lies here; `note` writes a verdict down."""
+    add_verify(audit, open_evidence, find_key, note)
     add_prove(audit, open_evidence)
     add_key(audit, find_key)
     add_export(audit, open_evidence)
 
 
-def add_verify(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey) -> None:
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What `verify` was asked for."""
+
+    source: Source = None
+    vkey: Vkey = ""
+    checkpoints: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Checkpoints that left the machine.")
+    ] = None
+    proof: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Check what `prove` printed instead.")
+    ] = None
+    config: Config = None
+    record: Annotated[bool, typer.Option(help="Write down in the configured store that it was verified.")] = True
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False
+
+
+def add_verify(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey, note: NoteVerified) -> None:
     """Add the verb `verify`."""
 
-    @audit.command(
-        "verify",
-        epilog="Examples:  mcpgov audit verify  ·  mcpgov audit verify ledger.jsonl.gz --key mcpgov.dev/…"
-        " --checkpoints /mnt/worm  ·  mcpgov audit verify --proof call.json --key mcpgov.dev/…",
-    )
-    def check(
-        source: Source = None,
-        vkey: Vkey = "",
-        checkpoints: Annotated[
-            Path | None, typer.Option(exists=True, file_okay=False, help="Checkpoints that left the machine.")
-        ] = None,
-        proof: Annotated[
-            Path | None, typer.Option(exists=True, dir_okay=False, help="Check what `prove` printed instead.")
-        ] = None,
-        config: Config = None,
-        *,
-        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-    ) -> None:
+    def check(asked: Check) -> None:
         """Find what was changed, or is missing, in the ledger. Exit code: 0 ok, 1 tampered, 2 gap, 3 torn tail."""
+        source = asked.source
         with told():
-            key = parsed_key(vkey) if vkey else find_key(source, config)
-            if proof is not None:
-                check_proofs(proof, key)
+            key = parsed_key(asked.vkey) if asked.vkey else find_key(source, asked.config)
+            if asked.proof is not None:
+                check_proofs(asked.proof, key)
                 return
-            roots, wrong = compared(notes_in(checkpoints), key) if checkpoints else ({}, [])
-            opening = exported(Path(source)) if source and source.endswith(EXPORTS) else open_evidence(source, config)
+            roots, wrong = compared(notes_in(asked.checkpoints), key) if asked.checkpoints else ({}, [])
+            is_export = source and source.endswith(EXPORTS)
+            opening = exported(Path(source)) if source and is_export else open_evidence(source, asked.config)
             with opening as evidence:
                 verdict = verify(evidence, key, roots)
         for what in wrong:
-            typer.echo(f"left out: a checkpoint in {checkpoints}: {printable(what)}", err=True)
-        if as_json:
+            typer.echo(f"left out: a checkpoint in {asked.checkpoints}: {printable(what)}", err=True)
+        if source is None and asked.record:
+            write_down(note, asked.config, verdict, key)
+        if asked.as_json:
             typer.echo(json.dumps(as_fields(verdict, signed=key is not None)))
         else:
             show(verdict, key)
         raise typer.Exit(verdict.code or bool(wrong))
+
+    audit.command(
+        "verify",
+        epilog="Examples:  mcpgov audit verify  ·  mcpgov audit verify ledger.jsonl.gz --key mcpgov.dev/…"
+        " --checkpoints /mnt/worm  ·  mcpgov audit verify --proof call.json --key mcpgov.dev/…",
+    )(with_options(Check, check))
 
 
 def add_prove(audit: typer.Typer, open_evidence: OpenEvidence) -> None:
@@ -181,16 +198,32 @@ def check_proofs(file: Path, key: VerifierKey | None) -> None:
             raise typer.Exit(Kind.TAMPERED) from error
 
 
+def write_down(note: NoteVerified, config: Path | None, verdict: Verdict, key: VerifierKey | None) -> None:
+    """Note a verdict in the ledger that it is of. Where that cannot be written, the verdict is told all the same."""
+    details: dict[str, str | int] = {"result": result_of(verdict), "principal": f"local:{getpass.getuser()}"}
+    details |= {"records": verdict.records, "found": verdict.found, "uncovered": verdict.uncovered}
+    try:
+        asyncio.run(note(config, details | ({"key": key.name} if key else {})))
+    except (InvalidConfiguration, StoreUnavailable) as error:
+        typer.echo(f"That it was verified could not be written down: {error}", err=True)
+
+
+def result_of(verdict: Verdict) -> str:
+    """A verdict in a word."""
+    return "ok" if not verdict.code else Kind(verdict.code).name.lower()
+
+
 def show(verdict: Verdict, key: VerifierKey | None) -> None:
     """A verdict in words."""
     for finding in verdict.findings:
         typer.echo(printable(str(finding)))
     if verdict.found > len(verdict.findings):
         typer.echo(f"… and {verdict.found - len(verdict.findings)} more")
-    said = "ok" if not verdict.code else Kind(verdict.code).name.lower()
+    gone = f", {verdict.purged} purged before" if verdict.purged else ""
     typer.echo(
-        f"{said}: {verdict.records} records of {verdict.writers} writers, {verdict.checkpoints} checkpoints,"
-        f" {verdict.uncovered} records after the last of them, {verdict.unproved} from before there were hashes"
+        f"{result_of(verdict)}: {verdict.records} records of {verdict.writers} writers,"
+        f" {verdict.checkpoints} checkpoints, {verdict.uncovered} records after the last of them,"
+        f" {verdict.unproved} from before there were hashes{gone}"
     )
     if key is None:
         typer.echo("No signature was checked: no key lies here. Give --key VKEY.", err=True)
@@ -198,7 +231,7 @@ def show(verdict: Verdict, key: VerifierKey | None) -> None:
 
 def as_fields(verdict: Verdict, *, signed: bool) -> dict[str, object]:
     """A verdict as JSON has it."""
-    counts = {name: getattr(verdict, name) for name in ("records", "unproved", "writers", "checkpoints", "uncovered")}
+    counts = {name: getattr(verdict, name) for name in COUNTS}
     found = [as_finding(finding) for finding in verdict.findings]
     return {"code": verdict.code, "signed": signed, **counts, "found": verdict.found, "findings": found}
 

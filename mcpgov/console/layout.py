@@ -104,15 +104,25 @@ def hidden(frame: Frame) -> Markup:
 
 
 def chain_badge(state: LedgerState, now: datetime) -> Markup:
-    """How the ledger is proved: green for what was signed, and never `verified`, which only verifying makes true."""
+    """How the ledger is proved: what was signed, and what the last verification found, where that is not well."""
+    if state.verified is not None and state.verified.result != "ok":
+        when = ago(state.verified.at, now)
+        return badge(
+            "bad", f"Verified {when}: {state.verified.result}", f"{verified(state, now)} See mcpgov audit verify."
+        )
     if state.checkpointed_at is None:
         return badge("warn", "No checkpoint yet", "Nothing that was written has been signed yet.")
     since = ago(state.checkpointed_at, now)
     late = state.uncovered and (now - state.checkpointed_at).total_seconds() > LATE
     said = f"The newest checkpoint is from {since}; {state.uncovered:,} records came after it."
-    return badge(
-        "warn" if late else "good", f"Checkpoint {since}", f"{said} It was not verified: run mcpgov audit verify."
-    )
+    return badge("warn" if late else "good", f"Checkpoint {since}", f"{said} {verified(state, now)}")
+
+
+def verified(state: LedgerState, now: datetime) -> str:
+    """When the ledger was last verified, by whom, and what that found."""
+    if state.verified is None:
+        return "It was not verified: run mcpgov audit verify."
+    return f"It was verified {ago(state.verified.at, now)} by {state.verified.by}: {state.verified.result}."
 
 
 def badge(mood: str, text: str, title: str) -> Markup:

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.record import RecordEvent
+from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.database import connect
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     Fields = dict[str, str | int | None]
 
 NAME: Final = "review"  # of the cursor
+VERIFIED: Final = "verified"  # the cursor at the last record of a verification
 BATCH: Final = 250  # records; a batch is a few milliseconds of writing
 IDLE: Final = 1.0  # seconds until it is looked for more
 BROKEN: Final = 5.0  # seconds until it is tried again after a failure
@@ -57,6 +58,7 @@ READ: Final = text("""
 SELECT id, call_id, final, event, at, connection, method, tool, principal, principal_name, project, reason, status,
 source, record FROM records WHERE id > :place ORDER BY id LIMIT :limit
 """)
+THERE: Final = text("SELECT 1 FROM records WHERE id = :id")
 PLACE: Final = text("SELECT position FROM cursors WHERE name = :name")
 REACHED: Final = text("""
 INSERT INTO cursors (name, position) VALUES (:name, :place)
@@ -138,6 +140,7 @@ class Batch:
     names: dict[str, str] = field(default_factory=dict[str, str])
     words: list[tuple[int, str]] = field(default_factory=list["tuple[int, str]"])
     counts: Counts = field(default_factory=Counts)
+    verified: int = 0  # the last record that says that the ledger was verified
 
     def begin(self, row: Read) -> None:
         """A call that is under way, or that was never forwarded and is whole."""
@@ -240,7 +243,8 @@ class AuditIndexer:
             batch = read_batch(database, rows)
             if self._place.begin:
                 database.exec_driver_sql(self._place.begin)
-            if position(database) == place:  # nobody else has read these meanwhile
+            there = database.execute(THERE, {"id": rows[0].id}).scalar()
+            if there and position(database) == place:  # nobody else has read or purged these meanwhile
                 keep(database, batch, self._place.words)
                 database.execute(REACHED, {"name": NAME, "place": rows[-1].id})
         database.commit()
@@ -262,6 +266,8 @@ def read_batch(database: Connection, rows: list[Read]) -> Batch:
             begun = batch.begun.get(row.call_id) or found(database, row.call_id)
             if begun is not None:  # its beginning may have been purged
                 batch.end(row, begun)
+        elif row.reason == ControlEvent.VERIFIED:
+            batch.verified = row.id
     return batch
 
 
@@ -283,6 +289,8 @@ def keep(database: Connection, batch: Batch, words: WordIndex) -> None:
     for statement, rows in statements:
         if rows:
             database.execute(statement, rows)
+    if batch.verified:
+        database.execute(REACHED, {"name": VERIFIED, "place": batch.verified})
 
 
 @contextmanager

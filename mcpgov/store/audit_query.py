@@ -20,9 +20,9 @@ from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.reader import OPEN
 from mcpgov.audit.record import microseconds
-from mcpgov.audit.review import DENY, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage
+from mcpgov.audit.review import DENY, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage, Verified
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.audit_index import NAME
+from mcpgov.store.audit_index import NAME, VERIFIED
 from mcpgov.store.audit_reader import MOST, PREFIX, call, parsed
 from mcpgov.store.audit_summary import (
     SAMPLE,
@@ -153,7 +153,17 @@ class SqlReviewReader:
             max(records - last[1], 0),
             None if signed is None else moment(signed),
             self._uncovered(signed) if signed is not None else records,
+            self._verified(),
         )
+
+    def _verified(self) -> Verified | None:
+        """The last record of a verification that was indexed."""
+        place = select(CURSORS.c.position).where(CURSORS.c.name == VERIFIED).scalar_subquery()
+        for at, record in self._rows(select(RECORDS.c.at, RECORDS.c.record).where(RECORDS.c.id == place)):
+            fields = parsed(record)
+            result, by = (str(fields.get(f"mcpgov.control.{name}", "")) for name in ("result", "principal"))
+            return Verified(moment(at), result, by)
+        return None
 
     # -- how it is found -----------------------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ from sqlalchemy import create_engine, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.chain import NOTHING, Head, entry
-from mcpgov.audit.merkle import inclusion_ranges, root_of
+from mcpgov.audit.chain import Chain, Head, entry
+from mcpgov.audit.merkle import grown, inclusion_ranges, peaks_within, root
 from mcpgov.audit.proof import Proof
-from mcpgov.audit.record import Row
+from mcpgov.audit.purge import Removed, folded
+from mcpgov.audit.record import ControlEvent, RecordEvent, Row
 from mcpgov.audit.verify import Kept
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import connect_to_read, schema_version
@@ -34,6 +35,8 @@ PROVED = 3  # the first version of the schema with hashes
 COLUMNS = [RECORDS.c[name] for name in Row._fields]
 SIGNED = (CHECKPOINTS.c.writer == RECORDS.c.writer) & (CHECKPOINTS.c.size == RECORDS.c.seq)
 LEDGER = select(RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, CHECKPOINTS.c.note, *COLUMNS)
+IS_PURGE = (RECORDS.c.event == RecordEvent.CONTROL.value) & (RECORDS.c.reason == ControlEvent.PURGED.value)
+PURGES = select(RECORDS.c.record).where(IS_PURGE).order_by(RECORDS.c.id)
 OWN = 5  # columns of the ledger beside those of a row
 LOOSE = select(CHECKPOINTS.c.note).select_from(CHECKPOINTS.outerjoin(RECORDS, SIGNED)).where(RECORDS.c.id.is_(None))
 
@@ -73,8 +76,15 @@ class SqlEvidence:
             self._connection.close()
         self._engine.dispose()
 
-    def records(self) -> Iterator[Kept]:
-        """Every record in the order of commit."""
+    def removed(self) -> Removed:
+        """What purges have removed."""
+        return folded(record for (record,) in self._rows(PURGES))
+
+    def records(self) -> Iterator[Kept | Removed]:
+        """What was removed, where something was; then every record in the order of commit."""
+        removed = self.removed()
+        if removed.chains:
+            yield removed
         for found in self._rows(LEDGER.select_from(RECORDS.outerjoin(CHECKPOINTS, SIGNED)).order_by(RECORDS.c.id)):
             place, writer, seq, digest, note = found[:OWN]
             row = Row._make(found[OWN:])
@@ -93,18 +103,30 @@ class SqlEvidence:
         """The proof of each record with this call, correlation or trace id; of one that no checkpoint covers, which."""
         found = or_(*(RECORDS.c[name] == identifier for name in ("call_id", "correlation_id", "trace_id")))
         query = select(RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.record).where(found).order_by(RECORDS.c.id)
-        return [self._proof(*row) for row in list(self._rows(query))]
+        rows = list(self._rows(query))
+        gone = self.removed().chains
+        return [self._proof(gone.get(writer, Chain(writer)), seq, record) for writer, seq, record in rows]
 
-    def _proof(self, writer: str, seq: int, record: str) -> Proof | str:
+    def _proof(self, gone: Chain, seq: int, record: str) -> Proof | str:
+        """The proof of a record of a writer of which this much is gone."""
+        writer = gone.writer
         covering = (CHECKPOINTS.c.writer == writer) & (CHECKPOINTS.c.size >= seq)
         query = select(CHECKPOINTS.c.size, CHECKPOINTS.c.note).where(covering).order_by(CHECKPOINTS.c.size).limit(1)
-        checkpoint = next(self._rows(query), None)
-        if checkpoint is None:
+        found = list(self._rows(query))
+        if not found:
             return f"{writer}:{seq}"
-        size, note = checkpoint
-        before = next(self._hashes(writer, seq - 2, seq - 1), NOTHING)
-        path = tuple(root_of(self._hashes(writer, *leaves)) for leaves in inclusion_ranges(seq - 1, size))
+        size, note = found[0]
+        (before,) = [*self._hashes(writer, seq - 2, seq - 1)] or [gone.head]
+        path = tuple(self._root(gone, *leaves) for leaves in inclusion_ranges(seq - 1, size))
         return Proof(entry(json.dumps(writer), seq, before, record).decode(), seq - 1, size, path, note)
+
+    def _root(self, gone: Chain, first: int, end: int) -> bytes:
+        """The root of the tree over some of a writer's entries, the first of which may be gone.
+
+        What is gone of it is whole subtrees: those of the frontier, because what is proved remains.
+        """
+        frontier = peaks_within(gone.frontier, gone.size, first, end)
+        return root(grown(frontier, max(gone.size - first, 0), self._hashes(gone.writer, max(first, gone.size), end)))
 
     def _hashes(self, writer: str, first: int, end: int) -> Iterator[bytes]:
         """The hashes of a writer's entries, counted from 0, from `first` up to and without `end`."""

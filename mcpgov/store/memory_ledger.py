@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from mcpgov.audit.purge import Cut
     from mcpgov.audit.record import Row
 
 
 @dataclass(slots=True)
 class MemoryDisk:
     """What was kept, by whom, as (writer, number, row), and its hashes; whether each writer that did not finish is
-    alive; the ends that nobody has named, and the notes as (writer, size, note).
+    alive; the ends that nobody has named, the notes as (writer, size, note), and how many rows were purged.
     """
 
     rows: list[tuple[str, int, Row]] = field(default_factory=list["tuple[str, int, Row]"])
@@ -35,6 +36,7 @@ class MemoryDisk:
     hashes: list[bytes] = field(default_factory=list[bytes])
     ends: list[Head] = field(default_factory=list[Head])
     notes: list[tuple[str, int, str]] = field(default_factory=list["tuple[str, int, str]"])
+    purged: int = 0
     names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -96,6 +98,17 @@ class MemoryLedgerStore:
                 self.disk.notes.append((self.writer, self._chain.size, sign(self._chain)))
                 self._signed = self._chain.size
             return self._signed
+
+    def purge(self, cut: Cut, records: Sequence[Row], sign: Callable[[Chain], str], _at: datetime) -> None:
+        """Remove the oldest records, and keep the records of that, signed."""
+        with self.disk.lock:
+            disk, gone, chains = self.disk, len(cut.rows), cut.removed.chains
+            del disk.rows[:gone], disk.hashes[:gone]
+            disk.purged += gone
+            disk.notes[:] = [note for note in disk.notes if note[0] not in chains or note[1] > chains[note[0]].size]
+            self._keep(records)
+            disk.notes.append((self.writer, self._chain.size, sign(self._chain)))
+            self._signed = self._chain.size
 
     def close(self, *, finished: bool) -> None:
         """Let go; a writer that is not finished is left to recovery."""

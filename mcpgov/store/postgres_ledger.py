@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
 
+    from mcpgov.audit.purge import Cut
     from mcpgov.audit.record import Row
     from mcpgov.models import Secret
     from mcpgov.store.postgres_database import BoundedConnection
@@ -64,6 +65,7 @@ SELECT call_id, correlation_id, trace_id FROM records AS intent WHERE writer = %
 AND NOT EXISTS (SELECT 1 FROM records WHERE call_id = intent.call_id AND final = 1) ORDER BY seq
 """
 KNOWN: Final = "SELECT hash FROM records WHERE writer = %s AND seq = %s"
+PURGED: Final = "SELECT 1 FROM records WHERE event = 'control' AND reason = 'purged' AND strpos(record, %s) > 0 LIMIT 1"
 SINCE: Final = "SELECT record, hash FROM records WHERE writer = %s AND seq > %s ORDER BY seq"
 END: Final = """
 UPDATE writers SET (seq, hash) = (SELECT seq, hash FROM records WHERE writer = %s ORDER BY seq DESC LIMIT 1)
@@ -74,6 +76,11 @@ ENDS: Final = "SELECT 1 FROM writers WHERE seq IS NOT NULL LIMIT 1"
 TAKE_ENDS: Final = "DELETE FROM writers WHERE seq IS NOT NULL RETURNING id, seq, hash"
 KEEP: Final = "INSERT INTO checkpoints (writer, size, at, note) VALUES (%s, %s, %s, %s)"
 LOST: Final = {Durability.DURABLE: "", Durability.OS_CACHE: ", or it crashed before it had flushed (os-cache)"}
+REMOVE: Final = "DELETE FROM records WHERE id <= %s"
+REMOVE_CHECKPOINTS: Final = """
+DELETE FROM checkpoints WHERE writer = %s
+AND size < (SELECT max(size) FROM checkpoints WHERE writer = %s AND size <= %s)
+"""
 ENDED: Final = "SELECT call_id FROM records WHERE call_id = ANY(%s) AND final = 1"
 
 
@@ -137,6 +144,21 @@ class PostgresLedgerStore:
                 connection.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
             self._chain, self._signed = chain, chain.size
             return chain.size
+
+    def purge(self, cut: Cut, records: Sequence[Row], sign: Callable[[Chain], str], at: datetime) -> None:
+        """Remove the oldest records and keep the records of that, signed: all or none.
+
+        Raises StoreUnavailable also where they are not there any more, as when another was faster.
+        """
+        with self._connected() as connection:
+            with transaction(connection):
+                chain = self._insert(connection, records)
+                if connection.execute(REMOVE, (cut.through,)).rowcount != len(cut.rows):
+                    raise StoreUnavailable("another purge was faster; nothing was removed by this one")
+                for writer in {row.writer for row in cut.rows}:
+                    connection.execute(REMOVE_CHECKPOINTS, (writer, writer, cut.removed.chains[writer].size))
+                connection.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
+            self._chain, self._signed = chain, chain.size
 
     def close(self, *, finished: bool) -> None:
         """Let go of the lock and the connection."""
@@ -205,6 +227,8 @@ class PostgresLedgerStore:
         known = connection.execute(KNOWN, (self.writer, before.size)).fetchone()
         since = connection.execute(SINCE, (self.writer, before.size)).fetchall()
         chain, hashes = before.extended(str(record) for record, _ in since)
+        if known is None and connection.execute(PURGED, (f'"{before.end}:',)).fetchone():
+            known = (before.head,)  # nothing was written for so long that even this was purged
         if hashes != [kept for _, kept in since] or (before.size and known != (before.head,)):
             raise StoreUnavailable(
                 "PostgreSQL does not hold what was written to it: somebody changed it while it was in use, or put an"

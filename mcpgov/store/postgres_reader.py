@@ -16,6 +16,7 @@ from mcpgov.store.audit_reader import SqlAuditReader
 from mcpgov.store.checkpoint_log import SqlCheckpoints
 from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.evidence import SqlEvidence
+from mcpgov.store.oldest_records import SqlOldestRecords
 from mcpgov.store.postgres_database import READ_ONLY, WRITING, connect, schema_version, unavailable
 from mcpgov.store.postgres_ledger import NUL
 
@@ -52,6 +53,12 @@ def open_postgres_evidence(url: Secret) -> SqlEvidence:
 def open_postgres_checkpoints(url: Secret) -> SqlCheckpoints:
     """The checkpoints in this database, whose tables are there."""
     return SqlCheckpoints(open_engine(url, WRITING))
+
+
+def open_postgres_oldest(url: Secret) -> SqlOldestRecords:
+    """The oldest records in this database. Raises StoreUnavailable, InvalidConfiguration (newer schema)."""
+    require_ledger(url)
+    return SqlOldestRecords(open_engine(url, READ_ONLY))
 
 
 def open_engine(url: Secret, settings: tuple[str, ...]) -> Engine:

@@ -26,12 +26,14 @@ from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import BUSY, connect, create_database, placed, unavailable
 from mcpgov.store.sqlite_keys import moment
+from mcpgov.store.sqlite_purge import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from mcpgov.audit.purge import Cut
     from mcpgov.audit.record import Row
 
 UNSYNCED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
@@ -43,6 +45,7 @@ INSERT = (
 VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 STATEMENTS = tuple(INSERT + ", ".join([VALUES] * count) for count in range(ROWS + 1))
 KNOWN = "SELECT hash FROM records WHERE writer = ? AND seq = ?"
+PURGED = "SELECT 1 FROM records WHERE event = 'control' AND reason = 'purged' AND instr(record, ?) LIMIT 1"
 SINCE = "SELECT record, hash FROM records WHERE writer = ? AND seq > ? ORDER BY seq"
 LAST = "SELECT seq, hash FROM records WHERE writer = ? ORDER BY seq DESC LIMIT 1"
 END = "UPDATE writers SET seq = ?, hash = ? WHERE id = ?"
@@ -121,6 +124,20 @@ class SqliteLedgerStore:
                 database.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
             self._chain, self._signed = chain, chain.size
             return chain.size
+
+    def purge(self, cut: Cut, records: Sequence[Row], sign: Callable[[Chain], str], at: datetime) -> None:
+        """Remove the oldest records, also from the index, and keep the records of that, signed: all or none.
+
+        Raises StoreUnavailable also where they are not there any more, as when another was faster.
+        """
+        with self._connected() as database:
+            self._assert_in_place()
+            database.execute("PRAGMA secure_delete = ON")  # what is gone is overwritten, and not only let go of
+            with transaction(database):
+                chain = self._insert(database, records)
+                remove(database, cut)
+                database.execute(KEEP, (self.writer, chain.size, microseconds(at), sign(chain)))
+            self._chain, self._signed = chain, chain.size
 
     def close(self, *, finished: bool) -> None:
         """Let go of the lock and the file."""
@@ -224,6 +241,8 @@ class SqliteLedgerStore:
         known = database.execute(KNOWN, (self.writer, self._chain.size)).fetchone()
         since = database.execute(SINCE, (self.writer, self._chain.size)).fetchall()
         chain, hashes = self._chain.extended(str(record) for record, _ in since)
+        if known is None and database.execute(PURGED, (f'"{self._chain.end}:',)).fetchone():
+            known = (self._chain.head,)  # nothing was written for so long that even this was purged
         if hashes != [kept for _, kept in since] or (self._chain.size and known != (self._chain.head,)):
             raise StoreUnavailable(
                 f"{self._path} does not hold what was written to it: somebody changed it while it was in use, or put"

@@ -8,6 +8,7 @@ import pytest
 
 from mcpgov.audit.chain import Head
 from mcpgov.audit.export import LONGEST, ExportEvidence, export_lines
+from mcpgov.audit.purge import Removed
 from mcpgov.audit.verify import Finding, Kept, Kind, verify
 from tests.audit.test_verify import ROWS, Ledger, end, kept
 
@@ -19,7 +20,7 @@ LINES = list(export_lines(LEDGER))
 LAST = LINES[-1].encode()
 
 
-def evidence(content: bytes) -> tuple[list[Kept | Finding], ExportEvidence]:
+def evidence(content: bytes) -> tuple[list[Kept | Finding | Removed], ExportEvidence]:
     """What an export holds."""
     found = ExportEvidence(io.BytesIO(content))
     return list(found.records()), found

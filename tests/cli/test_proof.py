@@ -3,6 +3,7 @@
 import gzip
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -37,15 +38,22 @@ class Site:
         self.store.append([OutcomeRecord("1", NOW, OutcomeStatus.OK).row()])
         self.key: VerifierKey | None = SIGNER.key
         self.left = folder / "left"
+        self.noted: list[Mapping[str, str | int]] = []
+        self.mute = False
 
     def evidence(self, source: str | None, config: Path | None) -> SqlEvidence:
         if config:
             raise StoreUnavailable("no such settings")
         return open_sqlite_evidence(Path(source) if source else self.path)
 
+    async def note(self, _config: Path | None, details: Mapping[str, str | int]) -> None:
+        if self.mute:
+            raise StoreUnavailable("read-only")
+        self.noted.append(details)
+
     def run(self, *arguments: str) -> Result:
         audit = typer.Typer()
-        add_proof(audit, self.evidence, lambda _source, _config: self.key)
+        add_proof(audit, self.evidence, lambda _source, _config: self.key, self.note)
         return CliRunner(env={"COLUMNS": "300"}).invoke(audit, arguments)
 
     def change(self, statement: str) -> None:
@@ -71,6 +79,30 @@ def test_a_store_that_nobody_touched_is_ok(site: Site) -> None:
     assert shown.stdout == (
         "ok: 3 records of 1 writers, 1 checkpoints, 1 records after the last of them, 0 from before there were hashes\n"
     )
+
+
+def test_that_the_configured_store_was_verified_is_written_down(site: Site) -> None:
+    site.run("verify", "--no-record")
+    site.run("verify", str(site.path))
+    assert site.noted == []
+    site.run("verify")
+    (noted,) = site.noted
+    assert {name: noted[name] for name in ("result", "records", "found", "uncovered", "key")} == {
+        "result": "ok",
+        "records": 3,
+        "found": 0,
+        "uncovered": 1,
+        "key": SIGNER.key.name,
+    }
+    assert str(noted["principal"]).startswith("local:")
+
+
+def test_a_verdict_that_cannot_be_written_down_is_told_all_the_same(site: Site) -> None:
+    site.mute, site.key = True, None
+    site.change("UPDATE records SET record = '{}' WHERE seq = 3")
+    shown = site.run("verify")
+    assert shown.exit_code == 1
+    assert "could not be written down: read-only" in shown.stderr
 
 
 def test_what_is_wrong_is_named_and_is_the_exit_code(site: Site) -> None:

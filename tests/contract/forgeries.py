@@ -1,17 +1,19 @@
 """What can be done to a store by somebody who knows how it is made, and has not the key that signs its checkpoints."""
 
+import json
 import random
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcpgov.audit.chain import NOTHING, Chain, entry
 from mcpgov.audit.merkle import leaf_hash
 from mcpgov.audit.note import Checkpoint, Signer
-from mcpgov.audit.record import DeniedRecord, Row
+from mcpgov.audit.purge import PURGED, chain_of, chain_text
+from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, Row, canonical
 from mcpgov.decision import Reason
-from tests.audit.calls import facts
+from tests.audit.calls import NOW, facts
 from tests.contract.ledgers import SIGNER
 
 OTHER = Signer(b"another key, of another person!!")
@@ -197,4 +199,103 @@ FORGERIES: dict[str, Forgery] = {
     "splice": splice,
     "re-chain with another key": rechain,
     "forge a checkpoint": forge,
+}
+
+
+# -- where the oldest records were purged ------------------------------------------------------------------------------
+
+
+def last_purge(forger: Forger) -> tuple[int, str]:
+    """The id and the writer of the last record of a purge."""
+    query = "SELECT id, writer FROM records WHERE reason = 'purged' ORDER BY id DESC LIMIT 1"
+    place, writer = forger.database.execute(query).fetchone()
+    return place, writer
+
+
+def rewrite(forger: Forger, change: Callable[[Chain], Chain]) -> None:
+    """Change what the last purge says of a writer of which something remains; perhaps with every hash that fits."""
+    place, writer = last_purge(forger)
+    fields = json.loads(forger.text(place))
+    texts = fields[PURGED]
+    live = {row[0] for row in forger.database.execute("SELECT DISTINCT writer FROM records")}
+    number = forger.chance.choice([at for at, text in enumerate(texts) if chain_of(text).writer in live])
+    texts[number] = chain_text(change(chain_of(texts[number])))
+    forger.database.execute("UPDATE records SET record = ? WHERE id = ?", (canonical(fields), place))
+    if forger.chance.random() < 0.5:
+        forger.rehash(writer)
+
+
+def drop_the_purge(forger: Forger) -> None:
+    """The record of the last purge; perhaps with its writer."""
+    place, writer = last_purge(forger)
+    if forger.chance.random() < 0.5:
+        forger.database.execute("DELETE FROM records WHERE id = ?", (place,))
+    else:
+        for table, name in (("records", "writer"), ("checkpoints", "writer"), ("writers", "id")):
+            forger.database.execute(f"DELETE FROM {table} WHERE {name} = ?", (writer,))
+
+
+def widen(forger: Forger) -> None:
+    """One record more is gone, and the record of the purge says so; perhaps."""
+    place, writer = forger.database.execute(
+        "SELECT id, writer FROM records WHERE event <> 'control' ORDER BY id LIMIT 1"
+    ).fetchone()
+
+    def wider(chain: Chain) -> Chain:
+        return chain.extended([forger.text(place)])[0] if chain.writer == writer else chain
+
+    if forger.chance.random() < 0.7:
+        rewrite(forger, wider)
+    forger.database.execute("DELETE FROM records WHERE id = ?", (place,))
+
+
+def other_root(forger: Forger) -> None:
+    """What is gone was something else."""
+
+    def change(chain: Chain) -> Chain:
+        first, *rest = chain.frontier
+        return replace(chain, frontier=(forger.chance.randbytes(len(first)), *rest))
+
+    rewrite(forger, change)
+
+
+def purge_in_silence(forger: Forger) -> None:
+    """The oldest records, with nothing that tells of it; or with a record of one's own, of a writer of one's own."""
+    rows = forger.database.execute("SELECT id, writer, seq, record FROM records ORDER BY id").fetchall()
+    some = rows[: forger.chance.randint(1, 5)]
+    chains = {chain.writer: chain for chain in map(chain_of, json.loads(forger.text(last_purge(forger)[0]))[PURGED])}
+    for _, writer, _, record in some:
+        chains[writer] = chains.get(writer, Chain(writer)).extended([record])[0]
+    forger.database.execute("DELETE FROM records WHERE id <= ?", (some[-1][0],))
+    if forger.chance.random() < 0.7:
+        own = "1a1fccfe290-0badcafe"
+        texts = [chain_text(chains[writer]) for writer in sorted(chains)]
+        row = ControlRecord(ControlEvent.PURGED, NOW, {"purged": texts}).row()
+        chain, (digest,) = Chain(own).extended([row.record])
+        columns = ", ".join(("writer", "seq", *Row._fields, "hash"))
+        marks = ", ".join("?" * (len(Row._fields) + 3))
+        forger.database.execute(f"INSERT INTO records ({columns}) VALUES ({marks})", (own, 1, *row, digest))
+        forger.database.execute("INSERT INTO writers VALUES (?, 1, ?)", (own, chain.head))
+        if forger.chance.random() < 0.5:
+            note = OTHER.checkpoint(chain)
+            forger.database.execute("INSERT INTO checkpoints VALUES (?, 1, 1, ?)", (own, note))
+
+
+def put_back(forger: Forger) -> None:
+    """A record that was purged stands there again."""
+    columns = ", ".join(("id", "writer", "seq", *Row._fields, "hash"))
+    rows = forger.database.execute(
+        f"SELECT {columns} FROM another.records AS old WHERE NOT EXISTS (SELECT 1 FROM records WHERE id = old.id)"
+    ).fetchall()
+    row = forger.chance.choice(rows)
+    marks = ", ".join("?" * len(row))
+    forger.database.execute(f"INSERT INTO records ({columns}) VALUES ({marks})", row)
+
+
+AROUND_THE_HOLE: dict[str, Forgery] = {
+    "drop the record of a purge": drop_the_purge,
+    "widen a purge": widen,
+    "change the root of a purge": other_root,
+    "purge in silence": purge_in_silence,
+    "put back what was purged": put_back,
 }

@@ -2,7 +2,8 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,13 +12,16 @@ from mcpgov.audit.chain import Head
 from mcpgov.audit.checkpoints import compared
 from mcpgov.audit.export import ExportEvidence
 from mcpgov.audit.note import Signer
+from mcpgov.audit.purge import Old, Removed, folded
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, Row
+from mcpgov.audit.retention import OldestRecords, Purge, PurgingLedger, Retention, Wanted
 from mcpgov.audit.verify import Finding, Kept, Verdict, verify
 from mcpgov.audit.writer import LedgerStore, OpenCall
 from mcpgov.decision import Reason
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.evidence import open_sqlite_evidence
-from mcpgov.store.memory_ledger import MemoryDisk
+from mcpgov.store.memory_ledger import MemoryDisk, MemoryLedgerStore
+from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests import independent_verifier
 from tests.audit.calls import NOW, facts
 
@@ -28,12 +32,15 @@ TOOLS = ("get_forecast", "delete_repository", "f\u00fchre aus", '"}],\n\u2028\x0
 
 @dataclass
 class Gateways:
-    """Gateways over one ledger, led by chance. `new` makes a writer, `kill` ends one as a crash does."""
+    """Gateways over one ledger, led by chance. `new` makes a writer, `kill` ends one as a crash does, `oldest` reads
+    what may be purged.
+    """
 
     chance: random.Random
     new: Callable[[], LedgerStore]
     kill: Callable[[LedgerStore], None]
     alive: list[LedgerStore] = field(default_factory=list[LedgerStore])
+    oldest: Callable[[], OldestRecords] | None = None
     open: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -86,6 +93,23 @@ class Gateways:
         self.kill(store)
         self.alive.remove(store)
 
+    def purge(self, before: datetime | None = None) -> Purge:
+        """Remove what is older than some moment."""
+        assert self.oldest is not None
+        since = self.chance.random() * (self.now - NOW)
+        return Retention(self.oldest(), self.purging, SIGNER.checkpoint, lambda: None).purge(
+            Wanted(1, "somebody"), (before or NOW + since) + timedelta(days=1)
+        )
+
+    @contextmanager
+    def purging(self) -> Generator[PurgingLedger]:
+        """A writer that purges and is gone."""
+        store = self.new()
+        store.open()
+        assert isinstance(store, MemoryLedgerStore | SqliteLedgerStore)
+        yield store
+        store.close(finished=True)
+
     def run(self, steps: int) -> None:
         """Whatever may happen."""
         for _ in range(steps):
@@ -93,7 +117,9 @@ class Gateways:
                 self.start()
             store = self.chance.choice(self.alive)
             self.work(store, self.chance.randint(0, 3))
-            match self.chance.randrange(6):
+            match self.chance.randrange(6 if self.oldest is None else 7):
+                case 6:
+                    self.purge()
                 case 0:
                     self.stop(store)
                 case 1:
@@ -102,13 +128,38 @@ class Gateways:
                     store.checkpoint(SIGNER.checkpoint, self.now)
 
 
+class MemoryOldest:
+    """The OldestRecords of a MemoryDisk."""
+
+    def __init__(self, disk: MemoryDisk) -> None:
+        self.disk = disk
+
+    def removed(self) -> Removed:
+        return folded(row.record for _, _, row in self.disk.rows if row.reason == ControlEvent.PURGED)
+
+    def oldest(self, after: int, limit: int) -> list[Old]:
+        found = [
+            Old(place, row.at, writer, seq, row.call_id, row.final, row.event, row.record, digest)
+            for place, ((writer, seq, row), digest) in enumerate(
+                zip(self.disk.rows, self.disk.hashes, strict=True), self.disk.purged + 1
+            )
+        ]
+        return [old for old in found if old.id > after][:limit]
+
+    def ended(self, calls: Collection[str]) -> set[str]:
+        return {call for call in calls if (call, 1) in self.disk.kept}
+
+
 class MemoryEvidence:
     """The Evidence in a MemoryDisk."""
 
     def __init__(self, disk: MemoryDisk) -> None:
         self.disk = disk
 
-    def records(self) -> Iterator[Kept | Finding]:
+    def records(self) -> Iterator[Kept | Finding | Removed]:
+        removed = MemoryOldest(self.disk).removed()
+        if removed.chains:
+            yield removed
         notes = {(writer, size): note for writer, size, note in self.disk.notes}
         for place, ((writer, seq, row), digest) in enumerate(zip(self.disk.rows, self.disk.hashes, strict=True), 1):
             yield Kept(place, writer, seq, row.record, digest, notes.get((writer, seq)), None, row)

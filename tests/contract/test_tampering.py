@@ -23,10 +23,12 @@ from mcpgov.audit.verify import Kind, verify
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.store.evidence import open_sqlite_evidence
 from mcpgov.store.memory_ledger import MemoryDisk, MemoryLedgerStore
+from mcpgov.store.oldest_records import open_sqlite_oldest
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests import independent_verifier
-from tests.contract.forgeries import FORGERIES, Forger, Forgery
-from tests.contract.ledgers import SIGNER, VKEY, Gateways, MemoryEvidence, verdict_on
+from tests.audit.calls import NOW
+from tests.contract.forgeries import AROUND_THE_HOLE, FORGERIES, Forger, Forgery
+from tests.contract.ledgers import SIGNER, VKEY, Gateways, MemoryEvidence, MemoryOldest, verdict_on
 
 TIMES = int(os.environ.get("MCPGOV_TAMPERING", "100"))
 CLEAN = 10 * TIMES
@@ -54,7 +56,8 @@ def leave(store: Path, folder: Path) -> None:
 
 def gateways(path: Path, seed: int) -> Gateways:
     """Gateways over a SQLite store."""
-    return Gateways(random.Random(seed), lambda: SqliteLedgerStore(path), lambda store: store.close(finished=False))
+    new, oldest = functools.partial(SqliteLedgerStore, path), functools.partial(open_sqlite_oldest, path)
+    return Gateways(random.Random(seed), new, lambda store: store.close(finished=False), oldest=oldest)
 
 
 def copied(source: Path, target: Path) -> Path:
@@ -251,6 +254,102 @@ def test_no_clean_store_raises_an_alarm_while_gateways_crash_and_recover(tmp_pat
             assert verdict_on(path, folder).findings == (), seed
         for store in running.alive:
             store.close(finished=False)
+
+
+def test_no_clean_ledger_raises_an_alarm_whatever_was_purged(tmp_path: Path) -> None:
+    path, purged = tmp_path / "ledger.jsonl", 0
+    for seed in range(CLEAN):
+        disk = MemoryDisk()
+        new, oldest = functools.partial(MemoryLedgerStore, disk), functools.partial(MemoryOldest, disk)
+        running = Gateways(random.Random(seed), new, forgotten, oldest=oldest)
+        running.run(8)
+        evidence = MemoryEvidence(disk)
+        verdict = verify(evidence, SIGNER.key, {})
+        assert verdict.findings == (), seed
+        purged += verdict.purged
+        path.write_text("".join(export_lines(evidence)), "utf-8")
+        with path.open("rb") as file:
+            assert verify(ExportEvidence(file), SIGNER.key, {}) == verdict, seed
+        assert independent_verifier.main(str(path), "" if seed % 10 else VKEY) == 0, seed
+    assert purged > CLEAN
+
+
+def test_no_clean_store_raises_an_alarm_while_it_is_purged(tmp_path: Path) -> None:
+    for seed in range(TIMES // 10):
+        path, folder = tmp_path / f"{seed}.db", tmp_path / str(seed)
+        folder.mkdir()
+        running = gateways(path, seed)
+        for _ in range(4):
+            running.run(3)
+            leave(path, folder)
+            running.purge()
+            verdict = verdict_on(path, folder)
+            assert verdict.findings == (), seed
+            with open_sqlite_evidence(path) as evidence:
+                (tmp_path / "left.jsonl").write_text("".join(export_lines(evidence)), "utf-8")
+            assert verdict_on(tmp_path / "left.jsonl", folder) == verdict
+            assert verdict.purged
+        for store in running.alive:
+            store.close(finished=False)
+
+
+@pytest.fixture(scope="module")
+def purged(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site whose oldest records were purged twice. `older` is from before."""
+    folder = tmp_path_factory.mktemp("purged")
+    running = gateways(folder / "one.db", 9)
+    for older in ("first", "second"):
+        while running.alive:
+            running.stop(running.alive[0])
+        store = running.start()
+        running.work(store, 8)
+        store.checkpoint(SIGNER.checkpoint, running.now)
+        leave(folder / "one.db", folder / "notes")
+        copied(folder / "one.db", folder / f"{older}.db")
+        running.work(store, 2)
+        assert running.purge(NOW + (running.now - NOW) / 2).records
+        store.checkpoint(SIGNER.checkpoint, running.now)
+    leave(folder / "one.db", folder / "notes")
+    copied(folder / "one.db", folder / "left.db")
+    return Site(folder / "left.db", folder / "notes", folder / "second.db", folder / "first.db")
+
+
+@pytest.mark.parametrize("forgery", AROUND_THE_HOLE.values(), ids=AROUND_THE_HOLE)
+def test_every_forgery_around_what_was_purged_is_found(tmp_path: Path, purged: Site, forgery: Forgery) -> None:
+    assert verdict_on(purged.store, purged.folder).findings == ()
+    seen, original = covered(purged.store), purged.store.read_bytes()
+    for seed in range(TIMES):
+        path = tmp_path / "forged.db"
+        path.write_bytes(original)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("ATTACH ? AS another", (str(purged.older),))
+            forgery(Forger(path, database, random.Random(seed), seen))
+        for folder in (purged.folder, None):
+            assert verdict_on(path, folder).code in {1, 2}, f"{forgery.__name__} {seed} {folder}"
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
+def test_every_other_forgery_is_found_where_records_were_purged(tmp_path: Path, purged: Site, forgery: Forgery) -> None:
+    seen, original = covered(purged.store), purged.store.read_bytes()
+    for seed in range(TIMES):
+        path = tmp_path / "forged.db"
+        path.write_bytes(original)
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("ATTACH ? AS another", (str(purged.older),))
+            forgery(Forger(path, database, random.Random(seed), seen))
+        assert verdict_on(path, purged.folder).code in {1, 2}, f"{forgery.__name__} {seed}"
+
+
+def test_an_export_of_what_was_purged_can_be_cut_off_and_not_be_changed(tmp_path: Path, purged: Site) -> None:
+    lines, path = lines_of(purged), tmp_path / "ledger.jsonl"
+    whole = b"".join(lines)
+    for seed in range(TIMES):
+        chance = random.Random(seed)
+        path.write_bytes(whole[: chance.randrange(len(whole))])
+        assert verdict_on(path).code == 3
+        place = chance.choice([place for place, byte in enumerate(lines[0]) if chr(byte).isalnum()])
+        path.write_bytes(b"".join([lines[0][:place], bytes([lines[0][place] ^ 1]), lines[0][place + 1 :], *lines[1:]]))
+        assert verdict_on(path).code in {1, 2}, seed
 
 
 def forgotten(store: LedgerStore) -> None:

@@ -2,17 +2,25 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from mcpgov.audit.chain import Chain
-from mcpgov.audit.record import Durability, Row
+from mcpgov.audit.note import Signer
+from mcpgov.audit.purge import Removed, cut_of
+from mcpgov.audit.record import ControlEvent, ControlRecord, Durability, IntentRecord, OutcomeRecord, Row
+from mcpgov.audit.retention import PurgingLedger, Retention, Wanted
+from mcpgov.audit.verify import verify
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
-from mcpgov.models import Secret
+from mcpgov.models import OutcomeStatus, Secret
 from mcpgov.store.postgres_ledger import IN_ORDER, INSERT, ORDER, PostgresLedgerStore
+from mcpgov.store.postgres_reader import open_postgres_evidence, open_postgres_oldest
+from tests.audit.calls import facts
 from tests.contract.ledger_contract import NOW, LedgerContract, control, intent, outcome, unknown
 from tests.store.postgres import PostgresServer
 from tests.store.postgres_asked import ask, backend, until_released
@@ -237,3 +245,37 @@ def test_the_statement_has_a_place_for_every_column() -> None:
     names = INSERT.partition("(")[2].partition(")")[0].replace("\n", " ").split(", ")
     assert names == ["writer", "seq", *Row._fields, "hash"]
     assert INSERT.count("[]") == len(names)
+
+
+PURGE_SIGNER = Signer(bytes(32))
+PURGE_DAY = timedelta(days=1)
+
+
+@contextmanager
+def opened(url: Secret) -> Generator[PurgingLedger]:
+    store = PostgresLedgerStore(url)
+    store.open()
+    yield store
+    store.close(finished=True)
+
+
+def test_what_is_too_old_is_gone_and_the_rest_is_proved(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    store = PostgresLedgerStore(url)
+    store.open()
+    for day in range(3):
+        at, call = NOW + day * PURGE_DAY, str(day)
+        store.append([IntentRecord(facts(call, at)).row(), OutcomeRecord(call, at, OutcomeStatus.OK).row()])
+        store.checkpoint(PURGE_SIGNER.checkpoint, at)
+    with open_postgres_oldest(url) as oldest:
+        stale = cut_of(Removed(), oldest.oldest(0, 2))
+        purging = Retention(oldest, lambda: opened(url), PURGE_SIGNER.checkpoint, lambda: None)
+        assert purging.purge(Wanted(1, "dana"), NOW + 3 * PURGE_DAY).records == 4
+    with opened(url) as second, pytest.raises(StoreUnavailable, match="faster"):
+        second.purge(stale, stale.records(NOW, {}), PURGE_SIGNER.checkpoint, NOW)
+    store.append([ControlRecord(ControlEvent.RELOAD, NOW + 3 * PURGE_DAY).row()])
+    store.close(finished=True)
+    with open_postgres_evidence(url) as evidence:
+        found = verify(evidence, PURGE_SIGNER.key, {})
+        assert (found.code, found.purged, found.findings) == (0, 4, ())
+        assert len(evidence.proofs("2")) == 2
