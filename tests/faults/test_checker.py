@@ -92,7 +92,7 @@ PLANTED: dict[str, Callable[[History], object]] = {
     "unrecorded-refusal": lambda history: history.client.append(ClientEntry("9", "refused", "tool-denied")),
     "wrong-outcome": lambda history: instead(history, 3, record("outcome", "1", "t3", mcpgov_status="failed")),
     "gap": lambda history: history.kept.pop(0),
-    "doubled-call": lambda history: also(history, "w-9", record("intent", "1", "t1")),
+    "doubled-call": lambda history: also(history, "w-9", record("intent", "1", "t1").replace("w-1", "w-9")),
     "foreign-call": lambda history: seen(history, correlation_id="c-2"),
     "foreign-connection": lambda history: seen(history, connection="town", credential="key-of-town"),
     "foreign-credential": lambda history: seen(history, credential="key-of-town"),
