@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.faults.gateway import ROOT, Site
+from tests.faults.gateway import ROOT, SETTINGS, Site
 
 TRIES = 2000  # calls after which a service that does not return is given up
 
@@ -35,11 +35,22 @@ class NotServing(AssertionError):
 
 
 class Served(Site):
-    """A site whose gateway runs, with a client."""
+    """A site whose gateway runs, with a client. Its store may lie elsewhere than its other files."""
 
     http: aiohttp.ClientSession
     process: Process
     url: str
+    elsewhere: Path | None = None
+
+    @property
+    def store(self) -> Path:
+        """The gateway's store."""
+        return self.elsewhere or super().store
+
+    def settings(self, *lines: str) -> None:
+        """Write the gateway's settings, with these lines besides."""
+        text = SETTINGS.replace("sqlite:///mcpgov.db", f"sqlite:///{self.store}")
+        (self.folder / "mcpgov.yaml").write_text(text + "".join(f"{line}\n" for line in lines))
 
     @property
     def pid(self) -> int:
@@ -99,9 +110,9 @@ class Served(Site):
 
 
 @asynccontextmanager
-async def serving(folder: Path, launch: Launch = PLAIN) -> AsyncGenerator[Served]:
+async def serving(folder: Path, launch: Launch = PLAIN, store: Path | None = None) -> AsyncGenerator[Served]:
     """A gateway that serves while the block runs, ends well, and leaves a history in which everything adds up."""
-    async with standing(folder) as site:
+    async with standing(folder, store) as site:
         await site.launch(launch)
         try:
             yield site
@@ -113,10 +124,12 @@ async def serving(folder: Path, launch: Launch = PLAIN) -> AsyncGenerator[Served
 
 
 @asynccontextmanager
-async def standing(folder: Path) -> AsyncGenerator[Served]:
+async def standing(folder: Path, store: Path | None = None) -> AsyncGenerator[Served]:
     """A site with its upstream and a client, whose gateway the block starts."""
     site = Served(folder)
+    site.elsewhere = store
     async with site.upstream(), aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as site.http:
+        site.settings()
         yield site
 
 
