@@ -40,6 +40,7 @@ class Served(Site):
     http: aiohttp.ClientSession
     process: Process
     url: str
+    console: str = ""  # the link that lets an operator in once, where there is a console
     elsewhere: Path | None = None
 
     @property
@@ -69,6 +70,8 @@ class Served(Site):
         told: list[str] = []
         async for line in self.process.stderr:
             told.append(line.decode())
+            if '"console"' in told[-1]:
+                self.console = json.loads(told[-1])["url"]
             if '"serving"' in told[-1]:
                 self.url = json.loads(told[-1])["connections"][0]
                 return
