@@ -11,6 +11,8 @@ import sys
 import time
 from typing import Final
 
+from tests.faults.tools import NOTED
+
 EXPERIMENTS: Final = {
     "checker": ("the checker finds what is planted, and nothing else", ("test_checker.py", "test_planted.py")),
     "kill": ("kill -9 under load", ("test_kill_nine.py",)),
@@ -56,8 +58,7 @@ def main() -> int:
         result, said = run(files, environment)
         passed = sum(map(int, re.findall(r"(\d+) passed", said)))
         sys.stdout.write(f"{result:<8}{name:<10}{title:<54}{passed:>5} tests{time.perf_counter() - began:>9.1f} s\n")
-        notes = re.findall(r"^(?:service was back|left out: ).*$", said, re.MULTILINE)
-        sys.stdout.write("".join(f"{'':18}{note}\n" for note in dict.fromkeys(notes)))
+        sys.stdout.write("".join(f"{'':18}{note}\n" for note in dict.fromkeys(NOTED.findall(said))))
         sys.stdout.write("" if result == "ok" else said)
         sys.stdout.flush()
         failed += result != "ok"

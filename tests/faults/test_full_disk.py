@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from tests.faults.disks import SmallDisk, mount_again, small_disk
 from tests.faults.gateway import HEADERS, META
 from tests.faults.served import Served, serving, standing
+from tests.faults.tools import note
 
 AT_ONCE = 8
 HELD = 100  # calls that are refused while the disk is full
@@ -54,7 +54,7 @@ async def test_a_disk_that_is_full_to_the_last_byte(disk: SmallDisk | None, tmp_
         freed = time.perf_counter()
         await site.returns()
         took = time.perf_counter() - freed
-        (sys.__stdout__ or sys.stdout).write(f"\nservice was back {took * 1000:.0f} ms after there was room again\n")
+        note(f"measured: service was back {took * 1000:.0f} ms after there was room again")
         assert took < RECOVERY
         assert await site.many(AT_ONCE) == ["result"] * AT_ONCE
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 APT_SECONDS = 300
+NOTED = re.compile(r"^(?:left out|measured): .*$", re.MULTILINE)  # what is said at the end, of tests that passed
 
 
 def installed(program: str, package: str) -> str | None:
@@ -34,8 +36,13 @@ async def can_trace() -> bool:
 
 def left_out(why: str) -> bool:
     """Say what is not tested; gives back False."""
-    (sys.__stderr__ or sys.stderr).write(f"\nleft out: {why}\n")
+    note(f"left out: {why}")
     return False
+
+
+def note(line: str) -> None:
+    """Say something that is to be read also when all is well."""
+    sys.stderr.write(f"\n{line}\n")
 
 
 def faketime() -> str | None:
