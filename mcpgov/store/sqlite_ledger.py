@@ -71,6 +71,7 @@ class SqliteLedgerStore:
         self._chain = Chain(self.writer)
         self._signed = 0  # of its entries, by the last checkpoint
         self._lock: sqlite3.Connection | None = None
+        self._kept: sqlite3.Connection | None = None
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._unsynced = False
@@ -81,6 +82,7 @@ class SqliteLedgerStore:
             create_database(self._path)
         with self._connected() as database:
             self._file = self._found()
+            self._kept = self._kept or keep_open(self._path)
             self._lock = self._lock or take_lock(lock_file(self._path, self.writer))
             database.execute("INSERT OR IGNORE INTO writers (id) VALUES (?)", (self.writer,))
 
@@ -148,9 +150,9 @@ class SqliteLedgerStore:
                 lock_file(self._path, self.writer).unlink(missing_ok=True)
         finally:
             self._drop()
-            if self._lock is not None:
-                self._lock.close()
-                self._lock = None
+            for held in filter(None, (self._kept, self._lock)):
+                held.close()
+            self._kept = self._lock = None
 
     def _write(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
         if self._chain.size and len(rows) <= ROWS:
@@ -304,6 +306,20 @@ def without_second_ends(database: sqlite3.Connection, rows: Sequence[Row]) -> li
 def lock_file(path: Path, writer: str) -> Path:
     """The file whose lock says that a writer is alive."""
     return path.with_name(f"{path.name}-writer-{writer}")
+
+
+def keep_open(path: Path) -> sqlite3.Connection:
+    """A connection that only stays open, so that SQLite keeps the files beside the store while the writer's own is
+    dropped and opened anew. On a full disk they could not be made again: where a file system gives less than a page at
+    a time, writing to the index of the log in memory would end the process (SIGBUS).
+    """
+    kept = connect(path)
+    try:
+        kept.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error:
+        kept.close()
+        raise
+    return kept
 
 
 def take_lock(path: Path) -> sqlite3.Connection:

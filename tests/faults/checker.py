@@ -1,7 +1,8 @@
 """Joins what the client saw, what the upstream did and what the ledger says, and names every call that does not add up.
 
-The three are told apart by the JSON-RPC id, which is unique here and passes unchanged. It is meant to be run when no
-call is under way: after a restart, or after the end.
+Calls are told apart by their JSON-RPC id, which is unique here and passes unchanged. It is meant to be run when no call
+is under way: after a restart, or after the end. An upstream that has a credential of its own expects `key-of-` and the
+name of the connection that leads to it.
 """
 
 import json
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SETTLED = {"ok", "tool-error", "rpc-error", "failed", "cancelled", "client-gone", "not-sent", "unknown"}
+
+WHY = ("mcpgov.decision.reason", "mcpgov.reason")
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,20 @@ class ClientEntry:
     id: str
     got: str
     reason: str = ""
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True)
 class UpstreamEntry:
-    """One execution in the upstream's own ledger. `ts` is RFC 3339 in UTC with microseconds."""
+    """One execution in the upstream's own ledger. `ts` is RFC 3339 in UTC with microseconds. `connection` is the one
+    that leads to this upstream; the others are what it saw. What it does not note is empty.
+    """
 
     id: str
     ts: str
+    correlation_id: str = ""
+    connection: str = ""
+    credential: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +70,21 @@ def check(client: Iterable[ClientEntry], upstream: Sequence[UpstreamEntry], kept
             if "jsonrpc.request.id" in record:
                 by_id[record["jsonrpc.request.id"]].append(call_id)
         found += (Finding(kind, call_id) for kind in life(records))
-    found += executions(upstream, calls, by_id)
+    found += (Finding("doubled-call", one) for one, call_ids in by_id.items() if len(set(call_ids)) > 1)
     executed = {entry.id for entry in upstream}
+    of_id = {one: [record for call_id in call_ids for record in calls[call_id]] for one, call_ids in by_id.items()}
+    found += executions(upstream, of_id)
     for entry in client:
-        found += (Finding(kind, entry.id) for kind in answers(entry, executed, calls, by_id))
+        found += (Finding(kind, entry.id) for kind in answers(entry, executed, of_id.get(entry.id, ())))
     return found
+
+
+def table(client: Sequence[ClientEntry], upstream: Sequence[UpstreamEntry], kept: Sequence[Kept]) -> Counter[str]:
+    """How many calls ended how for their client, and beside them what was found, by kind."""
+    found = Counter(finding.kind for finding in check(client, upstream, kept))
+    names = {"result": "answered", "nothing": "line went dead", "refused": "refused"}
+    ends = Counter("not made" if one.reason == "audit-unavailable" else names[one.got] for one in client)
+    return ends + found
 
 
 def read(kept: Sequence[Kept]) -> tuple[list[Finding], Records]:
@@ -112,15 +131,13 @@ def life(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield "no-such-outcome"
 
 
-def executions(
-    upstream: Sequence[UpstreamEntry], calls: Records, by_id: Mapping[str, Sequence[str]]
-) -> Iterator[Finding]:
+def executions(upstream: Sequence[UpstreamEntry], of_id: Records) -> Iterator[Finding]:
     """Every execution has an intent from before it, happened once, and was not called something else."""
     for call, times in Counter(entry.id for entry in upstream).items():
         if times > 1:
             yield Finding("executed-twice", call)
     for entry in upstream:
-        records = [record for call_id in by_id.get(entry.id, ()) for record in calls[call_id]]
+        records = of_id.get(entry.id, ())
         intents = [record for record in records if record["event"] == "intent"]
         if not intents:
             yield Finding("lost-intent", entry.id)
@@ -130,21 +147,45 @@ def executions(
             yield Finding("sent-all-the-same", entry.id)
         if any(record["event"] == "denied" for record in records):
             yield Finding("denied-and-executed", entry.id)
+        yield from (Finding(kind, entry.id) for kind in foreign(entry, intents))
 
 
-def answers(
-    entry: ClientEntry, executed: set[str], calls: Records, by_id: Mapping[str, Sequence[str]]
-) -> Iterator[str]:
+def foreign(entry: UpstreamEntry, intents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Whether what the upstream saw belongs to another call, or to another connection."""
+    if entry.correlation_id and any(record.get("correlation_id") != entry.correlation_id for record in intents):
+        yield "foreign-call"
+    if entry.connection and any(record.get("mcpgov.connection") != entry.connection for record in intents):
+        yield "foreign-connection"
+    if entry.connection and entry.credential != f"key-of-{entry.connection}":
+        yield "foreign-credential"
+
+
+def answers(entry: ClientEntry, executed: set[str], records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What the client was told is what the ledger says."""
-    records = [record for call_id in by_id.get(entry.id, ()) for record in calls[call_id]]
-    if entry.got == "result" and not any(record["event"] == "intent" for record in records):
+    if entry.correlation_id and any(record.get("correlation_id") != entry.correlation_id for record in records):
+        yield "foreign-answer"
+    if entry.got == "result":
+        yield from answered(records, made=entry.id in executed)
+    if entry.got == "refused":
+        yield from refused(entry.reason, records, made=entry.id in executed)
+
+
+def answered(records: Sequence[Mapping[str, Any]], *, made: bool) -> Iterator[str]:
+    """A result belongs to a call that was written down, was made, and ended well as far as anybody knows."""
+    if not any(record["event"] == "intent" for record in records):
         yield "unaudited-answer"
-    if entry.got == "result" and any(
-        record["event"] == "outcome" and record["mcpgov.status"] not in {"ok", "unknown", "client-gone", "cancelled"}
-        for record in records
-    ):
+    if not made:
+        yield "invented-answer"
+    ends = [record["mcpgov.status"] for record in records if record["event"] == "outcome"]
+    if not {"ok", "unknown", "client-gone", "cancelled"}.issuperset(ends):
         yield "wrong-outcome"
-    if entry.got == "refused" and entry.reason == "audit-unavailable" and entry.id in executed:
-        yield "refused-and-executed"
-    if entry.got == "refused" and entry.reason != "audit-unavailable" and not records:
+
+
+def refused(reason: str, records: Sequence[Mapping[str, Any]], *, made: bool) -> Iterator[str]:
+    """A refusal was written down with its reason; for want of a ledger, there was no call."""
+    if reason == "audit-unavailable":
+        yield from ["refused-and-executed"] if made else []
+    elif not records:
         yield "unrecorded-refusal"
+    elif reason not in {record.get(name) for record in records for name in WHY}:
+        yield "wrong-reason"

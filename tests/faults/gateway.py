@@ -129,12 +129,12 @@ class Site:
         message: dict[str, Json] = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
         try:
             async with http.post(url, json=message, headers=HEADERS) as response:
-                answer = await response.json()
+                answer, ours = await response.json(), response.headers.get("x-correlation-id", "")
         except (aiohttp.ClientError, TimeoutError, ValueError):
             entry = ClientEntry(request_id, "nothing")
         else:
             told = answer.get("error", {}).get("data", {}).get("reason", "")
-            entry = ClientEntry(request_id, "refused" if "error" in answer else "result", told)
+            entry = ClientEntry(request_id, "refused" if "error" in answer else "result", told, ours)
         self.client.append(entry)
         if len(self.client) == self.milestone[0]:
             self.milestone[1].set()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.faults.checker import ClientEntry, Finding, Kept, UpstreamEntry, check
+from tests.faults.checker import ClientEntry, Finding, Kept, UpstreamEntry, check, table
 
 
 @dataclass
@@ -24,8 +24,9 @@ class History:
 
 def record(event: str, call: str, ts: str, **more: str) -> str:
     fields = {"event": event, "call_id": f"w-{call}", "ts": ts, **{name.replace("_", "."): more[name] for name in more}}
+    fields["correlation_id"] = f"c-{call}"
     if event != "outcome":
-        fields["jsonrpc.request.id"] = call
+        fields |= {"jsonrpc.request.id": call, "mcpgov.connection": "city"}
     return json.dumps(fields)
 
 
@@ -36,20 +37,20 @@ def true_history() -> History:
         ("w-1", record("intent", "1", "t1")),
         ("w-2", record("intent", "2", "t2")),
         ("w-1", record("outcome", "1", "t3", mcpgov_status="ok")),
-        ("w-3", record("denied", "3", "t4", mcpgov_status="denied")),
+        ("w-3", record("denied", "3", "t4", mcpgov_status="denied", mcpgov_decision_reason="tool-denied")),
         ("w-4", record("intent", "4", "t5")),
         ("w-4", record("outcome", "4", "t6", mcpgov_status="not-sent")),
         ("w-2", record("outcome", "2", "t9", mcpgov_status="unknown")),
     ]
     kept = [Kept("w", seq, call_id, text) for seq, (call_id, text) in enumerate(records, 1)]
     client = [
-        ClientEntry("1", "result"),
+        ClientEntry("1", "result", correlation_id="c-1"),
         ClientEntry("2", "nothing"),
         ClientEntry("3", "refused", "tool-denied"),
         ClientEntry("4", "refused", "audit-unavailable"),
         ClientEntry("5", "refused", "audit-unavailable"),
     ]
-    return History(client, [UpstreamEntry("1", "t2"), UpstreamEntry("2", "t3")], kept)
+    return History(client, [UpstreamEntry("1", "t2", "c-1", "city", "key-of-city"), UpstreamEntry("2", "t3")], kept)
 
 
 def without(history: History, number: int) -> None:
@@ -64,6 +65,14 @@ def instead(history: History, number: int, text: str) -> None:
 
 def also(history: History, call: str, text: str) -> None:
     history.kept.append(Kept("w", len(history.kept) + 1, call, text))
+
+
+def seen(history: History, **other: str) -> None:
+    history.upstream[0] = replace(history.upstream[0], **other)
+
+
+def told(history: History, number: int, **other: str) -> None:
+    history.client[number] = replace(history.client[number], **other)
 
 
 PLANTED: dict[str, Callable[[History], object]] = {
@@ -83,6 +92,13 @@ PLANTED: dict[str, Callable[[History], object]] = {
     "unrecorded-refusal": lambda history: history.client.append(ClientEntry("9", "refused", "tool-denied")),
     "wrong-outcome": lambda history: instead(history, 3, record("outcome", "1", "t3", mcpgov_status="failed")),
     "gap": lambda history: history.kept.pop(0),
+    "doubled-call": lambda history: also(history, "w-9", record("intent", "1", "t1").replace("w-1", "w-9")),
+    "foreign-call": lambda history: seen(history, correlation_id="c-2"),
+    "foreign-connection": lambda history: seen(history, connection="town", credential="key-of-town"),
+    "foreign-credential": lambda history: seen(history, credential="key-of-town"),
+    "foreign-answer": lambda history: told(history, 0, correlation_id="c-2"),
+    "invented-answer": lambda history: history.upstream.pop(0),
+    "wrong-reason": lambda history: told(history, 2, reason="rate-limited"),
     "broken-record": lambda history: instead(history, 0, '{"event":"cont'),
     "foreign-record": lambda history: instead(history, 3, record("outcome", "2", "t3", mcpgov_status="ok")),
 }
@@ -97,3 +113,11 @@ def test_a_planted_fault_is_found(kind: str) -> None:
     history = true_history()
     PLANTED[kind](history)
     assert kind in {finding.kind for finding in history.find()}
+
+
+def test_the_table_counts_how_calls_ended_and_what_was_found() -> None:
+    history = true_history()
+    ends = {"answered": 1, "line went dead": 1, "refused": 1, "not made": 2}
+    assert table(history.client, history.upstream, history.kept) == ends
+    PLANTED["late-intent"](history)
+    assert table(history.client, history.upstream, history.kept) == {**ends, "late-intent": 1}
