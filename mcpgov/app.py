@@ -32,6 +32,7 @@ from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.connections import build_connections
+from mcpgov.cli.digests import add_digests
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
@@ -115,7 +116,8 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
     log = PolicyLog(lambda: generations.current().secrets)
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     stores = storage.open()
-    ledger = AuditLedger(stores.ledger, Digester(storage.argument_key), utc_now, sign=storage.signer().checkpoint)
+    digester, rules = Digester(storage.argument_key), settings.audit.levels()
+    ledger = AuditLedger(stores.ledger, digester, utc_now, sign=storage.signer().checkpoint, rules=rules)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now),
@@ -131,7 +133,8 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
             upstream=upstreams,
         )
         endpoint = endpoint_settings(settings, storage.seal_key)
-        await ledger.start(principal, version=__version__, stamp=generations.current().stamp)
+        stamp = generations.current().stamp
+        await ledger.start(principal, version=__version__, stamp=stamp, digest_key=digester.key_id)
         report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
@@ -274,6 +277,13 @@ async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]
             yield consents
 
 
+async def rotate_digest_key(config: Path | None) -> tuple[str, str]:
+    """Give digests another key, and say so in the ledger. The ids of the former and of the new key."""
+    storage = storage_of(config)
+    async with writing(storage.open().ledger) as write:
+        return await storage.rotate_digest_key(write, utc_now())
+
+
 def open_reader(config: Path | None) -> AuditReader:
     """The ledger, for reading."""
     return storage_of(config).reader()
@@ -356,6 +366,7 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(open_reader, time.sleep)
     add_proof(audit, open_evidence, find_verifier_key)
+    add_digests(audit, lambda config: storage_of(config).digest_keys, rotate_digest_key)
     cli.add_typer(audit, name="audit")
     return cli
 

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from mcpgov.audit.field_modes import Mode
+from mcpgov.audit.levels import About, Level, rule_for
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
@@ -28,6 +30,16 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { durability: os-cache }", "os-cache, which is not supported yet"),
         ("audit: { durability: none }", "must be durable"),
         ("audit: { outcome: before-reply }", "outcome is not supported yet"),
+        ("audit: { rules: [{ tools: [x] }] }", "level is missing"),
+        ("audit: { rules: [{ level: full }] }", "none"),
+        ("audit: { rules: [{ level: none, tool: [x] }] }", "no key tool"),
+        ("audit: { rules: [{ level: none, tools: [] }] }", "is empty"),
+        ("audit: { rules: [{ level: none, tools: [''] }] }", "is no pattern of a name"),
+        ('audit: { rules: [{ level: none, tools: ["a\\u202e"] }] }', "is no pattern of a name"),
+        ("audit: { rules: [{ level: none }, { level: request }] }", "behind one that matches everything"),
+        ("audit: { rules: [{ level: metadata, fields: { a: drop } }] }", "no values are written down"),
+        ("audit: { rules: [{ level: request, fields: { a..b: drop } }] }", "is no path to a value"),
+        ("audit: { rules: [{ level: request, fields: { a: encrypt } }] }", "drop"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
     ],
@@ -43,3 +55,25 @@ def test_a_store_may_be_a_postgresql_whose_url_is_a_secret() -> None:
     settings = parse_settings(text, "x", EnvironmentAndFiles({"P": "hunter2", "KEY": KEY}))
     assert settings.audit.store == Secret("postgresql://u:hunter2@db/mcpgov")
     assert "hunter2" not in f"{settings!r}"
+
+
+def test_rules_are_asked_in_the_order_in_which_they_are_written() -> None:
+    text = """
+audit:
+  rules:
+    - { connections: ["internal-*"], methods: [tools/call], principals: ["key:*"], level: none }
+    - { tools: ["delete_*"], level: request-response, fields: { user.name: clear, "**": mask } }
+    - { level: request }
+"""
+    rules = parse_settings(text, "x").audit.levels()
+    first, second, third = (
+        rule_for(rules, about)
+        for about in (
+            About("internal-hr", "tools/call", "delete_user", "key:1"),
+            About("internal-hr", "tools/call", "delete_user", "entra:1"),
+            About("internal-hr", "tools/list"),
+        )
+    )
+    assert [rule.level for rule in (first, second, third)] == [Level.NONE, Level.REQUEST_RESPONSE, Level.REQUEST]
+    assert [second.fields.at(path) for path in (("user", "name"), ("user",))] == [Mode.CLEAR, Mode.MASK]
+    assert parse_settings("audit: {}", "x").audit.levels() == ()

@@ -17,8 +17,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from mcpgov.audit.levels import About, rule_for
 from mcpgov.audit.record import (
     ControlEvent,
     ControlRecord,
@@ -30,6 +32,8 @@ from mcpgov.audit.record import (
     OutcomeRecord,
     trace_id,
 )
+from mcpgov.audit.recorded_values import answer_keeper, recorded_arguments
+from mcpgov.audit.tool_sets import ToolWatch
 from mcpgov.audit.watch import AnswerWatch
 from mcpgov.audit.writer import OpenCall, Writer
 from mcpgov.decision import Decision, Reason
@@ -37,10 +41,11 @@ from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from types import TracebackType
 
+    from mcpgov.audit.levels import LevelRule
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
     from mcpgov.audit.writer import Entry, LedgerStore, Sign, Tuning
@@ -58,7 +63,7 @@ def unavailable(detail: str = "") -> Refusal:
 
 class AuditLedger:
     """The ledger of one process. `now` gives the time in UTC; durations come from the monotonic clock. `sign` makes the
-    note of a checkpoint; without it there are none.
+    note of a checkpoint; without it there are none. `rules` say how much of which calls is written down.
     """
 
     def __init__(
@@ -68,8 +73,10 @@ class AuditLedger:
         now: Callable[[], datetime],
         tuning: Tuning | None = None,
         sign: Sign | None = None,
+        rules: Sequence[LevelRule] = (),
     ) -> None:
         self.digester = digester
+        self.rules = rules
         self.now = now
         self.writer = Writer(store, now, tuning, sign)
         self._store = store
@@ -153,6 +160,7 @@ class CallRecording:
         self._stamp = stamp
         self._intent: Entry | None = None
         self._watch: AnswerWatch | None = None
+        self._tools: ToolWatch | None = None
         self._client_gone = False
         self._ended = False
         self._opened = time.perf_counter_ns()
@@ -181,10 +189,17 @@ class CallRecording:
             raise unavailable(str(error)) from error
         self._sent = time.perf_counter_ns()
 
+    def heard(self, answer: Answer) -> Answer:
+        """The same answer as the upstream gives it, before any policy sees it; what tools it lists is noted."""
+        if self.request is None or not ToolWatch.concerns(self.request):
+            return answer
+        self._tools = ToolWatch(answer, self.request)
+        return replace(answer, events=self._tools)
+
     def watch(self, answer: Answer) -> Answer:
         """The same answer, its size, errors and end noted as it passes."""
         self._answered = time.perf_counter_ns()
-        self._watch = AnswerWatch(answer, self.request)
+        self._watch = AnswerWatch(answer, self.request, answer_keeper(self._rule, self._ledger.digester))
         return self._watch.answer
 
     def client_gone(self) -> None:
@@ -237,6 +252,8 @@ class CallRecording:
             trace_id(self.request),
             self._watch.seen if self._watch else None,
             self._latency(),
+            self._rule.level,
+            self._tools.tools if self._tools else None,
         )
         self._ledger.post_end(outcome.row(), self._intent)
 
@@ -244,9 +261,14 @@ class CallRecording:
         total = between(self._opened, time.perf_counter_ns())
         return DeniedRecord(self._facts(), reason, status, detail, as_tool_result, total).row()
 
+    @property
+    def _rule(self) -> LevelRule:
+        """How much of this call is written down, as far as it is known by now."""
+        return rule_for(self._ledger.rules, About.of(self._head, self.request, self.principal))
+
     def _facts(self) -> Facts:
-        request, digester = self.request, self._ledger.digester
-        called = request is not None and request.method == "tools/call"
+        request, digester, rule = self.request, self._ledger.digester, self._rule
+        arguments, value = recorded_arguments(request, rule, digester)
         return Facts(
             self._call_id,
             self._ledger.now(),
@@ -257,8 +279,10 @@ class CallRecording:
             self.connection,
             self.decision,
             self.credential,
-            digester.arguments(request.arguments) if request and called else None,
+            arguments,
             digester.text(request.session_id) if request else "",
+            rule.level,
+            value,
         )
 
     def _latency(self) -> Latency:

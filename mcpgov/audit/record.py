@@ -3,7 +3,8 @@
 Pure. One flat object a record, keys sorted, no white space, UTF-8, whole numbers only: RFC 8785 for everything written
 here. A name that OpenTelemetry defines is used as it stands (`mcp.method.name`, `gen_ai.tool.name`), every other begins
 with `mcpgov.`; only the record's own identity (`v event ts call_id correlation_id trace_id`) has plain names. What is
-not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint only.
+not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint, and as a text of
+redacted JSON where a rule says so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcpgov.audit.fields import Fields, of_credential, of_decision, of_principal, of_request, of_upstream
+from mcpgov.audit.fields import (
+    Fields,
+    of_arguments,
+    of_credential,
+    of_decision,
+    of_principal,
+    of_request,
+    of_tools,
+    of_upstream,
+    of_value,
+    skeleton,
+)
+from mcpgov.audit.levels import Level
 from mcpgov.audit.redact import LONG_TEXT, clip, encodable
 from mcpgov.errors import ANSWERS
 from mcpgov.models import OutcomeStatus
@@ -23,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcpgov.audit.redact import Fingerprint
+    from mcpgov.audit.tool_sets import ToolSet
+    from mcpgov.audit.values import Redacted
     from mcpgov.decision import Decision, Reason
     from mcpgov.models import Connection, Credential, MCPRequest, Principal, RequestHead
 
@@ -61,6 +76,7 @@ class ControlEvent(StrEnum):
     ADMIN_ACTED = "admin-acted"
     ADMIN_KEY_CREATED = "admin-key-created"
     ADMIN_KEY_REVOKED = "admin-key-revoked"
+    DIGEST_KEY_ROTATED = "digest-key-rotated"
     STORE_RECOVERED = "store-recovered"
     WRITERS = "writers"  # names the last record of writers that ended
 
@@ -115,7 +131,9 @@ def microseconds(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a call at the moment it is written down. `session` is the digest of the session's id."""
+    """What is known of a call at the moment it is written down. `session` is the digest of the session's id; `value`
+    are the arguments, where a rule wants them.
+    """
 
     call_id: str
     at: datetime
@@ -128,6 +146,8 @@ class Facts:
     credential: Credential | None = None
     arguments: Fingerprint | None = None
     session: str = ""
+    level: Level = Level.METADATA
+    value: Redacted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +185,8 @@ class DeniedRecord:
             "http.response.status_code": 200 if self.as_tool_result else told and told.status,
             "mcpgov.latency.total_us": self.total,
         }
+        if self.facts.level is Level.NONE:
+            fields = skeleton(fields)
         return _call_row(self.facts, fields, status=self.status, reason=self.reason)
 
 
@@ -184,7 +206,7 @@ class Latency:
 class AnswerSeen:
     """What passed by of an answer. `complete`: the message that answers the request was seen; None where none is due or
     it was too large to look into. `code` is the upstream's JSON-RPC error code. `size` is in bytes. `attempts` is more
-    than 1 where a policy had it asked for again.
+    than 1 where a policy had it asked for again. `value` is the result or the error, where a rule wants it.
     """
 
     status: int
@@ -194,6 +216,7 @@ class AnswerSeen:
     is_error: bool | None = None
     code: int | None = None
     attempts: int = 1
+    value: Redacted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +232,8 @@ class OutcomeRecord:
     trace_id: str = ""
     seen: AnswerSeen | None = None
     latency: Latency = field(default_factory=Latency)
+    level: Level = Level.METADATA
+    tools: ToolSet | None = None
 
     def row(self) -> Row:
         """The record as a store keeps it."""
@@ -222,8 +247,11 @@ class OutcomeRecord:
             "mcpgov.latency.upstream_us": self.latency.upstream,
             "mcpgov.latency.total_us": self.latency.total,
         }
+        fields |= of_tools(self.tools)
         if self.seen is not None:
             fields |= _seen(self.seen)
+        if self.level is Level.NONE:
+            fields = skeleton(fields)
         return Row(
             call_id=self.call_id,
             final=1,
@@ -317,18 +345,18 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "mcpgov.agent.claimed": clip(next((value for name in CLAIMED_AGENT if (value := head.headers.get(name))), "")),
         "mcpgov.snapshot": facts.snapshot,
         "mcpgov.session.digest": facts.session,
+        "mcpgov.level": None if facts.level is Level.METADATA else facts.level,
     }
     if facts.principal is not None:
         fields |= of_principal(facts.principal)
     if facts.request is not None:
         fields |= of_request(facts.request)
-    if facts.arguments is not None:
-        fields |= {"mcpgov.arguments.digest": facts.arguments.digest, "mcpgov.arguments.size": facts.arguments.size}
+    fields |= of_arguments(facts.arguments, facts.value)
     if facts.connection is not None:
         fields |= of_upstream(facts.connection, facts.decision.changes.backend if facts.decision else None)
     if facts.credential is not None:
         fields |= of_credential(facts.credential)
-    return fields
+    return skeleton(fields) if facts.level is Level.NONE else fields
 
 
 def _seen(seen: AnswerSeen) -> Fields:
@@ -340,4 +368,4 @@ def _seen(seen: AnswerSeen) -> Fields:
         "mcpgov.answer.events": seen.events,
         "mcpgov.answer.size": seen.size,
         "mcpgov.upstream.attempts": seen.attempts if seen.attempts > 1 else None,
-    }
+    } | of_value("answer", seen.value)

@@ -9,6 +9,7 @@ that do this at once do not count twice. Between batches the file is left to the
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -38,8 +39,10 @@ OPEN: Final = "open"
 # Fields of a record that nobody searches by their words.
 WORDLESS: Final = frozenset(
     {"v", "event", "ts", "mcpgov.snapshot", "mcpgov.session.digest", "mcpgov.decision.answers"}
-    | {"mcpgov.decision.policy_hash", "mcpgov.arguments.digest"}
+    | {"mcpgov.decision.policy_hash"}
 )
+# What stands in front of every digest: as words, they would be those of every call.
+LABEL: Final = re.compile("hmac-sha256:[0-9a-f]{8}:")
 READ: Final = """
 SELECT id, call_id, final, event, at, connection, method, tool, principal, principal_name, project, reason, status,
 source, record FROM records WHERE id > ? ORDER BY id LIMIT ?
@@ -163,7 +166,12 @@ def words_of(fields: Record) -> str:
     for name, value in fields.items():
         if name not in WORDLESS:
             found += [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
-    return " ".join(found)
+    return searchable(" ".join(found))
+
+
+def searchable(text: str) -> str:
+    """Text as its words are kept and looked for: of a digest only what tells it from others."""
+    return LABEL.sub("", text)
 
 
 class AuditIndexer:

@@ -22,7 +22,7 @@ from mcpgov.audit.reader import OPEN
 from mcpgov.audit.record import microseconds
 from mcpgov.audit.review import DENY, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.audit_index import NAME
+from mcpgov.store.audit_index import NAME, searchable
 from mcpgov.store.audit_reader import MOST, PREFIX, call, parsed
 from mcpgov.store.audit_summary import (
     SAMPLE,
@@ -269,7 +269,7 @@ def took(row: Any) -> bool:
 
 def words_in(text: str) -> str:
     """What somebody typed, as a query of the index of text: every word, as a whole, the last as a beginning."""
-    words = ['"' + word.replace('"', '""') + '"' for word in text.replace("\0", " ").split()]
+    words = ['"' + word.replace('"', '""') + '"' for word in searchable(text).replace("\0", " ").split()]
     return " ".join(words) + "*" if words else '""'
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mcpgov.audit.record import AnswerSeen
+from mcpgov.audit.values import Redacted
 from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, final_message
-from mcpgov.models import Answer, Era, Event, Headers, Kind, MCPRequest, OutcomeStatus
+from mcpgov.models import Answer, Era, Event, Headers, Json, Kind, MCPRequest, OutcomeStatus
 from tests.audit.calls import head, request
 
 ASKED = request(about=head())
@@ -143,3 +144,15 @@ async def test_what_the_upstream_raises_passes_through() -> None:
 
 async def test_how_often_it_was_asked_for_is_seen() -> None:
     assert AnswerWatch(Answer(200, Headers(), False, events(), attempts=3), ASKED).seen.attempts == 3
+
+
+async def test_a_result_or_an_error_is_kept_only_as_it_is_to_be_recorded() -> None:
+    def keep(value: Json) -> Redacted:
+        return Redacted(json.dumps(value))
+
+    for body in ({"result": {"a": 1}}, {"error": {"code": 7}}):
+        watch = AnswerWatch(Answer(200, Headers(), False, events(json_event(id=7, **body))), ASKED, keep)
+        assert watch.seen.value is None
+        assert [batch async for batch in watch.answer.events]
+        assert watch.seen.value == Redacted(json.dumps(next(iter(body.values()))))
+    assert (await watched(json_event(id=7, result={"a": 1}))).seen.value is None

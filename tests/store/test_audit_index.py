@@ -3,17 +3,24 @@
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mcpgov.audit.field_modes import FieldModes
+from mcpgov.audit.reader import CallFilter
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, OutcomeRecord, Row
+from mcpgov.audit.redact import Digester
+from mcpgov.audit.values import redacted
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.store import audit_index
 from mcpgov.store.audit_index import AuditIndexer, indexing
+from mcpgov.store.audit_query import open_sqlite_review
+from mcpgov.store.audit_reader import open_sqlite_reader
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.admin.house import some_rows
 from tests.audit.calls import NOW, facts
@@ -138,3 +145,18 @@ def watch(path: Path, done: threading.Event) -> None:
         with closing(sqlite3.connect(path)) as database:
             if database.execute("SELECT count(*) FROM calls").fetchone() == (6,):
                 done.set()
+
+
+def test_a_call_is_found_by_the_digest_of_its_arguments_and_of_a_value_in_them(tmp_path: Path) -> None:
+    digester = Digester(b"k" * 32)
+    given = digester.fingerprint(b'{"name":"Kyoto"}')
+    known = replace(facts("9"), arguments=given, value=redacted({"name": "Kyoto"}, FieldModes(), digester))
+    other = replace(facts("8"), arguments=digester.fingerprint(b"{}"))
+    path = ledger(tmp_path, [DeniedRecord(one, Reason.TOOL_DENIED).row() for one in (other, known)])
+    assert AuditIndexer(path).index() == 2
+    with open_sqlite_review(path) as review, open_sqlite_reader(path) as reader:
+        for digest in (given.digest, digester.scalar("Kyoto"), given.digest.rpartition(":")[2]):
+            wanted = CallFilter(text=digest)
+            assert [call.get("call_id") for call in review.page(wanted).calls] == ["9"]
+            assert [call.get("call_id") for call in reader.calls(wanted)] == ["9"]
+        assert review.page(CallFilter(text="hmac-sha256")).calls == ()
