@@ -33,8 +33,7 @@ from mcpgov.audit.record import (
     trace_id,
 )
 from mcpgov.audit.recorded_values import answer_keeper, recorded_arguments
-from mcpgov.audit.tool_sets import ToolWatch
-from mcpgov.audit.watch import AnswerWatch
+from mcpgov.audit.watch import AnswerWatch, ToolWatch
 from mcpgov.audit.writer import OpenCall, Writer
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable

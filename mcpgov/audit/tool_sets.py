@@ -1,9 +1,8 @@
 """Which tools a server lists, as one digest: so that the day on which they changed can be found in the ledger.
 
-Looks at the answer to a tools/list as the upstream gives it, before a policy hides anything, so that all callers of a
-connection see the same digest for as long as the server lists the same. Touches nothing, and whatever cannot be read
-has no digest. The digest has no key: it can be compared with that of a list got elsewhere. It is SHA-256 over the tools
-as JSON without white space, in UTF-8, keys sorted by code point, the tools by their names.
+Pure. The digest has no key: it can be compared with that of a list got elsewhere. It is SHA-256 over the tools as JSON
+without white space, in UTF-8, keys sorted by code point, the tools by their names. What is no list that can be read has
+none. Refuses to know: which answer it is of.
 """
 
 from __future__ import annotations
@@ -11,17 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
-
-from mcpgov.audit.watch import LARGEST, final_message
-from mcpgov.models import Kind
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
+    from mcpgov.models import Json
 
-LIST_METHOD: Final = "tools/list"
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
@@ -55,29 +50,3 @@ def digest_of(tools: Sequence[Json]) -> str:
 
 def _name(tool: Json) -> str:
     return str(tool.get("name")) if isinstance(tool, dict) else ""
-
-
-class ToolWatch:
-    """The events of one answer to a tools/list, looked into as they pass."""
-
-    def __init__(self, answer: Answer, request: MCPRequest) -> None:
-        self.tools: ToolSet | None = None
-        self._events = answer.events
-        self._cursor = request.params.get("cursor")
-        self._awaited = cast("JSONRPCId", request.id)
-
-    @staticmethod
-    def concerns(request: MCPRequest | None) -> bool:
-        """Whether the answer to a request is a list of tools."""
-        return request is not None and request.kind is Kind.REQUEST and request.method == LIST_METHOD
-
-    def __aiter__(self) -> ToolWatch:
-        return self
-
-    async def __anext__(self) -> tuple[Event, ...]:
-        events = await anext(self._events)
-        for event in events:
-            if self.tools is None and event.data is not None and len(event.data) <= LARGEST:
-                final = final_message(event.data, self._awaited)
-                self.tools = listed(final.body, self._cursor) if final else None
-        return events

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mcpgov.audit.record import AnswerSeen
+from mcpgov.audit.tool_sets import listed
 from mcpgov.models import Era, Kind, OutcomeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mcpgov.audit.tool_sets import ToolSet
     from mcpgov.audit.values import Redacted
     from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
 
 LARGEST = 1 << 20  # bytes of one message that is looked into; parsing more would hold up every other call
+LIST_METHOD = "tools/list"
 _FAILED = 400  # the first HTTP status that says no
 
 
@@ -122,3 +125,31 @@ class AnswerWatch:
             attempts=self._answer.attempts,
             value=self._keep(final.body) if final and self._keep else None,
         )
+
+
+class ToolWatch:
+    """The events of one answer to a tools/list, looked into as they pass. It is put before any policy, so that all
+    callers of a connection leave the same digest for as long as the server lists the same.
+    """
+
+    def __init__(self, answer: Answer, request: MCPRequest) -> None:
+        self.tools: ToolSet | None = None
+        self._events = answer.events
+        self._cursor = request.params.get("cursor")
+        self._awaited = cast("JSONRPCId", request.id)
+
+    @staticmethod
+    def concerns(request: MCPRequest | None) -> bool:
+        """Whether the answer to a request is a list of tools."""
+        return request is not None and request.kind is Kind.REQUEST and request.method == LIST_METHOD
+
+    def __aiter__(self) -> ToolWatch:
+        return self
+
+    async def __anext__(self) -> tuple[Event, ...]:
+        events = await anext(self._events)
+        for event in events:
+            if self.tools is None and event.data is not None and len(event.data) <= LARGEST:
+                final = final_message(event.data, self._awaited)
+                self.tools = listed(final.body, self._cursor) if final else None
+        return events
