@@ -101,13 +101,12 @@ def _with_skips(pattern: Path, places: set[int]) -> Iterator[int]:
 
 
 def _onward(pattern: Path, places: Iterable[int], key: str) -> Iterator[int]:
-    for place in places:
-        if place < len(pattern):
-            step = pattern[place]
-            if step == MANY:
-                yield place
-            elif step in {ONE, key}:
-                yield place + 1
+    for place in places:  # none is the end: there it would be named already
+        step = pattern[place]
+        if step == MANY:
+            yield place
+        elif step in {ONE, key}:
+            yield place + 1
 
 
 def _guesses(pattern: Path, path: Path) -> bool:
