@@ -51,7 +51,7 @@ def add_hmac(audit: typer.Typer, find_keys: FindKeys) -> None:
     @audit.command(
         "hmac",
         epilog="Examples:  mcpgov audit hmac alice@contoso.com  ·  mcpgov audit hmac - < value.txt"
-        "  ·  mcpgov audit hmac 42 --type text  ·  mcpgov audit query text=$(mcpgov audit hmac alice@contoso.com)",
+        "  ·  mcpgov audit hmac 42 --type text  ·  mcpgov audit query text=$(mcpgov audit hmac alice | head -1)",
     )
     def digest(
         value: Annotated[str, typer.Argument(metavar="VALUE", help="The value; `-` reads it from stdin.")],
