@@ -31,6 +31,7 @@ from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.connections import build_connections
+from mcpgov.cli.digests import add_digests
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
@@ -121,7 +122,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
-    ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign)
+    ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now, first=worker.first) as lag,
@@ -141,7 +142,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             upstream=upstreams,
         )
         endpoint = endpoint_settings(settings, storage.material)
-        await ledger.start(principal, worker.place, version=__version__, stamp=generations.current().stamp)
+        known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
+        await ledger.start(principal, worker.place, **known)
         report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
@@ -279,6 +281,13 @@ async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]
             yield consents
 
 
+async def rotate_digest_key(config: Path | None) -> tuple[str, str]:
+    """Give digests another key, and say so in the ledger. The ids of the former and of the new key."""
+    storage = storage_of(config)
+    async with writing(storage.open().ledger) as write:
+        return await storage.rotate_digest_key(write, utc_now())
+
+
 def open_reader(config: Path | None) -> AuditReader:
     """The ledger, for reading."""
     return storage_of(config).reader()
@@ -371,6 +380,7 @@ def build_cli() -> typer.Typer:
     audit = build_audit_app(open_reader, time.sleep)
     add_proof(audit, open_evidence, find_verifier_key, note_verified)
     add_purge(audit, open_purging)
+    add_digests(audit, lambda config: storage_of(config).digest_keys, rotate_digest_key)
     cli.add_typer(audit, name="audit")
     return cli
 

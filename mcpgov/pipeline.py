@@ -95,6 +95,10 @@ class Recording(Protocol):
         """Write down what is about to be done; returns when that is durable. Raises Refusal (audit-unavailable)."""
         ...
 
+    def heard(self, answer: Answer) -> Answer:
+        """The same answer as the upstream gives it, the tools that it lists noted."""
+        ...
+
     def watch(self, answer: Answer) -> Answer:
         """The same answer, its size, errors and end noted as it passes."""
         ...
@@ -154,7 +158,7 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                 record.credential = credential = await stages.credentials.credential_for(connection, principal)
                 await record.intent()
                 async with stages.upstream.forward(request, connection, decision, credential) as answer:
-                    shown = await effects.perform(evaluation.answered(answer))
+                    shown = await effects.perform(evaluation.answered(record.heard(answer)))
                     await exchange.relay(record.watch(shown), decision)
             except Refusal as refusal:
                 record.decision = record.decision or (evaluation and evaluation.broken_off(refusal))

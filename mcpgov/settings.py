@@ -201,14 +201,28 @@ class Limits(Shape):
 
 
 class Secrets(Shape):
-    """`key` seals session ids and keys the digests of arguments; base64 of at least 32 random bytes."""
+    """`key` seals session ids and keys the digests of arguments; base64 of at least 32 random bytes. `former_keys` are
+    those that stood there before, the newest first: digests that were made with them are still found.
+    """
 
     key: Annotated[Secret, PlainValidator(_secret_key), TEXT] | None = None
+    former_keys: tuple[Annotated[Secret, PlainValidator(_secret_key), TEXT], ...] = ()
 
     @property
     def material(self) -> bytes | None:
         """The bytes of `key`; None where none is set."""
         return _decoded(self.key) if self.key else None
+
+    @property
+    def former_materials(self) -> tuple[bytes, ...]:
+        """The bytes of each of `former_keys`."""
+        return tuple(map(_decoded, self.former_keys))
+
+    @model_validator(mode="after")
+    def _former_to_something(self) -> Self:
+        if self.former_keys and not self.key:
+            raise Unfit("has former_keys and no key", "add key: ${env:NAME}")
+        return self
 
 
 class Experimental(Shape):

@@ -5,6 +5,7 @@ A room of the composition root: app.py hands it the settings and the loader of o
 
 from __future__ import annotations
 
+import secrets
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,20 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mcpgov.audit.note import Signer
-from mcpgov.audit.record import Durability
+from mcpgov.audit.record import ControlEvent, ControlRecord, Durability
+from mcpgov.audit.redact import key_id
 from mcpgov.audit.sinks import Sinks
 from mcpgov.audit.writer import Tuning
+from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import Secret
-from mcpgov.store.database import digest_key, signing_key, signing_key_file, sqlite_path
+from mcpgov.store.database import (
+    digest_key,
+    keep_digest_key,
+    kept_digest_keys,
+    signing_key,
+    signing_key_file,
+    sqlite_path,
+)
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from mcpgov.store.sqlite_vault import SqliteTokenVault
@@ -186,9 +196,34 @@ class Storage:
 
     @property
     def argument_key(self) -> bytes:
-        """The key that argument digests are made with; without `secrets.key` it lies in a file beside the store."""
-        material = self.settings.secrets.material
-        return derived(material, b"mcpgov argument digest") if material else self.material
+        """The key that digests are made with; without `secrets.key` it lies in a file beside the store."""
+        return next(iter(self.digest_keys), None) or self.material
+
+    @property
+    def digest_keys(self) -> tuple[bytes, ...]:
+        """Every key that digests here were made with, the present one first; none where there is none yet.
+
+        A store that had a file beside it before it had `secrets.key` has digests under both.
+        """
+        secret = self.settings.secrets
+        materials = (secret.material, *secret.former_materials)
+        given = (derived(material, b"mcpgov argument digest") for material in materials if material)
+        return (*given, *(kept_digest_keys(self.file) if self.file else ()))
+
+    async def rotate_digest_key(
+        self, write: Callable[[ControlRecord], Awaitable[None]], now: datetime
+    ) -> tuple[str, str]:
+        """Make a new key in a file beside the store, after this was written down. Gives back the ids of the former and
+        of the new key. Raises StoreUnavailable, and InvalidConfiguration where the key comes from the settings.
+        """
+        if self.settings.secrets.material or not self.file:
+            mend = "put the present secrets.key first in secrets.former_keys, and a new one in its place"
+            raise InvalidConfiguration((Problem("mcpgov.yaml", 0, 0, "digests are keyed by secrets.key", mend),))
+        former, new = self.argument_key, secrets.token_bytes(KEY_LENGTH)
+        details = {"former_key": key_id(former), "key": key_id(new)}
+        await write(ControlRecord(ControlEvent.DIGEST_KEY_ROTATED, now, details))
+        keep_digest_key(self.file, new)
+        return key_id(former), key_id(new)
 
     @property
     def material(self) -> bytes:

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from mcpgov.audit.field_modes import Mode
+from mcpgov.audit.levels import About, Level, rule_for
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
@@ -33,6 +35,16 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { sinks: ['postgresql://db/x', 'sqlite:///b.db', 'postgresql://db/x'] }", "audit names a store twice"),
         ("audit: { keep_days: 0 }", "keep_days is not a number of days"),
         ("audit: { keep_days: 400d }", "keep_days is not a number of days"),
+        ("audit: { rules: [{ tools: [x] }] }", "level is missing"),
+        ("audit: { rules: [{ level: full }] }", "none"),
+        ("audit: { rules: [{ level: none, tool: [x] }] }", "no key tool"),
+        ("audit: { rules: [{ level: none, tools: [] }] }", "is empty"),
+        ("audit: { rules: [{ level: none, tools: [''] }] }", "is no pattern of a name"),
+        ('audit: { rules: [{ level: none, tools: ["a\\u202e"] }] }', "is no pattern of a name"),
+        ("audit: { rules: [{ level: none }, { level: request }] }", "behind one that matches everything"),
+        ("audit: { rules: [{ level: metadata, fields: { a: drop } }] }", "no values are written down"),
+        ("audit: { rules: [{ level: request, fields: { a..b: drop } }] }", "is no path to a value"),
+        ("audit: { rules: [{ level: request, fields: { a: encrypt } }] }", "drop"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
     ],
@@ -65,3 +77,25 @@ def test_records_are_kept_for_400_days_unless_it_is_said() -> None:
     kept = [parse_settings(text, "x").audit.keep_days for text in ("{}", "audit: { keep_days: 30 }")]
     assert kept == [400, 30]
     assert parse_settings("audit: { keep_days: forever }", "x").audit.keep_days is None
+
+
+def test_rules_are_asked_in_the_order_in_which_they_are_written() -> None:
+    text = """
+audit:
+  rules:
+    - { connections: ["internal-*"], methods: [tools/call], principals: ["key:*"], level: none }
+    - { tools: ["delete_*"], level: request-response, fields: { user.name: clear, "**": mask } }
+    - { level: request }
+"""
+    rules = parse_settings(text, "x").audit.levels()
+    first, second, third = (
+        rule_for(rules, about)
+        for about in (
+            About("internal-hr", "tools/call", "delete_user", "key:1"),
+            About("internal-hr", "tools/call", "delete_user", "entra:1"),
+            About("internal-hr", "tools/list"),
+        )
+    )
+    assert [rule.level for rule in (first, second, third)] == [Level.NONE, Level.REQUEST_RESPONSE, Level.REQUEST]
+    assert [second.fields.at(path) for path in (("user", "name"), ("user",))] == [Mode.CLEAR, Mode.MASK]
+    assert parse_settings("audit: {}", "x").audit.levels() == ()

@@ -153,6 +153,8 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("secrets: { key: aGVsbG8= }", "shorter than 32 bytes"),
         ("secrets: { key: '${env:ABSENT}' }", "ABSENT, which is not set"),
         ("secrets: { vault: x }", "no key vault"),
+        ("secrets: { former_keys: [aGVsbG8=] }", "shorter than 32 bytes"),
+        (f"secrets: {{ former_keys: [{KEY}] }}", "has former_keys and no key"),
         ("lsten: 127.0.0.1:1", "no key lsten"),
         ("- listen", "must be a mapping"),
         ("", "the file is empty"),

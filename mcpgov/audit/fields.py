@@ -11,11 +11,57 @@ from mcpgov.audit.redact import clip, origin, without_query
 from mcpgov.models import LocalUpstream
 
 if TYPE_CHECKING:
+    from mcpgov.audit.redact import Fingerprint
+    from mcpgov.audit.tool_sets import ToolSet
+    from mcpgov.audit.values import Redacted
     from mcpgov.decision import Decision, Reason
     from mcpgov.models import Connection, Credential, MCPRequest, Principal
 
 MOST = 64  # of the items of a list that is written down
 Fields = dict[str, str | int | bool | list[int] | list[str] | None]
+# What a record of level `none` goes without: text that the caller or the server chose, and what values were digested.
+WITHHELD = frozenset(
+    {
+        *("user_agent.original", "mcpgov.correlation_id.claimed", "mcpgov.agent.claimed", "mcpgov.traceparent"),
+        *("mcp.resource.uri", "jsonrpc.request.id", "mcpgov.session.digest", "mcpgov.request.size"),
+        *("mcpgov.arguments.digest", "mcpgov.arguments.size", "mcpgov.answer.size", "mcpgov.detail"),
+    }
+)
+
+
+def skeleton(fields: Fields) -> Fields:
+    """Who, what, what was decided and how it ended; nothing that is withheld."""
+    return {name: value for name, value in fields.items() if name not in WITHHELD}
+
+
+def of_arguments(digested: Fingerprint | None, value: Redacted | None) -> Fields:
+    """The digest of the arguments, and the arguments themselves where a rule wants them."""
+    found: Fields = {}
+    if digested is not None:
+        found = {"mcpgov.arguments.digest": digested.digest, "mcpgov.arguments.size": digested.size}
+    return found | of_value("arguments", value)
+
+
+def of_value(name: str, value: Redacted | None) -> Fields:
+    """A value as JSON in one text, and how much of it is not there."""
+    if value is None:
+        return {}
+    return {
+        f"mcpgov.{name}.value": value.text,
+        f"mcpgov.{name}.dropped": value.dropped or None,
+        f"mcpgov.{name}.left_out": value.left_out or None,
+    }
+
+
+def of_tools(tools: ToolSet | None) -> Fields:
+    """What tools the server listed."""
+    if tools is None:
+        return {}
+    return {
+        "mcpgov.tools.digest": tools.digest,
+        "mcpgov.tools.count": tools.count,
+        "mcpgov.tools.page": tools.page or None,
+    }
 
 
 def of_credential(credential: Credential) -> Fields:

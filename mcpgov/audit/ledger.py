@@ -25,6 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from mcpgov.audit.ended import EndedCall
+from mcpgov.audit.levels import About, rule_for
 from mcpgov.audit.record import (
     ControlEvent,
     ControlRecord,
@@ -36,8 +37,9 @@ from mcpgov.audit.record import (
     OutcomeOrder,
     OutcomeRecord,
 )
+from mcpgov.audit.recorded_values import answer_keeper, recorded_arguments
 from mcpgov.audit.sinks import Sinks
-from mcpgov.audit.watch import LARGEST, AnswerWatch
+from mcpgov.audit.watch import LARGEST, AnswerWatch, ToolWatch
 from mcpgov.audit.writer import OpenCall
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mcpgov.audit.ended import Observer
+    from mcpgov.audit.levels import LevelRule
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
     from mcpgov.audit.sinks import Posted
@@ -78,7 +81,7 @@ def withheld(detail: str) -> Refusal:
 class AuditLedger:
     """The ledger of one process, in one store or several, the first of which gives calls their ids. `now` gives the
     time in UTC; durations come from the monotonic clock. `sign` makes the note of a checkpoint; without it there are
-    none.
+    none. `rules` say how much of which calls is written down.
     """
 
     def __init__(
@@ -88,8 +91,10 @@ class AuditLedger:
         now: Callable[[], datetime],
         tuning: Tuning | None = None,
         sign: Sign | None = None,
+        rules: Sequence[LevelRule] = (),
     ) -> None:
         self.digester = digester
+        self.rules = rules
         self.now = now
         self.durability = stores[0].durability
         self.sinks = Sinks(stores, now, tuning, sign)
@@ -182,6 +187,7 @@ class CallRecording:
         self._stamp = stamp
         self._intent: Posted | None = None
         self._watch: AnswerWatch | None = None
+        self._tools: ToolWatch | None = None
         self._client_gone = False
         self._ended = False
         self._how: tuple[OutcomeStatus, Reason | None] = (OutcomeStatus.DENIED, None)
@@ -214,12 +220,21 @@ class CallRecording:
             raise unavailable(str(error)) from error
         self._sent = time.perf_counter_ns()
 
+    def heard(self, answer: Answer) -> Answer:
+        """The same answer as the upstream gives it, before any policy sees it; what tools it lists is noted."""
+        if self.request is None or not ToolWatch.concerns(self.request):
+            return answer
+        self._tools = ToolWatch(answer, self.request)
+        return replace(answer, events=self._tools)
+
     def watch(self, answer: Answer) -> Answer:
         """The same answer, its size, errors and end noted as it passes; the end kept back where that is asked for."""
         self._answered = time.perf_counter_ns()
         first = self._ledger.outcome_first
-        # what cannot be recognised cannot be kept back
-        self._watch = AnswerWatch(answer, self.request, sys.maxsize if first and answer.streaming else LARGEST)
+        # What cannot be recognised cannot be kept back.
+        largest = sys.maxsize if first and answer.streaming else LARGEST
+        keep = answer_keeper(self._rule, self._ledger.digester)
+        self._watch = AnswerWatch(answer, self.request, keep, largest=largest)
         return replace(answer, events=self._kept_back(self._watch)) if first else self._watch.answer
 
     async def _kept_back(self, watch: AnswerWatch) -> AsyncGenerator[tuple[Event, ...]]:
@@ -309,6 +324,8 @@ class CallRecording:
             self._latency(),
             self._ledger.durability,
             OutcomeOrder.BEFORE_REPLY if self._ledger.outcome_first else OutcomeOrder.AFTER_REPLY,
+            self._rule.level,
+            self._tools.tools if self._tools else None,
         )
         return self._ledger.post_end(outcome.row(), self._intent, wait=wait)
 
@@ -316,9 +333,14 @@ class CallRecording:
         total = between(self._opened, time.perf_counter_ns())
         return DeniedRecord(self._facts(), reason, status, detail, as_tool_result, total).row()
 
+    @property
+    def _rule(self) -> LevelRule:
+        """How much of this call is written down, as far as it is known by now."""
+        return rule_for(self._ledger.rules, About.of(self._head, self.request, self.principal))
+
     def _facts(self) -> Facts:
-        request, digester = self.request, self._ledger.digester
-        called = request is not None and request.method == "tools/call"
+        request, digester, rule = self.request, self._ledger.digester, self._rule
+        arguments, value = recorded_arguments(request, rule, digester)
         return Facts(
             self._call_id,
             self._ledger.now(),
@@ -329,9 +351,11 @@ class CallRecording:
             self.connection,
             self.decision,
             self.credential,
-            digester.arguments(request.arguments) if request and called else None,
+            arguments,
             digester.text(request.session_id) if request else "",
             self._ledger.durability,
+            rule.level,
+            value,
         )
 
     def _tell_observers(self) -> None:

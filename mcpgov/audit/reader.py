@@ -6,6 +6,7 @@ gateway that is writing.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 
 OPEN = "open"  # the status of a call that is under way
+VALUES = {"mcpgov.arguments.value": "Arguments", "mcpgov.answer.value": "Answer"}  # fields that hold JSON
+
+
+def readable(name: str, value: Json) -> str:
+    """The JSON that a field holds, laid out over lines; empty for a field that holds none."""
+    if name not in VALUES or not isinstance(value, str):
+        return ""
+    try:
+        return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):  # somebody else wrote this record
+        return value
 
 
 @dataclass(frozen=True, slots=True)

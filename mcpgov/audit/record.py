@@ -3,7 +3,8 @@
 Pure. One flat object a record, keys sorted, no white space, UTF-8, whole numbers only: RFC 8785 for everything written
 here. A name that OpenTelemetry defines is used as it stands (`mcp.method.name`, `gen_ai.tool.name`), every other begins
 with `mcpgov.`; only the record's own identity (`v event ts call_id correlation_id trace_id span_id`) has plain names.
-What is not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint only.
+What is not known is left out. Text that a caller chose is cut to a bound; arguments are here as a fingerprint, and as a
+text of redacted JSON where a rule says so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcpgov.audit.fields import Fields, of_credential, of_decision, of_principal, of_request, of_upstream
+from mcpgov.audit.fields import (
+    Fields,
+    of_arguments,
+    of_credential,
+    of_decision,
+    of_principal,
+    of_request,
+    of_tools,
+    of_upstream,
+    of_value,
+    skeleton,
+)
+from mcpgov.audit.levels import Level
 from mcpgov.audit.redact import LONG_TEXT, clip, encodable
 from mcpgov.errors import ANSWERS
 from mcpgov.models import OutcomeStatus
@@ -24,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mcpgov.audit.redact import Fingerprint
+    from mcpgov.audit.tool_sets import ToolSet
+    from mcpgov.audit.values import Redacted
     from mcpgov.decision import Decision, Reason
     from mcpgov.models import Connection, Credential, MCPRequest, Principal, RequestHead
 
@@ -76,6 +91,7 @@ class ControlEvent(StrEnum):
     ADMIN_ACTED = "admin-acted"
     ADMIN_KEY_CREATED = "admin-key-created"
     ADMIN_KEY_REVOKED = "admin-key-revoked"
+    DIGEST_KEY_ROTATED = "digest-key-rotated"
     STORE_RECOVERED = "store-recovered"
     SINK_FAILED = "sink-failed"  # said by the others
     SINK_RECOVERED = "sink-recovered"
@@ -129,7 +145,9 @@ def microseconds(at: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a call at the moment it is written down. `session` is the digest of the session's id."""
+    """What is known of a call at the moment it is written down. `session` is the digest of the session's id; `value`
+    are the arguments, where a rule wants them.
+    """
 
     call_id: str
     at: datetime
@@ -143,6 +161,8 @@ class Facts:
     arguments: Fingerprint | None = None
     session: str = ""
     durability: Durability = Durability.DURABLE
+    level: Level = Level.METADATA
+    value: Redacted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +200,8 @@ class DeniedRecord:
             "http.response.status_code": 200 if self.as_tool_result else told and told.status,
             "mcpgov.latency.total_us": self.total,
         }
+        if self.facts.level is Level.NONE:
+            fields = skeleton(fields)
         return _call_row(self.facts, fields, status=self.status, reason=self.reason)
 
 
@@ -199,7 +221,7 @@ class Latency:
 class AnswerSeen:
     """What passed by of an answer. `complete`: the message that answers the request was seen; None where none is due or
     it was too large to look into. `code` is the upstream's JSON-RPC error code. `size` is in bytes. `attempts` is more
-    than 1 where a policy had it asked for again.
+    than 1 where a policy had it asked for again. `value` is the result or the error, where a rule wants it.
     """
 
     status: int
@@ -209,6 +231,7 @@ class AnswerSeen:
     is_error: bool | None = None
     code: int | None = None
     attempts: int = 1
+    value: Redacted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +249,8 @@ class OutcomeRecord:
     latency: Latency = field(default_factory=Latency)
     durability: Durability = Durability.DURABLE
     order: OutcomeOrder | None = None  # of a call that a crash left open, nobody knows it
+    level: Level = Level.METADATA
+    tools: ToolSet | None = None
 
     def row(self) -> Row:
         """The record as a store keeps it."""
@@ -241,8 +266,11 @@ class OutcomeRecord:
             "mcpgov.latency.upstream_us": self.latency.upstream,
             "mcpgov.latency.total_us": self.latency.total,
         }
+        fields |= of_tools(self.tools)
         if self.seen is not None:
             fields |= _seen(self.seen)
+        if self.level is Level.NONE:
+            fields = skeleton(fields)
         return Row(
             call_id=self.call_id,
             final=1,
@@ -340,18 +368,18 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "mcpgov.snapshot": facts.snapshot,
         "mcpgov.durability": facts.durability,
         "mcpgov.session.digest": facts.session,
+        "mcpgov.level": None if facts.level is Level.METADATA else facts.level,
     }
     if facts.principal is not None:
         fields |= of_principal(facts.principal)
     if facts.request is not None:
         fields |= of_request(facts.request)
-    if facts.arguments is not None:
-        fields |= {"mcpgov.arguments.digest": facts.arguments.digest, "mcpgov.arguments.size": facts.arguments.size}
+    fields |= of_arguments(facts.arguments, facts.value)
     if facts.connection is not None:
         fields |= of_upstream(facts.connection, facts.decision.changes.backend if facts.decision else None)
     if facts.credential is not None:
         fields |= of_credential(facts.credential)
-    return fields
+    return skeleton(fields) if facts.level is Level.NONE else fields
 
 
 def _seen(seen: AnswerSeen) -> Fields:
@@ -363,4 +391,4 @@ def _seen(seen: AnswerSeen) -> Fields:
         "mcpgov.answer.events": seen.events,
         "mcpgov.answer.size": seen.size,
         "mcpgov.upstream.attempts": seen.attempts if seen.attempts > 1 else None,
-    }
+    } | of_value("answer", seen.value)

@@ -7,25 +7,32 @@ here makes a call fail. An answer that is larger than what is looked into is cou
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
 
 from mcpgov.audit.record import AnswerSeen
+from mcpgov.audit.tool_sets import listed
 from mcpgov.models import Era, Kind, OutcomeStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcpgov.audit.tool_sets import ToolSet
+    from mcpgov.audit.values import Redacted
     from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
 
 LARGEST = 1 << 20  # bytes of one message that is looked into; parsing more would hold up every other call
+LIST_METHOD = "tools/list"
 _FAILED = 400  # the first HTTP status that says no
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The message that answers a request."""
+    """The message that answers a request; `body` is its result or error."""
 
     is_error: bool = False
     code: int | None = None
+    body: Json = field(default=None, repr=False, compare=False)
 
 
 def final_message(data: bytes, request_id: JSONRPCId) -> Final | None:
@@ -39,18 +46,28 @@ def final_message(data: bytes, request_id: JSONRPCId) -> Final | None:
     if "error" in message:
         error = message["error"]
         code = error.get("code") if isinstance(error, dict) else None
-        return Final(code=code if isinstance(code, int) else 0)
+        return Final(code=code if isinstance(code, int) else 0, body=error)
     if "result" not in message:
         return None
     result = message["result"]
-    return Final(is_error=isinstance(result, dict) and result.get("isError") is True)
+    return Final(is_error=isinstance(result, dict) and result.get("isError") is True, body=result)
 
 
 class AnswerWatch:
-    """The events of one answer, noted as they pass. `seen` and `status` say what came by so far."""
+    """The events of one answer, noted as they pass. `seen` and `status` say what came by so far. `keep` makes of a
+    result or an error what is recorded of it; without one, nothing of it is kept.
+    """
 
-    def __init__(self, answer: Answer, request: MCPRequest | None, largest: int = LARGEST) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        request: MCPRequest | None,
+        keep: Callable[[Json], Redacted] | None = None,
+        *,
+        largest: int = LARGEST,
+    ) -> None:
         self._answer = answer
+        self._keep = keep
         self._largest = largest
         self._awaited = request.id if request is not None and request.kind is Kind.REQUEST else None
         # Before 2026 a server may end a stream early, and give the rest to a client that comes back for it.
@@ -83,7 +100,8 @@ class AnswerWatch:
         if len(data) > self._largest:
             self._unread = True
         elif not self._answer.streaming or b'"id"' in data or b"\\u" in data:  # a key may be written with escapes
-            self._final = final_message(data, self._awaited)
+            final = final_message(data, self._awaited)
+            self._final = final if final is None or self._keep else replace(final, body=None)
 
     @property
     def streaming(self) -> bool:
@@ -100,21 +118,54 @@ class AnswerWatch:
         """How the call ended, as far as the answer says."""
         if self._answer.status >= _FAILED or (self._final is not None and self._final.code is not None):
             return OutcomeStatus.RPC_ERROR
-        if self._owed and self.seen.complete is False:
+        if self._owed and self._complete is False:
             return OutcomeStatus.FAILED
         return OutcomeStatus.TOOL_ERROR if self._final is not None and self._final.is_error else OutcomeStatus.OK
+
+    @property
+    def _complete(self) -> bool | None:
+        known = self._awaited is not None and (self._final is not None or not self._unread)
+        return (self._final is not None) if known else None
 
     @property
     def seen(self) -> AnswerSeen:
         """What passed by so far."""
         final = self._final
-        known = self._awaited is not None and (final is not None or not self._unread)
         return AnswerSeen(
             status=self._answer.status,
             events=self._events,
             size=self._size,
-            complete=(final is not None) if known else None,
+            complete=self._complete,
             is_error=final.is_error if final else None,
             code=final.code if final else None,
             attempts=self._answer.attempts,
+            value=self._keep(final.body) if final and self._keep else None,
         )
+
+
+class ToolWatch:
+    """The events of one answer to a tools/list, looked into as they pass. It is put before any policy, so that all
+    callers of a connection leave the same digest for as long as the server lists the same.
+    """
+
+    def __init__(self, answer: Answer, request: MCPRequest) -> None:
+        self.tools: ToolSet | None = None
+        self._events = answer.events
+        self._cursor = request.params.get("cursor")
+        self._awaited = cast("JSONRPCId", request.id)
+
+    @staticmethod
+    def concerns(request: MCPRequest | None) -> bool:
+        """Whether the answer to a request is a list of tools."""
+        return request is not None and request.kind is Kind.REQUEST and request.method == LIST_METHOD
+
+    def __aiter__(self) -> ToolWatch:
+        return self
+
+    async def __anext__(self) -> tuple[Event, ...]:
+        events = await anext(self._events)
+        for event in events:
+            if self.tools is None and event.data is not None and len(event.data) <= LARGEST:
+                final = final_message(event.data, self._awaited)
+                self.tools = listed(final.body, self._cursor) if final else None
+        return events

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter
+from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter, readable
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.review import DECISIONS
@@ -316,5 +316,7 @@ def show_record(record: Record) -> None:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for name, value in record.items():
-        table.add_row(Text(name), Text(printable(value)))
+        laid_out = readable(name, value)
+        lines = laid_out.split("\n") if laid_out else [value]
+        table.add_row(Text(name), Text("\n".join(map(printable, lines))))
     Console(highlight=False).print(table)

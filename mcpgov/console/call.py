@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.audit.reader import Call
+from mcpgov.audit.reader import VALUES, Call, readable
 from mcpgov.audit.record import RecordEvent
 from mcpgov.console.chart import timeline
 from mcpgov.console.html import Child, Markup, join, link, tag
@@ -122,6 +122,7 @@ def call_page(call: Call, kept: Sequence[Kept], explained: Sequence[str]) -> Mar
         ),
         took(call),
         tag("div", [facts(title, names, call) for title, names in FACTS], class_="facts"),
+        [values(title, name, call) for name, title in VALUES.items()],
         explanation(explained),
         records_of(kept),
     )
@@ -202,6 +203,25 @@ def fact(call: Call, name: str, by: str) -> Child:
         return tag("a", inner, href=f"{CONSOLE}/calls/{shown}")
     href = link(CONSOLE, since="30d", **{by: shown}) if by else None
     return tag("a", inner, href=href, title="Other calls with this") if href else inner
+
+
+def values(title: str, name: str, call: Call) -> Markup | None:
+    """Arguments or an answer, where a rule has them written down: as they stand in the record, not as they were."""
+    said = readable(name, call.get(name))
+    if not said:
+        return None
+    counts = (
+        ("dropped", "{} values dropped by a rule"),
+        ("left_out", "{} values left out for want of room"),
+    )
+    missing = [text.format(count) for part, text in counts if (count := call.get(name.replace("value", part)))]
+    return tag(
+        "section",
+        tag("h2", title),
+        tag("p", "; ".join(["As they were written down", *missing]), ".", class_="quiet"),
+        tag("pre", said, tabindex="0", role="region", aria_label=f"{title}, as written down"),
+        class_="card",
+    )
 
 
 def explanation(lines: Sequence[str]) -> Markup | None:

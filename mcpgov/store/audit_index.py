@@ -29,7 +29,7 @@ from mcpgov.store.database import connect
 from mcpgov.store.evidence import told
 from mcpgov.store.rollups import Counts, Kind
 from mcpgov.store.schema import CALLS
-from mcpgov.store.word_index import FTS5
+from mcpgov.store.word_index import FTS5, searchable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,7 +52,7 @@ OPEN: Final = "open"
 # Fields of a record that nobody searches by their words.
 WORDLESS: Final = frozenset(
     {"v", "event", "ts", "mcpgov.snapshot", "mcpgov.session.digest", "mcpgov.decision.answers"}
-    | {"mcpgov.decision.policy_hash", "mcpgov.arguments.digest"}
+    | {"mcpgov.decision.policy_hash"}
 )
 READ: Final = text("""
 SELECT id, call_id, final, event, at, connection, method, tool, principal, principal_name, project, reason, status,
@@ -201,7 +201,7 @@ def words_of(fields: Record) -> str:
     for name, value in fields.items():
         if name not in WORDLESS:
             found += [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
-    return " ".join(found)
+    return searchable(" ".join(found))
 
 
 class AuditIndexer:

@@ -9,16 +9,17 @@ newer mcpgov wrote is refused, because guessing at a ledger would be worse than 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 SCHEMA_VERSION = 5
 PREFIX = "sqlite:///"
@@ -224,11 +225,35 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 
 
 def digest_key(path: Path) -> bytes:
-    """The key that argument digests are made with, kept beside the store and not in it; made at first use.
+    """The first key that argument digests were made with, kept beside the store and not in it; made at first use.
+    Consents are sealed under it, so it stays when digests get another.
 
     Raises StoreUnavailable.
     """
-    return _kept_key(path.with_name(path.name + ".key"))
+    return _kept_key(_digest_key_file(path, 0))
+
+
+def kept_digest_keys(path: Path) -> tuple[bytes, ...]:
+    """Every key that argument digests were made with, the present one first; none where there is none yet.
+
+    The first one made lies in `NAME.key`, those that came after it in `NAME.key.1` and so on. Raises StoreUnavailable.
+    """
+    files = (_digest_key_file(path, turn) for turn in itertools.count())
+    with unavailable(path):
+        return tuple(_kept_key(file) for file in itertools.takewhile(Path.exists, files))[::-1]
+
+
+def keep_digest_key(path: Path, key: bytes) -> None:
+    """Make digests with this key from the next start on. Raises StoreUnavailable, also when another key came first."""
+    beside = _digest_key_file(path, len(kept_digest_keys(path)))
+    with unavailable(beside), placed(beside) as draft:
+        draft.write_bytes(key)
+    if _kept_key(beside) != key:
+        raise StoreUnavailable(f"{beside} was made by somebody else at this moment; look before you rotate again")
+
+
+def _digest_key_file(path: Path, turn: int) -> Path:
+    return path.with_name(f"{path.name}.key.{turn}" if turn else f"{path.name}.key")
 
 
 def signing_key_file(path: Path) -> Path:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, TableClause, TextClause
     from sqlalchemy.sql.elements import ColumnClause
 
+# What stands in front of every digest: as words, they would be those of every call.
+LABEL: Final = re.compile("hmac-sha256:[0-9a-f]{8}:")
 WORD: Final = re.compile(r"[^\W_]+")
 LONGEST: Final = 500  # characters of a word: PostgreSQL takes 2,046 bytes
 MOST: Final = 100_000  # characters of a text that are indexed: PostgreSQL takes 1 MB
@@ -40,9 +42,14 @@ class WordIndex:
     has: Callable[[str], ColumnElement[bool]]
 
 
+def searchable(text: str) -> str:
+    """Text as its words are kept and looked for: of a digest only what tells it from others."""
+    return LABEL.sub("", text)
+
+
 def words_in(text: str) -> str:
     """What somebody typed, as a query of FTS5: every word, as a whole, the last as a beginning."""
-    words = ['"' + word.replace('"', '""') + '"' for word in text.replace("\0", " ").split()]
+    words = ['"' + word.replace('"', '""') + '"' for word in searchable(text).replace("\0", " ").split()]
     return " ".join(words) + "*" if words else '""'
 
 
@@ -60,7 +67,7 @@ def vector_of(text: str) -> str:
 
 def query_of(text: str) -> str:
     """What somebody typed, as a query of such vectors; empty, which finds nothing, where there is no word in it."""
-    pieces = [words for piece in text.split() if (words := words_of(piece))]
+    pieces = [words for piece in searchable(text).split() if (words := words_of(piece))]
     return " & ".join(" <-> ".join(words) for words in pieces) + (":*" if pieces else "")
 
 

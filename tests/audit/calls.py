@@ -47,6 +47,7 @@ CITY = Connection(
     keys=(("X-Key", Secret("hunter2")),),
 )
 ALLOWED = Decision(Reason.ALLOWED, "company#1", "sha256:" + "a" * 64, limits=(Spent(True, 60, 59, 60),))
+ARGUMENTS = b'{"text":"hunter2", "count":3}'
 CREDENTIAL = Credential("CustomKeys", "city: X-Key", (("X-Key", Secret("hunter2")),))
 
 
@@ -62,7 +63,7 @@ def request(
 ) -> MCPRequest:
     """A request whose arguments hold a secret."""
     params: dict[str, Json] = {"name": tool, "arguments": {"text": "hunter2", "count": 3}}
-    body = b'{"jsonrpc":"2.0","id":7}'
+    body = b'{"jsonrpc":"2.0","id":7,"params":{"arguments":' + ARGUMENTS + b"}}"
     return MCPRequest(
         about, Era.STATELESS, Kind.REQUEST, "2026-07-28", body, 7, method, tool, params, traceparent=traceparent
     )

@@ -8,13 +8,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcpgov.audit.ledger import AuditLedger, between
+from mcpgov.audit.levels import Level, LevelRule
 from mcpgov.audit.record import ControlEvent, Row
 from mcpgov.audit.redact import Digester
 from mcpgov.audit.writer import Tuning
 from mcpgov.decision import Reason
 from mcpgov.errors import ClientGone, Refusal, StoreUnavailable
 from mcpgov.models import OutcomeStatus
-from tests.audit.calls import NOW, head
+from tests.audit.calls import ARGUMENTS, NOW, head
 from tests.audit.flow import CancelledAt, Flow
 from tests.audit.stores import FULL_DISK, Clock, FaultyStore, until
 
@@ -60,13 +61,23 @@ async def test_an_answered_call_leaves_an_intent_and_an_outcome(ledger: AuditLed
     assert (intent["event"], outcome["event"], outcome["mcpgov.status"]) == ("intent", "outcome", "ok")
     assert intent["call_id"] == outcome["call_id"] == f"{store.writer}-1"
     assert intent["correlation_id"] == outcome["correlation_id"] == "correlation"
-    assert intent["mcpgov.arguments.digest"] == DIGESTER.arguments({"text": "hunter2", "count": 3}).digest
+    assert intent["mcpgov.arguments.digest"] == DIGESTER.fingerprint(ARGUMENTS).digest
     assert outcome["mcpgov.answer.complete"] is True
     assert "mcpgov.reason" not in outcome
     latencies = [outcome[f"mcpgov.latency.{name}_us"] for name in ("decision", "audit", "upstream", "total")]
     assert all(isinstance(latency, int) for latency in latencies)
     assert flow.relayed == [flow.answer]
     assert "hunter2" not in str(store.rows)
+
+
+async def test_a_rule_says_how_much_is_written_down(store: FaultyStore) -> None:
+    ledger = AuditLedger((store,), DIGESTER, Clock(), QUICK, rules=(LevelRule(Level.REQUEST_RESPONSE),))
+    await ledger.start()
+    await Flow(ledger).govern()
+    intent, outcome = await finished(ledger, store)
+    count, text = DIGESTER.scalar(3), DIGESTER.scalar("hunter2")
+    assert intent["mcpgov.arguments.value"] == f'{{"count":"{count}","text":"{text}"}}'
+    assert outcome["mcpgov.answer.value"] == f'{{"isError":"{DIGESTER.scalar(False)}"}}'
 
 
 async def test_nothing_is_sent_before_the_intent_is_durable(ledger: AuditLedger, store: FaultyStore) -> None:

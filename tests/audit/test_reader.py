@@ -1,6 +1,8 @@
 """A call is read as one thing, from the records that began and ended it."""
 
-from mcpgov.audit.reader import Call, CallFilter
+import pytest
+
+from mcpgov.audit.reader import Call, CallFilter, readable
 
 INTENT = {"event": "intent", "ts": "1", "call_id": "a", "mcpgov.decision.reason": "allowed"}
 OUTCOME = {
@@ -46,3 +48,20 @@ def test_control_events_are_wanted_where_they_are_asked_for() -> None:
         assert wanted.events == ("intent", "denied", "control")
     for wanted in (CallFilter(), CallFilter(reason="tool-denied")):
         assert wanted.events == ("intent", "denied")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("mcpgov.arguments.value", '{"a":["é"]}', '{\n  "a": [\n    "é"\n  ]\n}'),
+        ("mcpgov.answer.value", "null", "null"),
+        ("mcpgov.answer.value", "{no json", "{no json"),
+        ("mcpgov.answer.value", "[" * 100_000, "[" * 100_000),
+        ("mcpgov.answer.value", None, ""),
+        ("mcpgov.tool", "{}", ""),
+    ],
+)
+def test_json_in_a_field_is_laid_out_and_whatever_else_stands_there_is_shown(
+    name: str, value: str | None, shown: str
+) -> None:
+    assert readable(name, value) == shown

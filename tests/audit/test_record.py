@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcpgov.audit.levels import Level
 from mcpgov.audit.record import (
     AnswerSeen,
     ControlEvent,
@@ -24,6 +25,8 @@ from mcpgov.audit.record import (
     timestamp,
 )
 from mcpgov.audit.redact import Fingerprint
+from mcpgov.audit.tool_sets import ToolSet
+from mcpgov.audit.values import Redacted
 from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.models import Credential, Headers, LocalUpstream, OutcomeStatus
 from tests.audit.calls import AGENT, ALICE, ALLOWED, CITY, NOW, facts, head, request
@@ -74,7 +77,7 @@ def test_an_intent_holds_everything_that_is_known() -> None:
         "mcpgov.principal.kind": "key",
         "mcpgov.principal.name": "alice",
         "mcpgov.principal.project": "payments",
-        "mcpgov.request.size": 24,
+        "mcpgov.request.size": len(FULL.request.body) if FULL.request else 0,
         "mcpgov.session.digest": "hmac-sha256:11",
         "mcpgov.snapshot": "stamp",
         "mcpgov.traceparent": TRACEPARENT,
@@ -344,3 +347,38 @@ def test_a_claim_of_a_trace_that_is_not_followed_is_written_down_and_cut() -> No
     claims = ("header, overruled: " + TRACEPARENT, "x" * 1000)
     told = fields(IntentRecord(replace(FULL, request=replace(request(about=FULL.head), traces_ignored=claims))).row())
     assert told["mcpgov.traceparent.ignored"] == [claims[0], "x" * 256 + "…[+744]"]
+
+
+def test_at_level_none_nothing_that_the_caller_chose_stands_in_a_record_but_names() -> None:
+    chosen = "chosen-by-the-caller"
+    headers = Headers((("user-agent", chosen), ("x-ms-agentid", chosen)))
+    where = replace(FULL.head, headers=headers, claimed_correlation_id=chosen)
+    asked = replace(request(chosen, "resources/read", about=where), id=chosen, traceparent=f"00-{TRACE}-{chosen}-01")
+    known = replace(FULL, head=where, request=asked, level=Level.NONE, arguments=Fingerprint(chosen, 1), session=chosen)
+    outcome = OutcomeRecord("w-1", NOW, OutcomeStatus.OK, detail=chosen, seen=AnswerSeen(200), level=Level.NONE)
+    rows = (IntentRecord(known).row(), DeniedRecord(known, Reason.TOOL_DENIED, detail=chosen).row(), outcome.row())
+    assert [chosen in row.record for row in rows] == [False, False, False]
+    intent, denied, ended = map(fields, rows)
+    assert (intent["mcpgov.level"], intent["mcpgov.principal.id"], intent["mcpgov.connection"]) == (
+        *("none", "key:3fGh81Kx", "city"),
+    )
+    assert (denied["mcpgov.status"], denied["mcpgov.decision.reason"], ended["mcpgov.status"]) == (
+        *("denied", "tool-denied", "ok"),
+    )
+    assert "gen_ai.tool.name" in fields(IntentRecord(replace(FULL, level=Level.NONE)).row())
+
+
+def test_values_and_tools_stand_where_they_were_seen() -> None:
+    known = replace(FULL, level=Level.REQUEST_RESPONSE, value=Redacted('{"a":"…"}', 2, 3))
+    told = fields(IntentRecord(known).row())
+    assert told["mcpgov.level"] == "request-response"
+    assert [told[f"mcpgov.arguments.{name}"] for name in ("value", "dropped", "left_out")] == ['{"a":"…"}', 2, 3]
+    seen = AnswerSeen(200, value=Redacted("[]"))
+    ended = fields(OutcomeRecord("w-1", NOW, OutcomeStatus.OK, seen=seen, tools=ToolSet("sha256:0", 4)).row())
+    assert {name: value for name, value in ended.items() if ".tools." in name or ".answer." in name} == {
+        "mcpgov.answer.events": 0,
+        "mcpgov.answer.size": 0,
+        "mcpgov.answer.value": "[]",
+        "mcpgov.tools.digest": "sha256:0",
+        "mcpgov.tools.count": 4,
+    }

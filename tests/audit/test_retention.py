@@ -16,7 +16,7 @@ from mcpgov.audit.retention import Purge, PurgingLedger, Retention, Wanted
 from mcpgov.audit.verify import Verdict, verify
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
-from mcpgov.store.audit_index import AuditIndexer
+from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.evidence import open_sqlite_evidence
 from mcpgov.store.oldest_records import open_sqlite_oldest
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
@@ -40,7 +40,7 @@ class Site:
                 ended = OutcomeRecord(call, at, OutcomeStatus.OK)
                 self.store.append([IntentRecord(facts(call, at, tool=f"tool{day}")).row(), ended.row()])
             self.store.checkpoint(SIGNER.checkpoint, at)
-        while AuditIndexer(path).index():
+        while AuditIndexer(sqlite_place(path)).index():
             pass
 
     @contextmanager

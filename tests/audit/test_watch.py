@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from mcpgov.audit.record import AnswerSeen
-from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, final_message
-from mcpgov.models import Answer, Era, Event, Headers, Kind, MCPRequest, OutcomeStatus
+from mcpgov.audit.tool_sets import ToolSet, listed
+from mcpgov.audit.values import Redacted
+from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, ToolWatch, final_message
+from mcpgov.models import Answer, Era, Event, Headers, Json, Kind, MCPRequest, OutcomeStatus
 from tests.audit.calls import head, request
 
 ASKED = request(about=head())
@@ -147,7 +149,48 @@ async def test_how_often_it_was_asked_for_is_seen() -> None:
 
 async def test_more_is_looked_into_where_that_is_asked_for() -> None:
     large = sse(id=7, result={"isError": True, "text": "x" * LARGEST})
-    watch = AnswerWatch(Answer(200, Headers(), True, events((large,))), ASKED, 2 * LARGEST)
+    watch = AnswerWatch(Answer(200, Headers(), True, events((large,))), ASKED, largest=2 * LARGEST)
     assert (watch.streaming, watch.complete) == (True, False)
     assert [batch async for batch in watch] == [(large,)]
     assert (watch.complete, watch.status) == (True, OutcomeStatus.TOOL_ERROR)
+
+
+async def test_a_result_or_an_error_is_kept_only_as_it_is_to_be_recorded() -> None:
+    def keep(value: Json) -> Redacted:
+        return Redacted(json.dumps(value))
+
+    for body in ({"result": {"a": 1}}, {"error": {"code": 7}}):
+        watch = AnswerWatch(Answer(200, Headers(), False, events(json_event(id=7, **body))), ASKED, keep)
+        assert watch.seen.value is None
+        assert [batch async for batch in watch.answer.events]
+        assert watch.seen.value == Redacted(json.dumps(next(iter(body.values()))))
+    assert (await watched(json_event(id=7, result={"a": 1}))).seen.value is None
+
+
+TOOLS: list[Json] = [{"name": "b"}, {"name": "a"}]
+LISTING = request("", "tools/list", about=head())
+
+
+async def tools_in(*batches: tuple[Event, ...], asked: MCPRequest = LISTING) -> ToolSet | None:
+    watch = ToolWatch(Answer(200, Headers(), False, events(*batches)), asked)
+    assert [batch async for batch in watch] == list(batches)
+    return watch.tools
+
+
+async def test_the_tools_of_the_answer_to_this_request_are_noted() -> None:
+    other, comment = sse(id=8, result={"tools": []}), Event(b":\n\n")
+    answer = sse(id=7, result={"tools": TOOLS})
+    assert await tools_in((comment, other), (answer, sse(id=7, result={"tools": []}))) == listed({"tools": TOOLS})
+    paged = replace(LISTING, params={"cursor": "2"})
+    assert await tools_in((answer,), asked=paged) == listed({"tools": TOOLS}, "2")
+
+
+async def test_a_list_that_is_too_large_is_not_looked_into() -> None:
+    assert await tools_in(json_event(id=7, result={"tools": [{"name": "x" * LARGEST}]})) is None
+
+
+def test_only_a_request_for_tools_is_looked_at() -> None:
+    assert ToolWatch.concerns(LISTING)
+    assert not ToolWatch.concerns(None)
+    assert not ToolWatch.concerns(ASKED)
+    assert not ToolWatch.concerns(replace(LISTING, kind=Kind.NOTIFICATION))

@@ -1,10 +1,12 @@
 """A call's page, from its records."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from mcpgov.audit.reader import Call
 from mcpgov.audit.record import DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
 from mcpgov.audit.review import Kept
+from mcpgov.audit.values import Redacted
 from mcpgov.console.call import call_page, calls_of, parts_of, took
 from mcpgov.decision import Reason
 from mcpgov.models import OutcomeStatus
@@ -47,3 +49,13 @@ def test_a_record_from_before_the_chain_says_so() -> None:
     assert "before records were chained" in page
     assert "Decision, explained" not in page
     assert "aaaaaaaaa\N{HORIZONTAL ELLIPSIS}" in page  # the digest of the policies, short
+
+
+def test_values_are_shown_as_they_were_written_down_and_cannot_hide() -> None:
+    known = replace(facts("2"), value=Redacted('{"name":"<b>\u202e"}', dropped=2, left_out=0))
+    ((call, own),) = calls_of(kept(DeniedRecord(known, Reason.TOOL_DENIED).row()))
+    page = str(call_page(call, own, ()))
+    assert "As they were written down; 2 values dropped by a rule." in page
+    assert "&quot;name&quot;: &quot;&lt;b&gt;\\u202e&quot;" in page
+    assert "left out" not in page
+    assert "<h2>Answer</h2>" not in page

@@ -13,9 +13,12 @@ from typing import Any, Final
 
 import pytest
 
+from mcpgov.audit.field_modes import FieldModes
 from mcpgov.audit.reader import CallFilter
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, Row
+from mcpgov.audit.redact import Digester
 from mcpgov.audit.review import ReviewReader
+from mcpgov.audit.values import redacted
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus, PrincipalKind
@@ -70,6 +73,18 @@ def ids(review: ReviewReader, wanted: CallFilter) -> list[object]:
 
 class IndexContract(ABC):
     """The index follows the ledger."""
+
+    def test_a_call_is_found_by_the_digest_of_its_arguments_and_of_a_value_in_them(self, kept: Reviewed) -> None:
+        digester = Digester(b"k" * 32)
+        given = digester.fingerprint(b'{"name":"Kyoto"}')
+        known = replace(facts("9"), arguments=given, value=redacted({"name": "Kyoto"}, FieldModes(), digester))
+        other = replace(facts("8"), arguments=digester.fingerprint(b"{}"))
+        kept.append([DeniedRecord(one, Reason.TOOL_DENIED).row() for one in (other, known)])
+        kept.index()
+        with kept.review() as review:
+            for digest in (given.digest, digester.scalar("Kyoto"), given.digest.rpartition(":")[2]):
+                assert ids(review, CallFilter(text=digest)) == ["9"]
+            assert ids(review, CallFilter(text="hmac-sha256")) == []
 
     def test_every_call_stands_once_with_how_it_ended(self, kept: Reviewed) -> None:
         kept.append(some_rows())

@@ -5,6 +5,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from mcpgov.audit.field_modes import Mode
+from mcpgov.audit.levels import Level
 from mcpgov.audit.record import (
     AnswerSeen,
     ControlEvent,
@@ -15,6 +17,8 @@ from mcpgov.audit.record import (
     OutcomeRecord,
 )
 from mcpgov.audit.redact import Fingerprint
+from mcpgov.audit.tool_sets import ToolSet
+from mcpgov.audit.values import Redacted
 from mcpgov.cli.audit import FILTERS
 from mcpgov.decision import Granted, Reason
 from mcpgov.models import Credential, Headers, OutcomeStatus
@@ -30,6 +34,8 @@ def test_every_field_is_named() -> None:
     headers = Headers((*full.head.headers.fields, ("x-ms-agentid", "claimed")))
     full = replace(
         full,
+        level=Level.REQUEST_RESPONSE,
+        value=Redacted("{}", 1, 1),
         head=replace(full.head, claimed_correlation_id="claimed", headers=headers),
         principal=AGENT,
         decision=replace(ALLOWED, granted=(Granted("company#2 authentication-managed-identity", "own"),)),
@@ -39,12 +45,16 @@ def test_every_field_is_named() -> None:
     reading = [
         replace(full, request=request("x", method, about=full.head)) for method in ("prompts/get", "resources/read")
     ]
-    seen = AnswerSeen(200, complete=True, is_error=False, code=0)
+    seen = AnswerSeen(200, complete=True, is_error=False, code=0, attempts=2, value=Redacted("{}", 1, 1))
+    tools = ToolSet("d", 1, page=True)
     records = [
         *(IntentRecord(known) for known in (full, *reading)),
         DeniedRecord(full, Reason.TOOL_DENIED, detail="why", total=1),
-        OutcomeRecord("1", NOW, OutcomeStatus.OK, Reason.CLIENT_GONE, "why", "c", "t", seen, Latency(1, 2, 3, 4)),
+        OutcomeRecord(
+            "1", NOW, OutcomeStatus.OK, Reason.CLIENT_GONE, "why", "c", "t", seen, Latency(1, 2, 3, 4), tools=tools
+        ),
         ControlRecord(ControlEvent.START, NOW),
+        ControlRecord(ControlEvent.DIGEST_KEY_ROTATED, NOW, {"key": "k", "former_key": "k"}),
     ]
     fields = {name for record in records for name in json.loads(record.row().record)}
     assert fields - NAMED == set()
@@ -53,3 +63,7 @@ def test_every_field_is_named() -> None:
 def test_every_status_and_filter_is_named() -> None:
     assert {*OutcomeStatus, *FILTERS} - NAMED == set()
     assert "status=open" in PAGE
+
+
+def test_every_level_and_mode_is_named() -> None:
+    assert {*Level, *Mode} - NAMED == set()

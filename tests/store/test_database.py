@@ -16,6 +16,8 @@ from mcpgov.store.database import (
     connect_to_read,
     create_database,
     digest_key,
+    keep_digest_key,
+    kept_digest_keys,
     place_bytes,
     placed,
     signing_key,
@@ -199,6 +201,29 @@ def test_a_digest_key_that_was_cut_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "a.db.key").write_bytes(b"short")
     with pytest.raises(StoreUnavailable, match=r"a\.db\.key does not hold a key"):
         digest_key(tmp_path / "a.db")
+
+
+def test_former_digest_keys_lie_beside_the_present_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    assert kept_digest_keys(path) == ()
+    keep_digest_key(path, b"1" * 32)
+    keep_digest_key(path, b"2" * 32)
+    assert kept_digest_keys(path) == (b"2" * 32, b"1" * 32)
+    assert digest_key(path) == b"1" * 32
+    assert stat.S_IMODE((tmp_path / "a.db.key.1").stat().st_mode) == 0o600
+
+
+def test_of_two_who_rotate_at_once_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    keep_digest_key(path, b"1" * 32)
+
+    def before(_: Path) -> tuple[bytes, ...]:
+        return ()
+
+    monkeypatch.setattr("mcpgov.store.database.kept_digest_keys", before)  # it looked before the other was done
+    with pytest.raises(StoreUnavailable, match="made by somebody else"):
+        keep_digest_key(path, b"2" * 32)
+    assert digest_key(path) == b"1" * 32
 
 
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
