@@ -62,6 +62,9 @@ class ControlEvent(StrEnum):
     ADMIN_KEY_CREATED = "admin-key-created"
     ADMIN_KEY_REVOKED = "admin-key-revoked"
     STORE_RECOVERED = "store-recovered"
+    EXPORT_FAILING = "export-failing"  # a place takes no records; they wait
+    EXPORT_RECOVERED = "export-recovered"
+    EXPORT_REFUSED = "export-refused"  # records that a place will never take, and others were taken
     WRITERS = "writers"  # names the last record of writers that ended
 
 

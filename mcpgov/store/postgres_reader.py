@@ -1,6 +1,6 @@
 """The ledger in PostgreSQL through SQLAlchemy: the same questions as to a file, over connections that cannot write.
 
-Only how far a place has been sent its checkpoints is written here, by those that send them.
+Only how far a place has been sent its checkpoints, or an export its records, is written here, by those that send them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mcpgov.store.audit_reader import SqlAuditReader
 from mcpgov.store.checkpoint_log import SqlCheckpoints
 from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.evidence import SqlEvidence
+from mcpgov.store.export_log import SqlExports
 from mcpgov.store.postgres_database import READ_ONLY, WRITING, connect, schema_version, unavailable
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def open_postgres_evidence(url: Secret) -> SqlEvidence:
 def open_postgres_checkpoints(url: Secret) -> SqlCheckpoints:
     """The checkpoints in this database, whose tables are there."""
     return SqlCheckpoints(open_engine(url, WRITING))
+
+
+def open_postgres_exports(url: Secret, log: str) -> SqlExports:
+    """The records in this database, whose tables are there. `log` is the name of the log."""
+    return SqlExports(open_engine(url, WRITING), log)
 
 
 def open_engine(url: Secret, settings: tuple[str, ...]) -> Engine:
