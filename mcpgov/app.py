@@ -32,6 +32,7 @@ from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.connections import build_connections
+from mcpgov.cli.exports import add_exports
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
@@ -42,6 +43,7 @@ from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
+from mcpgov.exports import export_states, exporting, written
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
@@ -64,7 +66,7 @@ from mcpgov.upstream.switch import Upstreams
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
@@ -119,6 +121,7 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now),
+        exporting(storage, ledger.control, utc_now),
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
     ):
@@ -206,6 +209,11 @@ def find_verifier_key(source: str | None, config: Path | None) -> VerifierKey | 
 def open_evidence(source: str | None, config: Path | None) -> SqlEvidence:
     """A store as evidence; the configured one if none is named."""
     return storage_named(source, config).evidence()
+
+
+def write_out(config: Path | None, name: str, since: int | None, until: int | None) -> Iterator[tuple[bytes, int]]:
+    """The records of the configured store, or those of a span of time, as a file in a format."""
+    return written(storage_of(config), name, since, until)
 
 
 def find_store(config: Path | None) -> Path | None:
@@ -309,7 +317,15 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
         return
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
-        admin, file, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows, utc_now
+        admin,
+        file,
+        config,
+        gateway.generations.current,
+        gateway.ledger,
+        parts.keys,
+        parts.rows,
+        utc_now,
+        lambda: export_states(gateway.storage),
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
@@ -355,7 +371,8 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_connections(open_probe, open_consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(open_reader, time.sleep)
-    add_proof(audit, open_evidence, find_verifier_key)
+    add_proof(audit, open_evidence, find_verifier_key, write_out)
+    add_exports(audit, lambda config: export_states(storage_of(config)))
     cli.add_typer(audit, name="audit")
     return cli
 

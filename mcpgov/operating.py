@@ -6,7 +6,7 @@ A room of the composition root: app.py hands it a running gateway. Nobody else i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from mcpgov.audit.exporting import ExportState
     from mcpgov.audit.ledger import AuditLedger
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Admin
@@ -48,6 +49,7 @@ class Operated:
     keys: Keys
     rows: Rows
     now: Callable[[], datetime]
+    exports: Callable[[], Sequence[ExportState]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
             gateway.now,
             secrets.choice,
             __version__,
+            gateway.exports,
         )
         console = Console(parts, gate, secure=url.startswith("https://"))
         yield Operating(AdminListener(parts, gate, sites, console), token and f"{url}/console/open?token={token}")

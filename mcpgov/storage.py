@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Settings
     from mcpgov.store.evidence import SqlEvidence
+    from mcpgov.store.export_log import SqlExports
 
     Load = Callable[[str], Any]
 
@@ -110,6 +111,16 @@ class Storage:
             else self.load("mcpgov.store.postgres_reader").open_postgres_checkpoints(self.server)
         )
         return kept
+
+    def exports(self) -> SqlExports:
+        """The records in the store, to be exported, and how far each export has come."""
+        log = self.signer().key.name.rpartition("/")[2]
+        exports: SqlExports = (
+            self.load("mcpgov.store.export_log").open_sqlite_exports(self.file, log)
+            if self.file
+            else self.load("mcpgov.store.postgres_reader").open_postgres_exports(self.server, log)
+        )
+        return exports
 
     @property
     def seal_key(self) -> bytes:

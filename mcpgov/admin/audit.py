@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.filters import FILTERS, PAGING, filter_of
 from mcpgov.admin.routes import Asked, Reply, Route
+from mcpgov.audit.formats.csv import cell, row_of
 from mcpgov.audit.record import timestamp
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.review import InvalidCursor
@@ -47,7 +46,6 @@ COLUMNS: Final = {
     "correlation id": "correlation_id",
     "trace id": "trace_id",
 }
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run (OWASP, CSV injection)
 
 
 class AuditRoutes:
@@ -67,6 +65,7 @@ class AuditRoutes:
             Route("GET", "/audit/stats", view, "Count calls.", "Counts, bars, tops, latencies.", self.stats, query),
             Route("GET", "/audit/usage", view, "Who uses which tool.", "Callers and tools.", self.usage, USED),
             Route("GET", "/audit/state", view, "The ledger.", "Its size, its index, its proof.", self.state),
+            Route("GET", "/audit/exports", view, "The exports.", "How far each is.", self.exports),
         )
 
     async def calls(self, asked: Asked) -> Reply:
@@ -110,6 +109,10 @@ class AuditRoutes:
         """How large the ledger is, how far its index has come, how it is proved."""
         return Reply(state_of(await asyncio.to_thread(self._parts.review.state)))
 
+    async def exports(self, _: Asked) -> Reply:
+        """How far each export is, and what is wrong with it."""
+        return Reply({"exports": [asdict(one) for one in await asyncio.to_thread(self._parts.exports)]})
+
     async def jsonl(self, asked: Asked) -> Reply:
         """Everything that matches, one JSON object a line."""
         wanted = self._exported(asked)
@@ -139,7 +142,7 @@ class AuditRoutes:
         yield row_of([*COLUMNS, "reason"])
         async for page in self._pages(wanted):
             yield b"".join(
-                row_of([*(cell(call.fields.get(at)) for at in COLUMNS.values()), cell(call.reason)])
+                row_of([*(shown(call.fields.get(at)) for at in COLUMNS.values()), shown(call.reason)])
                 for call in page.calls
             )
 
@@ -178,14 +181,6 @@ def state_of(state: LedgerState) -> Mapping[str, Any]:
     return {**asdict(state), "checkpointed_at": state.checkpointed_at and timestamp(state.checkpointed_at)}
 
 
-def cell(value: object) -> str:
-    """A value as a cell that no spreadsheet runs."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def row_of(cells: list[str]) -> bytes:
-    """A row of CSV (RFC 4180)."""
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue().encode("utf-8", "replace")
+def shown(value: object) -> str:
+    """A value as a cell."""
+    return cell("" if value is None else str(value))

@@ -157,6 +157,22 @@ class Note(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ExportState:
+    """How far an export is. `behind` is in records; `oldest` and `failing` are microseconds since 1970-01-01 UTC: when
+    the oldest record was made that waits, and since when it fails; 0 where nothing waits, and where it does not fail.
+    """
+
+    name: str
+    target: str
+    format: str
+    position: int
+    behind: int
+    oldest: int
+    failing: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """One export as it was configured. A batch that is not full waits `patience` seconds for more: files are better few
     and large.
@@ -192,9 +208,11 @@ class Exporter:
         self._logged: datetime | None = None
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Go on for ever. The ledger opens before the first look."""
+        wait = IDLE
         while True:
-            await self._pause(await self.look())
+            await self._pause(wait)
+            wait = await self.look()
 
     async def look(self, *, last: bool = False) -> float:
         """Send what is lacking for as long as it is taken; how many seconds to wait for the next look.
