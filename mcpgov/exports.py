@@ -17,7 +17,8 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from mcpgov.audit.export_targets import FolderFiles, HttpPost, SyslogStream
-from mcpgov.audit.exporting import Export, Exporter, ExportState
+from mcpgov.audit.exported import ExportState
+from mcpgov.audit.exporting import Export, Exporter
 from mcpgov.audit.formats.batches import LIMIT
 from mcpgov.audit.formats.cloudevents import CloudEvents
 from mcpgov.audit.formats.columns import NAMES
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from mcpgov.audit.exporting import Exported, Format, Note, Target
+    from mcpgov.audit.exported import Exported, Format
+    from mcpgov.audit.exporting import Note, Target
     from mcpgov.audit_settings import ExportSettings
     from mcpgov.storage import Load, Storage
     from mcpgov.store.export_log import Progress

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from mcpgov.audit.exporting import ExportState
+    from mcpgov.audit.exported import ExportState
     from mcpgov.audit.ledger import AuditLedger
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Admin

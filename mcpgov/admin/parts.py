@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mcpgov.admin.access import AdminKeyStore, Note
-    from mcpgov.audit.exporting import ExportState
+    from mcpgov.audit.exported import ExportState
     from mcpgov.audit.reader import Record
     from mcpgov.audit.review import ReviewReader
     from mcpgov.identity.api_key import KeyStore

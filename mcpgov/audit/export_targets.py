@@ -9,6 +9,7 @@ secrets stand there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import socket
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mcpgov.audit.exporting import Payload
+    from mcpgov.audit.exported import Payload
     from mcpgov.models import Secret
     from mcpgov.web import Fields, Resolve, WebAnswer
 
@@ -139,7 +140,9 @@ class SyslogStream:
                 return
             with self.tls.wrap_socket(plain, server_hostname=self.host) as secured:
                 secured.sendall(body)
-                closed_after(secured.unwrap())  # says close_notify, and waits for that of the receiver
+                # Says close_notify and waits for the receiver's; some end without one, and a reset is neither.
+                with contextlib.suppress(ssl.SSLEOFError):
+                    closed_after(secured.unwrap())
 
 
 def closed_after(stream: socket.socket) -> None:

@@ -22,7 +22,7 @@ from mcpgov.cli.serve import Config
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mcpgov.audit.exporting import ExportState
+    from mcpgov.audit.exported import ExportState
 
     States = Callable[[Path | None], Sequence[ExportState]]
 

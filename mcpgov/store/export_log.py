@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, create_engine, func, insert, literal, select,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.store.database import connect
 from mcpgov.store.evidence import told

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcpgov.admin.audit import cell
+from mcpgov.admin.audit import shown as cell
 from tests.admin.house import HOSTILE, TRACE, AdminHouse
 
 
@@ -105,3 +105,7 @@ async def test_a_spreadsheet_runs_nothing_of_what_a_caller_chose(house: AdminHou
     assert [cell(text) for text in ("=1", "+1", "-1", "@x", "\t", "ok", None, 7)] == [
         *("'=1", "'+1", "'-1", "'@x", "'\t", "ok", "", "7"),
     ]
+
+
+async def test_exports_tell_how_far_they_are(house: AdminHouse) -> None:
+    assert (await house.api("/audit/exports")).json == {"exports": []}

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from mcpgov.audit.exporting import Exported, Payload, TargetRefused, TargetUnavailable
+from mcpgov.audit.exported import Exported, Payload
+from mcpgov.audit.exporting import TargetRefused, TargetUnavailable
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable

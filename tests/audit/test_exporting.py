@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcpgov.audit.exporting import IDLE, LONGEST, MOST, Export, Exporter, TargetUnavailable
-from mcpgov.audit.record import ControlEvent, microseconds
+from mcpgov.audit.record import ControlEvent
 from mcpgov.errors import StoreUnavailable
 from tests.audit.calls import NOW
 from tests.audit.exports import MemoryRecords, Notes, Numbers, Place, records
@@ -241,11 +241,3 @@ async def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
     house.clock.at = NOW - timedelta(days=1)
     await house.exporter.look()
     assert house.place.got == [1, 2, 3]
-
-
-def test_a_record_has_one_name_everywhere() -> None:
-    (one,) = records(1, 7)
-    assert one.uid == "8a3f21c09b7d4e65/1a1fccfe290-893aec4d/7"
-    assert one.fields["mcpgov.log_id"] == "8a3f21c09b7d4e65"
-    assert (one.fields["mcpgov.writer"], one.fields["mcpgov.seq"]) == ("1a1fccfe290-893aec4d", 7)
-    assert one.at == microseconds(NOW)

@@ -17,7 +17,7 @@ from mcpgov.audit.record import EPOCH
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
     from mcpgov.models import Json
 
 LIMIT: Final = 900_000  # bytes: collectors that take 1 MB take this

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.audit.exporting import Payload
+from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, encoded, moment, name_of, text_of, traceparent
 from mcpgov.audit.record import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
     from mcpgov.models import Json
 
 MEDIA_TYPE: Final = "application/cloudevents-batch+json"

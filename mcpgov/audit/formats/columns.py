@@ -12,7 +12,7 @@ from mcpgov.audit.formats.batches import encoded, text_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
     from mcpgov.models import Json
 
 COLUMNS: Final = {

@@ -11,14 +11,14 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.audit.exporting import Payload
+from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, name_of
 from mcpgov.audit.formats.columns import NAMES, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8"
 # As they are typed, and as full-width characters, which some spreadsheets take for the same.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcpgov.audit.exporting import Payload
+from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, NDJSON, divided, encoded, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
 
 
 @dataclass(frozen=True, slots=True)

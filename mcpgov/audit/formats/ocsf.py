@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.audit.exporting import Payload
+from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, NDJSON, divided, encoded, is_trouble, name_of, text_of
 from mcpgov.audit.record import RecordEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
     from mcpgov.models import Json
 
 VERSION: Final = "1.3.0"

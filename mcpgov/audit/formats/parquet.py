@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from mcpgov.audit.exporting import Payload
+from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, encoded, moment, name_of
 from mcpgov.audit.formats.columns import NAMES, NUMBERS, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
 
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 TIME: Final = "time"

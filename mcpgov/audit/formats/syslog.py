@@ -11,14 +11,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.audit.exporting import Payload
+from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, is_trouble, moment, name_of, text_of
 from mcpgov.audit.record import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mcpgov.audit.exporting import Exported
+    from mcpgov.audit.exported import Exported
 
 MEDIA_TYPE: Final = "application/octet-stream"
 FACILITY: Final = 13

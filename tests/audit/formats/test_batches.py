@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.batches import divided, encoded, is_trouble, moment, name_of, text_of, trace_of, traceparent
 from mcpgov.audit.record import microseconds
+from mcpgov.models import Json
 from tests.audit.calls import NOW
 from tests.audit.exports import TRACE, records
 
@@ -43,7 +44,7 @@ def test_the_same_records_have_the_same_name_and_no_others_have_it() -> None:
 
 
 def test_a_field_is_told_as_text() -> None:
-    record = {"text": "a", "number": 1, "flag": True, "list": ["a", 1], "none": None}
+    record: dict[str, Json] = {"text": "a", "number": 1, "flag": True, "list": ["a", 1], "none": None}
     assert [text_of(record, name) for name in (*record, "absent")] == ["a", "1", "true", '["a",1]', "", ""]
     assert encoded({"b": "\ud800", "a": "ü"}) == '{"a":"ü","b":"?"}'.encode()
     assert moment(records(1)[0]) == NOW

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.cloudevents import CloudEvents
 from tests.audit.exports import TRACE, exported, hostile, raw_hostile, rows
 

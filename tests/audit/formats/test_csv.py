@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.columns import NAMES
 from mcpgov.audit.formats.csv import FORMULA, Csv, cell
 from tests.audit.exports import HOSTILE, exported, hostile, raw_hostile, rows

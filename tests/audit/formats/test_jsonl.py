@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.jsonl import JsonLines
 from tests.audit.exports import exported, hostile, raw_hostile, rows
 

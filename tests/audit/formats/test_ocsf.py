@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.ocsf import MAPPED, Ocsf
 from mcpgov.audit.record import IntentRecord
 from tests.audit.calls import facts

@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.otlp import Otlp, any_value
 from mcpgov.models import Json
 from tests.audit.exports import exported, hostile, raw_hostile, rows

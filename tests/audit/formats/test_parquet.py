@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.columns import NAMES
 from mcpgov.audit.formats.parquet import Parquet, ParquetFile
 from tests.audit.calls import NOW

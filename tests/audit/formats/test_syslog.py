@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mcpgov.audit.exporting import Exported
+from mcpgov.audit.exported import Exported
 from mcpgov.audit.formats.syslog import Syslog, header
 from tests.audit.exports import exported, hostile, raw_hostile, rows
 
