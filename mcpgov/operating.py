@@ -49,7 +49,7 @@ class Operated:
     keys: Keys
     rows: Rows
     now: Callable[[], datetime]
-    exports: Callable[[], Sequence[ExportState]]
+    exports: Callable[[], Sequence[ExportState]] = tuple  # blocks
 
 
 @dataclass(frozen=True, slots=True)

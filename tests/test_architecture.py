@@ -51,13 +51,25 @@ LAYERS = (
 )
 # What a pure module may import from outside: no I/O, no clock, no randomness. Add a name only if it has none either.
 PURE_IMPORTS = (
-    *("__future__", "abc", "base64", "binascii", "bisect", "cel_expr_python", "codecs", "collections", "contextlib"),
+    *(
+        "__future__",
+        "abc",
+        "base64",
+        "binascii",
+        "bisect",
+        "cel_expr_python",
+        "codecs",
+        "collections",
+        "contextlib",
+        "csv",
+    ),
     *("copy", "dataclasses", "datetime", "decimal", "difflib", "enum", "fnmatch", "functools", "hashlib"),
     *(
         "heapq",
         "hmac",
         "html",
         "http.HTTPStatus",
+        "io.StringIO",
         "ipaddress",
         "itertools",
         "json",

@@ -7,8 +7,8 @@ in front (OWASP, CSV injection). A NUL, at which many readers end, is written as
 from __future__ import annotations
 
 import csv
-import io
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.exported import Payload
@@ -53,6 +53,6 @@ def cell(text: str) -> str:
 
 def row_of(cells: Iterable[str]) -> bytes:
     """A row with its end."""
-    line = io.StringIO()
+    line = StringIO()
     csv.writer(line).writerow(cells)
     return line.getvalue().encode("utf-8", "replace")
