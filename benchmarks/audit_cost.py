@@ -63,6 +63,10 @@ class Unrecorded:
     async def intent(self) -> None:
         """There is no intent."""
 
+    def heard(self, answer: Answer) -> Answer:
+        """The same answer, not looked at."""
+        return answer
+
     def watch(self, answer: Answer) -> Answer:
         """The same answer, not looked at."""
         return answer
@@ -91,7 +95,7 @@ async def serve(ledger: str, config: Path) -> None:
         settings, gateway = running.storage.settings, running.gateway
         if ledger == NOTHING:
             stages = replace(running.stages, ledger=NoLedger())
-            gateway = Gateway(stages, endpoint_settings(settings, running.storage.seal_key), lambda: True)
+            gateway = Gateway(stages, endpoint_settings(settings, running.storage.material), lambda: True)
         with listener(settings.listen.host, settings.listen.port) as sock:
             server = GatewayServer(gateway)
             server.end_on_signals()

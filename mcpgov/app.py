@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import signal
 import ssl
 import time
@@ -24,18 +23,17 @@ import uvloop
 
 from mcpgov import __version__
 from mcpgov.audit.ledger import AuditLedger
-from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit.redact import Digester
-from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.check import add_check
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.digests import add_digests
+from mcpgov.cli.exports import add_exports
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
-from mcpgov.cli.proof import add_proof
+from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.credential.key_vault import KeyVault
@@ -43,24 +41,22 @@ from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
-from mcpgov.identities import IdentityParts, identities, kept_consents
+from mcpgov.exports import export_states, exporting
+from mcpgov.identities import IdentityParts, identities
 from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
 from mcpgov.observing import Watched, observing
+from mcpgov.openers import Openers
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.settings import Settings
-from mcpgov.settings_file import load_settings, stood_in
 from mcpgov.stage_settings import azure_identity, endpoint_settings
-from mcpgov.storage import Storage, writing
-from mcpgov.store.database import sqlite_path
+from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
-from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.telemetry import PolicyLog, configure_logging
-from mcpgov.upkeep import Purging, purging_daily, sending_checkpoints
+from mcpgov.upkeep import purging_daily, sending_checkpoints
 from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.switch import Upstreams
@@ -68,19 +64,14 @@ from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator
 
-    from mcpgov.audit.note import VerifierKey
-    from mcpgov.audit.reader import AuditReader
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
-    from mcpgov.identities import RecordedConsents
     from mcpgov.identity_settings import Azure
     from mcpgov.limiter import Counters
     from mcpgov.observing import Telemetry
-    from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings import Counters as CountersSettings
-    from mcpgov.store.evidence import SqlEvidence
     from mcpgov.store.redis_counters import RedisCounters
 
 
@@ -127,6 +118,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     async with (
         sending_checkpoints(storage, utc_now, first=worker.first) as lag,
         purging_daily(storage, utc_now, first=worker.first),
+        exporting(storage, ledger.control, utc_now, first=worker.first),
         observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
@@ -195,66 +187,9 @@ def log_failure(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
 
 
-def storage_named(source: str | None, config: Path | None) -> Storage:
-    """The store at a path or a `sqlite:///` URL; the configured one where none is named."""
-    if source is None:
-        return storage_of(config)
-    path = sqlite_path(source, Path.cwd()) if source.startswith(SQLITE) else Path(source).absolute()
-    return Storage(Settings(audit=Audit(store=f"{SQLITE}{path}")), load)
-
-
-def storage_of(config: Path | None) -> Storage:
-    """The store that a settings file names."""
-    return Storage(load_settings(config), load)
-
-
-def find_verifier_key(source: str | None, config: Path | None) -> VerifierKey | None:
-    """The public half of the key that signs a store, where that lies here; the configured one if none is named."""
-    if source:
-        return storage_named(source, None).verifier_key()
-    return Storage(load_generation(config, vaults=vaults).settings, load).verifier_key()
-
-
-def open_evidence(source: str | None, config: Path | None) -> SqlEvidence:
-    """A store as evidence; the configured one if none is named."""
-    return storage_named(source, config).evidence()
-
-
-def open_purging(config: Path | None) -> Purging:
-    """The ledger that a settings file names, to be purged."""
-    return Purging(storage_of(config), utc_now)
-
-
-async def note_verified(config: Path | None, details: Mapping[str, str | int]) -> None:
-    """Write down that the configured store was verified. Raises StoreUnavailable."""
-    async with writing(storage_of(config).open(), utc_now) as write:
-        await write(ControlRecord(ControlEvent.VERIFIED, utc_now(), details))
-
-
-def find_store(config: Path | None) -> Path | None:
-    """The file that a settings file names as the store, there or not; None where that is a server."""
-    return storage_of(config).file
-
-
-@asynccontextmanager
-async def open_keys(config: Path | None) -> AsyncGenerator[RecordedKeys]:
-    """The gateway keys, every change of which is recorded."""
-    stores = storage_of(config).open()
-    async with writing(stores, utc_now) as write:
-        try:
-            yield RecordedKeys(stores.keys, write, stores.vault)
-        finally:
-            stores.vault.close()
-            stores.keys.close()
-
-
-@asynccontextmanager
-async def open_admin_keys(config: Path | None) -> AsyncGenerator[RecordedAdminKeys]:
-    """The admin keys, every change of which is recorded."""
-    storage = storage_of(config)
-    async with writing(storage.open(), utc_now) as write:
-        with storage.admin_keys() as keys:
-            yield load("mcpgov.operating").RecordedAdminKeys(keys, write)
+def openers() -> Openers:
+    """What the verbs open."""
+    return Openers(load, vaults, utc_now)
 
 
 @asynccontextmanager
@@ -263,34 +198,6 @@ async def open_probe(config: Path | None) -> AsyncGenerator[Probe]:
     configure_logging(json=False, level="error")
     async with running(config, PROBE.id) as gateway:
         yield Probe(gateway.stages, time.monotonic)
-
-
-@asynccontextmanager
-async def open_consents(config: Path | None) -> AsyncGenerator[RecordedConsents]:
-    """The consents in the store, beside a gateway that may be running."""
-    snapshot = load_generation(config, stood_in(os.environ), vaults)
-    storage = Storage(snapshot.settings, load)
-    stores = storage.open()
-    parts = IdentityParts(lambda: snapshot, stores.keys, stores.vault, storage.material, utc_now)
-    async with writing(stores, utc_now) as write:
-
-        async def note(event: ControlEvent, **details: str | int) -> None:
-            await write(ControlRecord(event, utc_now(), details))
-
-        async with kept_consents(parts, note) as consents:
-            yield consents
-
-
-async def rotate_digest_key(config: Path | None) -> tuple[str, str]:
-    """Give digests another key, and say so in the ledger. The ids of the former and of the new key."""
-    storage = storage_of(config)
-    async with writing(storage.open().ledger) as write:
-        return await storage.rotate_digest_key(write, utc_now())
-
-
-def open_reader(config: Path | None) -> AuditReader:
-    """The ledger, for reading."""
-    return storage_of(config).reader()
 
 
 def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
@@ -332,7 +239,7 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
         *(admin, gateway.storage, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows),
-        *(utc_now, gateway.telemetry.prometheus),
+        *(utc_now, gateway.telemetry.prometheus, lambda: export_states(gateway.storage)),
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
@@ -372,15 +279,17 @@ def build_cli() -> typer.Typer:
     add_init(cli)
     add_serve(cli, serve, supervise)
     add_check(cli)
-    keys = build_keys(open_keys, find_store)
-    add_admin(keys, open_admin_keys)
+    opens = openers()
+    keys = build_keys(opens.keys, opens.find_store)
+    add_admin(keys, opens.admin_keys)
     cli.add_typer(keys, name="keys")
-    cli.add_typer(build_connections(open_probe, open_consents), name="connections")
+    cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
-    audit = build_audit_app(open_reader, time.sleep)
-    add_proof(audit, open_evidence, find_verifier_key, note_verified)
-    add_purge(audit, open_purging)
-    add_digests(audit, lambda config: storage_of(config).digest_keys, rotate_digest_key)
+    audit = build_audit_app(opens.reader, time.sleep)
+    add_proof(audit, Opening(opens.evidence, opens.find_verifier_key, opens.note_verified, opens.written))
+    add_purge(audit, opens.purging)
+    add_digests(audit, opens.digest_keys, opens.rotate_digest_key)
+    add_exports(audit, opens.export_states)
     cli.add_typer(audit, name="audit")
     return cli
 

@@ -2,8 +2,8 @@
 which calls, and where proof of it goes.
 
 Decides what each key means and its default. Rules: no store that ends with the process, and none that is named twice; a
-place that checkpoints are sent to is reached over TLS; no rule that could never have an effect. Refuses to know: what is
-done with it.
+place that checkpoints are sent to is reached over TLS; no rule that could never have an effect. Refuses to know: what
+is done with it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import ValidationInfo as Info
 from mcpgov.audit.field_modes import STEPS, FieldModes, Mode, parse_pattern
 from mcpgov.audit.levels import Level, LevelRule, Names
 from mcpgov.credential.references import UNFETCHED, Unfit, has_secret_of_vault
+from mcpgov.export_settings import Exports
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_postgres_url, is_postgres
 from mcpgov.shapes import TEXT, Filled, Shape, resolved_text
@@ -134,6 +135,7 @@ class Audit(Shape):
     keep_days: Annotated[int | None, PlainValidator(_days), DAYS] = 400
     checkpoints: tuple[Annotated[Secret, PlainValidator(_checkpoints), TEXT], ...] = ()
     rules: Annotated[tuple[RuleOfLevel, ...], AfterValidator(_reachable)] = ()
+    exports: Exports = ()
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:

@@ -6,7 +6,7 @@ A room of the composition root: app.py hands it a running gateway. Nobody else i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mcpgov.admin.access import AdminKeyStore
+    from mcpgov.audit.exported import ExportState
     from mcpgov.audit.ledger import AuditLedger
     from mcpgov.identities import Keys, Rows
     from mcpgov.prometheus import Prometheus
@@ -50,6 +51,7 @@ class Operated:
     rows: Rows
     now: Callable[[], datetime]
     prometheus: Prometheus | None = None
+    exports: Callable[[], Sequence[ExportState]] = tuple  # blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
             gateway.now,
             secrets.choice,
             __version__,
+            gateway.exports,
         )
         console = Console(parts, gate, secure=url.startswith("https://"))
         metrics = gateway.prometheus.text if gateway.prometheus else None

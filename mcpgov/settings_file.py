@@ -71,7 +71,10 @@ def load_settings(path: Path | None) -> Settings:
     place = path or Path(DEFAULT_FILE)
     if path is None and not os.path.lexists(place):
         return Settings()
-    source, lookup = parse_yaml(read_text(place), str(place)), EnvironmentAndFiles(os.environ, folder_of(place))
+    source = parse_yaml(read_text(place), str(place))
+    lookup = EnvironmentAndFiles(
+        os.environ, folder_of(place), unfetched
+    )  # the store names no vault, the rest is not used
     stored = read_model(_Stored, source, lookup)
     if not stored.model_fields_set and set(cast("dict[str, object]", source.value)) - Settings.model_fields.keys():
         read_model(Settings, source, EnvironmentAndFiles(stood_in(os.environ), folder_of(place), unfetched))

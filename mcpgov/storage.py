@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mcpgov.store.audit_index import IndexPlace
     from mcpgov.store.audit_query import SqlReviewReader
     from mcpgov.store.evidence import SqlEvidence
+    from mcpgov.store.export_log import SqlExports
     from mcpgov.store.oldest_records import SqlOldestRecords
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
@@ -193,6 +194,16 @@ class Storage:
             yield keys
         finally:
             keys.close()
+
+    def exports(self) -> SqlExports:
+        """The records in the store, to be exported, and how far each export has come."""
+        log = self.signer().key.name.rpartition("/")[2]
+        exports: SqlExports = (
+            self.load("mcpgov.store.export_log").open_sqlite_exports(self.file, log)
+            if self.file
+            else self.load("mcpgov.store.postgres_reader").open_postgres_exports(self.server, log)
+        )
+        return exports
 
     @property
     def argument_key(self) -> bytes:

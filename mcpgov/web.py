@@ -100,6 +100,10 @@ class GuardedWeb:
         """POST a form to `url`. Raises WebUnavailable."""
         return await self._ask("POST", url, (*FORM, *headers), urlencode(form).encode(), private=private)
 
+    async def send(self, url: str, body: bytes, headers: Fields = (), *, private: bool = False) -> WebAnswer:
+        """POST these bytes to `url`. Raises WebUnavailable."""
+        return await self._ask("POST", url, headers, body, private=private)
+
     async def put(self, url: str, body: bytes, headers: Fields = (), *, private: bool = False) -> WebAnswer:
         """PUT these bytes at `url`. Raises WebUnavailable."""
         return await self._ask("PUT", url, headers, body, private=private)

@@ -73,7 +73,7 @@ def test_serve_ends_cleanly_when_told_and_writes_down_that_it_did(tmp_path: Path
         lines = serving.stderr.read().splitlines()
         assert serving.wait(30) == 0
     assert json.loads(lines[-1])["event"] == "stopped"
-    events = [call.reason for call in app.open_reader(tmp_path / "mcpgov.yaml").latest(10)]
+    events = [call.reason for call in app.openers().reader(tmp_path / "mcpgov.yaml").latest(10)]
     assert events == ["start", "stop"]
 
 
@@ -93,7 +93,7 @@ async def test_every_reload_is_written_down_with_what_it_replaced(tmp_path: Path
         before = gateway.running.generations.current().stamp
         gateway.catalog(f"{url}/mcp")
         gateway.running.generations.request_reload()
-        reader = app.open_reader(tmp_path / "mcpgov.yaml")
+        reader = app.openers().reader(tmp_path / "mcpgov.yaml")
         reload = await gateway.event("reload")
         assert reload["mcpgov.control.old"] == before
         assert reload["mcpgov.control.new"] == gateway.running.generations.current().stamp
@@ -109,7 +109,7 @@ def test_keys_made_on_the_command_line_are_recorded(tmp_path: Path) -> None:
     (tmp_path / "mcpgov.yaml").write_text("listen: 127.0.0.1:0\n")
     made = json.loads(command(tmp_path, "keys", "create", "ci", "--json").stdout)
     assert command(tmp_path, "keys", "revoke", made["id"]).returncode == 0
-    events = [call.reason for call in app.open_reader(tmp_path / "mcpgov.yaml").latest(10)]
+    events = [call.reason for call in app.openers().reader(tmp_path / "mcpgov.yaml").latest(10)]
     assert [event for event in events if event != "writers"] == ["key-created", "key-revoked"]
     assert made["key"].encode() not in (tmp_path / "mcpgov.db").read_bytes()
 
@@ -148,7 +148,7 @@ async def test_a_probe_does_not_read_as_a_gateway_that_was_started_again(tmp_pat
     (tmp_path / "mcpgov.yaml").write_text(f'audit: {{ store: "sqlite:///{tmp_path}/mcpgov.db" }}\n')
     async with app.open_probe(tmp_path / "mcpgov.yaml") as probe:
         await probe.test("city")
-    latest = app.open_reader(tmp_path / "mcpgov.yaml").latest(10)
+    latest = app.openers().reader(tmp_path / "mcpgov.yaml").latest(10)
     assert [call.reason for call in latest if call.is_control] == ["start", "stop"]
     with sqlite3.connect(tmp_path / "mcpgov.db") as store:
         records = [json.loads(row[0]) for row in store.execute("SELECT record FROM records WHERE event = 'control'")]

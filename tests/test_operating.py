@@ -56,7 +56,7 @@ async def test_without_an_admin_key_one_link_opens_the_console_once(tmp_path: Pa
             assert first.status in {302, 303}
         async with http.get(opened, headers={"Host": "127.0.0.1:8081"}, allow_redirects=False) as second:
             assert second.status >= 400
-    found = app.open_reader(tmp_path / "mcpgov.yaml").calls(CallFilter(control=True, limit=100))
+    found = app.openers().reader(tmp_path / "mcpgov.yaml").calls(CallFilter(control=True, limit=100))
     assert {"admin-signed-in", "admin-refused"} <= {str(call.reason) for call in found}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.filters import FILTERS, PAGING, filter_of
 from mcpgov.admin.routes import Asked, Reply, Route
+from mcpgov.audit.formats.csv import row_of
 from mcpgov.audit.record import timestamp
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.review import InvalidCursor
@@ -46,6 +47,7 @@ class AuditRoutes:
             Route("GET", "/audit/stats", view, "Count calls.", "Counts, bars, tops, latencies.", self.stats, query),
             Route("GET", "/audit/usage", view, "Who uses which tool.", "Callers and tools.", self.usage, USED),
             Route("GET", "/audit/state", view, "The ledger.", "Its size, its index, its proof.", self.state),
+            Route("GET", "/audit/exports", view, "The exports.", "How far each is.", self.exports),
         )
 
     async def calls(self, asked: Asked) -> Reply:
@@ -88,6 +90,10 @@ class AuditRoutes:
     async def state(self, _: Asked) -> Reply:
         """How large the ledger is, how far its index has come, how it is proved."""
         return Reply(state_of(await asyncio.to_thread(self._parts.review.state)))
+
+    async def exports(self, _: Asked) -> Reply:
+        """How far each export is, and what is wrong with it."""
+        return Reply({"exports": [asdict(one) for one in await asyncio.to_thread(self._parts.exports)]})
 
     async def jsonl(self, asked: Asked) -> Reply:
         """Everything that matches, one JSON object a line."""

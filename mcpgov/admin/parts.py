@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mcpgov.admin.access import AdminKeyStore, Note
+    from mcpgov.audit.exported import ExportState
     from mcpgov.audit.reader import Record
     from mcpgov.audit.review import ReviewReader
     from mcpgov.identity.api_key import KeyStore
@@ -102,3 +103,4 @@ class AdminParts:
     now: Callable[[], datetime]
     choose: Callable[[str], str]  # one character of an alphabet, unpredictably
     version: str
+    exports: Callable[[], Sequence[ExportState]] = tuple  # blocks

@@ -98,6 +98,9 @@ class ControlEvent(StrEnum):
     CLOCK_REGRESSION = "clock-regression"
     PURGED = "purged"  # what was too old was removed
     VERIFIED = "verified"  # somebody had the ledger checked
+    EXPORT_FAILING = "export-failing"  # a place takes no records; they wait
+    EXPORT_RECOVERED = "export-recovered"
+    EXPORT_REFUSED = "export-refused"  # records that a place will never take, and others were taken
     WRITERS = "writers"  # names the last record of writers that ended
 
 

@@ -1,13 +1,13 @@
-"""Calls as rows of CSV: which fields are columns, and cells that no spreadsheet runs (OWASP, CSV injection).
+"""Calls as rows of CSV: which fields are columns, and cells that no spreadsheet runs.
 
 Refuses to know: where the rows go.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Final
+
+from mcpgov.audit.formats import csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,6 @@ COLUMNS: Final = {
     "correlation id": "correlation_id",
     "trace id": "trace_id",
 }
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
 def heads() -> str:
@@ -49,12 +48,9 @@ def cells_of(call: Call) -> list[str]:
 
 def cell(value: object) -> str:
     """A value as a cell that no spreadsheet runs."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return csv.cell("" if value is None else str(value))
 
 
 def row_of(cells: Iterable[str]) -> str:
     """A row of CSV (RFC 4180), its end included."""
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+    return csv.row_of(cells).decode()

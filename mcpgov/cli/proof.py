@@ -13,6 +13,7 @@ import getpass
 import gzip
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,15 +23,18 @@ from mcpgov.audit.checkpoints import ENDING, compared
 from mcpgov.audit.export import ExportEvidence, export_lines
 from mcpgov.audit.note import VerifierKey
 from mcpgov.audit.proof import Proof
+from mcpgov.audit.record import microseconds
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.verify import Finding, Kind, verify
+from mcpgov.cli.audit import moment
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from mcpgov.audit.proof import ProvingEvidence
@@ -39,8 +43,16 @@ if TYPE_CHECKING:
     OpenEvidence = Callable[[str | None, Path | None], AbstractContextManager[ProvingEvidence]]
     NoteVerified = Callable[[Path | None, Mapping[str, str | int]], Coroutine[Any, Any, None]]
     FindKey = Callable[[str | None, Path | None], VerifierKey | None]
+    Written = Callable[[Path | None, str, int | None, int | None], Iterator[tuple[bytes, int]]]
 
 COUNTS = ("records", "unproved", "writers", "checkpoints", "uncovered", "purged")
+PROOF = "proof"
+FORMATS = (PROOF, "jsonl", "csv", "parquet", "cloudevents", "ocsf", "otlp", "syslog")
+EVERY = 20_000  # records between two words about how far it is
+EXPORTING = (
+    "Examples:  mcpgov audit export | gzip > ledger.jsonl.gz  ·  mcpgov audit export --format csv --since 7d -o w.csv"
+    "  ·  mcpgov audit export --format parquet --since 2026-11-01 --until 2026-12-01 -o november.parquet"
+)
 EXPORTS = (".jsonl", ".jsonl.gz")
 SOURCE = "A store (a file or a URL) or an export (.jsonl, .jsonl.gz); the configured store if left out."
 
@@ -50,12 +62,25 @@ Vkey = Annotated[
 ]
 
 
-def add_proof(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey, note: NoteVerified) -> None:
-    """Add the verbs. `find_key` gives the key that signs a store, if it lies here; `note` writes a verdict down."""
-    add_verify(audit, open_evidence, find_key, note)
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the verbs need. `find_key` gives the key that signs a store, if it lies here; `note` writes a verdict down;
+    `written` gives the pieces of a file.
+    """
+
+    evidence: OpenEvidence
+    find_key: FindKey
+    note: NoteVerified
+    written: Written
+
+
+def add_proof(audit: typer.Typer, opening: Opening) -> None:
+    """Add the verbs."""
+    open_evidence, find_key, written = opening.evidence, opening.find_key, opening.written
+    add_verify(audit, open_evidence, find_key, opening.note)
     add_prove(audit, open_evidence)
     add_key(audit, find_key)
-    add_export(audit, open_evidence)
+    add_export(audit, open_evidence, written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +170,63 @@ def add_key(audit: typer.Typer, find_key: FindKey) -> None:
         typer.echo(str(found))
 
 
-def add_export(audit: typer.Typer, open_evidence: OpenEvidence) -> None:
+def add_export(audit: typer.Typer, open_evidence: OpenEvidence, written: Written) -> None:
     """Add the verb `export`."""
 
-    @audit.command(epilog="Examples:  mcpgov audit export | gzip > ledger.jsonl.gz")
-    def export(config: Config = None) -> None:
-        """Print the whole ledger, one line of JSON a record, so that `verify` can check it elsewhere."""
-        with told(), open_evidence(None, config) as evidence:
-            for line in export_lines(evidence):
-                typer.echo(line, nl=False)
+    @audit.command(epilog=EXPORTING)
+    def export(
+        form: Annotated[
+            str, typer.Option("--format", metavar="|".join(FORMATS), help="`proof` can be verified.")
+        ] = PROOF,
+        since: Annotated[str, typer.Option(help="15m, 2h, 7d, or a date and time (UTC unless it says).")] = "",
+        until: Annotated[str, typer.Option(help="As --since; the records before that.")] = "",
+        output: Annotated[
+            Path | None, typer.Option("-o", "--output", dir_okay=False, help="The file, instead of stdout.")
+        ] = None,
+        config: Config = None,
+    ) -> None:
+        """Write the ledger out: whole, so that `verify` can check it elsewhere, or in a format that others read."""
+        if form not in FORMATS:
+            raise typer.BadParameter(f"{repeated(form)}: there is no such format; {nearest(form, FORMATS)}")
+        if form == PROOF and (since or until):
+            raise typer.BadParameter("a part proves nothing; leave out --since and --until, or say --format jsonl")
+        now = datetime.now(UTC)
+        first, end = (at and microseconds(at) for at in (moment(since, now), moment(until, now)))
+        with told():
+            if form == PROOF:
+                with open_evidence(None, config) as evidence:
+                    save(counted(export_lines(evidence)), output)
+            else:
+                save(written(config, form, first, end), output)
+
+
+def counted(lines: Iterable[str]) -> Iterator[tuple[bytes, int]]:
+    """The lines of an export, and how many records each is: the last one is none."""
+    for line in lines:
+        yield line.encode(), 0 if line.startswith('{"writers"') else 1
+
+
+def save(pieces: Iterable[tuple[bytes, int]], output: Path | None) -> None:
+    """Write pieces to stdout, or to a file that its owner alone may read and that has its name when it is whole.
+
+    Says on stderr how far it is. Raises OSError.
+    """
+    if output is None:
+        for piece, _ in pieces:
+            typer.get_binary_stream("stdout").write(piece)
+        return
+    draft, done, told_of = output.with_name(f"{output.name}.part"), 0, 0
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    with draft.open("wb") as file:
+        for piece, count in pieces:
+            file.write(piece)
+            done += count
+            if done >= told_of + EVERY:
+                told_of = done
+                typer.echo(f"{done} records …", err=True)
+    draft.replace(output)
+    typer.echo(f"{done} records in {output}", err=True)
 
 
 @contextlib.contextmanager

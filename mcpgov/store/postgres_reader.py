@@ -1,6 +1,6 @@
 """The ledger in PostgreSQL through SQLAlchemy: the same questions as to a file, over connections that cannot write.
 
-Only how far a place has been sent its checkpoints is written here, by those that send them.
+Only how far a place has been sent its checkpoints, or an export its records, is written here, by those that send them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mcpgov.store.audit_reader import SqlAuditReader
 from mcpgov.store.checkpoint_log import SqlCheckpoints
 from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.evidence import SqlEvidence
+from mcpgov.store.export_log import SqlExports
 from mcpgov.store.oldest_records import SqlOldestRecords
 from mcpgov.store.postgres_database import READ_ONLY, WRITING, connect, schema_version, unavailable
 from mcpgov.store.postgres_ledger import NUL
@@ -59,6 +60,11 @@ def open_postgres_oldest(url: Secret) -> SqlOldestRecords:
     """The oldest records in this database. Raises StoreUnavailable, InvalidConfiguration (newer schema)."""
     require_ledger(url)
     return SqlOldestRecords(open_engine(url, READ_ONLY))
+
+
+def open_postgres_exports(url: Secret, log: str) -> SqlExports:
+    """The records in this database, whose tables are there. `log` is the name of the log."""
+    return SqlExports(open_engine(url, WRITING), log)
 
 
 def open_engine(url: Secret, settings: tuple[str, ...]) -> Engine:

@@ -101,3 +101,7 @@ async def test_a_spreadsheet_runs_nothing_of_what_a_caller_chose(house: AdminHou
     rows = list(csv.DictReader(io.StringIO((await house.api("/audit/calls.csv")).text)))
     assert [row["reason"] for row in rows][:2] == ["allowed", "rate-limited"]
     assert rows[1]["principal name"] == HOSTILE
+
+
+async def test_exports_tell_how_far_they_are(house: AdminHouse) -> None:
+    assert (await house.api("/audit/exports")).json == {"exports": []}

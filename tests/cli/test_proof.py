@@ -2,8 +2,9 @@
 
 import gzip
 import json
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from mcpgov.audit.checkpoints import KeptCheckpoint
 from mcpgov.audit.note import Signer, VerifierKey
 from mcpgov.audit.record import ControlEvent, ControlRecord, IntentRecord, OutcomeRecord
-from mcpgov.cli.proof import add_proof
+from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.evidence import SqlEvidence, open_sqlite_evidence
@@ -51,9 +52,17 @@ class Site:
             raise StoreUnavailable("read-only")
         self.noted.append(details)
 
+    def written(
+        self, config: Path | None, name: str, since: int | None, until: int | None
+    ) -> Iterator[tuple[bytes, int]]:
+        self.asked = (config, name, since, until)
+        yield b"first,", 15_000
+        yield b"second", 10_000
+
     def run(self, *arguments: str) -> Result:
         audit = typer.Typer()
-        add_proof(audit, self.evidence, lambda _source, _config: self.key, self.note)
+        opening = Opening(self.evidence, lambda _source, _config: self.key, self.note, self.written)
+        add_proof(audit, opening)
         return CliRunner(env={"COLUMNS": "300"}).invoke(audit, arguments)
 
     def change(self, statement: str) -> None:
@@ -234,3 +243,35 @@ def test_the_key_is_printed_once_there_is_one(site: Site) -> None:
 def test_a_ledger_that_cannot_be_read_is_no_finding(site: Site, verb: str) -> None:
     shown = site.run(verb, "-c", "x.yaml")
     assert (shown.exit_code, shown.stderr) == (4, "no such settings\n")
+
+
+def test_an_export_in_a_format_goes_to_a_file_of_its_owner_and_says_how_far_it_is(tmp_path: Path) -> None:
+    site, file = Site(tmp_path), tmp_path / "week.csv"
+    shown = site.run("export", "--format", "csv", "--since", "2026-11-01", "--until", "2026-11-02", "-o", str(file))
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert shown.stderr.splitlines() == ["25000 records …", f"25000 records in {file}"]
+    assert site.asked == (None, "csv", 1793491200000000, 1793577600000000)
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"first,second", 0o600)
+    assert site.run("export", "--format", "jsonl").stdout == "first,second"
+    assert site.asked == (None, "jsonl", None, None)
+
+
+def test_a_proof_in_a_file_is_the_proof(tmp_path: Path) -> None:
+    site, file = Site(tmp_path), tmp_path / "ledger.jsonl"
+    shown = site.run("export", "-o", str(file))
+    assert "3 records in" in shown.stderr
+    assert file.read_text("utf-8") == site.run("export").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--format", "csvv"), "there is no such format; did you mean csv"),
+        (("--since", "7d"), "a part proves nothing"),
+        (("--format", "csv", "--since", "soon"), "is not a time"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    shown = Site(tmp_path).run("export", *arguments)
+    assert shown.exit_code == 2
+    assert says in re.sub(r"[\s│]+", " ", shown.stderr)

@@ -113,7 +113,7 @@ class Rig:
     async def run(self, store: Store, *, crash: bool = True) -> None:
         """Some calls, one after the other and some at once; a crash while some are under way, or a proper end."""
         kept = store(self.path)
-        ledger = AuditLedger(kept, Digester(bytes(32)), now)
+        ledger = AuditLedger((kept,), Digester(bytes(32)), now)
         await ledger.start()
         for number in range(CALLS):
             await self.take(ledger, f"{kept.writer} one {number}", WAYS[number % len(WAYS)])
@@ -124,8 +124,7 @@ class Rig:
             return
         hanging = [asyncio.create_task(self.take(ledger, f"{kept.writer} cut {one}", "hanging")) for one in range(3)]
         await until(lambda: sum(" cut " in one.id for one in self.seen.upstream) >= sum(not t.done() for t in hanging))
-        await ledger.writer.close()
-        kept.close(finished=False)
+        await ledger.sinks.close()
         for task in hanging:
             task.cancel()
         await asyncio.gather(*hanging, return_exceptions=True)
@@ -136,7 +135,7 @@ class Rig:
 
     async def recover(self, store: Store = SqliteLedgerStore) -> None:
         """What a start after the crash does, and an end."""
-        ledger = AuditLedger(store(self.path), Digester(bytes(32)), now)
+        ledger = AuditLedger((store(self.path),), Digester(bytes(32)), now)
         await ledger.start()
         await ledger.close()
 

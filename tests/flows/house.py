@@ -146,7 +146,7 @@ connections:
     async def key(self, name: str = "agent", project: str = "payments") -> str:
         """A gateway key that holds."""
         key_id, key = mint_key(secrets.choice)
-        async with app.open_keys(self.folder / "mcpgov.yaml") as keys:
+        async with app.openers().keys(self.folder / "mcpgov.yaml") as keys:
             await keys.create(KeyRecord(key_id, digest(key.reveal()), name, project, datetime.now(UTC)))
         return key.reveal()
 
@@ -167,14 +167,14 @@ connections:
 
     async def event(self, name: str) -> Mapping[str, Json]:
         """The control record of this event, once there is one."""
-        reader = app.open_reader(self.folder / "mcpgov.yaml")
+        reader = app.openers().reader(self.folder / "mcpgov.yaml")
         async with asyncio.timeout(10):
             while not (found := [call.begun for call in reader.latest(1000) if call.reason == name]):
                 await asyncio.sleep(0)
         return found[-1]
 
     def _calls(self) -> Sequence[Call]:
-        reader = app.open_reader(self.folder / "mcpgov.yaml")
+        reader = app.openers().reader(self.folder / "mcpgov.yaml")
         return reader.calls(CallFilter(limit=10_000, oldest_first=True))
 
 

@@ -122,7 +122,7 @@ async def minted(peers: World, canaries: Canaries, place: str, **changes: Any) -
     """A gateway key as it is kept with these changes, and its secret put down."""
     key_id, key = mint_key(random.choice)
     record = replace(KeyRecord(key_id, digest(key.reveal()), place, "", datetime.now(UTC)), **changes)
-    async with app.open_keys(peers.house.folder / "mcpgov.yaml") as keys:
+    async with app.openers().keys(peers.house.folder / "mcpgov.yaml") as keys:
         await keys.create(record)
     return canaries.put(place, key.reveal())
 

@@ -33,7 +33,7 @@ async def gateway(tmp_path: Path, upstream: CityUpstream) -> AsyncGenerator[Hous
 async def scoped(gateway: House, scope: CallerScope, connection: str = "city") -> Client:
     """A client of one connection whose key has this scope."""
     key_id, key = mint_key(chooser(len(connection)).choice)
-    async with app.open_keys(gateway.folder / "mcpgov.yaml") as keys:
+    async with app.openers().keys(gateway.folder / "mcpgov.yaml") as keys:
         if await keys.find(key_id) is None:
             await keys.create(KeyRecord(key_id, digest(key.reveal()), "scoped", "", datetime.now(UTC), scope=scope))
     return await gateway.client(connection, key.reveal())
@@ -98,7 +98,7 @@ async def test_both_keys_hold_while_they_overlap(gateway: House) -> None:
     old_id = key_id_of(old) or ""
     now = datetime.now(UTC)
     new_id, new = mint_key(chooser(7).choice)
-    async with app.open_keys(gateway.folder / "mcpgov.yaml") as keys:
+    async with app.openers().keys(gateway.folder / "mcpgov.yaml") as keys:
         successor = KeyRecord(new_id, digest(new.reveal()), "agent", "payments", now)
         assert await keys.rotate(old_id, successor, now + timedelta(hours=24))
         for key in (old, new.reveal()):

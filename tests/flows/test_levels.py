@@ -66,7 +66,7 @@ async def test_each_call_is_written_down_as_the_first_rule_says(tmp_path: Path, 
         assert str(renamed["correlation_id"])[:12] in audit(built, "query", f"text={found}")
         shown = audit(built, "show", str(full["call_id"]))
         assert '"name": "mask:text:17:yoto"' in shown
-    with app.storage_of(tmp_path / "mcpgov.yaml").evidence() as evidence:
+    with app.openers().storage(tmp_path / "mcpgov.yaml").evidence() as evidence:
         assert verify(evidence, None, {}).code == 0
     assert independent_verifier.main(str(tmp_path / "audit.db")) == 0
 

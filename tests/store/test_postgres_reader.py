@@ -1,10 +1,12 @@
 """A ledger in PostgreSQL answers every question as the same ledger in a file does."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from mcpgov.audit.reader import AuditReader, CallFilter
@@ -13,8 +15,13 @@ from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.audit_reader import open_sqlite_reader
-from mcpgov.store.postgres_ledger import PostgresLedgerStore
-from mcpgov.store.postgres_reader import open_postgres_checkpoints, open_postgres_evidence, open_postgres_reader
+from mcpgov.store.postgres_ledger import IN_ORDER, ORDER, PostgresLedgerStore
+from mcpgov.store.postgres_reader import (
+    open_postgres_checkpoints,
+    open_postgres_evidence,
+    open_postgres_exports,
+    open_postgres_reader,
+)
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.calls import ALICE, NOW, facts
 from tests.store.postgres import PostgresServer
@@ -125,3 +132,70 @@ def test_a_ledger_that_cannot_be_read_is_unavailable(postgres: PostgresServer) -
     ask(url, "UPDATE mcpgov_schema SET version = 99")
     with pytest.raises(InvalidConfiguration, match="newer"):
         open_postgres_reader(url)
+
+
+def test_an_export_reads_on_and_keeps_its_place(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    store = PostgresLedgerStore(url)
+    store.open()
+    store.append(ROWS)
+    exports = open_postgres_exports(url, "log")
+    found = exports.after(0, 100)
+    assert [(one.writer, one.seq) for one in found] == [(store.writer, number) for number in range(1, len(ROWS) + 1)]
+    assert [exports.hold("a", *lease) for lease in ((0, 9, 1), (0, 10, 2), (9, 11, 3), (0, 20, 11))] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    exports.move("a", found[2].id)
+    exports.move("a", found[1].id)
+    assert exports.progress("a").behind == len(ROWS) - 3
+    assert exports.lowest_exported(["a"]) == found[2].id
+    store.close(finished=True)
+
+
+def test_an_export_misses_nothing_that_is_committed_late(postgres: PostgresServer) -> None:
+    """A writer that took its ids and has not committed holds the others up: no higher id is seen before its own."""
+    url = postgres.database()
+    stores = [PostgresLedgerStore(url), PostgresLedgerStore(url)]
+    for store in stores:
+        store.open()
+        store.append(ROWS[:1])
+    exports = open_postgres_exports(url, "log")
+    seen = [one.uid for one in exports.after(0, 100)]
+    position = exports.after(0, 100)[-1].id
+    with psycopg.connect(url.reveal()) as slow:
+        slow.execute(IN_ORDER, (ORDER,))
+        slow.execute(
+            "INSERT INTO records (writer, seq, final, event, at, record) VALUES ('slow', 1, 0, 'control', 1, '{}')"
+        )
+        appending = threading.Thread(target=stores[1].append, args=(ROWS[7:],))
+        appending.start()
+        while not ask(url, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            pass  # the other writer waits for its turn
+        assert exports.after(position, 100) == []
+        slow.commit()
+    appending.join()
+    late = exports.after(position, 100)
+    assert [one.uid for one in late] == ["log/slow/1", f"log/{stores[1].writer}/2"]
+    assert len(seen) == 2
+    for store in stores:
+        store.close(finished=True)
+
+
+def test_of_two_gateways_that_begin_an_export_at_once_one_has_it(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    store = PostgresLedgerStore(url)
+    store.open()
+    held: list[bool] = []
+    with psycopg.connect(url.reveal()) as other:
+        other.execute("INSERT INTO cursors (name, position) VALUES ('export a held until', 100)")
+        taking = threading.Thread(target=lambda: held.append(open_postgres_exports(url, "log").hold("a", 0, 110, 1)))
+        taking.start()
+        while not ask(url, "SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"):
+            pass  # it waits for the other to commit
+        other.commit()
+    taking.join()
+    assert held == [False]
+    store.close(finished=True)

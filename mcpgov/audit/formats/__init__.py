@@ -1,0 +1,1 @@
+"""The words of others that records are exported in, one file each. Every one is pure."""

@@ -1,0 +1,139 @@
+"""What the verbs open: the store that a settings file names, beside a gateway that may be running.
+
+A room of the composition root: app.py says how optional parts are loaded and secrets fetched. Nobody else imports it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.audit_settings import SQLITE, Audit
+from mcpgov.exports import export_states, written
+from mcpgov.identities import IdentityParts, kept_consents
+from mcpgov.reload import load_generation
+from mcpgov.settings import Settings
+from mcpgov.settings_file import load_settings, stood_in
+from mcpgov.storage import Storage, writing
+from mcpgov.store.database import sqlite_path
+from mcpgov.store.recorded_keys import RecordedKeys
+from mcpgov.upkeep import Purging
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mcpgov.audit.exported import ExportState
+    from mcpgov.audit.note import VerifierKey
+    from mcpgov.audit.reader import AuditReader
+    from mcpgov.identities import RecordedConsents
+    from mcpgov.operating import RecordedAdminKeys
+    from mcpgov.settings_file import Vaults
+    from mcpgov.store.evidence import SqlEvidence
+
+    Load = Callable[[str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Openers:
+    """Opens things by the path of a settings file. `load` loads a module of ours when it is first asked for."""
+
+    load: Load
+    vaults: Vaults
+    now: Callable[[], datetime]
+
+    def storage(self, config: Path | None) -> Storage:
+        """The store that a settings file names."""
+        return Storage(load_settings(config), self.load)
+
+    def storage_named(self, source: str | None, config: Path | None) -> Storage:
+        """The store at a path or a `sqlite:///` URL; the configured one where none is named."""
+        if source is None:
+            return self.storage(config)
+        path = sqlite_path(source, Path.cwd()) if source.startswith(SQLITE) else Path(source).absolute()
+        return Storage(Settings(audit=Audit(store=f"{SQLITE}{path}")), self.load)
+
+    def find_store(self, config: Path | None) -> Path | None:
+        """The file that a settings file names as the store, there or not; None where that is a server."""
+        return self.storage(config).file
+
+    def find_verifier_key(self, source: str | None, config: Path | None) -> VerifierKey | None:
+        """The public half of the key that signs a store, where that lies here; the configured one if none is named."""
+        if source:
+            return self.storage_named(source, None).verifier_key()
+        return Storage(load_generation(config, vaults=self.vaults).settings, self.load).verifier_key()
+
+    def evidence(self, source: str | None, config: Path | None) -> SqlEvidence:
+        """A store as evidence; the configured one if none is named."""
+        return self.storage_named(source, config).evidence()
+
+    def reader(self, config: Path | None) -> AuditReader:
+        """The ledger, for reading."""
+        return self.storage(config).reader()
+
+    def written(
+        self, config: Path | None, name: str, since: int | None, until: int | None
+    ) -> Iterator[tuple[bytes, int]]:
+        """The records of the configured store, or those of a span of time, as a file in a format."""
+        return written(self.storage(config), name, since, until)
+
+    def export_states(self, config: Path | None) -> Sequence[ExportState]:
+        """How far each export is."""
+        return export_states(self.storage(config))
+
+    def purging(self, config: Path | None) -> Purging:
+        """The ledger, to be purged."""
+        return Purging(self.storage(config), self.now)
+
+    def digest_keys(self, config: Path | None) -> tuple[bytes, ...]:
+        """The keys that digests were made with, the newest first."""
+        return self.storage(config).digest_keys
+
+    async def rotate_digest_key(self, config: Path | None) -> tuple[str, str]:
+        """Give digests another key, and say so in the ledger. The ids of the former and of the new key."""
+        storage = self.storage(config)
+        async with writing(storage.open(), self.now) as write:
+            return await storage.rotate_digest_key(write, self.now())
+
+    async def note_verified(self, config: Path | None, details: Mapping[str, str | int]) -> None:
+        """Write down that the configured store was verified. Raises StoreUnavailable."""
+        async with writing(self.storage(config).open(), self.now) as write:
+            await write(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
+
+    @asynccontextmanager
+    async def keys(self, config: Path | None) -> AsyncGenerator[RecordedKeys]:
+        """The gateway keys, every change of which is recorded."""
+        stores = self.storage(config).open()
+        async with writing(stores, self.now) as write:
+            try:
+                yield RecordedKeys(stores.keys, write, stores.vault)
+            finally:
+                stores.vault.close()
+                stores.keys.close()
+
+    @asynccontextmanager
+    async def admin_keys(self, config: Path | None) -> AsyncGenerator[RecordedAdminKeys]:
+        """The admin keys, every change of which is recorded."""
+        storage = self.storage(config)
+        async with writing(storage.open(), self.now) as write:
+            with storage.admin_keys() as keys:
+                yield self.load("mcpgov.operating").RecordedAdminKeys(keys, write)
+
+    @asynccontextmanager
+    async def consents(self, config: Path | None) -> AsyncGenerator[RecordedConsents]:
+        """The consents in the store."""
+        snapshot = load_generation(config, stood_in(os.environ), self.vaults)
+        storage = Storage(snapshot.settings, self.load)
+        stores = storage.open()
+        parts = IdentityParts(lambda: snapshot, stores.keys, stores.vault, storage.material, self.now)
+        async with writing(stores, self.now) as write:
+
+            async def note(event: ControlEvent, **details: str | int) -> None:
+                await write(ControlRecord(event, self.now(), details))
+
+            async with kept_consents(parts, note) as consents:
+                yield consents
