@@ -117,7 +117,6 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now, first=worker.first) as lag,
-        purging_daily(storage, utc_now, first=worker.first),
         exporting(storage, ledger.control, utc_now, first=worker.first),
         observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
@@ -141,7 +140,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
+            async with purging_daily(storage, utc_now, first=worker.first):
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):

@@ -7,7 +7,7 @@ import pytest
 
 from mcpgov.audit.field_modes import Mode
 from mcpgov.audit.levels import About, Level, rule_for
-from mcpgov.credential.references import EnvironmentAndFiles, unfetched
+from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
 from mcpgov.settings import parse_settings
@@ -47,29 +47,6 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { rules: [{ level: request, fields: { a: encrypt } }] }", "drop"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
-        ("audit: { exports: [] }", "exports is empty"),
-        ("audit: { exports: [{ to: 'https://a.example' }] }", "name is missing"),
-        ("audit: { exports: [{ name: A B, to: 'https://a.example' }] }", "name is no name of an export"),
-        ("audit: { exports: [{ name: a, to: 'ftp://a.example' }] }", "to is no place for exports"),
-        ("audit: { exports: [{ name: a, to: 'https://u:hunter2@a.example' }] }", "to is no place for exports"),
-        ("audit: { exports: [{ name: a, to: 'syslog+udp://a:514' }] }", "loses records unseen (write syslog+tls://"),
-        ("audit: { exports: [{ name: a, to: 'http://a.example' }] }", "in the clear"),
-        ("audit: { exports: [{ name: a, to: 'syslog+tcp://a:514' }] }", "in the clear"),
-        (
-            "audit: { exports: [{ name: a, to: 'https://a.example', format: csv }] }",
-            "as csv to https: (write format: otlp",
-        ),
-        ("audit: { exports: [{ name: a, to: 'https://a.example', format: azure-monitor }] }", "not supported yet"),
-        ("audit: { exports: [{ name: a, to: 'file:///a', headers: { X-A: b } }] }", "which only http has"),
-        (
-            "audit: { exports: [{ name: a, to: 'https://a.example', headers: { Host: b } }] }",
-            "no header that can be set",
-        ),
-        (
-            'audit: { exports: [{ name: a, to: "https://a.example", headers: { X-A: "hunter2\\n" } }] }',
-            "cannot be sent",
-        ),
-        ("audit: { exports: [{ name: a, to: 'file:///a' }, { name: a, to: 'file:///b' }] }", "two that are called a"),
     ],
 )
 def test_what_cannot_be_put_in_force_is_refused(text: str, says: str) -> None:
@@ -123,26 +100,3 @@ audit:
     assert [rule.level for rule in (first, second, third)] == [Level.NONE, Level.REQUEST_RESPONSE, Level.REQUEST]
     assert [second.fields.at(path) for path in (("user", "name"), ("user",))] == [Mode.CLEAR, Mode.MASK]
     assert parse_settings("audit: {}", "x").audit.levels() == ()
-
-
-@pytest.mark.parametrize(
-    ("to", "meant"),
-    [
-        ("file:///var/out", "jsonl"),
-        ("https://collector.example:4318/v1/logs", "otlp"),
-        ("syslog+tls://log.example:6514", "syslog"),
-        ("syslog+tls://[2001:db8::1]:6514", "syslog"),
-        ("${secret:https://v.vault.azure.net/secrets/x}", ""),
-    ],
-)
-def test_an_export_goes_in_the_format_of_its_place(to: str, meant: str) -> None:
-    text = f"audit: {{ exports: [{{ name: a, to: '{to}' }}] }}"
-    (export,) = parse_settings(text, "x", EnvironmentAndFiles({}, fetch=unfetched)).audit.exports
-    assert export.written_as == meant
-
-
-def test_the_headers_of_an_export_are_secrets() -> None:
-    text = "audit: { exports: [{ name: a, to: 'https://a.example', headers: { Authorization: 'Splunk ${env:HEC}' } }] }"
-    settings = parse_settings(text, "x", EnvironmentAndFiles({"HEC": "hunter2"}))
-    assert settings.audit.exports[0].headers == {"Authorization": Secret("Splunk hunter2")}
-    assert "hunter2" not in repr(settings)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.filters import FILTERS, PAGING, filter_of
 from mcpgov.admin.routes import Asked, Reply, Route
-from mcpgov.audit.formats.csv import row_of
 from mcpgov.audit.record import timestamp
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.review import InvalidCursor

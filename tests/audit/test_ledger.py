@@ -382,23 +382,15 @@ def test_a_latency_that_was_not_measured_is_none() -> None:
     assert OutcomeStatus.OK.value == "ok"
 
 
-async def test_who_starts_a_gateway_that_serves_nobody_stands_in_start_and_stop() -> None:
+async def test_who_starts_a_gateway_and_which_worker_it_is_stands_in_start_and_stop() -> None:
     store = FaultyStore()
     for principal in ("mcpgov:probe", ""):
         ledger = ledger_on(store)
-        await ledger.start(principal, version="1")
+        await ledger.start(principal, {"worker": 1, "workers": 4}, version="1")
         await ledger.close()
     found = [json.loads(row.record) for row in store.rows]
+    assert [(record["mcpgov.control.worker"], record["mcpgov.control.workers"]) for record in found] == [(1, 4)] * 4
     assert [(record["mcpgov.control.event"], record.get("mcpgov.control.principal")) for record in found] == [
         *(("start", "mcpgov:probe"), ("stop", "mcpgov:probe")),
         *(("start", None), ("stop", None)),
     ]
-
-
-async def test_which_worker_of_how_many_stands_in_start_and_stop() -> None:
-    store = FaultyStore()
-    ledger = ledger_on(store)
-    await ledger.start("", {"worker": 1, "workers": 4}, version="1")
-    await ledger.close()
-    found = [json.loads(row.record) for row in store.rows]
-    assert [(record["mcpgov.control.worker"], record["mcpgov.control.workers"]) for record in found] == [(1, 4)] * 2
