@@ -25,6 +25,7 @@ def test_a_store_is_named_by_its_path_or_url_or_by_the_settings(tmp_path: Path) 
 def test_a_store_that_nobody_wrote_to_has_no_verifier_key(tmp_path: Path) -> None:
     config = tmp_path / "mcpgov.yaml"
     config.write_text("audit: { store: 'sqlite:///ledger.db' }\n")
+    (tmp_path / "catalog").mkdir()
     assert openers().find_verifier_key(None, config) is None
     assert openers().find_verifier_key(str(tmp_path / "ledger.db"), config) is None
 
