@@ -128,15 +128,15 @@ class Ledger:
 
 
 def main(path: str, vkey: str = "", folder: str = "") -> int:
-    log, elsewhere = Ledger(Path(path)), Path(folder).rglob("*.note") if folder else ()
-    for note in [*log.notes, *(file.read_text("utf-8") for file in elsewhere)] if vkey else ():
-        try:
+    try:
+        log, elsewhere = Ledger(Path(path)), Path(folder).rglob("*.note") if folder else ()
+        for note in [*log.notes, *(file.read_text("utf-8") for file in elsewhere)] if vkey else ():
             log.compare(note, vkey)
-        except (ValueError, IndexError):
-            log.codes.add(TAMPERED)
+        for head in filter(None, (log.unnamed or {}).values()):
+            log.head(head)
+    except (ValueError, LookupError, AttributeError):
+        return TAMPERED
     whole, unnamed = log.unnamed is not None, log.unnamed or {}
-    for head in filter(None, unnamed.values()):
-        log.head(head)
     for writer, hashes in log.hashes.items():
         known = {log.named.get(writer), log.gone.get(writer, (0,))[0]} & {len(hashes)} or writer in unnamed
         known = known and (not vkey or log.signed.get(writer, 0) >= log.purges.get(writer, 0))

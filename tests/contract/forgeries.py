@@ -146,10 +146,14 @@ def truncate(forger: Forger) -> None:
 
 
 def splice(forger: Forger) -> None:
-    """The rest of a writer as another ledger has it, or a record from there."""
-    _, writer, seq = forger.some()
+    """The rest of a writer as another ledger has it, or a record from there. Not itself, from an older copy."""
+    place, writer, seq = forger.some()
     rows = forger.database.execute(
-        "SELECT record, hash FROM another.records WHERE event <> 'outcome' ORDER BY random() LIMIT 1"
+        """
+        SELECT record, hash FROM another.records WHERE event <> 'outcome'
+        AND record <> (SELECT record FROM main.records WHERE id = ?) ORDER BY random() LIMIT 1
+        """,
+        (place,),
     )
     record, digest = rows.fetchone()
     forger.database.execute(

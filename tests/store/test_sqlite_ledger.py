@@ -13,7 +13,7 @@ from mcpgov.audit.record import Durability, Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.store import sqlite_ledger
-from mcpgov.store.database import connect
+from mcpgov.store.database import BUSY, connect
 from mcpgov.store.sqlite_ledger import INSERT, ROWS, STATEMENTS, VALUES, SqliteLedgerStore, take_lock
 from tests.contract.ledger_contract import LedgerContract, intent, outcome, unknown
 
@@ -153,7 +153,7 @@ class TestSqliteLedgerStore(LedgerContract):
     ) -> None:
         made: list[sqlite3.Connection] = []
 
-        def noted(path: Path, *, busy: float, flushed: bool) -> sqlite3.Connection:
+        def noted(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.Connection:
             made.append(connect(path, busy=busy, flushed=flushed))
             return made[-1]
 
