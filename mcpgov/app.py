@@ -121,7 +121,7 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now),
-        exporting(storage, ledger.control, utc_now),
+        exporting(storage, ledger.control, utc_now, azure_host),
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
     ):

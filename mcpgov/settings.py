@@ -258,6 +258,7 @@ def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
     for path, message, mend in (
         *contradictions(settings.identity, settings.azure),
         *_keyless(settings),
+        *_without_azure(settings),
         *_one_listener(settings),
     ):
         yield source.problem(path, message, mend)
@@ -283,6 +284,16 @@ def _keyless(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
     if isinstance(settings.audit.store, Secret) and not settings.secrets.key:
         mend = "add secrets: { key: ${env:NAME} }, the same for every gateway of this store"
         yield ("audit", "store"), "no file lies beside a PostgreSQL that could hold the key of digests", mend
+
+
+def _without_azure(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """What mcpgov has no identity of its own for."""
+    if settings.azure is not None:
+        return
+    for number, one in enumerate(settings.audit.exports):
+        if one.format == "azure-monitor":
+            at = ("audit", "exports", number, "format")
+            yield at, "Azure Monitor asks who mcpgov is", "add azure: { tenant_id: … }"
 
 
 def _one_listener(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
