@@ -43,6 +43,7 @@ from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
+from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting, written
 from mcpgov.identities import IdentityParts, identities, kept_consents
 from mcpgov.limiter import Limiter
@@ -53,7 +54,7 @@ from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import DEFAULT_FILE, load_settings, stood_in
-from mcpgov.stage_settings import azure_identity, endpoint_settings
+from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs
 from mcpgov.storage import Storage, sending_checkpoints
 from mcpgov.store.database import sqlite_path
 from mcpgov.store.fallback_counters import FallbackCounters
@@ -124,11 +125,12 @@ async def running(config: Path | None, principal: str = "") -> AsyncGenerator[Ru
         exporting(storage, ledger.control, utc_now, azure_host),
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
+        sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
-            effects=Effects(Limiter(counters, time.monotonic, time.time), log, who.tokens),
+            effects=Effects(Limiter(counters, time.monotonic, time.time), log, who.tokens, loggers),
             credentials=who.sources,
             ledger=ledger,
             upstream=upstreams,

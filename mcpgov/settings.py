@@ -39,6 +39,7 @@ from mcpgov.credential.strength import check_material
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
+from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_redis_url
 from mcpgov.shapes import NUMBER, TEXT, NotYet, PolicyNames, Shape, Written, count, read_model, resolved_text
@@ -226,6 +227,7 @@ class Settings(Shape):
     audit: Audit = Audit()
     counters: Counters = Counters()
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
+    loggers: dict[LoggerName, EventHub] = Field(default_factory=dict[str, EventHub])
     registry: NotYet = None
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
@@ -294,6 +296,10 @@ def _without_azure(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], 
         if one.format == "azure-monitor":
             at = ("audit", "exports", number, "format")
             yield at, "Azure Monitor asks who mcpgov is", "add azure: { tenant_id: … }"
+    for name, hub in settings.loggers.items():
+        if hub.connection_string is None:
+            mend = "add azure: { tenant_id: … }, or a connection_string"
+            yield ("loggers", name), "the event hub asks who mcpgov is", mend
 
 
 def _one_listener(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -84,9 +84,14 @@ class PolicyLog:
     def _named(self, values: tuple[tuple[str, str], ...]) -> dict[str, str]:
         return {name: self._shown(value) for name, value in values}
 
-    def _shown(self, text: str) -> str:
+    def conceal(self, text: str) -> str:
+        """The text without the secrets that policies drew in."""
         for secret in self._secrets():
             if len(value := secret.reveal()) >= SHORTEST:
                 text = text.replace(value, "***")
+        return text
+
+    def _shown(self, text: str) -> str:
+        text = self.conceal(text)
         text = text[:LONGEST] + (f"…[+{len(text) - LONGEST}]" if len(text) > LONGEST else "")
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -39,7 +39,7 @@ LAYERS = (
     (
         *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
         *("telemetry", "catalog", "store", "identity_settings", "audit_settings", "settings_file", "reporter"),
-        *("policy_tokens", "server_urls", "host_tokens", "admin.access"),
+        *("policy_tokens", "server_urls", "host_tokens", "event_hubs", "logger_settings", "admin.access"),
     ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
