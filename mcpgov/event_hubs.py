@@ -110,6 +110,7 @@ class Line:
     hub: Hub
     waiting: deque[LogEvent] = field(default_factory=deque["LogEvent"])
     size: int = 0
+    leaving: int = 0  # events that are on their way
     filled: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: int = 0
@@ -176,7 +177,9 @@ class EventHubs:
                 line.idle.set()
             await line.filled.wait()
             events = line.take()
+            line.leaving = len(events)
             error, wait = await self._send(line.hub, events)
+            line.leaving = 0
             if error:
                 self._drop(name, len(events), error)
             if wait:
@@ -190,7 +193,7 @@ class EventHubs:
         """Tell of everything that is dropped now, and was before."""
         for name, line in self._lines.items():
             line.told = None
-            if left := len(line.waiting):
+            if left := line.leaving + len(line.waiting):
                 line.waiting.clear()
                 self._drop(name, left, "the gateway ends")
             elif line.dropped:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.credential.references import UNFETCHED, Unfit
+from mcpgov.destinations import origin
 from mcpgov.models import Secret
 from mcpgov.shapes import TEXT, Filled, Flag, Shape, resolved_text
 
@@ -48,7 +49,8 @@ def _to(value: object, info: Info) -> Secret:
     place = resolved_text(value, info)
     if place.reveal().startswith("syslog+udp:"):
         raise Unfit("asks for syslog over UDP, which loses records unseen", "write syslog+tls://HOST:6514")
-    if not _PLACES.fullmatch(place.reveal()):
+    found = _PLACES.fullmatch(place.reveal())
+    if not found or (found["web"] and origin(place.reveal()) is None):
         mend = "write file:///FOLDER, https://HOST/PATH, syslog+tls://HOST:PORT or syslog+tcp://HOST:PORT"
         raise Unfit("is no place for exports", mend)
     return place

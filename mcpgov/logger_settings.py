@@ -22,6 +22,8 @@ _HUB: Final = re.compile(
     r"(?P<scheme>sb|https?)://(?P<host>[A-Za-z0-9.-]+(?::[0-9]{1,5})?)/(?P<hub>[A-Za-z0-9][A-Za-z0-9._-]{0,255})(?:/messages)?/?"
 )
 _AZURE: Final = re.compile(r"[a-z0-9-]+\.servicebus\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)")
+_ENDPOINT: Final = re.compile(r"(?:sb|https?)://(?P<place>[A-Za-z0-9.-]+(?::[0-9]{1,5})?)/?")
+_SIGNS: Final = ("sharedaccesskeyname", "sharedaccesskey")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _MEND: Final = "write https://NAMESPACE.servicebus.windows.net/EVENTHUB"
 
@@ -44,9 +46,11 @@ def _event_hub(url: str) -> str:
 
 def _connection_string(value: object, info: Info) -> Secret:
     text = resolved_text(value, info)
-    if not text.reveal().startswith(UNFETCHED) and not {"endpoint", "sharedaccesskeyname", "sharedaccesskey"} <= set(
-        _parts(text)
-    ):
+    if text.reveal().startswith(UNFETCHED):
+        return text
+    named = _parts(text)
+    signs = all(re.fullmatch(r"[!-~]+", named.get(name, "")) for name in _SIGNS)
+    if not signs or not _ENDPOINT.fullmatch(named.get("endpoint", "")):
         raise Unfit("is no connection string", "copy it whole: Endpoint=sb://…;SharedAccessKeyName=…;SharedAccessKey=…")
     return text
 
@@ -69,8 +73,8 @@ class EventHub(Shape):
         if not self.private and (place.scheme != "https" or not _AZURE.fullmatch(place.netloc)):
             raise Unfit("is no event hub of Azure", f"{_MEND}, or say private: true in a network of your own")
         named = _parts(self.connection_string) if self.connection_string else {}
-        other = urlsplit(named.get("endpoint", "")).netloc.lower()
-        if other and (other != place.netloc or named.get("entitypath", place.path[1:]) != place.path[1:]):
+        found, hub = _ENDPOINT.fullmatch(named.get("endpoint", "")), place.path[1:]
+        if found and (found["place"].lower(), named.get("entitypath", hub)) != (place.netloc, hub):
             raise Unfit("is another event hub than that of its connection_string", "look at both")
         return self
 

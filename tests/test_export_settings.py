@@ -20,6 +20,11 @@ EVIL = AZURE.replace(".com", ".com.evil.example")
         ("audit: { exports: [{ name: A B, to: 'https://a.example' }] }", "name is no name of an export"),
         ("audit: { exports: [{ name: a, to: 'ftp://a.example' }] }", "to is no place for exports"),
         ("audit: { exports: [{ name: a, to: 'https://u:hunter2@a.example' }] }", "to is no place for exports"),
+        ("audit: { exports: [{ name: a, to: 'https://[/x' }] }", "to is no place for exports"),
+        (
+            f"audit: {{ exports: [{{ name: a, to: 'https://[{STREAM}', format: azure-monitor, private: true }}] }}",
+            "to is no place for exports",
+        ),
         ("audit: { exports: [{ name: a, to: 'syslog+udp://a:514' }] }", "loses records unseen (write syslog+tls://"),
         ("audit: { exports: [{ name: a, to: 'http://a.example' }] }", "in the clear"),
         ("audit: { exports: [{ name: a, to: 'syslog+tcp://a:514' }] }", "in the clear"),

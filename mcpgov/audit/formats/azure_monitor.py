@@ -118,7 +118,7 @@ PLATFORM: Final = (
     Column("ServerName", "string", ("mcpgov.upstream.server",)),
     Column("ServerVersion", "string", about="empty: not recorded", made=lambda _: None),
     Column("SessionId", "string", ("mcpgov.session.digest",), "a digest, never the id"),
-    Column("ToolCount", "int", about="empty: not recorded", made=lambda _: None),
+    Column("ToolCount", "int", ("mcpgov.tools.count",), "how many tools the server listed"),
     Column("ToolName", "string", ("gen_ai.tool.name",)),
     Column("TransportType", "string", about="`streamable-http` or `stdio`, to the upstream", made=transport),
 )
@@ -153,6 +153,7 @@ OWN: Final = (
     Column("ArgumentsDigest", "string", ("mcpgov.arguments.digest",)),
     Column("ArgumentsSize", "long", ("mcpgov.arguments.size",), "bytes"),
     Column("AnswerSize", "long", ("mcpgov.answer.size",), "bytes"),
+    Column("ToolsDigest", "string", ("mcpgov.tools.digest",), "which tools the server listed"),
     Column("UpstreamOrigin", "string", ("mcpgov.upstream.origin",)),
     Column("CredentialKind", "string", ("mcpgov.credential.kind",)),
     Column("CredentialReference", "string", ("mcpgov.credential.reference",)),

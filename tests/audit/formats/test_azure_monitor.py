@@ -63,6 +63,11 @@ def test_a_call_is_two_rows_that_its_id_joins() -> None:
     assert {"Region", "ServerVersion", "ToolCount"}.isdisjoint({*intent, *denied})
 
 
+def test_the_tools_that_a_server_listed_stand_in_the_row() -> None:
+    found = only({"mcpgov.tools.digest": "sha256:0a", "mcpgov.tools.count": 3})
+    assert (found["ToolsDigest"], found["ToolCount"]) == ("sha256:0a", 3)
+
+
 @pytest.mark.parametrize(
     ("record", "column", "value"),
     [
