@@ -120,6 +120,7 @@ ELEMENTS: Final = {
     ),
     "forward-headers": inbound("forward-headers: { headers: [x-tenant] }"),
     "emit-metric": inbound("emit-metric: { name: calls, namespace: mcp, dimensions: [{ name: API ID }] }"),
+    "log-to-eventhub": inbound("log-to-eventhub: { logger-id: usage, body: called }"),
     "trace": inbound("trace: { source: calls, message: called }"),
     "mock-response": inbound("mock-response: { status-code: 200 }", Reason.POLICY_RESPONSE),
     "return-response": inbound("return-response: { do: [set-status: { code: 403 }] }", Reason.POLICY_RESPONSE),

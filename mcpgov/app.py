@@ -41,6 +41,7 @@ from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
 from mcpgov.identities import IdentityParts, identities
 from mcpgov.limiter import Limiter
@@ -51,7 +52,7 @@ from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.stage_settings import azure_identity, endpoint_settings
+from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs
 from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
@@ -110,24 +111,25 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
     storage = Storage(settings, load)
-    upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
+    upstreams, log = Upstreams(RemoteForwarder(), LocalForwarder()), PolicyLog(lambda: generations.current().secrets)
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(storage, utc_now, first=worker.first) as lag,
-        exporting(storage, ledger.control, utc_now, first=worker.first),
+        exporting(storage, ledger.control, utc_now, azure_host, first=worker.first),
         observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
+        sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):
         ledger.observers = telemetry.observers
-        log = PolicyLog(lambda: generations.current().secrets, telemetry.tellers)
+        log.also = telemetry.tellers
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
-            effects=Effects(Limiter(counters, time.monotonic, time.time), log, who.tokens),
+            effects=Effects(Limiter(counters, time.monotonic, time.time), log, who.tokens, loggers),
             credentials=who.sources,
             ledger=ledger,
             upstream=upstreams,

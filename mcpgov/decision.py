@@ -199,6 +199,17 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class LogEvent:
+    """An effect: an event for one of the settings' loggers, sent if it can be. Performed to None."""
+
+    rule: str
+    logger: str
+    body: str
+    partition_id: str = ""
+    partition_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """An effect: performed to a function that takes Traces, for what is found while an answer passes."""
 
@@ -238,7 +249,19 @@ class GetAuthorization:
 
 
 Effect = (
-    Spend | Refund | Charge | Hold | Describe | Learn | Trace | Metric | Tell | FetchKeys | GetToken | GetAuthorization
+    Spend
+    | Refund
+    | Charge
+    | Hold
+    | Describe
+    | Learn
+    | Trace
+    | Metric
+    | LogEvent
+    | Tell
+    | FetchKeys
+    | GetToken
+    | GetAuthorization
 )
 
 

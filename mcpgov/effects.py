@@ -18,6 +18,7 @@ from mcpgov.decision import (
     GetToken,
     Hold,
     Learn,
+    LogEvent,
     Metric,
     Reason,
     Refund,
@@ -94,6 +95,21 @@ class Teller(Protocol):
         ...
 
 
+class Loggers(Protocol):
+    """Where policies log to. Never waits, never raises."""
+
+    def log(self, effect: LogEvent, /) -> None:
+        """Have an event sent."""
+        ...
+
+
+class NoLoggers:
+    """For a gateway that has none."""
+
+    def log(self, _effect: LogEvent, /) -> None:
+        """Leave it."""
+
+
 @dataclass(slots=True)
 class Effects:
     """What all calls share: the places that are taken, and what servers say of their tools."""
@@ -101,6 +117,7 @@ class Effects:
     limits: Limits
     teller: Teller
     tokens: Tokens = field(default_factory=NoTokens)
+    loggers: Loggers = field(default_factory=NoLoggers)
     _held: dict[str, int] = field(default_factory=dict[str, int])
     _tools: dict[str, dict[str, Mapping[str, object]]] = field(
         default_factory=dict[str, dict[str, "Mapping[str, object]"]]
@@ -188,8 +205,18 @@ class CallEffects:
                 return partial(shared.learn, connection)
             case Hold():
                 return self._hold(effect)
-            case Trace() | Metric() | Tell():
-                return shared.teller.tell if isinstance(effect, Tell) else shared.teller.tell(effect)
+            case Trace() | Metric() | Tell() | LogEvent():
+                return self._told(effect)
+
+    def _told(self, effect: Trace | Metric | Tell | LogEvent) -> object:
+        """What is said elsewhere."""
+        match effect:
+            case Tell():
+                return self.shared.teller.tell
+            case LogEvent():
+                return self.shared.loggers.log(effect)
+            case Trace() | Metric():
+                return self.shared.teller.tell(effect)
 
     async def _counted(self, effect: Spend | Refund | Charge) -> Spent | None:
         """What the store of counters is asked for."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.credential.references import UNFETCHED, Unfit
+from mcpgov.destinations import origin
 from mcpgov.models import Secret
 from mcpgov.shapes import TEXT, Filled, Flag, Shape, resolved_text
 
@@ -20,12 +21,17 @@ FILES: Final = ("jsonl", "csv", "parquet", "cloudevents", "ocsf")
 # The formats that go to each kind of place; the first is the one that is meant where none is written.
 EXPORT_FORMATS: Final = {
     "file": FILES,
-    "https": ("otlp", "cloudevents", "ocsf", "jsonl"),
-    "http": ("otlp", "cloudevents", "ocsf", "jsonl"),
+    "https": ("otlp", "cloudevents", "ocsf", "jsonl", "azure-monitor"),
+    "http": ("otlp", "cloudevents", "ocsf", "jsonl", "azure-monitor"),
     "syslog+tls": ("syslog",),
     "syslog+tcp": ("syslog",),
 }
 _EXPORT_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# A stream of a data collection rule (Logs Ingestion API), and the clouds whose endpoints are Azure's own.
+_STREAM: Final = re.compile(
+    r"https?://[^/]+/dataCollectionRules/dcr-[0-9a-f]{32}/streams/Custom-[A-Za-z0-9_]{1,63}\?api-version=2023-01-01"
+)
+_AZURE: Final = re.compile(r"https://[a-z0-9-]+(?:\.[a-z0-9-]+)*\.ingest\.monitor\.azure\.(com|cn|us)/.+")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLACES: Final = re.compile(
     r"(?P<scheme>file):///[!-~]+|(?P<web>https?)://[^/?#@\s]+(?:[/?][!-~]*)?|"
@@ -43,7 +49,8 @@ def _to(value: object, info: Info) -> Secret:
     place = resolved_text(value, info)
     if place.reveal().startswith("syslog+udp:"):
         raise Unfit("asks for syslog over UDP, which loses records unseen", "write syslog+tls://HOST:6514")
-    if not _PLACES.fullmatch(place.reveal()):
+    found = _PLACES.fullmatch(place.reveal())
+    if not found or (found["web"] and origin(place.reveal()) is None):
         mend = "write file:///FOLDER, https://HOST/PATH, syslog+tls://HOST:PORT or syslog+tcp://HOST:PORT"
         raise Unfit("is no place for exports", mend)
     return place
@@ -78,8 +85,6 @@ class ExportSettings(Shape):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         fit = EXPORT_FORMATS.get(self.scheme)
-        if self.format == "azure-monitor":
-            raise Unfit("asks for azure-monitor, which is not supported yet", "write format: otlp, or remove it")
         if fit and self.format and self.format not in fit:
             raise Unfit(f"cannot be sent as {self.format} to {self.scheme}:", f"write format: {' or '.join(fit)}")
         if self.scheme in {"http", "syslog+tcp"} and not self.private:
@@ -87,7 +92,28 @@ class ExportSettings(Shape):
             raise Unfit("goes over the network in the clear", mend)
         if self.headers and self.scheme not in {"https", "http", ""}:
             raise Unfit("has headers, which only http has", "remove headers:")
+        if self.format == "azure-monitor":
+            self._fits_azure_monitor()
         return self
+
+    def _fits_azure_monitor(self) -> None:
+        """Our own token goes where this says. Raises Unfit."""
+        place = self.to.reveal()
+        if self.headers:
+            raise Unfit("has headers, and azure-monitor has its own", "remove headers:")
+        if not self.scheme:
+            return
+        if not _STREAM.fullmatch(place):
+            mend = "write https://DCE.ingest.monitor.azure.com/dataCollectionRules/dcr-…/streams/Custom-McpGov_CL"
+            raise Unfit("is no stream of a data collection rule", f"{mend}?api-version=2023-01-01")
+        if not _AZURE.fullmatch(place) and not self.private:
+            raise Unfit("is no ingestion endpoint of Azure, which alone gets mcpgov's token", "look at the host")
+
+    @property
+    def scope(self) -> str:
+        """What a token for Azure Monitor is asked for, in the cloud of the place."""
+        found = _AZURE.fullmatch(self.to.reveal())
+        return f"https://monitor.azure.{found[1] if found else 'com'}/.default"
 
     @property
     def scheme(self) -> str:

@@ -16,9 +16,11 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from mcpgov.audit.azure_monitor import MonitorTable
 from mcpgov.audit.export_targets import FolderFiles, HttpPost, SyslogStream
 from mcpgov.audit.exported import ExportState
 from mcpgov.audit.exporting import Export, Exporter
+from mcpgov.audit.formats.azure_monitor import AzureMonitor
 from mcpgov.audit.formats.batches import LIMIT
 from mcpgov.audit.formats.cloudevents import CloudEvents
 from mcpgov.audit.formats.columns import NAMES
@@ -29,6 +31,8 @@ from mcpgov.audit.formats.otlp import Otlp
 from mcpgov.audit.formats.parquet import Parquet, ParquetFile
 from mcpgov.audit.formats.syslog import Syslog
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.host_tokens import HostTokens
+from mcpgov.stage_settings import azure_identity
 from mcpgov.store.database import place_bytes
 from mcpgov.web import GuardedWeb
 
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from mcpgov.audit.exported import Exported, Format
     from mcpgov.audit.exporting import Note, Target
     from mcpgov.export_settings import ExportSettings
+    from mcpgov.identities import AzureHosts
+    from mcpgov.identity_settings import Azure
     from mcpgov.storage import Load, Storage
     from mcpgov.store.export_log import Progress
 
@@ -48,7 +54,8 @@ FILE_BATCH: Final = 5_000  # records of one file
 FILE_LIMIT: Final = 16_000_000  # bytes of one file
 FILE_PATIENCE: Final = 60.0  # seconds that a file which is not full waits for more
 ANSWER: Final = 30.0  # seconds that a place may take for a payload
-ONE_VALUE: Final = frozenset({"otlp", "cloudevents"})  # a payload is one JSON value; in a file, one a line
+# A payload is one JSON value; in a file, one a line.
+ONE_VALUE: Final = frozenset({"otlp", "cloudevents", "azure-monitor"})
 LAST: Final = 5.0  # seconds that what is left may take to leave at the end
 PARQUET: Final = Problem(
     "audit export", 0, 0, "Parquet needs pyarrow, which is not installed", "pip install 'mcpgov[parquet]'"
@@ -89,6 +96,7 @@ def new_format(name: str, load: Load, limit: int = LIMIT) -> Format:
         "ocsf": lambda: Ocsf(limit),
         "otlp": lambda: Otlp(limit),
         "syslog": lambda: Syslog(socket.gethostname(), limit),
+        "azure-monitor": lambda: AzureMonitor(limit),
     }
     return made[name]()
 
@@ -114,12 +122,22 @@ def new_target(settings: ExportSettings) -> Target:
     return HttpPost(shown(settings), settings.to, GuardedWeb(deadline=ANSWER), headers, settings.private)
 
 
-def configured(storage: Storage) -> Iterator[Export]:
+def azure_table(settings: ExportSettings, azure: Azure, hosts: AzureHosts, now: Callable[[], datetime]) -> MonitorTable:
+    """The table of an export to Azure Monitor, and whose token it is written with."""
+    identity, tls = azure_identity(azure), ssl.create_default_context()
+    tokens = HostTokens(hosts(identity, tls), settings.scope, identity.managed_identity, now)
+    web = GuardedWeb(tls, deadline=ANSWER)
+    return MonitorTable(shown(settings), settings.to, web, tokens, settings.private)
+
+
+def configured(storage: Storage, hosts: AzureHosts, now: Callable[[], datetime]) -> Iterator[Export]:
     """The exports of the settings."""
+    azure = storage.settings.azure
     for one in storage.settings.audit.exports:
         files = one.scheme == "file"
         made = new_format(one.written_as, storage.load, FILE_LIMIT if files else LIMIT)
-        target = new_target(one)
+        to_azure = azure if one.written_as == "azure-monitor" else None
+        target = azure_table(one, to_azure, hosts, now) if to_azure else new_target(one)
         yield Export(one.name, made, target, FILE_BATCH, FILE_PATIENCE) if files else Export(one.name, made, target)
 
 
@@ -178,13 +196,13 @@ class Pieces(io.RawIOBase):
 
 @asynccontextmanager
 async def exporting(
-    storage: Storage, note: Note, now: Callable[[], datetime], *, first: bool = True
+    storage: Storage, note: Note, now: Callable[[], datetime], hosts: AzureHosts, *, first: bool = True
 ) -> AsyncGenerator[None]:
     """Export to every place that is named, and what is left when the ledger has closed, as far as it goes quickly.
 
     Raises InvalidConfiguration before anything is started.
     """
-    exports = list(configured(storage))
+    exports = list(configured(storage, hosts, now))
     if not exports or not first:
         yield
         return

@@ -39,6 +39,7 @@ from mcpgov.credential.strength import check_material
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
+from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_redis_url
 from mcpgov.shapes import NUMBER, TEXT, Flag, NotYet, PolicyNames, Shape, Written, count, read_model, resolved_text
@@ -243,6 +244,7 @@ class Settings(Shape):
     audit: Audit = Audit()
     counters: Counters = Counters()
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
+    loggers: dict[LoggerName, EventHub] = Field(default_factory=dict[str, EventHub])
     registry: NotYet = None
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
@@ -275,6 +277,7 @@ def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
     for path, message, mend in (
         *contradictions(settings.identity, settings.azure),
         *_keyless(settings),
+        *_without_azure(settings),
         *_one_listener(settings),
     ):
         yield source.problem(path, message, mend)
@@ -300,6 +303,20 @@ def _keyless(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:
     if isinstance(settings.audit.store, Secret) and not settings.secrets.key:
         mend = "add secrets: { key: ${env:NAME} }, the same for every gateway of this store"
         yield ("audit", "store"), "no file lies beside a PostgreSQL that could hold the key of digests", mend
+
+
+def _without_azure(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """What mcpgov has no identity of its own for."""
+    if settings.azure is not None:
+        return
+    for number, one in enumerate(settings.audit.exports):
+        if one.format == "azure-monitor":
+            at = ("audit", "exports", number, "format")
+            yield at, "Azure Monitor asks who mcpgov is", "add azure: { tenant_id: … }"
+    for name, hub in settings.loggers.items():
+        if hub.connection_string is None:
+            mend = "add azure: { tenant_id: … }, or a connection_string"
+            yield ("loggers", name), "the event hub asks who mcpgov is", mend
 
 
 def _one_listener(settings: Settings) -> Iterator[tuple[tuple[str, ...], str, str]]:

@@ -110,6 +110,7 @@ def assemble(
             problems += policies[name].foreign_backends(served.connection)
     providers = [name for name, connection in connections.items() if connection.auth_type is AuthType.OAUTH2]
     unknown = {problem: None for policy in policies.values() for problem in policy.unknown_providers(providers)}
+    unknown |= {problem: None for policy in policies.values() for problem in policy.unknown_loggers(settings.loggers)}
     problems += unknown
     if problems:
         raise InvalidConfiguration(tuple(problems))

@@ -8,11 +8,14 @@ from mcpgov.credential.browser_sign_in import BrowserSignIn
 from mcpgov.credential.consent import EntraConsent
 from mcpgov.credential.tickets import redirect_url
 from mcpgov.credential.tokens import AzureIdentity, EntraApp
+from mcpgov.decision import GetToken
 from mcpgov.destinations import origin
 from mcpgov.endpoint.asgi import EndpointSettings
 from mcpgov.endpoint.limits import Sites
 from mcpgov.endpoint.metadata import AuthorizationServer, ResourceMetadata
 from mcpgov.endpoint.sessions import SessionSeal
+from mcpgov.event_hubs import Hub, Signature
+from mcpgov.event_hubs import Identity as OwnIdentity
 from mcpgov.identity.entra_token import AllowedCallers, EntraTenant
 from mcpgov.identity.oidc_token import CONFIGURATION, OidcIssuer
 from mcpgov.identity.trusted_proxy import TrustedProxy
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mcpgov.identity_settings import App, Azure, Entra, Identity, Oidc
-    from mcpgov.models import Connection
+    from mcpgov.models import Connection, Secret
+    from mcpgov.policy_tokens import PolicyTokens
     from mcpgov.settings import Settings
+
+EVENT_HUBS = "https://eventhubs.azure.net"  # what a token for Event Hubs is made out for
 
 
 def public_url_of(settings: Settings) -> str:
@@ -153,6 +159,19 @@ def azure_identity(azure: Azure) -> AzureIdentity:
         _entra_app(azure.app),
         _entra_app(azure.blueprint),
     )
+
+
+def event_hubs(settings: Settings, tokens: PolicyTokens) -> dict[str, Hub]:
+    """The event hubs that policies log to, by name, each with what it is shown."""
+
+    async def token() -> Secret:
+        return (await tokens.token(GetToken(EVENT_HUBS))).secret
+
+    found: dict[str, Hub] = {}
+    for name, hub in settings.loggers.items():
+        key = hub.shared_key
+        found[name] = Hub(hub.to, Signature(key.name, key.key) if key else OwnIdentity(token), hub.private)
+    return found
 
 
 def entra_consent(azure: Azure | None) -> EntraConsent | None:

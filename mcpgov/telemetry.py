@@ -75,7 +75,7 @@ class PolicyLog:
 
     def __init__(self, secrets: Callable[[], Iterable[Secret]] = tuple, also: Iterable[Teller] = ()) -> None:
         self._secrets = secrets
-        self._also = tuple(also)
+        self.also = tuple(also)
 
     def tell(self, effect: Trace | Metric) -> None:
         """Log it. A trace has the level that its severity asks for."""
@@ -86,15 +86,20 @@ class PolicyLog:
         else:
             shown = replace(effect, message=self._shown(effect.message), metadata=self._named(effect.metadata))
             log.log(SEVERITIES[shown.severity], "policy-trace", **{**asdict(shown), "metadata": dict(shown.metadata)})
-        for teller in self._also:
+        for teller in self.also:
             teller.tell(shown)
 
     def _named(self, values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         return tuple((name, self._shown(value)) for name, value in values)
 
-    def _shown(self, text: str) -> str:
+    def conceal(self, text: str) -> str:
+        """The text without the secrets that policies drew in."""
         for secret in self._secrets():
             if len(value := secret.reveal()) >= SHORTEST:
                 text = text.replace(value, "***")
+        return text
+
+    def _shown(self, text: str) -> str:
+        text = self.conceal(text)
         text = text[:LONGEST] + (f"…[+{len(text) - LONGEST}]" if len(text) > LONGEST else "")
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -15,6 +15,7 @@ from mcpgov.decision import (
     GetToken,
     Hold,
     Learn,
+    LogEvent,
     Metric,
     Reason,
     Refund,
@@ -73,6 +74,22 @@ async def test_limits_and_log_are_asked_in_order() -> None:
         results = await call.perform(asking(SPEND, Refund(SPEND, SPENT), trace, metric))
     assert results == [SPENT, None, None, None]
     assert witness.asked == [SPEND, Refund(SPEND, SPENT), trace, metric]
+
+
+async def test_an_event_goes_to_the_loggers_and_nowhere_if_there_are_none() -> None:
+    shared, witness = effects()
+    event = LogEvent("r", "usage", "body")
+
+    class Loggers:
+        def log(self, effect: LogEvent, /) -> None:
+            witness.asked.append(effect)
+
+    async with shared.call() as call:
+        assert await call.perform(asking(event)) == [None]
+    assert witness.asked == []
+    async with Effects(witness, witness, loggers=Loggers()).call() as call:
+        await call.perform(asking(event))
+    assert witness.asked == [event]
 
 
 async def test_what_is_told_while_an_answer_passes_goes_to_the_log() -> None:

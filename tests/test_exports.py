@@ -20,6 +20,10 @@ from mcpgov.settings import parse_settings
 from mcpgov.storage import Storage
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.exports import rows
+from tests.peers.azure_host import IdentityHost
+from tests.peers.entra import Entra
+from tests.peers.entra_tokens import TENANT
+from tests.peers.log_ingestion import MONITOR, PATH, LogIngestion
 
 PARQUET: Any = importlib.import_module("pyarrow.parquet")
 
@@ -43,7 +47,7 @@ def test_each_place_has_its_target_and_format(tmp_path: Path) -> None:
         "{ name: log, to: 'syslog+tls://log.example:6514' }",
         "{ name: old, to: 'syslog+tcp://[::1]:514', private: true }",
     )
-    lake, siem, log, old = configured(made)
+    lake, siem, log, old = configured(made, app.azure_host, app.utc_now)
     assert isinstance(lake.target, FolderFiles)
     assert urllib.parse.unquote(lake.target.name) == f"file://{tmp_path}/with space"
     assert (lake.batch > siem.batch, lake.patience > siem.patience) == (True, True)
@@ -98,7 +102,7 @@ async def test_a_place_that_is_down_holds_nobody_up_at_the_end(tmp_path: Path, m
     monkeypatch.setattr("mcpgov.exports.LAST", 0.05)
     monkeypatch.setattr("mcpgov.web.GuardedWeb.send", silence)
     made = storage(tmp_path, "{ name: siem, to: 'https://127.0.0.1:1/' }")
-    async with exporting(made, silence, app.utc_now):
+    async with exporting(made, silence, app.utc_now, app.azure_host):
         assert len(asyncio.all_tasks()) == 2
     assert len(asyncio.all_tasks()) == 1
 
@@ -116,7 +120,7 @@ async def test_an_export_that_stopped_is_told() -> None:
     assert [(one["event"], one["export"]) for one in logs] == [("export-stopped", "siem")]
 
 
-@pytest.mark.parametrize("name", ["jsonl", "csv", "cloudevents", "ocsf", "otlp", "syslog", "parquet"])
+@pytest.mark.parametrize("name", ["jsonl", "csv", "cloudevents", "ocsf", "otlp", "syslog", "azure-monitor", "parquet"])
 def test_the_whole_ledger_is_one_file_in_every_format(tmp_path: Path, name: str) -> None:
     made = storage(tmp_path)
     pieces = list(written(made, name, None, None))
@@ -125,7 +129,7 @@ def test_the_whole_ledger_is_one_file_in_every_format(tmp_path: Path, name: str)
     if name == "parquet":
         assert PARQUET.read_table(io.BytesIO(body)).num_rows == 5
     elif name != "syslog":
-        assert len(body.splitlines()) == {"csv": 6, "cloudevents": 1, "otlp": 1}.get(name, 5)
+        assert len(body.splitlines()) == {"csv": 6, "cloudevents": 1, "otlp": 1, "azure-monitor": 1}.get(name, 5)
     else:
         assert not body.endswith(b"\n")
 
@@ -134,3 +138,23 @@ def test_a_span_of_time_is_written_alone(tmp_path: Path) -> None:
     at = rows()[1].at
     pieces = list(written(storage(tmp_path), "jsonl", at, at + 1))
     assert [count for _, count in pieces] == [1]
+
+
+async def test_azure_monitor_has_every_record_with_the_identity_of_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("catalog", "policies"):
+        (tmp_path / name).mkdir()
+    async with Entra() as entra, IdentityHost(entra=entra) as host, LogIngestion(entra=entra) as peer:
+        for name, value in host.imds_environment.items():
+            monkeypatch.setenv(name, value)
+        to = f"{peer.url}{PATH}?api-version=2023-01-01"
+        export = f"{{ name: azure, to: '{to}', format: azure-monitor, private: true }}"
+        file = tmp_path / "mcpgov.yaml"
+        file.write_text(f"audit: {{ exports: [{export}] }}\nazure: {{ tenant_id: {TENANT} }}\n")
+        async with app.running(file):
+            pass
+        assert [row["ControlEvent"] for row in peer.rows] == ["start", "stop"]
+        assert host.resources == [MONITOR]
+    (state,) = export_states(app.openers().storage(file))
+    assert (state.target, state.format, state.behind) == (peer.url, "azure-monitor", 0)

@@ -13,7 +13,7 @@ import typer
 
 from mcpgov.cli.hiding import HIDDEN
 from mcpgov.cli.printable import printable
-from mcpgov.decision import Trace
+from mcpgov.decision import LogEvent, Trace
 from mcpgov.endpoint.reply import refusal_reply, reply_headers
 from mcpgov.errors import Refusal
 from mcpgov.models import Credential, PrincipalKind, RemoteUpstream, Secret
@@ -69,7 +69,7 @@ class Explained:
     context: Context
     decision: Decision
     explanation: Explanation
-    told: tuple[Trace | Metric, ...] = ()
+    told: tuple[Trace | Metric | LogEvent, ...] = ()
     sent: Sent | None = None
     replied: Replied | None = None
     left_out: tuple[str, ...] = ()
@@ -184,7 +184,9 @@ def _source(context: Context) -> str:
     return context.request.head.source_address
 
 
-def _of_entry(entry: Entry, told: tuple[Trace | Metric, ...], hiding: Hiding, *, enforced: bool) -> Generator[str]:
+def _of_entry(
+    entry: Entry, told: tuple[Trace | Metric | LogEvent, ...], hiding: Hiding, *, enforced: bool
+) -> Generator[str]:
     indent = "  " * (entry.depth + 1)
     yield indent + (f"{entry.rule.partition('#')[0]}: report mode, not enforced" if entry.is_report else entry.rule)
     for question in entry.questions:
@@ -199,9 +201,11 @@ def _of_entry(entry: Entry, told: tuple[Trace | Metric, ...], hiding: Hiding, *,
         yield f"{indent}    {'denies' if enforced else 'would deny'}: {entry.denial.reason}{detail}"
 
 
-def _said(effect: Trace | Metric, hiding: Hiding) -> str:
+def _said(effect: Trace | Metric | LogEvent, hiding: Hiding) -> str:
     if isinstance(effect, Trace):
         return f"logs ({effect.severity}): {hiding.value(effect.message)}"
+    if isinstance(effect, LogEvent):
+        return f"sends to {effect.logger}: {hiding.value(effect.body)}"
     return f"measures {effect.name}: {effect.value:g}"
 
 
@@ -257,7 +261,7 @@ def _fields(fields: Fields, hiding: Hiding) -> list[list[str]]:
     return [[name, hiding.value(value)] for name, value in fields]
 
 
-def _entry_as_json(entry: Entry, told: tuple[Trace | Metric, ...], hiding: Hiding) -> dict[str, Any]:
+def _entry_as_json(entry: Entry, told: tuple[Trace | Metric | LogEvent, ...], hiding: Hiding) -> dict[str, Any]:
     return {
         "rule": entry.rule,
         "section": entry.section,

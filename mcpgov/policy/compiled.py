@@ -19,6 +19,7 @@ from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND, Step, wa
 from mcpgov.policy.elements.cors import Cors, answer_preflight
 from mcpgov.policy.elements.get_authorization_context import GetAuthorizationContext
 from mcpgov.policy.elements.include_fragment import IncludeFragment
+from mcpgov.policy.elements.log_to_eventhub import LogToEventhub
 from mcpgov.policy.elements.set_backend_service import SetBackendService
 from mcpgov.policy.elements.validate_azure_ad_token import ValidateAzureAdToken
 from mcpgov.policy.elements.validate_jwt import ValidateJwt
@@ -120,6 +121,17 @@ class ConnectionPolicy:
             if foreign:
                 what = f"set-backend-service chooses a host that the connection {connection.name} does not name"
                 mend = f"add {foreign} to backends of {connection.name}, or change the policy"
+                found[Problem(step.file, step.line, step.column, what, mend)] = None
+        return tuple(found)
+
+    def unknown_loggers(self, loggers: Collection[str]) -> tuple[Problem, ...]:
+        """A Problem for each place that logs to what is not among `loggers`."""
+        found: dict[Problem, None] = {}
+        for step in self.all_steps():
+            asked = step.element.logger if isinstance(step.element, LogToEventhub) else ""
+            if asked and asked not in loggers:
+                what = f"log-to-eventhub names {asked}, which is none of the loggers in the settings"
+                mend = nearest(asked, loggers) if loggers else f"add loggers: {{ {asked}: {{ to: … }} }}"
                 found[Problem(step.file, step.line, step.column, what, mend)] = None
         return tuple(found)
 

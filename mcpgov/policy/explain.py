@@ -16,6 +16,7 @@ from mcpgov.decision import (
     GetToken,
     Hold,
     Learn,
+    LogEvent,
     Metric,
     Spend,
     Spent,
@@ -216,7 +217,7 @@ class DryRun:
     """
 
     annotations: Mapping[str, object] = field(default_factory=dict[str, object])
-    told: list[Trace | Metric] = field(default_factory=list[Trace | Metric])
+    told: list[Trace | Metric | LogEvent] = field(default_factory=list[Trace | Metric | LogEvent])
     keys: KeySet = field(default_factory=lambda: KeySet("", ()))
 
     def run(self, evaluation: Generator[Effect, Any, T]) -> T:
@@ -240,7 +241,7 @@ class DryRun:
                 return self.keys if isinstance(effect, FetchKeys) else _issued(effect)
             case Hold():
                 return effect.limit > 0
-            case Trace() | Metric():
+            case Trace() | Metric() | LogEvent():
                 return self.told.append(effect)
             case Tell():
                 return self.told.append

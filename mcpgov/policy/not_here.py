@@ -15,7 +15,6 @@ _INSTEAD: Final[Mapping[str, tuple[str, ...]]] = {
     "how the upstream is signed in to stands in the catalog: authType of the connection": (
         *("authentication-basic", "authentication-certificate"),
     ),
-    "every call is in the audit log; trace writes a line of the log": ("log-to-eventhub",),
     "a call is forwarded as it is: see set-backend-service and rewrite-uri": ("set-method", "set-url", "proxy"),
     "a policy sends no requests of its own: remove it": (
         *("send-request", "send-one-way-request", "wait", "invoke-dapr-binding", "publish-to-dapr"),

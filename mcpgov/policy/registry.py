@@ -17,6 +17,7 @@ from mcpgov.policy.elements.get_authorization_context import GetAuthorizationCon
 from mcpgov.policy.elements.include_fragment import IncludeFragment
 from mcpgov.policy.elements.ip_filter import IpFilter
 from mcpgov.policy.elements.limit_concurrency import LimitConcurrency
+from mcpgov.policy.elements.log_to_eventhub import LogToEventhub
 from mcpgov.policy.elements.mock_response import MockResponse
 from mcpgov.policy.elements.quarantine import Quarantine
 from mcpgov.policy.elements.quota import Quota
@@ -60,6 +61,7 @@ ELEMENTS: Final[Mapping[str, Loadable]] = {
         IncludeFragment,
         IpFilter,
         LimitConcurrency,
+        LogToEventhub,
         MockResponse,
         Quarantine,
         Quota,

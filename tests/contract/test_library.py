@@ -34,7 +34,14 @@ PAGE = (LIBRARY.parent / "docs" / "library.md").read_text("utf-8")
 REQUESTS = 1000
 LEFT = 40  # what is left of every limit when the requests begin
 REFUSE_NOTHING = frozenset(
-    {"call-metrics", "correlation-id", "internal-names-stay-inside", "region-routing", "results-without-secrets"}
+    {
+        "usage-events",
+        "call-metrics",
+        "correlation-id",
+        "internal-names-stay-inside",
+        "region-routing",
+        "results-without-secrets",
+    }
     | {"retry-reads", "schemas-for-foundry", "sensitive-headers", "tenant-headers"}
     | {"tokens-for-the-server"}
     | {"browser-clients"}  # pages of other origins are refused before policies are asked
