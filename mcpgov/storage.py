@@ -92,6 +92,12 @@ class Storage:
         store = self.settings.audit.store
         return store if isinstance(store, Secret) else Secret("")
 
+    def sinks(self) -> tuple[Storage, ...]:
+        """Each further store of the ledger, as if it were the only one. Its checkpoints are signed with our key."""
+        audit = self.settings.audit
+        alone = (audit.model_copy(update={"store": sink, "sinks": ()}) for sink in audit.sinks)
+        return tuple(Storage(self.settings.model_copy(update={"audit": one}), self.load) for one in alone)
+
     def open(self) -> Opened:
         """Everything that a gateway writes to."""
         audit = self.settings.audit
