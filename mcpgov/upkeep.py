@@ -15,9 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from mcpgov.audit.checkpoints import FolderTarget, HttpTarget, Shipping
+from mcpgov.audit.checkpoints import DatabaseTarget, FolderTarget, HttpTarget, Shipping
 from mcpgov.audit.retention import Retention, Wanted
 from mcpgov.errors import StoreUnavailable
+from mcpgov.server_urls import shown
+from mcpgov.storage import sent_checkpoints
 from mcpgov.store.database import place_bytes
 from mcpgov.web import GuardedWeb
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.retention import Purge
     from mcpgov.audit.writer import Sign
-    from mcpgov.storage import Storage
+    from mcpgov.storage import Load, Storage
 
     Lag = Callable[[], Mapping[str, float]]
 
@@ -56,7 +58,7 @@ async def sending_checkpoints(
     if not places:
         yield dict
         return
-    targets = [target_of(place.reveal()) for place in places]
+    targets = [target_of(place.reveal(), storage.load) for place in places]
     shipping = Shipping(storage.checkpoints(), targets, now, checkpoint_pause)
     sending = asyncio.create_task(shipping.run() if first else asyncio.sleep(0))
     sending.add_done_callback(told_if_it_fails)
@@ -76,10 +78,12 @@ def told_if_it_fails(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("checkpoints-no-longer-sent", exc_info=failure)
 
 
-def target_of(place: str) -> FolderTarget | HttpTarget:
-    """The folder or the URL that checkpoints are sent to."""
+def target_of(place: str, load: Load) -> FolderTarget | DatabaseTarget | HttpTarget:
+    """The folder, the database or the URL that checkpoints are sent to."""
     if place.startswith("file:"):
         return FolderTarget(Path(unquote(urlsplit(place).path)), place_bytes)
+    if not place.startswith("https:"):
+        return DatabaseTarget(shown(place), sent_checkpoints(place, load))
     return HttpTarget(place, GuardedWeb())
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from mcpgov import app
-from mcpgov.audit.checkpoints import FolderTarget, HttpTarget
+from mcpgov.audit.checkpoints import DatabaseTarget, FolderTarget, HttpTarget
 from mcpgov.audit.record import IntentRecord, OutcomeRecord
 from mcpgov.audit.retention import Wanted
 from mcpgov.audit.verify import verify
@@ -90,9 +91,31 @@ def test_by_hand_every_store_is_purged_and_what_no_export_has_taken_is_named(tmp
     assert Purging(storage(tmp_path), lambda: LATER).exported is None
 
 
-def test_a_place_is_a_folder_or_a_url(tmp_path: Path) -> None:
-    assert isinstance(target_of(f"file://{tmp_path}/with%20space"), FolderTarget)
-    assert isinstance(target_of("https://worm.example/log"), HttpTarget)
+def test_a_place_is_a_folder_a_database_or_a_url(tmp_path: Path) -> None:
+    load = importlib.import_module
+    assert isinstance(target_of(f"file://{tmp_path}/with%20space", load), FolderTarget)
+    assert isinstance(target_of("https://worm.example/log", load), HttpTarget)
+    databases = [f"sqlite:///{tmp_path}/worm.db", "postgresql://u:hunter2@db/worm?sslmode=require"]
+    found = [target_of(url, load) for url in databases]
+    assert all(isinstance(target, DatabaseTarget) for target in found)
+    assert [target.name for target in found] == [databases[0], "postgresql://db/worm"]
+
+
+async def test_checkpoints_in_a_second_database_show_that_the_store_was_put_back(tmp_path: Path) -> None:
+    config, store, worm = tmp_path / "mcpgov.yaml", tmp_path / "mcpgov.db", f"sqlite:///{tmp_path}/worm/checkpoints.db"
+    config.write_text(f'audit: {{ checkpoints: ["{worm}"] }}\n')
+    (tmp_path / "catalog").mkdir()
+    async with app.running(config):
+        pass
+    older = store.read_bytes()
+    async with app.running(config):
+        pass
+    asked = ["audit", "verify", "--config", str(config), "--checkpoints", worm, "--no-record"]
+    run = CliRunner(env={"COLUMNS": "300"})
+    assert run.invoke(app.build_cli(), asked).exit_code == 0
+    store.write_bytes(older)
+    shown = run.invoke(app.build_cli(), asked)
+    assert (shown.exit_code, "a checkpoint that left the house" in shown.stdout) == (2, True)
 
 
 async def test_the_last_checkpoint_leaves_when_the_ledger_has_closed(tmp_path: Path) -> None:
