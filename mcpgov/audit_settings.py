@@ -2,8 +2,8 @@
 which calls, and where proof of it goes.
 
 Decides what each key means and its default. Rules: no store that ends with the process, and none that is named twice; a
-place that checkpoints are sent to is reached over TLS; no rule that could never have an effect. Refuses to know: what
-is done with it.
+place that checkpoints are sent to is reached over TLS, and is not the store itself; no rule that could never have an
+effect. Refuses to know: what is done with it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ FOREVER: Final = "forever"
 MOST_DAYS: Final = 36_500
 DAYS: Final = WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_DAYS}, {"const": FOREVER}]})
 LONGEST: Final = 256  # characters of a pattern
+CHECKPOINTS: Final = rf"file:///.|https://[^/?#]|sqlite:////[^?#]+\Z|{re.escape(UNFETCHED)}"
 
 
 def _store(value: object, info: Info) -> str | Secret:
@@ -46,8 +47,11 @@ def _store(value: object, info: Info) -> str | Secret:
 
 def _checkpoints(value: object, info: Info) -> Secret:
     place = resolved_text(value, info)
-    if not re.match(rf"file:///.|https://[^/?#]|{re.escape(UNFETCHED)}", place.reveal()):
-        raise Unfit("is no place for checkpoints", "write file:///FOLDER, or https://HOST/PATH")
+    if is_postgres(place.reveal()):
+        check_postgres_url(place.reveal())
+    elif not re.match(CHECKPOINTS, place.reveal()):
+        mend = "write file:///FOLDER, https://HOST/PATH, sqlite:////FOLDER/FILE, or postgresql://USER@HOST/DATABASE"
+        raise Unfit("is no place for checkpoints", mend)
     return place
 
 
@@ -142,6 +146,9 @@ class Audit(Shape):
         places = [_place(store) for store in (self.store, *self.sinks)]
         if len(set(places)) < len(places):
             raise Unfit("names a store twice", "name each once, under `store` or `sinks`")
+        if places[0] in map(_place, self.checkpoints):
+            mend = "name a database that whoever can change the store cannot change"
+            raise Unfit("sends checkpoints to the store that they are of", mend)
         return self
 
     def levels(self) -> tuple[LevelRule, ...]:
@@ -151,4 +158,5 @@ class Audit(Shape):
 
 def _place(store: str | Secret) -> str:
     """What two names of the same store have in common."""
-    return store.reveal() if isinstance(store, Secret) else posixpath.normpath(store.removeprefix(SQLITE))
+    url = store.reveal() if isinstance(store, Secret) else store
+    return posixpath.normpath(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else url

@@ -16,9 +16,10 @@ from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.exports import export_states, written
 from mcpgov.identities import IdentityParts, kept_consents
 from mcpgov.reload import load_generation
+from mcpgov.server_urls import check_postgres_url
 from mcpgov.settings import Settings
 from mcpgov.settings_file import load_settings, stood_in
-from mcpgov.storage import Storage, writing
+from mcpgov.storage import Storage, received_checkpoints, writing
 from mcpgov.store.database import sqlite_path
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
@@ -70,6 +71,12 @@ class Openers:
     def evidence(self, source: str | None, config: Path | None) -> SqlEvidence:
         """A store as evidence; the configured one if none is named."""
         return self.storage_named(source, config).evidence()
+
+    def received(self, place: str) -> Iterator[str]:
+        """The checkpoints in the database at this URL. Raises StoreUnavailable, ValueError where it is no such URL."""
+        if not place.startswith(SQLITE):
+            check_postgres_url(place)
+        return received_checkpoints(place, self.load).notes()
 
     def reader(self, config: Path | None) -> AuditReader:
         """The ledger, for reading."""

@@ -1,4 +1,5 @@
-"""The URLs of servers that mcpgov keeps its state in: a Redis that counts, a PostgreSQL that is the store.
+"""The URLs of servers that mcpgov keeps its state in: a Redis that counts, a PostgreSQL that is the store, or is sent
+checkpoints.
 
 Pure checks. Such a URL may hold a password: it is a Secret from here on, and no message quotes any of it. What would
 quietly weaken a connection, or lead to another place than the host that is named, is refused. Refuses to know: how one
@@ -26,6 +27,12 @@ _POSTGRES_MEND: Final = "write postgresql://USER:PASSWORD@HOST:5432/DATABASE wit
 def is_postgres(url: str) -> bool:
     """Whether a URL asks for PostgreSQL, well or badly."""
     return url.startswith("postgres")
+
+
+def shown(url: str) -> str:
+    """Where a URL leads, without who signs in, and how."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def check_redis_url(url: str) -> None:

@@ -19,6 +19,7 @@ from mcpgov.audit.record import ControlEvent, ControlRecord, Durability
 from mcpgov.audit.redact import key_id
 from mcpgov.audit.sinks import Sinks
 from mcpgov.audit.writer import Tuning
+from mcpgov.audit_settings import SQLITE
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import Secret
 from mcpgov.store.database import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from mcpgov.store.export_log import SqlExports
     from mcpgov.store.oldest_records import SqlOldestRecords
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
+    from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
     Load = Callable[[str], Any]
@@ -91,6 +93,12 @@ class Storage:
         """The URL of the server."""
         store = self.settings.audit.store
         return store if isinstance(store, Secret) else Secret("")
+
+    def sinks(self) -> tuple[Storage, ...]:
+        """Each further store of the ledger, as if it were the only one. Its checkpoints are signed with our key."""
+        audit = self.settings.audit
+        alone = (audit.model_copy(update={"store": sink, "sinks": ()}) for sink in audit.sinks)
+        return tuple(Storage(self.settings.model_copy(update={"audit": one}), self.load) for one in alone)
 
     def open(self) -> Opened:
         """Everything that a gateway writes to."""
@@ -254,6 +262,26 @@ class Storage:
         """The public half of it; None where there is none yet."""
         absent = self.settings.secrets.material is None and not (self.file and signing_key_file(self.file).exists())
         return None if absent else self.signer().key
+
+
+def sent_checkpoints(place: str, load: Load) -> SqlSentCheckpoints:
+    """The database at this URL, for checkpoints to be sent to."""
+    sent: SqlSentCheckpoints = (
+        load("mcpgov.store.sent_checkpoints").open_sqlite_sent(sqlite_path(place, Path.cwd()))
+        if place.startswith(SQLITE)
+        else load("mcpgov.store.postgres_reader").open_postgres_sent(Secret(place))
+    )
+    return sent
+
+
+def received_checkpoints(place: str, load: Load) -> SqlSentCheckpoints:
+    """The same, for them to be read there."""
+    received: SqlSentCheckpoints = (
+        load("mcpgov.store.sent_checkpoints").open_sqlite_received(sqlite_path(place, Path.cwd()))
+        if place.startswith(SQLITE)
+        else load("mcpgov.store.postgres_reader").open_postgres_received(Secret(place))
+    )
+    return received
 
 
 def derived(material: bytes, label: bytes) -> bytes:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import structlog
 
-from mcpgov.audit.checkpoints import FolderTarget, HttpTarget, Shipping
+from mcpgov.audit.checkpoints import DatabaseTarget, FolderTarget, HttpTarget, Shipping
 from mcpgov.audit.retention import Retention, Wanted
 from mcpgov.errors import StoreUnavailable
+from mcpgov.server_urls import shown
+from mcpgov.storage import sent_checkpoints
 from mcpgov.store.database import place_bytes
 from mcpgov.web import GuardedWeb
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mcpgov.audit.retention import Purge
-    from mcpgov.storage import Storage
+    from mcpgov.audit.writer import Sign
+    from mcpgov.storage import Load, Storage
 
     Lag = Callable[[], Mapping[str, float]]
 
@@ -55,7 +58,7 @@ async def sending_checkpoints(
     if not places:
         yield dict
         return
-    targets = [target_of(place.reveal()) for place in places]
+    targets = [target_of(place.reveal(), storage.load) for place in places]
     shipping = Shipping(storage.checkpoints(), targets, now, checkpoint_pause)
     sending = asyncio.create_task(shipping.run() if first else asyncio.sleep(0))
     sending.add_done_callback(told_if_it_fails)
@@ -75,10 +78,12 @@ def told_if_it_fails(task: asyncio.Task[None]) -> None:
         structlog.get_logger().error("checkpoints-no-longer-sent", exc_info=failure)
 
 
-def target_of(place: str) -> FolderTarget | HttpTarget:
-    """The folder or the URL that checkpoints are sent to."""
+def target_of(place: str, load: Load) -> FolderTarget | DatabaseTarget | HttpTarget:
+    """The folder, the database or the URL that checkpoints are sent to."""
     if place.startswith("file:"):
         return FolderTarget(Path(unquote(urlsplit(place).path)), place_bytes)
+    if not place.startswith("https:"):
+        return DatabaseTarget(shown(place), sent_checkpoints(place, load))
     return HttpTarget(place, GuardedWeb())
 
 
@@ -96,18 +101,31 @@ class Purging:
 
     @property
     def exported(self) -> int | None:
-        """The first record that an export has not taken; None where there is no export."""
-        return None
+        """The first record that an export has not taken; None where there is no export. Raises StoreUnavailable."""
+        return first_unexported(self.storage)
 
     def purge(self, wanted: Wanted) -> Purge:
-        """Remove what is too old, or count it. Raises StoreUnavailable."""
-        return purged(self.storage, wanted, self.now())
+        """Remove what is too old from every store of the ledger, or count it. Raises StoreUnavailable."""
+        sign, now = self.storage.signer().checkpoint, self.now()
+        done = purged(self.storage, wanted, sign, now)
+        # Exports read the first store alone, and each store numbers its records anew.
+        of_sink = replace(wanted, keep_from=None)
+        for sink in self.storage.sinks():
+            done = done.beside(purged(sink, of_sink, sign, now))
+        return done
 
 
-def purged(storage: Storage, wanted: Wanted, now: datetime) -> Purge:
-    """Remove what is too old. Blocks, for as long as it takes. Raises StoreUnavailable."""
+def first_unexported(storage: Storage) -> int | None:
+    """The first record that an export has not taken; None where there is no export. Raises StoreUnavailable."""
+    names = [export.name for export in storage.settings.audit.exports]
+    through = storage.exports().lowest_exported(names) if names else None
+    return None if through is None else through + 1
+
+
+def purged(storage: Storage, wanted: Wanted, sign: Sign, now: datetime) -> Purge:
+    """Remove what is too old from one store. Blocks, for as long as it takes. Raises StoreUnavailable."""
     with storage.oldest() as oldest:
-        return Retention(oldest, storage.purging, storage.signer().checkpoint, left_alone).purge(wanted, now)
+        return Retention(oldest, storage.purging, sign, left_alone).purge(wanted, now)
 
 
 def left_alone() -> None:
@@ -146,11 +164,18 @@ async def purging_daily(storage: Storage, now: Callable[[], datetime], *, first:
 
 
 async def purge_once(storage: Storage, wanted: Wanted, now: datetime) -> None:
-    """Remove what is too old; what prevents it is logged, and tried again."""
-    try:
-        done = await asyncio.to_thread(purged, storage, wanted, now)
-    except StoreUnavailable as error:
-        structlog.get_logger().warning("audit-not-purged", error=str(error))
-        return
-    if done.records:
-        structlog.get_logger().info("audit-purged", records=done.records, writers=len(done.writers))
+    """Remove what is too old, and what every export has taken, from every store of the ledger.
+
+    What prevents that in one of them is logged, and tried again.
+    """
+    sign = storage.signer().checkpoint
+    for place in (storage, *storage.sinks()):
+        try:
+            keep_from = await asyncio.to_thread(first_unexported, storage) if place is storage else None
+            asked = replace(wanted, keep_from=keep_from)
+            done = await asyncio.to_thread(purged, place, asked, sign, now)
+        except StoreUnavailable as error:
+            structlog.get_logger().warning("audit-not-purged", error=str(error))
+            continue
+        if done.records:
+            structlog.get_logger().info("audit-purged", records=done.records, writers=len(done.writers))

@@ -47,6 +47,13 @@ KEY = base64.b64encode(os.urandom(32)).decode()
         ("audit: { rules: [{ level: request, fields: { a: encrypt } }] }", "drop"),
         ("audit: { checkpoints: [worm] }", "checkpoints[0] is no place for checkpoints"),
         ("audit: { checkpoints: ['http://worm.contoso.com/'] }", "checkpoints[0] is no place for checkpoints"),
+        ("audit: { checkpoints: ['sqlite:///worm.db'] }", "checkpoints[0] is no place for checkpoints"),
+        (
+            "audit: { checkpoints: ['sqlite:////w.db?mode=memory'] }",
+            "checkpoints[0] is no place for checkpoints",
+        ),
+        ("audit: { checkpoints: ['postgresql://u:hunter2@db'] }", "checkpoints[0] is not the URL of a PostgreSQL"),
+        ("audit: { store: 'sqlite:////a.db', checkpoints: ['sqlite:////./a.db'] }", "the store that they are of"),
     ],
 )
 def test_what_cannot_be_put_in_force_is_refused(text: str, says: str) -> None:
@@ -72,6 +79,13 @@ def test_a_ledger_may_be_kept_in_several_stores_as_strictly_as_is_asked() -> Non
     assert "hunter2" not in f"{audit!r}"
     plain = parse_settings("{}", "x").audit
     assert (plain.sinks, plain.require, plain.durability, plain.outcome) == ((), "one", "durable", "after-reply")
+
+
+def test_checkpoints_go_to_folders_urls_and_databases_and_each_is_a_secret() -> None:
+    places = ["file:///worm", "https://worm.contoso.com/x?sig=1", "sqlite:////worm/a.db", "postgresql://u:hunter2@db/x"]
+    audit = parse_settings(f"audit: {{ checkpoints: {places} }}", "x").audit
+    assert [place.reveal() for place in audit.checkpoints] == places
+    assert "hunter2" not in f"{audit!r}"
 
 
 def test_records_are_kept_for_400_days_unless_it_is_said() -> None:

@@ -4,8 +4,12 @@ import importlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from mcpgov.errors import StoreUnavailable
 from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
+from mcpgov.store.sent_checkpoints import open_sqlite_sent
 
 
 def openers() -> Openers:
@@ -42,3 +46,13 @@ async def test_what_a_verb_did_stands_in_the_ledger(tmp_path: Path) -> None:
     assert opens.digest_keys(config)[0] != opens.digest_keys(config)[1]
     assert opens.export_states(config) == []
     assert opens.purging(config).days == 400
+
+
+def test_checkpoints_are_read_from_the_database_that_is_named(tmp_path: Path) -> None:
+    open_sqlite_sent(tmp_path / "worm.db").put("log/w/1.note", "one", 1)
+    assert list(openers().received(f"sqlite:///{tmp_path}/worm.db")) == ["one"]
+    for wrong in ("https://worm.example", "postgresql://db", "sqlite:///"):
+        with pytest.raises(ValueError, match="is not"):
+            openers().received(wrong)
+    with pytest.raises(StoreUnavailable, match="the database of checkpoints"):
+        list(openers().received("postgresql://auditor:hunter2@127.0.0.1:1/worm"))

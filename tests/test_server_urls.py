@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.credential.references import Unfit
-from mcpgov.server_urls import check_postgres_url, check_redis_url, is_postgres
+from mcpgov.server_urls import check_postgres_url, check_redis_url, is_postgres, shown
 
 
 @pytest.mark.parametrize("url", ["redis://h", "redis://h:1/", "redis://h:1/15", "rediss://u:p%23@h", "redis://[::1]:1"])
@@ -87,3 +87,9 @@ def told(check: Callable[[str], None], url: str) -> str:
 def test_no_text_breaks_the_checks_or_is_repeated(text: str) -> None:
     for check, scheme in ((check_redis_url, "redis"), (check_postgres_url, "postgresql")):
         assert "hunter2" not in told(check, f"{scheme}://user:hunter2@{text}")
+
+
+@pytest.mark.parametrize("url", ["postgresql://db.contoso.com:5432/worm", "sqlite:////mnt/worm/checkpoints.db"])
+def test_a_url_is_shown_without_who_signs_in(url: str) -> None:
+    assert shown(url) == url
+    assert shown("postgresql://auditor:hunter2@db/worm?sslmode=require") == "postgresql://db/worm"

@@ -81,6 +81,14 @@ class CheckpointTarget(Protocol):
         ...
 
 
+class SentCheckpoints(Protocol):
+    """The checkpoints in a second database. Raises StoreUnavailable."""
+
+    def put(self, name: str, note: str, at: int) -> None:
+        """Keep a note under a name unless there is one, durable on return; `at` is in microseconds."""
+        ...
+
+
 class Puts(Protocol):
     """What can PUT over HTTP: the Web of mcpgov.web. Raises WebUnavailable."""
 
@@ -124,6 +132,21 @@ class HttpTarget:
             raise TargetUnavailable(f"{self.name}: {error}") from error
         if answer.status not in OK:
             raise TargetUnavailable(f"{self.name}: answered {answer.status}")
+
+
+class DatabaseTarget:
+    """A database other than that of the ledger. `name` has no secret in it."""
+
+    def __init__(self, name: str, sent: SentCheckpoints) -> None:
+        self.name = name
+        self._sent = sent
+
+    async def put(self, checkpoint: KeptCheckpoint) -> None:
+        """Add the row."""
+        try:
+            await asyncio.to_thread(self._sent.put, checkpoint.name, checkpoint.note, checkpoint.at)
+        except StoreUnavailable as error:
+            raise TargetUnavailable(f"{self.name}: {error}") from error
 
 
 class Shipping:

@@ -88,6 +88,15 @@ class Purge:
             until=max(until, self.until or 0),
         )
 
+    def beside(self, other: Purge) -> Purge:
+        """With what was removed from another store, whose writers are others."""
+        return Purge(
+            self.records + other.records,
+            self.writers | other.writers,
+            min((at for at in (self.since, other.since) if at is not None), default=None),
+            max((at for at in (self.until, other.until) if at is not None), default=None),
+        )
+
 
 class Retention:
     """Purges a ledger. `opened` opens a writer for it, when there is something to remove; `pause` waits, in seconds."""

@@ -31,6 +31,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.server_urls import shown
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     OpenEvidence = Callable[[str | None, Path | None], AbstractContextManager[ProvingEvidence]]
     NoteVerified = Callable[[Path | None, Mapping[str, str | int]], Coroutine[Any, Any, None]]
     FindKey = Callable[[str | None, Path | None], VerifierKey | None]
+    Received = Callable[[str], Iterator[str]]
     Written = Callable[[Path | None, str, int | None, int | None], Iterator[tuple[bytes, int]]]
 
 COUNTS = ("records", "unproved", "writers", "checkpoints", "uncovered", "purged")
@@ -56,6 +58,9 @@ EXPORTING = (
 EXPORTS = (".jsonl", ".jsonl.gz")
 SOURCE = "A store (a file or a URL) or an export (.jsonl, .jsonl.gz); the configured store if left out."
 
+DATABASES = "sqlite:////FILE or postgresql://USER@HOST/DATABASE"
+LEFT = f"Checkpoints that left the machine: a folder, {DATABASES}."
+
 Source = Annotated[str | None, typer.Argument(metavar="[PATH|URL]", help=SOURCE)]
 Vkey = Annotated[
     str, typer.Option("--key", metavar="VKEY", help="What `mcpgov audit key` printed when you trusted the machine.")
@@ -65,22 +70,22 @@ Vkey = Annotated[
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What the verbs need. `find_key` gives the key that signs a store, if it lies here; `note` writes a verdict down;
-    `written` gives the pieces of a file.
+    `written` gives the pieces of a file, `received` the checkpoints in the database at a URL.
     """
 
     evidence: OpenEvidence
     find_key: FindKey
     note: NoteVerified
     written: Written
+    received: Received
 
 
 def add_proof(audit: typer.Typer, opening: Opening) -> None:
     """Add the verbs."""
-    open_evidence, find_key, written = opening.evidence, opening.find_key, opening.written
-    add_verify(audit, open_evidence, find_key, opening.note)
-    add_prove(audit, open_evidence)
-    add_key(audit, find_key)
-    add_export(audit, open_evidence, written)
+    add_verify(audit, opening)
+    add_prove(audit, opening.evidence)
+    add_key(audit, opening.find_key)
+    add_export(audit, opening.evidence, opening.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,7 @@ class Check:
 
     source: Source = None
     vkey: Vkey = ""
-    checkpoints: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Checkpoints that left the machine.")
-    ] = None
+    checkpoints: Annotated[str, typer.Option(metavar="DIR|URL", help=LEFT)] = ""
     proof: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Check what `prove` printed instead.")
     ] = None
@@ -100,26 +103,26 @@ class Check:
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False
 
 
-def add_verify(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKey, note: NoteVerified) -> None:
+def add_verify(audit: typer.Typer, opening: Opening) -> None:
     """Add the verb `verify`."""
 
     def check(asked: Check) -> None:
         """Find what was changed, or is missing, in the ledger. Exit code: 0 ok, 1 tampered, 2 gap, 3 torn tail."""
         source = asked.source
         with told():
-            key = parsed_key(asked.vkey) if asked.vkey else find_key(source, asked.config)
+            key = parsed_key(asked.vkey) if asked.vkey else opening.find_key(source, asked.config)
             if asked.proof is not None:
                 check_proofs(asked.proof, key)
                 return
-            roots, wrong = compared(notes_in(asked.checkpoints), key) if asked.checkpoints else ({}, [])
+            roots, wrong = compared(notes_at(asked.checkpoints, opening.received), key)
             is_export = source and source.endswith(EXPORTS)
-            opening = exported(Path(source)) if source and is_export else open_evidence(source, asked.config)
-            with opening as evidence:
+            opened = exported(Path(source)) if source and is_export else opening.evidence(source, asked.config)
+            with opened as evidence:
                 verdict = verify(evidence, key, roots)
         for what in wrong:
-            typer.echo(f"left out: a checkpoint in {asked.checkpoints}: {printable(what)}", err=True)
+            typer.echo(f"left out: a checkpoint in {named(asked.checkpoints)}: {printable(what)}", err=True)
         if source is None and asked.record:
-            write_down(note, asked.config, verdict, key)
+            write_down(opening.note, asked.config, verdict, key)
         if asked.as_json:
             typer.echo(json.dumps(as_fields(verdict, signed=key is not None)))
         else:
@@ -129,7 +132,8 @@ def add_verify(audit: typer.Typer, open_evidence: OpenEvidence, find_key: FindKe
     audit.command(
         "verify",
         epilog="Examples:  mcpgov audit verify  ·  mcpgov audit verify ledger.jsonl.gz --key mcpgov.dev/…"
-        " --checkpoints /mnt/worm  ·  mcpgov audit verify --proof call.json --key mcpgov.dev/…",
+        " --checkpoints /mnt/worm  ·  mcpgov audit verify --checkpoints postgresql://auditor@db.contoso.com/worm"
+        "  ·  mcpgov audit verify --proof call.json --key mcpgov.dev/…",
     )(with_options(Check, check))
 
 
@@ -254,9 +258,25 @@ def exported(path: Path) -> Generator[ExportEvidence]:
         yield ExportEvidence(gzip.GzipFile(fileobj=file) if path.name.endswith(".gz") else file)
 
 
-def notes_in(folder: Path) -> Iterable[str]:
-    """Every checkpoint below a folder."""
-    return (path.read_text("utf-8", "replace") for path in sorted(folder.rglob(f"*{ENDING}")))
+def notes_at(place: str, received: Received) -> Iterable[str]:
+    """Every checkpoint below a folder, or in the database at a URL; none where no place is named.
+
+    Raises typer.BadParameter, which names no URL: there may be a password in it.
+    """
+    if "://" in place:
+        try:
+            return received(place)
+        except ValueError as error:
+            raise typer.BadParameter(f"--checkpoints {error}; write a folder, {DATABASES}") from error
+    if place and not Path(place).is_dir():
+        raise typer.BadParameter(f"--checkpoints: {repeated(place)} is no folder; write one, or {DATABASES}")
+    files = sorted(Path(place).rglob(f"*{ENDING}")) if place else []
+    return (path.read_text("utf-8", "replace") for path in files)
+
+
+def named(place: str) -> str:
+    """A place as it may be printed."""
+    return shown(place) if "://" in place else place
 
 
 def check_proofs(file: Path, key: VerifierKey | None) -> None:

@@ -1,6 +1,7 @@
 """The ledger in PostgreSQL through SQLAlchemy: the same questions as to a file, over connections that cannot write.
 
-Only how far a place has been sent its checkpoints, or an export its records, is written here, by those that send them.
+Only how far a place has been sent its checkpoints, or an export its records, is written here, by those that send them;
+and the checkpoints themselves, where the database is such a place.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mcpgov.store.export_log import SqlExports
 from mcpgov.store.oldest_records import SqlOldestRecords
 from mcpgov.store.postgres_database import READ_ONLY, WRITING, connect, schema_version, unavailable
 from mcpgov.store.postgres_ledger import NUL
+from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,16 @@ def open_postgres_oldest(url: Secret) -> SqlOldestRecords:
 def open_postgres_exports(url: Secret, log: str) -> SqlExports:
     """The records in this database, whose tables are there. `log` is the name of the log."""
     return SqlExports(open_engine(url, WRITING), log)
+
+
+def open_postgres_sent(url: Secret) -> SqlSentCheckpoints:
+    """The checkpoints in this database, which is not that of a ledger, to add to them."""
+    return SqlSentCheckpoints(open_engine(url, WRITING))
+
+
+def open_postgres_received(url: Secret) -> SqlSentCheckpoints:
+    """The checkpoints in this database, to read them alone."""
+    return SqlSentCheckpoints(open_engine(url, READ_ONLY))
 
 
 def open_engine(url: Secret, settings: tuple[str, ...]) -> Engine:

@@ -11,6 +11,7 @@ from mcpgov.audit.chain import Chain
 from mcpgov.audit.checkpoints import (
     AT_ONCE,
     SETTLED,
+    DatabaseTarget,
     FolderTarget,
     HttpTarget,
     KeptCheckpoint,
@@ -175,6 +176,27 @@ async def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) ->
     (tmp_path / "worm").write_text("a file")
     with pytest.raises(TargetUnavailable, match="worm"):
         await FolderTarget(tmp_path / "worm", place_bytes).put(checkpoint())
+
+
+class Database:
+    """A second database."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, int]] = []
+
+    def put(self, name: str, note: str, at: int) -> None:
+        if self.rows:
+            raise StoreUnavailable("is full")
+        self.rows.append((name, note, at))
+
+
+async def test_a_database_gets_a_row_for_each_checkpoint() -> None:
+    database, one = Database(), checkpoint(7)
+    target = DatabaseTarget("postgresql://db/worm", database)
+    await target.put(one)
+    assert database.rows == [(one.name, one.note, one.at)]
+    with pytest.raises(TargetUnavailable, match="postgresql://db/worm: is full"):
+        await target.put(one)
 
 
 class Bucket:

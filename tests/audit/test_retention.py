@@ -97,6 +97,13 @@ def test_the_index_forgets_too(site: Site) -> None:
     assert site.ask(signed) == [(20,), (30,)]
 
 
+def test_what_was_removed_from_two_stores_is_told_together() -> None:
+    one, other = Purge(2, frozenset({"a"}), 5, 9), Purge(3, frozenset({"b"}), 4, 8)
+    assert one.beside(other) == other.beside(one) == Purge(5, frozenset({"a", "b"}), 4, 9)
+    assert one.beside(Purge()) == Purge().beside(one) == one
+    assert Purge().beside(Purge()) == Purge()
+
+
 def test_what_an_export_has_not_taken_stays(site: Site) -> None:
     assert site.purge(1, keep_from=6).records == 5
     found = site.verdict()

@@ -59,9 +59,14 @@ class Site:
         yield b"first,", 15_000
         yield b"second", 10_000
 
+    def received(self, place: str) -> Iterator[str]:
+        if "worm" not in place:
+            raise ValueError("is not the URL of a database")
+        return (path.read_text("utf-8") for path in self.left.rglob("*.note"))
+
     def run(self, *arguments: str) -> Result:
         audit = typer.Typer()
-        opening = Opening(self.evidence, lambda _source, _config: self.key, self.note, self.written)
+        opening = Opening(self.evidence, lambda _source, _config: self.key, self.note, self.written, self.received)
         add_proof(audit, opening)
         return CliRunner(env={"COLUMNS": "300"}).invoke(audit, arguments)
 
@@ -186,6 +191,21 @@ def test_a_checkpoint_that_left_and_is_false_is_told_and_is_no_success(site: Sit
     shown = site.run("verify", "--checkpoints", str(site.left))
     assert shown.exit_code == 1
     assert "left out: a checkpoint" in shown.stderr
+
+
+def test_checkpoints_in_a_database_are_held_against_the_store_and_its_password_is_not_shown(site: Site) -> None:
+    site.leave()
+    url = "postgresql://auditor:hunter2@db/worm"
+    assert site.run("verify", "--checkpoints", url).exit_code == 0
+    (note,) = site.left.rglob("*.note")
+    note.write_text(note.read_text("utf-8").replace("\n2\n", "\n3\n"), "utf-8")
+    shown = site.run("verify", "--checkpoints", url)
+    assert shown.exit_code == 1
+    assert "left out: a checkpoint in postgresql://db/worm: " in shown.stderr
+    for wrong in ("postgresql://auditor:hunter2@db", str(site.folder / "nowhere"), str(site.path)):
+        refused = site.run("verify", "--checkpoints", wrong)
+        assert (refused.exit_code, "--checkpoints" in refused.stderr) == (2, True)
+        assert "hunter2" not in f"{refused.stderr}{shown.stderr}{shown.stdout}"
 
 
 def test_an_export_is_verified_elsewhere_packed_or_not(site: Site) -> None:

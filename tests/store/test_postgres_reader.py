@@ -13,7 +13,7 @@ from mcpgov.audit.reader import AuditReader, CallFilter
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
-from mcpgov.models import OutcomeStatus
+from mcpgov.models import OutcomeStatus, Secret
 from mcpgov.store.audit_reader import open_sqlite_reader
 from mcpgov.store.postgres_ledger import IN_ORDER, ORDER, PostgresLedgerStore
 from mcpgov.store.postgres_reader import (
@@ -21,6 +21,8 @@ from mcpgov.store.postgres_reader import (
     open_postgres_evidence,
     open_postgres_exports,
     open_postgres_reader,
+    open_postgres_received,
+    open_postgres_sent,
 )
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.calls import ALICE, NOW, facts
@@ -199,3 +201,19 @@ def test_of_two_gateways_that_begin_an_export_at_once_one_has_it(postgres: Postg
     taking.join()
     assert held == [False]
     store.close(finished=True)
+
+
+def test_a_second_database_keeps_what_it_is_sent_from_one_who_may_only_insert(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    open_postgres_sent(url).put("log/w/1.note", "one", 1)
+    with psycopg.connect(url.reveal()) as owner:
+        owner.execute("DROP ROLE IF EXISTS sender")
+        owner.execute("CREATE ROLE sender LOGIN PASSWORD 'sends'")
+        owner.execute("GRANT INSERT ON mcpgov_checkpoints TO sender")
+    sender = Secret(url.reveal().replace("gateway:hunter%2F2@", "sender:sends@"))
+    sent = open_postgres_sent(sender)
+    sent.put("log/w/2.note", "two", 2)
+    sent.put("log/w/1.note", "another", 3)
+    assert list(open_postgres_received(url).notes()) == ["one", "two"]
+    with pytest.raises(StoreUnavailable, match="the database of checkpoints: permission denied"):
+        list(open_postgres_received(sender).notes())
