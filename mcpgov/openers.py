@@ -6,7 +6,8 @@ A room of the composition root: app.py says how optional parts are loaded and se
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +25,13 @@ from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.exported import ExportState
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.audit.review import ReviewReader
     from mcpgov.identities import RecordedConsents
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings_file import Vaults
@@ -74,6 +76,16 @@ class Openers:
     def reader(self, config: Path | None) -> AuditReader:
         """The ledger, for reading."""
         return self.storage(config).reader()
+
+    @contextmanager
+    def review(self, config: Path | None, tell: Callable[[int], None]) -> Generator[ReviewReader]:
+        """The ledger through its index, which is first brought up to date; `tell` is told how many records are left."""
+        storage = self.storage(config)
+        with storage.review() as review:
+            records = review.state().records
+            for left in self.load("mcpgov.store.audit_index").catch_up(storage.index_place(), records, time.sleep):
+                tell(left)
+            yield review
 
     def written(
         self, config: Path | None, name: str, since: int | None, until: int | None
