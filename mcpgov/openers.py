@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
-from mcpgov.audit_settings import SQLITE, Audit
+from mcpgov.audit_settings import Audit
 from mcpgov.exports import export_states, written
 from mcpgov.identities import IdentityParts, kept_consents
 from mcpgov.reload import load_generation
 from mcpgov.settings import Settings
-from mcpgov.settings_file import load_settings, stood_in
+from mcpgov.settings_file import load_settings, named_store, stood_in
 from mcpgov.storage import Storage, writing
-from mcpgov.store.database import sqlite_path
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
 
@@ -53,11 +52,14 @@ class Openers:
         return Storage(load_settings(config), self.load)
 
     def storage_named(self, source: str | None, config: Path | None) -> Storage:
-        """The store at a path or a `sqlite:///` URL; the configured one where none is named."""
+        """The store at a path, a `sqlite:///` or a `postgresql://` URL; the configured one where none is named.
+
+        Raises InvalidConfiguration.
+        """
         if source is None:
             return self.storage(config)
-        path = sqlite_path(source, Path.cwd()) if source.startswith(SQLITE) else Path(source).absolute()
-        return Storage(Settings(audit=Audit(store=f"{SQLITE}{path}")), self.load)
+        audit = Audit().model_copy(update={"store": named_store(source)})
+        return Storage(Settings(audit=audit), self.load)
 
     def find_store(self, config: Path | None) -> Path | None:
         """The file that a settings file names as the store, there or not; None where that is a server."""
