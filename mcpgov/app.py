@@ -36,6 +36,7 @@ from mcpgov.cli.policy import build_policy_app
 from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
+from mcpgov.cli.usage import add_usage
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
@@ -293,6 +294,7 @@ def build_cli() -> typer.Typer:
     add_purge(audit, opens.purging)
     add_digests(audit, opens.digest_keys, opens.rotate_digest_key)
     add_exports(audit, opens.export_states)
+    add_usage(audit, opens.review)
     cli.add_typer(audit, name="audit")
     return cli
 

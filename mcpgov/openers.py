@@ -6,7 +6,8 @@ A room of the composition root: app.py says how optional parts are loaded and se
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,19 +19,19 @@ from mcpgov.identities import IdentityParts, kept_consents
 from mcpgov.reload import load_generation
 from mcpgov.server_urls import check_postgres_url
 from mcpgov.settings import Settings
-from mcpgov.settings_file import load_settings, stood_in
+from mcpgov.settings_file import load_settings, named_store, stood_in
 from mcpgov.storage import Storage, received_checkpoints, writing
-from mcpgov.store.database import sqlite_path
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.exported import ExportState
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
+    from mcpgov.audit.review import ReviewReader
     from mcpgov.identities import RecordedConsents
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings_file import Vaults
@@ -52,11 +53,14 @@ class Openers:
         return Storage(load_settings(config), self.load)
 
     def storage_named(self, source: str | None, config: Path | None) -> Storage:
-        """The store at a path or a `sqlite:///` URL; the configured one where none is named."""
+        """The store at a path, a `sqlite:///` or a `postgresql://` URL; the configured one where none is named.
+
+        Raises InvalidConfiguration.
+        """
         if source is None:
             return self.storage(config)
-        path = sqlite_path(source, Path.cwd()) if source.startswith(SQLITE) else Path(source).absolute()
-        return Storage(Settings(audit=Audit(store=f"{SQLITE}{path}")), self.load)
+        audit = Audit().model_copy(update={"store": named_store(source)})
+        return Storage(Settings(audit=audit), self.load)
 
     def find_store(self, config: Path | None) -> Path | None:
         """The file that a settings file names as the store, there or not; None where that is a server."""
@@ -81,6 +85,16 @@ class Openers:
     def reader(self, config: Path | None) -> AuditReader:
         """The ledger, for reading."""
         return self.storage(config).reader()
+
+    @contextmanager
+    def review(self, config: Path | None, tell: Callable[[int], None]) -> Generator[ReviewReader]:
+        """The ledger through its index, which is first brought up to date; `tell` is told how many records are left."""
+        storage = self.storage(config)
+        with storage.review() as review:
+            records = review.state().records
+            for left in self.load("mcpgov.store.audit_index").catch_up(storage.index_place(), records, time.sleep):
+                tell(left)
+            yield review
 
     def written(
         self, config: Path | None, name: str, since: int | None, until: int | None

@@ -6,6 +6,7 @@ gets a stand-in for a secret, and the gateway never does.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ from typing import Annotated, Final, cast
 
 from pydantic import ConfigDict
 
-from mcpgov.audit_settings import Audit
+from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.credential.references import EnvironmentAndFiles, Fetch, Unfit, unfetched
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure
+from mcpgov.models import Secret
 from mcpgov.settings import Settings, rooted
 from mcpgov.shapes import Shape, Written, read_model
 from mcpgov.yaml_source import MAX_BYTES, parse_yaml
@@ -79,6 +81,18 @@ def load_settings(path: Path | None) -> Settings:
     if not stored.model_fields_set and set(cast("dict[str, object]", source.value)) - Settings.model_fields.keys():
         read_model(Settings, source, EnvironmentAndFiles(stood_in(os.environ), folder_of(place), unfetched))
     return rooted(Settings(audit=stored.audit), place.parent)
+
+
+def named_store(source: str) -> str | Secret:
+    """A store that somebody named: a path, or a URL, in which references keep a password out of sight.
+
+    No message quotes a URL. Raises InvalidConfiguration.
+    """
+    if "://" not in source:
+        return f"{SQLITE}{Path(source).absolute()}"
+    as_written = parse_yaml(json.dumps({"store": source}), "the store that was named")
+    store = read_model(Audit, as_written, EnvironmentAndFiles(os.environ, folder_of(Path(DEFAULT_FILE)))).store
+    return store if isinstance(store, Secret) else f"{SQLITE}{Path.cwd() / store.removeprefix(SQLITE)}"
 
 
 def lookup_for(text: str, place: Path, variables: Mapping[str, str], vaults: Vaults) -> EnvironmentAndFiles:

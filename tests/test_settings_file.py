@@ -7,7 +7,7 @@ import pytest
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
 from mcpgov.settings import Settings
-from mcpgov.settings_file import folder_of, load_settings, read_text, stood_in
+from mcpgov.settings_file import folder_of, load_settings, named_store, read_text, stood_in
 
 
 def test_without_a_file_the_defaults_are_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,3 +47,28 @@ def test_a_variable_that_is_not_set_has_a_stand_in_and_one_that_is_set_does_not(
 def test_the_folder_of_a_file_is_told_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert folder_of(Path("mcpgov.yaml")) == str(tmp_path)
+
+
+def test_a_store_is_named_by_a_path_or_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_PASSWORD", "s3cret-of-the-database")
+    assert named_store("postgres.db") == named_store("sqlite:///postgres.db") == f"sqlite:///{tmp_path}/postgres.db"
+    assert named_store(f"sqlite:///{tmp_path}/a b.db") == named_store(f"{tmp_path}/a b.db")
+    server = named_store("postgresql://mcpgov:${env:DATABASE_PASSWORD}@db.example/mcpgov")
+    assert isinstance(server, Secret)
+    assert server.reveal() == "postgresql://mcpgov:s3cret-of-the-database@db.example/mcpgov"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql://mcpgov:hunter2@/", "postgresql://u:hunter2@db/mcpgov?options=x", "mysql://u:hunter2@db/x"),
+        *("sqlite:///ledger.db?mode=hunter2", "postgresql://u:${env:NOT_SET_HERE}@db/x"),
+        "postgresql://u:${secret:https://vault.vault.azure.net/secrets/hunter2}@db/x",
+    ],
+)
+def test_a_url_that_is_no_store_is_refused_and_not_quoted(url: str) -> None:
+    with pytest.raises(InvalidConfiguration) as refused:
+        named_store(url)
+    assert str(refused.value).startswith("the store that was named")
+    assert "hunter2" not in str(refused.value)

@@ -3,23 +3,25 @@
 import asyncio
 import importlib
 import secrets
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from mcpgov import app
+from mcpgov import app, upkeep
 from mcpgov.audit.checkpoints import DatabaseTarget, FolderTarget, HttpTarget
-from mcpgov.audit.record import IntentRecord, OutcomeRecord
+from mcpgov.audit.record import DeniedRecord, IntentRecord, OutcomeRecord
 from mcpgov.audit.retention import Wanted
 from mcpgov.audit.verify import verify
-from mcpgov.models import OutcomeStatus
+from mcpgov.decision import Reason
+from mcpgov.models import Json, OutcomeStatus
 from mcpgov.settings import parse_settings
 from mcpgov.storage import Storage
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from mcpgov.upkeep import RETENTION, Purging, purge_once, sending_checkpoints, target_of
+from mcpgov.upkeep import RETENTION, Purging, purge_once, purging_daily, sending_checkpoints, target_of
 from mcpgov.worker import Worker
 from tests.audit.calls import NOW, facts
 
@@ -162,3 +164,117 @@ async def test_a_place_that_is_down_holds_nobody_up(tmp_path: Path, monkeypatch:
         (tmp_path / name).mkdir()
     async with app.running(tmp_path / "mcpgov.yaml") as running:
         assert running.ledger.ready
+
+
+DAY = timedelta(days=1)
+THREE_DAYS_LATER = NOW + 3 * DAY
+TWO_DAYS = "audit: { keep_days: 2 }"
+
+
+def written(folder: Path, first: datetime = NOW) -> SqliteLedgerStore:
+    """A ledger in which a gateway that still runs wrote a call on each of three days."""
+    store = SqliteLedgerStore(folder / "mcpgov.db")
+    store.open()
+    for day in range(3):
+        store.append([DeniedRecord(facts(str(day), first + day * DAY), Reason.TOOL_DENIED).row()])
+    return store
+
+
+def calls(storage: Storage) -> list[Json]:
+    """The calls in the ledger, the oldest first."""
+    with storage.reader() as reader:
+        return [call.get("call_id") for call in reader.latest(100) if not call.is_control]
+
+
+def purged(storage: Storage) -> list[Mapping[str, Json]]:
+    """What the ledger says of purges."""
+    with storage.reader() as reader:
+        return [call.begun for call in reader.latest(100) if call.reason == "purged"]
+
+
+class Days:
+    """The pause between two purges: says when there is one, and lasts until the test says."""
+
+    def __init__(self) -> None:
+        self.paused = asyncio.Semaphore(0)
+        self.over = asyncio.Semaphore(0)
+
+    async def __call__(self) -> None:
+        self.paused.release()
+        await self.over.acquire()
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> Days:
+    """The pause that is made."""
+    made = Days()
+    monkeypatch.setattr(upkeep, "purge_pause", made)
+    return made
+
+
+async def test_what_is_too_old_goes_at_the_start_and_again_a_day_later(tmp_path: Path, days: Days) -> None:
+    store, kept = written(tmp_path), storage(tmp_path, TWO_DAYS)
+    today = [THREE_DAYS_LATER - DAY / 2]
+    async with asyncio.timeout(20), purging_daily(kept, lambda: today[0]):
+        await days.paused.acquire()
+        assert calls(kept) == ["1", "2"]
+        today[0] += DAY
+        days.over.release()
+        await days.paused.acquire()
+        assert calls(kept) == ["2"]
+    who = {(one["mcpgov.control.principal"], one["mcpgov.control.older_than"]) for one in purged(kept)}
+    assert who == {(RETENTION, "2d")}
+    store.close(finished=True)
+    with kept.evidence() as evidence:
+        assert verify(evidence, kept.signer().key, {}).code == 0
+
+
+async def test_what_is_removed_is_logged_and_nothing_is_where_nothing_is(tmp_path: Path) -> None:
+    store, kept = written(tmp_path), storage(tmp_path)
+    with capture_logs() as logs:
+        await purge_once(kept, Wanted(2, RETENTION), THREE_DAYS_LATER)
+        await purge_once(kept, Wanted(2, RETENTION), THREE_DAYS_LATER)
+    assert logs == [{"event": "audit-purged", "log_level": "info", "records": 1, "writers": 1}]
+    store.close(finished=True)
+
+
+async def test_a_store_that_cannot_be_purged_is_logged_and_tried_again(tmp_path: Path, days: Days) -> None:
+    kept = storage(tmp_path, TWO_DAYS)
+    with capture_logs() as logs:
+        async with asyncio.timeout(20), purging_daily(kept, lambda: THREE_DAYS_LATER):
+            await days.paused.acquire()
+            assert [(log["event"], log["log_level"]) for log in logs] == [("audit-not-purged", "warning")]
+            assert "mcpgov.db" in logs[0]["error"]
+            store = written(tmp_path)
+            days.over.release()
+            await days.paused.acquire()
+    assert [log["event"] for log in logs] == ["audit-not-purged", "audit-purged"]
+    store.close(finished=True)
+
+
+@pytest.mark.parametrize(("text", "first"), [("audit: { keep_days: forever }", True), (TWO_DAYS, False)])
+async def test_nothing_goes_where_it_is_kept_for_ever_and_only_the_first_worker_purges(
+    tmp_path: Path, days: Days, text: str, first: object
+) -> None:
+    store, kept = written(tmp_path), storage(tmp_path, text)
+    async with purging_daily(kept, lambda: THREE_DAYS_LATER, first=bool(first)):
+        assert len(asyncio.all_tasks()) == 1
+    assert days.paused.locked()
+    assert calls(kept) == ["0", "1", "2"]
+    store.close(finished=True)
+
+
+async def test_a_gateway_that_ends_leaves_no_purge_behind(tmp_path: Path, days: Days) -> None:
+    async with asyncio.timeout(20), purging_daily(storage(tmp_path, TWO_DAYS), lambda: THREE_DAYS_LATER):
+        await days.paused.acquire()
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_running_gateway_purges_what_was_there_before_it(tmp_path: Path, days: Days) -> None:
+    (tmp_path / "mcpgov.yaml").write_text(TWO_DAYS)
+    for name in ("catalog", "policies"):
+        (tmp_path / name).mkdir()
+    written(tmp_path, NOW - 1000 * DAY).close(finished=True)
+    async with asyncio.timeout(20), app.running(tmp_path / "mcpgov.yaml") as running:
+        await days.paused.acquire()
+        assert calls(running.storage) == []

@@ -142,6 +142,8 @@ def counted(summary: Summary) -> Mapping[str, Any]:
         "until": timestamp(summary.until),
         "step_seconds": summary.step // timedelta(seconds=1),
         "totals": summary.totals,
+        "decisions": summary.decisions,
+        "statuses": summary.statuses,
         "bars": [{"at": timestamp(bar.at), **bar.counts} for bar in summary.bars],
         **{name: [asdict(top) for top in getattr(summary, name)] for name in ("agents", "tools", "reasons")},
         "latency_ms": asdict(summary.latency) if summary.latency else None,

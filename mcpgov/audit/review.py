@@ -73,6 +73,7 @@ class Percentiles:
 class Summary:
     """A filter's calls, counted. `since` and `until` are what the bars cover, each `step` wide.
 
+    `decisions` and `statuses` are the same calls by what was decided (empty where nothing was) and by how they ended.
     `counted` is None where every call is counted, else how many of the newest are.
     """
 
@@ -81,6 +82,8 @@ class Summary:
     step: timedelta
     bars: tuple[Bar, ...]
     totals: Mapping[str, int]
+    decisions: Mapping[str, int] = field(default_factory=dict[str, int])
+    statuses: Mapping[str, int] = field(default_factory=dict[str, int])
     agents: tuple[Top, ...] = ()
     tools: tuple[Top, ...] = ()
     reasons: tuple[Top, ...] = ()

@@ -213,10 +213,7 @@ def reading(open_reader: OpenReader, config: Path | None) -> Generator[AuditRead
 
 def wanted_by(search: Search) -> CallFilter:
     """The filter that was asked for. Raises typer.BadParameter."""
-    now = datetime.now(UTC)
-    since, until = moment(search.since, now), moment(search.until, now)
-    if since and until and until <= since:
-        raise typer.BadParameter("no call is before --until and not before --since; swap them, or leave one out")
+    since, until = span(search.since, search.until, datetime.now(UTC))
     if search.as_json and search.as_csv:
         raise typer.BadParameter("--json and --csv are two forms of one answer; leave one out")
     if search.follow and until:
@@ -225,13 +222,21 @@ def wanted_by(search: Search) -> CallFilter:
     return replace(wanted, since=since, until=until, limit=search.limit, control=search.control)
 
 
-def filtered(where: Sequence[str]) -> CallFilter:
+def span(since: str, until: str, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """A span of time, each end as moment() reads it. Raises typer.BadParameter."""
+    first, end = moment(since, now), moment(until, now)
+    if first and end and end <= first:
+        raise typer.BadParameter("no call is before --until and not before --since; swap them, or leave one out")
+    return first, end
+
+
+def filtered(where: Sequence[str], names: Sequence[str] = FILTERS) -> CallFilter:
     """The filter that NAME=VALUE arguments make. Raises typer.BadParameter."""
     wanted = CallFilter()
     for item in where:
         name, equals, value = item.partition("=")
-        if name not in FILTERS or not equals:
-            raise typer.BadParameter(f"{repeated(item)}: write NAME=VALUE with one of {', '.join(FILTERS)}")
+        if name not in names or not equals:
+            raise typer.BadParameter(f"{repeated(item)}: write NAME=VALUE with one of {', '.join(names)}")
         if name in CLOSED and value not in CLOSED[name]:
             raise typer.BadParameter(f"{repeated(item)}: there is no such {name}; {nearest(value, CLOSED[name])}")
         wanted = replace(wanted, **{name: encodable(value)})

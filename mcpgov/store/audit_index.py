@@ -33,7 +33,7 @@ from mcpgov.store.word_index import FTS5, searchable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -47,6 +47,8 @@ NAME: Final = "review"  # of the cursor
 VERIFIED: Final = "verified"  # the cursor at the last record of a verification
 BATCH: Final = 250  # records; a batch is a few milliseconds of writing
 IDLE: Final = 1.0  # seconds until it is looked for more
+TURN: Final = 0.05  # seconds until it is asked again whose turn it is
+TURNS: Final = 600  # in a row without getting on, after which one does not wait any more
 BROKEN: Final = 5.0  # seconds until it is tried again after a failure
 OPEN: Final = "open"
 # Fields of a record that nobody searches by their words.
@@ -215,6 +217,11 @@ class AuditIndexer:
         with told(), self._place.engine.connect() as database:
             return self._index(database)
 
+    def reached(self) -> int:
+        """The id of the last record that was read, by whomever. Raises StoreUnavailable."""
+        with told(), self._place.engine.connect() as database:
+            return position(database)
+
     def run(self, stop: threading.Event) -> None:
         """Index until `stop` is set. A store that is down is tried again, and said once."""
         failing = False
@@ -291,6 +298,27 @@ def keep(database: Connection, batch: Batch, words: WordIndex) -> None:
             database.execute(statement, rows)
     if batch.verified:
         database.execute(REACHED, {"name": VERIFIED, "place": batch.verified})
+
+
+def catch_up(place: IndexPlace, last: int, wait: Callable[[float], None]) -> Iterator[int]:
+    """Index up to the record `last`, beside whoever else does. Gives how many are left, after each batch.
+
+    `wait` waits for so many seconds. Raises StoreUnavailable.
+    """
+    indexer, reached, idle = AuditIndexer(place), -1, 0
+    try:
+        while idle < TURNS:
+            began = time.monotonic()
+            read = indexer.index()
+            before, reached = reached, indexer.reached()
+            yield max(last - reached, 0)
+            if reached >= last:
+                return
+            idle = idle + 1 if reached == before else 0
+            wait(time.monotonic() - began if read else TURN)
+    finally:
+        place.engine.dispose()
+    raise StoreUnavailable("the index of the ledger does not get on: somebody else is at it, and has not ended")
 
 
 @contextmanager

@@ -130,16 +130,21 @@ def summary_of(
     """The summary of (bar's beginning in microseconds, effect, status, calls)."""
     bars = {at: dict.fromkeys(KINDS, 0) for at in tier.bars}
     totals = dict.fromkeys(KINDS, 0)
+    decisions, statuses = Counter[str](), Counter[str]()
     for at, effect, status, calls in kinds:
         kind = kind_of(effect, status)
         totals[kind] += calls
         bars[at][kind] += calls
+        decisions[effect] += calls
+        statuses[status] += calls
     return Summary(
         moment(tier.since),
         moment(tier.until),
         timedelta(microseconds=tier.step),
         tuple(Bar(moment(at), counts) for at, counts in bars.items()),
         totals,
+        dict(decisions.most_common()),
+        dict(statuses.most_common()),
         **tops,
         **more,
     )

@@ -73,6 +73,8 @@ async def test_a_call_is_its_records_and_where_they_stand(house: AdminHouse) -> 
 async def test_calls_are_counted(house: AdminHouse) -> None:
     counted = (await house.api("/audit/stats")).json
     assert counted["totals"] == {"ok": 1, "trouble": 1, "denied": 2, "given-up": 1}
+    assert counted["decisions"] == {"allow": 3, "deny": 2}
+    assert counted["statuses"] == {"ok": 1, "failed": 1, "denied": 2, "client-gone": 1}
     assert counted["tools"][0] == {"value": "delete", "shown": "delete", "calls": 2, "denied": 1}
     assert counted["latency_ms"]["calls"] == 3
     assert 45 < counted["latency_ms"]["p50"] < 56

@@ -8,7 +8,7 @@ import pytest
 
 from mcpgov.admin.access import Person, Role
 from mcpgov.admin.sessions import Session
-from mcpgov.audit.review import LedgerState
+from mcpgov.audit.review import LedgerState, Verified
 from mcpgov.console.layout import Frame, Layout, chain_badge
 from tests.audit.calls import NOW
 
@@ -27,6 +27,23 @@ def test_the_badge_is_good_only_where_what_was_written_is_signed(state: LedgerSt
     assert f'class="badge {mood}"' in badge
     assert says in badge
     assert ">Verified" not in badge
+
+
+@pytest.mark.parametrize("result", ["tampered", "gap", "torn"])
+def test_the_badge_is_red_where_the_last_verification_found_something(result: str) -> None:
+    seen = Verified(NOW - timedelta(minutes=5), result, "local:<b>dana")
+    badge = str(chain_badge(LedgerState(5, 0, NOW, 0, seen), NOW))
+    assert 'class="badge bad"' in badge
+    assert f"Verified 5 min ago: {result}" in badge
+    assert f"by local:&lt;b&gt;dana: {result}. See mcpgov audit verify." in badge
+
+
+def test_a_verification_that_found_nothing_is_said_beside_the_checkpoint() -> None:
+    seen = Verified(NOW - timedelta(hours=3), "ok", "local:dana")
+    badge = str(chain_badge(LedgerState(5, 0, NOW, 0, seen), NOW))
+    assert 'class="badge good"' in badge
+    assert "It was verified 3 h ago by local:dana: ok." in badge
+    assert "It was not verified" in str(chain_badge(LedgerState(5, 0, NOW, 0), NOW))
 
 
 def test_the_policy_allows_the_one_style_sheet_and_no_more() -> None:

@@ -17,13 +17,13 @@ from mcpgov.audit.field_modes import FieldModes
 from mcpgov.audit.reader import CallFilter
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, Row
 from mcpgov.audit.redact import Digester
-from mcpgov.audit.review import ReviewReader
+from mcpgov.audit.review import ReviewReader, Verified
 from mcpgov.audit.values import redacted
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus, PrincipalKind
 from mcpgov.store import audit_index
-from mcpgov.store.audit_index import AuditIndexer, IndexPlace, indexing
+from mcpgov.store.audit_index import AuditIndexer, IndexPlace, catch_up, indexing
 from tests.admin.house import LATER, TRACE, some_rows
 from tests.audit.calls import ALICE, NOW, facts
 
@@ -151,6 +151,23 @@ class IndexContract(ABC):
         kept.index()  # whoever was not let in went away
         assert kept.ask("SELECT sum(calls) FROM rollups") == [(600,)]
 
+    def test_whoever_counts_first_brings_it_up_to_date_and_says_how_many_are_left(self, kept: Reviewed) -> None:
+        kept.append([DeniedRecord(facts(str(n)), Reason.TOOL_DENIED).row() for n in range(600)])
+        waited: list[float] = []
+        assert list(catch_up(kept.place(), 600, waited.append)) == [350, 100, 0]
+        assert len(waited) == 2
+        assert kept.ask("SELECT sum(calls) FROM rollups") == [(600,)]
+        assert list(catch_up(kept.place(), 600, waited.append)) == [0]
+        assert list(catch_up(kept.place(), 0, waited.append)) == [0]
+
+    def test_who_cannot_get_on_gives_up(self, kept: Reviewed) -> None:
+        kept.append(some_rows())
+        somebody_else = replace(kept.place(), turn="SELECT 1 WHERE 1 = 2")
+        waited: list[float] = []
+        with pytest.raises(StoreUnavailable, match="somebody else"):
+            list(catch_up(somebody_else, 1, waited.append))
+        assert set(waited) == {audit_index.TURN}
+
     def test_an_end_whose_beginning_is_gone_is_passed_over(self, kept: Reviewed) -> None:
         kept.append([OutcomeRecord("9", NOW, OutcomeStatus.OK).row()])
         kept.index()
@@ -260,6 +277,8 @@ class ReviewContract(IndexContract):
             summary = review.summary(CallFilter(since=NOW - timedelta(hours=1)), LATER)
             assert dict(summary.totals) == {"ok": 1, "trouble": 1, "denied": 2, "given-up": 1}
             assert sum(bar.total for bar in summary.bars) == 5
+            assert dict(summary.decisions) == {"allow": 3, "deny": 2}
+            assert dict(summary.statuses) == {"ok": 1, "failed": 1, "denied": 2, "client-gone": 1}
             assert [(top.value, top.calls, top.denied) for top in summary.tools][:1] == [("delete", 2, 1)]
             assert summary.latency is not None
             assert summary.latency.calls == 3
@@ -267,6 +286,7 @@ class ReviewContract(IndexContract):
             assert (longer.step, dict(longer.totals)) == (timedelta(hours=12), dict(summary.totals))
             sampled = review.summary(CallFilter(source="198.51.100.7", text="city"), LATER)
             assert sampled.counted is None
+            assert sum(sampled.statuses.values()) == sum(sampled.decisions.values()) == sum(sampled.totals.values())
             assert review.summary(CallFilter(tool="delete"), LATER).latency is not None
 
     def test_usage_says_who_uses_what(self, kept: Reviewed) -> None:
@@ -293,6 +313,19 @@ class ReviewContract(IndexContract):
         with kept.review() as review:
             state = review.state()
             assert (state.behind, state.uncovered, state.checkpointed_at) == (0, 2, NOW + 4 * SECOND)
+
+    def test_the_last_verification_is_told_and_what_it_found(self, kept: Reviewed) -> None:
+        kept.append(some_rows())
+        kept.index()
+        with kept.review() as review:
+            assert review.state().verified is None
+        for seconds, result in enumerate(("ok", "tampered")):
+            seen = Verified(NOW + seconds * SECOND, result, "local:dana")
+            details = {"result": seen.result, "principal": seen.by}
+            kept.append([ControlRecord(ControlEvent.VERIFIED, seen.at, details).row()])
+            kept.index()
+            with kept.review() as review:
+                assert review.state().verified == seen
 
     def test_a_name_that_is_the_id_of_another_hides_nobody(self, kept: Reviewed) -> None:
         anonymous = replace(ALICE, id="anonymous", kind=PrincipalKind.ANONYMOUS, name="")

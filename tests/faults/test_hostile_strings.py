@@ -37,7 +37,7 @@ STRINGS = (
 FIELDS = ("id", "method", "tool", "argument", "connection", "user-agent", "x-ms-agentid", "x-correlation-id",
           "traceparent", "mcp-session-id", "mcp-name")  # fmt: skip
 NEVER_PRINTED = ("\0", "\x1b", "\u202e", "\u2066", "\u2028", "\x07")
-VERBS = ("tail", "query")
+VERBS = ("tail", "query", "query --csv", "query --csv --limit 1000", "usage", "usage --json", "stats", "stats --json")
 LONGEST = 256  # characters of a filter
 SOME = 9  # every so many calls one is looked at alone
 
