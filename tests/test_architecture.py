@@ -17,6 +17,7 @@ Rule = Callable[[Modules], Iterator[str]]
 STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
+    "messages",
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
     *("audit.exported", "audit.formats"),

@@ -11,7 +11,7 @@ The end of a call is handed to the writer without waiting, in one step that cann
 task at any await leaves exactly one. Intents and denials are waited for: nothing is forwarded, and no refusal is told,
 before its record is durable. What cannot be written down is refused.
 
-With the outcome before the reply, what completes an answer is kept back until the outcome is durable, and so is the
+With the outcome before the reply, what may complete an answer is kept back until the outcome is durable, and so is the
 refusal of a call that was sent. If the outcome cannot be written, the client is told that instead; the end is owed.
 """
 
@@ -231,7 +231,7 @@ class CallRecording:
         """The same answer, its size, errors and end noted as it passes; the end kept back where that is asked for."""
         self._answered = time.perf_counter_ns()
         first = self._ledger.outcome_first
-        # What cannot be recognised cannot be kept back.
+        # What is kept back is to be recorded as what it is.
         largest = sys.maxsize if first and answer.streaming else LARGEST
         keep = answer_keeper(self._rule, self._ledger.digester)
         self._watch = AnswerWatch(answer, self.request, keep, largest=largest)
@@ -246,7 +246,7 @@ class CallRecording:
                 yield batch
             return
         async for batch in watch:
-            if watch.complete:
+            if watch.may_be_complete:
                 await self._conclude()
             yield batch
         await self._conclude()

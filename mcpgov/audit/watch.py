@@ -1,17 +1,18 @@
 """What is seen of an answer as it passes: its size, its events, and whether it answered, failed, or was cut.
 
 Looks and never touches: the same objects go on, in the same order, at the same time, and nothing that cannot be read
-here makes a call fail. An answer that is larger than what is looked into is counted and passed on.
+here makes a call fail. An answer that is larger than what is looked into is counted and passed on. Messages are read as
+the upstream stage reads them; one that cannot be read, and yet may be the answer to a client, is said to be that.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.tool_sets import listed
+from mcpgov.messages import answers, error_code, mapping, may_answer, parse_message
 from mcpgov.models import Era, Kind, OutcomeStatus
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.tool_sets import ToolSet
     from mcpgov.audit.values import Redacted
+    from mcpgov.messages import Message
     from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
 
 LARGEST = 1 << 20  # bytes of one message that is looked into; parsing more would hold up every other call
@@ -35,22 +37,14 @@ class Final:
     body: Json = field(default=None, repr=False, compare=False)
 
 
-def final_message(data: bytes, request_id: JSONRPCId) -> Final | None:
-    """Reads the answer to `request_id` out of one JSON-RPC message; None where it is no such thing."""
-    try:
-        message: Json = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(message, dict) or type(message.get("id")) is not type(request_id) or message["id"] != request_id:
+def final_message(message: Message | None, request_id: JSONRPCId) -> Final | None:
+    """The answer to `request_id` that a message is; None where it is no such thing, or could not be read."""
+    if message is None or not answers(message, request_id):
         return None
     if "error" in message:
-        error = message["error"]
-        code = error.get("code") if isinstance(error, dict) else None
-        return Final(code=code if isinstance(code, int) else 0, body=error)
-    if "result" not in message:
-        return None
-    result = message["result"]
-    return Final(is_error=isinstance(result, dict) and result.get("isError") is True, body=result)
+        code = error_code(message)
+        return Final(code=code if isinstance(code, int) else 0, body=message["error"])
+    return Final(is_error=mapping(message["result"]).get("isError") is True, body=message["result"])
 
 
 class AnswerWatch:
@@ -76,6 +70,7 @@ class AnswerWatch:
         self._size = 0
         self._final: Final | None = None
         self._unread = False
+        self._may_be_complete = False
 
     @property
     def answer(self) -> Answer:
@@ -97,11 +92,11 @@ class AnswerWatch:
         data = event.data
         if data is None or self._awaited is None or self._final is not None:
             return
-        if len(data) > self._largest:
-            self._unread = True
-        elif not self._answer.streaming or b'"id"' in data or b"\\u" in data:  # a key may be written with escapes
-            final = final_message(data, self._awaited)
-            self._final = final if final is None or self._keep else replace(final, body=None)
+        message = None if len(data) > self._largest else parse_message(data)
+        final = final_message(message, self._awaited)
+        self._final = final if final is None or self._keep else replace(final, body=None)
+        self._unread |= message is None
+        self._may_be_complete |= may_answer(message)
 
     @property
     def streaming(self) -> bool:
@@ -109,9 +104,9 @@ class AnswerWatch:
         return self._answer.streaming
 
     @property
-    def complete(self) -> bool:
-        """Whether the message that answers the request came by."""
-        return self._final is not None
+    def may_be_complete(self) -> bool:
+        """Whether the message that answers the request came by, or one that a client may take for it."""
+        return self._may_be_complete
 
     @property
     def status(self) -> OutcomeStatus:
@@ -166,6 +161,6 @@ class ToolWatch:
         events = await anext(self._events)
         for event in events:
             if self.tools is None and event.data is not None and len(event.data) <= LARGEST:
-                final = final_message(event.data, self._awaited)
+                final = final_message(parse_message(event.data), self._awaited)
                 self.tools = listed(final.body, self._cursor) if final else None
         return events

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Event, Headers, Kind
-from mcpgov.upstream.messages import answers, parse_message
+from mcpgov.messages import answers, parse_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -10,6 +10,7 @@ from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.tool_sets import ToolSet, listed
 from mcpgov.audit.values import Redacted
 from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, ToolWatch, final_message
+from mcpgov.messages import parse_message
 from mcpgov.models import Answer, Era, Event, Headers, Json, Kind, MCPRequest, OutcomeStatus
 from tests.audit.calls import head, request
 
@@ -59,7 +60,10 @@ def sse(**fields: object) -> Event:
         (message(id=7, error="x"), Final(code=0)),
         (message(id=8, result={}), None),
         (message(id="7", result={}), None),
-        (message(id=7.0, result={}), None),
+        (message(id=7.0, result={}), Final()),
+        (message(id=None, error={"code": -32700}), Final(code=-32700)),
+        (message(id=7, method="x", result={}), None),
+        (b'{"id":7,"result":{}}', None),
         (message(id=True, result={}), None),
         (message(id=7, method="sampling/createMessage"), None),
         (message(method="notifications/progress"), None),
@@ -73,7 +77,7 @@ def sse(**fields: object) -> Event:
     ],
 )
 def test_the_answer_to_a_request_is_recognised(data: bytes, found: Final | None) -> None:
-    assert final_message(data, 7) == found
+    assert final_message(parse_message(data), 7) == found
 
 
 async def test_a_result_is_ok() -> None:
@@ -119,6 +123,14 @@ async def test_a_stream_that_ends_before_the_answer_is_not_complete_and_in_2026_
     assert (watch.seen.complete, watch.status) == (False, status)
 
 
+async def test_an_event_that_cannot_be_read_may_be_the_answer_and_leaves_open_whether_there_was_one() -> None:
+    asked = replace(ASKED, era=Era.STATELESS)
+    watch = await watched((Event(b"data: [", b"["),), streaming=True, asked=asked)
+    assert (watch.may_be_complete, watch.seen.complete, watch.status) == (True, None, OutcomeStatus.OK)
+    later = await watched((Event(b"data: [", b"["), sse(id=7, result={"isError": True})), streaming=True, asked=asked)
+    assert (later.seen.complete, later.status) == (True, OutcomeStatus.TOOL_ERROR)
+
+
 async def test_an_answer_that_is_too_large_is_counted_and_not_read() -> None:
     watch = await watched(json_event(id=7, result={"isError": True, "text": "x" * LARGEST}))
     assert (watch.status, watch.seen.complete, watch.seen.is_error) == (OutcomeStatus.OK, None, None)
@@ -150,9 +162,9 @@ async def test_how_often_it_was_asked_for_is_seen() -> None:
 async def test_more_is_looked_into_where_that_is_asked_for() -> None:
     large = sse(id=7, result={"isError": True, "text": "x" * LARGEST})
     watch = AnswerWatch(Answer(200, Headers(), True, events((large,))), ASKED, largest=2 * LARGEST)
-    assert (watch.streaming, watch.complete) == (True, False)
+    assert (watch.streaming, watch.may_be_complete) == (True, False)
     assert [batch async for batch in watch] == [(large,)]
-    assert (watch.complete, watch.status) == (True, OutcomeStatus.TOOL_ERROR)
+    assert (watch.may_be_complete, watch.status) == (True, OutcomeStatus.TOOL_ERROR)
 
 
 async def test_a_result_or_an_error_is_kept_only_as_it_is_to_be_recorded() -> None:

@@ -15,7 +15,7 @@ from mcpgov.audit.watch import LARGEST
 from mcpgov.audit.writer import Tuning
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Answer, Event, Headers
+from mcpgov.models import Answer, Era, Event, Headers
 from tests.audit.calls import head, request
 from tests.audit.flow import Flow
 from tests.audit.stores import FULL_DISK, Clock, FaultyStore, until
@@ -155,6 +155,44 @@ async def test_a_stream_goes_on_until_the_event_that_completes_it_and_that_waits
     await task
     assert passed == [progress, large, b": bye"]
     assert (await finished(strict, store))[-1]["mcpgov.status"] == "tool-error"
+
+
+UNUSUAL = {
+    "the same id, written otherwise": b'{"jsonrpc":"2.0","id":7.0,"result":{}}',
+    "an error that did not know the id": b'{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"x"}}',
+    "an error without an id": b'{"jsonrpc":"2.0","error":{"code":-1,"message":"x"}}',
+    "no UTF-8": b'{"jsonrpc":"2.0","id":7,"result":{"t":"\xff"}}',
+    "no UTF-8 in a key": b'{"jsonrpc":"2.0","i\xffd":7,"result":{}}',
+    "nested deeply": b'{"jsonrpc":"2.0","id":7,"result":{"t":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "a number of many digits": b'{"jsonrpc":"2.0","id":7,"result":{"t":' + b"9" * 5000 + b"}}",
+    "in an array": b'[{"jsonrpc":"2.0","id":7,"result":{}}]',
+    "two ids": b'{"jsonrpc":"2.0","id":7,"id":8,"result":{}}',
+    "a method too": b'{"jsonrpc":"2.0","id":7,"method":"x","result":{}}',
+    "a method without a name": b'{"jsonrpc":"2.0","id":7,"method":""}',
+}
+
+
+@pytest.mark.parametrize("data", UNUSUAL.values(), ids=UNUSUAL)
+async def test_whatever_a_client_may_take_for_the_answer_is_kept_back_until_the_outcome_is_written(
+    strict: AuditLedger, store: FaultyStore, data: bytes
+) -> None:
+    progress = b'{"jsonrpc":"2.0","method":"notifications/progress"}'
+
+    async def stream() -> AsyncIterator[tuple[Event, ...]]:
+        yield (Event(progress, progress),)
+        store.failure = FULL_DISK
+        yield (Event(data, data),)
+
+    recording = strict.recording(head(), "stamp")
+    recording.request = replace(request(about=head()), era=Era.STATELESS)
+    async with recording:
+        await recording.intent()
+        answer = recording.watch(Answer(200, Headers(), True, stream()))
+        assert (await anext(answer.events))[0].raw == progress
+        with pytest.raises(Refusal) as caught:
+            await anext(answer.events)
+        assert await recording.refused(caught.value) is caught.value
+    assert caught.value.reason is Reason.AUDIT_UNAVAILABLE
 
 
 async def test_a_stream_that_ends_without_an_answer_ends_when_that_is_written(

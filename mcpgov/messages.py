@@ -1,4 +1,4 @@
-"""What an upstream's JSON-RPC messages are, and which request each belongs to. Pure.
+"""What an upstream's JSON-RPC messages are, and which request each belongs to: one reading, for all stages. Pure.
 
 Rule: an id or a token is the same only if its type is too: 1 and "1" are two requests (JSON-RPC 2.0 section 4).
 """
@@ -63,6 +63,14 @@ def answers(message: Message, request_id: str | int | None) -> bool:
     given = message.get("id")
     same = exact(given) == exact(request_id) or (given is None and "error" in message)
     return is_response(message) and same
+
+
+def may_answer(message: Message | None) -> bool:
+    """Whether a client may take a message for the response it waits for: any but a plain request or notification.
+
+    None, a text that cannot be read here, may be read elsewhere.
+    """
+    return message is None or not message.get("method") or "result" in message or "error" in message
 
 
 def error_code(message: Message) -> Json:

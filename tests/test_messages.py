@@ -3,12 +3,13 @@
 import pytest
 
 from mcpgov.models import Json
-from mcpgov.upstream.messages import (
+from mcpgov.messages import (
     answers,
     error_code,
     exact,
     is_response,
     mapping,
+    may_answer,
     outline,
     parse_message,
     progress_of,
@@ -74,6 +75,16 @@ def test_a_response_answers_the_request_with_exactly_its_id(
     message: dict[str, Json], request_id: str | int, *, answered: bool
 ) -> None:
     assert answers(message, request_id) is answered
+
+
+def test_all_but_a_plain_request_or_notification_may_be_taken_for_an_answer() -> None:
+    assert not may_answer({"method": "x"})
+    assert not may_answer({"method": "x", "id": 7})
+    assert may_answer(None)
+    assert may_answer({"method": "", "id": 7})
+    for key in ("result", "error"):
+        assert may_answer({key: None, "id": 8})
+        assert may_answer({key: None, "method": "x"})
 
 
 def test_a_message_with_a_method_is_no_response() -> None:
