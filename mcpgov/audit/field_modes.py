@@ -25,10 +25,10 @@ STEPS: Final = 16  # of a pattern
 _SECRETIVE: Final = re.compile(
     "passw|passphrase|passcode|pwd|secret|token|apikey|accesskey|accountkey|privatekey|signingkey|encryptionkey"
     "|sharedkey|subscriptionkey|credential|authorization|authentication|bearer|cookie|sessionid|signature"
-    "|connectionstring|onetimecode|verificationcode"
+    "|connectionstring|onetimecode|verificationcode|assertion|key[0-9]*$"
 )
 _SECRETIVE_ALONE: Final = frozenset(
-    ("auth", "key", "pass", "pin", "otp", "totp", "pat", "jwt", "sas", "sig", "cvv", "cvc", "session", "code")
+    ("auth", "creds", "dsn", "pass", "pin", "otp", "totp", "pat", "jwt", "sas", "sig", "cvv", "cvc", "session", "code")
 )
 Path = tuple[str, ...]
 

@@ -51,7 +51,11 @@ def test_the_first_pattern_that_matches_counts() -> None:
     ]
 
 
-@pytest.mark.parametrize("key", ["password", "Passwd", "db_password", "API-KEY", "x_api_key", "accessToken", "pin"])
+NAMES = ("password", "Passwd", "db_password", "API-KEY", "x_api_key", "accessToken", "pin")
+KEYS = ("aes_key", "hmacKey", "x-functions-key", "license key", "key1", "client_assertion", "dsn", "creds")
+
+
+@pytest.mark.parametrize("key", [*NAMES, *KEYS])
 def test_what_is_called_like_a_credential_is_shown_only_where_its_name_is_written_out(key: str) -> None:
     assert is_secretive(key)
     for shown in (Mode.CLEAR, Mode.MASK):
