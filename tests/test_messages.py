@@ -2,7 +2,6 @@
 
 import pytest
 
-from mcpgov.models import Json
 from mcpgov.messages import (
     answers,
     error_code,
@@ -15,6 +14,7 @@ from mcpgov.messages import (
     progress_of,
     token_of,
 )
+from mcpgov.models import Json
 
 NO_MESSAGES = (
     *(b"", b"{", b"null", b"[]", b'"x"', b"{}", b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"1.0","result":1,"id":1}'),

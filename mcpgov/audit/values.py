@@ -18,7 +18,7 @@ from mcpgov.audit.field_modes import Mode
 from mcpgov.audit.redact import LONG_TEXT, clip, encodable, number_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from mcpgov.audit.field_modes import FieldModes, Path
     from mcpgov.audit.redact import Digester
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 DEPTH: Final = 16  # objects and lists inside one another
 VALUES: Final = 256  # scalars, and keys that are digests
+DROPS: Final = 4096  # members of objects and lists that a rule drops; to try every path of more takes seconds
 BYTES: Final = 32 * 1024  # of the JSON, in UTF-8
 MORE: Final = "…"
 MARKED: Final = 48  # bytes that the brackets of an object or list and its marker take at most
@@ -57,13 +58,11 @@ def redacted(value: Json, modes: FieldModes, digester: Digester) -> Redacted:
 
 def scalars(value: Json) -> int:
     """How many values there are in a value: those without any in them, empty objects and lists among them."""
-    found, left = 0, [value]
-    while left:
-        one = left.pop()
-        if isinstance(one, dict | list) and one:
-            left += one.values() if isinstance(one, dict) else one
-        else:
-            found += 1
+    found, level = 0, [value]
+    while level:
+        inner = [one for one in level if isinstance(one, dict | list) and one]
+        found += len(level) - len(inner)
+        level = [child for one in inner for child in (one.values() if isinstance(one, dict) else one)]
     return found
 
 
@@ -76,6 +75,7 @@ class _Walk:
         self._modes = modes
         self._digester = digester
         self._values = VALUES
+        self._drops = DROPS
         # The last member that still begins may take as much as a clear key and a clear text of control characters.
         self._bytes = BYTES - 8 * LONG_TEXT - 2 * MARKED
 
@@ -95,14 +95,16 @@ class _Walk:
         self._bytes -= MARKED
         shown: dict[str, Json] = {}
         over = 0
-        members: Iterable[tuple[object, Json]] = value.items() if isinstance(value, dict) else enumerate(value)
+        members: Iterator[tuple[object, Json]] = iter(value.items() if isinstance(value, dict) else enumerate(value))
         for key, child in members:
-            if self._values <= 0 or self._bytes <= 0:
-                over += scalars(child)
-                continue
             step = (*path, str(key))
-            mode = self._modes.at(step)
+            full = self._values <= 0 or self._bytes <= 0
+            mode = Mode.DROP if full else self._modes.at(step)
+            if full or (mode is Mode.DROP and self._drops <= 0):
+                over += scalars([child, *(other for _, other in members)])
+                break
             if mode is Mode.DROP:
+                self._drops -= 1
                 self.dropped += scalars(child)
                 continue
             name = self._named(key, mode) if isinstance(key, str) else str(key)

@@ -71,6 +71,7 @@ class AnswerWatch:
         self._final: Final | None = None
         self._unread = False
         self._may_be_complete = False
+        self._value: Redacted | None = None
 
     @property
     def answer(self) -> Answer:
@@ -126,6 +127,8 @@ class AnswerWatch:
     def seen(self) -> AnswerSeen:
         """What passed by so far."""
         final = self._final
+        if final and self._keep and self._value is None:  # redacted once: the record and every observer ask
+            self._value = self._keep(final.body)
         return AnswerSeen(
             status=self._answer.status,
             events=self._events,
@@ -134,7 +137,7 @@ class AnswerWatch:
             is_error=final.is_error if final else None,
             code=final.code if final else None,
             attempts=self._answer.attempts,
-            value=self._keep(final.body) if final and self._keep else None,
+            value=self._value,
         )
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Event, Headers, Kind
 from mcpgov.messages import answers, parse_message
+from mcpgov.models import Event, Headers, Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.messages import error_code, exact, is_response, outline, parse_message, progress_of, token_of
 from mcpgov.upstream.answers import not_mcp
 from mcpgov.upstream.mailbox import Mailbox, first_messages, json_answer, stream_answer
-from mcpgov.messages import error_code, exact, is_response, outline, parse_message, progress_of, token_of
 from mcpgov.upstream.stdio_process import ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from mcpgov.models import Answer, MCPRequest
     from mcpgov.messages import Exact, Message
+    from mcpgov.models import Answer, MCPRequest
     from mcpgov.upstream.stdio_process import StdioProcess
 
 MAILBOX_BYTES = 1 << 20

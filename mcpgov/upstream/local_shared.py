@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION, Refusal
+from mcpgov.messages import SUBSCRIPTION_ID, error_code, is_response, mapping, outline, parse_message
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.answers import not_mcp
 from mcpgov.upstream.mailbox import Mailbox, first_messages, json_answer, stream_answer
-from mcpgov.messages import SUBSCRIPTION_ID, error_code, is_response, mapping, outline, parse_message
 from mcpgov.upstream.stdio_process import StdioProcess, ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from mcpgov.models import Answer, Json, JSONRPCId, MCPRequest
     from mcpgov.messages import Message
+    from mcpgov.models import Answer, Json, JSONRPCId, MCPRequest
 
 MAILBOX_BYTES = 4 << 20
 METHOD_NOT_FOUND = -32601

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mcpgov.audit.field_modes import FieldModes, Mode
 from mcpgov.audit.redact import Digester
-from mcpgov.audit.values import BYTES, DEPTH, VALUES, masked, plain, redacted, scalars
+from mcpgov.audit.values import BYTES, DEPTH, DROPS, VALUES, masked, plain, redacted, scalars
 from mcpgov.models import Json
 
 DIGESTER = Digester(b"k" * 32)
@@ -122,6 +122,13 @@ def test_a_credential_is_not_shown_by_accident() -> None:
         "user": {"password": DIGESTER.scalar("hunter2"), "name": "alice"}
     }
     assert shown({"password": "hunter2"}, password=Mode.CLEAR) == {"password": "hunter2"}
+
+
+def test_what_is_to_be_dropped_beyond_the_bound_is_left_out_unread_and_the_rest_is_shown() -> None:
+    modes = FieldModes.of({"items.*": Mode.DROP, "**": Mode.CLEAR})
+    found = redacted({"items": [[1]] * (DROPS + 5), "name": "a", "rest": 1}, modes, DIGESTER)
+    assert json.loads(found.text) == {"items": ["…[+5]"], "name": "a", "rest": 1}
+    assert (found.dropped, found.left_out) == (DROPS, 5)
 
 
 def test_what_lies_too_deep_is_left_out_and_counted() -> None:

@@ -168,14 +168,19 @@ async def test_more_is_looked_into_where_that_is_asked_for() -> None:
 
 
 async def test_a_result_or_an_error_is_kept_only_as_it_is_to_be_recorded() -> None:
+    made: list[Redacted] = []
+
     def keep(value: Json) -> Redacted:
-        return Redacted(json.dumps(value))
+        made.append(Redacted(json.dumps(value)))
+        return made[-1]
 
     for body in ({"result": {"a": 1}}, {"error": {"code": 7}}):
+        made.clear()
         watch = AnswerWatch(Answer(200, Headers(), False, events(json_event(id=7, **body))), ASKED, keep)
         assert watch.seen.value is None
         assert [batch async for batch in watch.answer.events]
         assert watch.seen.value == Redacted(json.dumps(next(iter(body.values()))))
+        assert [watch.seen.value] == made  # made once, however often it is asked for
     assert (await watched(json_event(id=7, result={"a": 1}))).seen.value is None
 
 
