@@ -106,20 +106,21 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable.
 
     `principal` is who runs it, where that is not to serve: the records of its start and stop say so, and which worker
-    it is.
+    it is, and what is done beside the calls (purging, exports, sending checkpoints) is left to one that does.
     """
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
     storage = Storage(settings, load)
+    tended = storage.untended() if principal else storage
     upstreams, log = Upstreams(RemoteForwarder(), LocalForwarder()), PolicyLog(lambda: generations.current().secrets)
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
-        sending_checkpoints(storage, utc_now, first=worker.first) as lag,
-        exporting(storage, ledger.control, utc_now, azure_host, first=worker.first),
+        sending_checkpoints(tended, utc_now, first=worker.first) as lag,
+        exporting(tended, ledger.control, utc_now, azure_host, first=worker.first),
         observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
@@ -143,7 +144,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            async with purging_daily(storage, utc_now, first=worker.first):
+            async with purging_daily(tended, utc_now, first=worker.first):
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
         finally:
             watching.cancel()

@@ -100,6 +100,11 @@ class Storage:
         alone = (audit.model_copy(update={"store": sink, "sinks": ()}) for sink in audit.sinks)
         return tuple(Storage(self.settings.model_copy(update={"audit": one}), self.load) for one in alone)
 
+    def untended(self) -> Storage:
+        """The same store for one who only visits: what is done with it by the way is left to a gateway that serves."""
+        audit = self.settings.audit.model_copy(update={"keep_days": None, "checkpoints": (), "exports": ()})
+        return Storage(self.settings.model_copy(update={"audit": audit}), self.load)
+
     def open(self) -> Opened:
         """Everything that a gateway writes to."""
         audit = self.settings.audit

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 
 from mcpgov import __version__, app
 from mcpgov.audit.reader import CallFilter
+from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.flows.house import house
 from tests.flows.upstream import CityUpstream, listening
 
@@ -153,3 +156,25 @@ async def test_a_probe_does_not_read_as_a_gateway_that_was_started_again(tmp_pat
     with sqlite3.connect(tmp_path / "mcpgov.db") as store:
         records = [json.loads(row[0]) for row in store.execute("SELECT record FROM records WHERE event = 'control'")]
     assert [record["mcpgov.control.principal"] for record in records] == ["mcpgov:probe"] * 2
+
+
+async def test_a_probe_leaves_purging_exports_and_checkpoints_to_the_gateway(tmp_path: Path) -> None:
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "mcpgov.yaml").write_text(
+        f"""audit:
+  store: sqlite:///{tmp_path}/mcpgov.db
+  keep_days: 30
+  checkpoints: [file://{tmp_path}/checkpoints]
+  exports: [{{ name: siem, to: "file://{tmp_path}/exported" }}]
+"""
+    )
+    store = SqliteLedgerStore(tmp_path / "mcpgov.db")
+    store.open()
+    store.append([ControlRecord(ControlEvent.RELOAD, datetime.now(UTC) - timedelta(days=60)).row()])
+    store.close(finished=True)
+    async with app.open_probe(tmp_path / "mcpgov.yaml") as probe:
+        await probe.test("city")
+    latest = app.openers().reader(tmp_path / "mcpgov.yaml").latest(10)
+    assert [call.reason for call in latest if call.is_control] == ["reload", "writers", "start", "stop"]
+    assert not (tmp_path / "checkpoints").exists()
+    assert not (tmp_path / "exported").exists()
