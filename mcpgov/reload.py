@@ -17,8 +17,6 @@ import asyncio
 import hashlib
 import json
 import os
-import shlex
-import shutil
 import threading
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,9 +30,9 @@ from watchfiles import watch
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.needs import unmet
 from mcpgov.errors import InvalidConfiguration, Problem
-from mcpgov.models import LocalUpstream
+from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
-from mcpgov.settings import SQLITE, Settings, parse_settings
+from mcpgov.settings import Settings, parse_settings
 from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.worker import unshared
@@ -130,10 +128,17 @@ class Findings:
 
 
 def load_generation(
-    path: Path | None, variables: Mapping[str, str] = os.environ, vaults: Vaults = no_vaults, workers: int = 1
+    path: Path | None,
+    variables: Mapping[str, str] = os.environ,
+    vaults: Vaults = no_vaults,
+    workers: int = 1,
+    *,
+    thorough: bool = False,
 ) -> Snapshot:
-    """What mcpgov.yaml and its folders say. Raises InvalidConfiguration with every problem of every file."""
-    return generation_of(read_files(path), variables, vaults, workers)
+    """What mcpgov.yaml and its folders say. Raises InvalidConfiguration with every problem of every file; if
+    `thorough`, also with those that stop no start.
+    """
+    return generation_of(read_files(path), variables, vaults, workers, thorough=thorough)
 
 
 def read_files(path: Path | None, *, known: bool = False) -> Reading:
@@ -184,9 +189,16 @@ def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
 
 
 def generation_of(
-    reading: Reading, variables: Mapping[str, str], vaults: Vaults = no_vaults, workers: int = 1
+    reading: Reading,
+    variables: Mapping[str, str],
+    vaults: Vaults = no_vaults,
+    workers: int = 1,
+    *,
+    thorough: bool = False,
 ) -> Snapshot:
-    """What a reading says, for so many workers. Raises InvalidConfiguration with every problem of every file."""
+    """What a reading says, for so many workers. Raises InvalidConfiguration with every problem of every file; if
+    `thorough`, also with those that stop no start.
+    """
     found = Findings()
     found.problems.extend(reading.problems)
     lookup = lookup_for(reading.settings_text, reading.place, variables, vaults)
@@ -197,10 +209,12 @@ def generation_of(
     policies = load_policies(reading.policies, references)
     found.problems.extend(policies.problems)
     found.problems.extend(_across_files(reading, settings, entries, policies.fragments))
-    found.problems.extend(_missing_here(reading, settings, entries, variables.get("PATH")))
-    if settings:
-        source = parse_yaml(reading.settings_text, str(reading.place))
+    source = parse_yaml(reading.settings_text, str(reading.place)) if settings else None
+    named = source if reading.settings is not None else None
+    found.problems.extend(missing(named, settings, entries, variables.get("PATH")))
+    if settings and source:
         found.problems.extend(unshared(workers, settings, source, entries))
+        found.problems.extend(away(source, settings) if thorough else ())
     if found.problems:
         raise InvalidConfiguration(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
@@ -227,52 +241,6 @@ def _across_files(
     yield from clashes(entries, policies, folder)
     if settings:
         yield from unmet(entries, settings)
-
-
-def _missing_here(
-    reading: Reading, settings: Settings | None, entries: Sequence[Entry], search: str | None
-) -> Iterator[Problem]:
-    """What the files name and this machine does not have. `search` is PATH; None for that of the process."""
-    if settings and reading.settings is not None:
-        source = parse_yaml(reading.settings, str(reading.place))
-        if isinstance(settings.audit.store, str):
-            yield from _wrong_with_store(source, Path(settings.audit.store.removeprefix(SQLITE)))
-    for entry in entries:
-        upstream = entry.connections[0].connection.upstream
-        if isinstance(upstream, LocalUpstream):
-            yield from _wrong_with_command(entry.source, upstream, search)
-
-
-def _wrong_with_store(source: Source, store: Path) -> Iterator[Problem]:
-    if wrong := _wrong_with_folder(store.parent):
-        yield source.problem(("audit", "store"), *wrong)
-    elif os.access(store, os.F_OK) and store.is_dir():
-        yield source.problem(("audit", "store"), f"{store} is a folder", f"name a file in it: {store}/mcpgov.db")
-
-
-def _wrong_with_folder(place: Path) -> tuple[str, str] | None:
-    """Why a folder cannot be used, and the mend."""
-    if os.access(place, os.X_OK) and place.is_dir():
-        return None
-    if os.path.lexists(place):
-        return f"{place} is not a folder that mcpgov may enter", "name another"
-    return f"the folder {place} is not there", f"mkdir -p {shlex.quote(str(place))}"
-
-
-def _wrong_with_command(source: Source, upstream: LocalUpstream, search: str | None) -> Iterator[Problem]:
-    """What would keep a local server from being started: where it is to run, and its program, as exec finds it."""
-    program, folder = upstream.command[0], upstream.working_directory
-    if wrong := _wrong_with_folder(Path(folder)) if folder else None:
-        yield source.problem(("cwd",), *wrong)
-    elif "/" in program:
-        place = Path(folder, program)
-        if not (os.access(place, os.X_OK) and place.is_file()):
-            yield source.problem(("command", 0), f"there is no program {place} that mcpgov may run", "correct the path")
-    else:
-        own = dict(upstream.environment).get("PATH")
-        if not shutil.which(program, path=own.reveal() if own else search):
-            mend = "install it, or write its whole path"
-            yield source.problem(("command", 0), f"there is no program {program} on PATH", mend)
 
 
 class Generations:

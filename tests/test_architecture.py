@@ -41,7 +41,7 @@ LAYERS = (
     ("web",),
     STAGES,
     (
-        *("settings", "shapes", "snapshot", "reload", "limiter", "effects", "policy_files", "policy_cases"),
+        *("settings", "shapes", "snapshot", "missing", "reload", "limiter", "effects", "policy_files", "policy_cases"),
         *(
             "telemetry",
             "catalog",

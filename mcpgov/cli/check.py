@@ -1,4 +1,5 @@
-"""`mcpgov check`: validates every file as a start would, and tells everything that is wrong at once.
+"""`mcpgov check`: validates every file as a start would, and tells everything that is wrong at once; also what a start
+would go on without, trying again and again.
 
 It connects nowhere, except to a Key Vault that the files name: whether a secret is there is part of what a start needs.
 """
@@ -39,7 +40,7 @@ def add_check(app: typer.Typer, vaults: Vaults = no_vaults) -> None:
         Connects nowhere, except to the Key Vaults that the files name.
         """
         try:
-            snapshot = load_generation(config, vaults=vaults)
+            snapshot = load_generation(config, vaults=vaults, thorough=True)
         except InvalidConfiguration as invalid:
             report(invalid, as_json=as_json)
             raise typer.Exit(1) from None

@@ -126,7 +126,8 @@ def test_a_credential_is_not_shown_by_accident() -> None:
 
 def test_what_is_to_be_dropped_beyond_the_bound_is_left_out_unread_and_the_rest_is_shown() -> None:
     modes = FieldModes.of({"items.*": Mode.DROP, "**": Mode.CLEAR})
-    found = redacted({"items": [[1]] * (DROPS + 5), "name": "a", "rest": 1}, modes, DIGESTER)
+    items: list[Json] = [[1]] * (DROPS + 5)
+    found = redacted({"items": items, "name": "a", "rest": 1}, modes, DIGESTER)
     assert json.loads(found.text) == {"items": ["…[+5]"], "name": "a", "rest": 1}
     assert (found.dropped, found.left_out) == (DROPS, 5)
 
