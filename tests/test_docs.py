@@ -86,6 +86,33 @@ def broken_links(page: Path, text: str) -> Iterator[str]:
             yield f"{page.relative_to(ROOT)}: {target}"
 
 
+LOGGED = re.compile(r"""\b(?:log|get_logger\(\))\s*\.\w+\(\s*(?:[^()"]+, )?"([a-z-]+)"|\bcomplain\("([a-z-]+)\"""")
+
+
+def logged(source: str) -> Iterator[str]:
+    """The events that a module logs, as far as they stand there by name."""
+    yield from (first or second for first, second in LOGGED.findall(source))
+
+
+def test_the_events_that_a_module_logs_are_found() -> None:
+    source = """
+        structlog.get_logger().info("serving", url=url)
+        self.log.warning(
+            "said-too-much")
+        log.log(LEVELS[shown.level], "policy-trace", text=text)
+        self.complain("not-written", error)
+        say("nothing")
+    """
+    assert list(logged(source)) == ["serving", "said-too-much", "policy-trace", "not-written"]
+
+
+def test_every_event_of_the_log_is_documented() -> None:
+    modules = sorted((ROOT / "mcpgov").rglob("*.py"))
+    events = {event for module in modules for event in logged(module.read_text("utf-8"))}
+    assert len(events) > 40
+    assert undocumented(sorted(events), (ROOT / "docs" / "operations.md").read_text("utf-8")) == []
+
+
 def test_every_relative_link_leads_somewhere() -> None:
     assert [link for page in PAGES for link in broken_links(page, page.read_text("utf-8"))] == []
 
