@@ -1,6 +1,7 @@
 """`mcpgov init` writes a folder that passes `mcpgov check`, and never changes what is there."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema_rs
@@ -85,12 +86,17 @@ def test_what_is_commented_out_works_when_it_is_not(tmp_path: Path) -> None:
     init(str(tmp_path))
     settings = tmp_path / "mcpgov.yaml"
     settings.write_text(
-        settings.read_text().replace("# global_policies", "global_policies").replace("# public", "public")
+        re.sub(
+            r"# (?=(global_policies|public_url|admin|keep_days|checkpoints|rules|exports):)", "", settings.read_text()
+        )
     )
     policy = tmp_path / "policies" / "default.yaml"
     policy.write_text(policy.read_text().replace("  # - ip-filter", "  - ip-filter"))
     snapshot = load_generation(settings, {})
     assert len(snapshot.policy("microsoft-learn").general.inbound) == 6
+    assert str(snapshot.settings.admin and snapshot.settings.admin.listen) == "127.0.0.1:8081"
+    audit = snapshot.settings.audit
+    assert (audit.keep_days, len(audit.checkpoints), len(audit.rules), len(audit.exports)) == (400, 1, 1, 1)
 
 
 def test_each_file_names_the_schema_that_it_is_valid_under(tmp_path: Path) -> None:
