@@ -13,7 +13,7 @@ from mcpgov.audit.record import Durability, Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.store import sqlite_ledger
-from mcpgov.store.database import BUSY, connect
+from mcpgov.store.database import BUSY, connect, create_database
 from mcpgov.store.sqlite_ledger import INSERT, ROWS, STATEMENTS, VALUES, SqliteLedgerStore, take_lock
 from tests.contract.ledger_contract import LedgerContract, intent, outcome, unknown
 
@@ -130,7 +130,8 @@ class TestSqliteLedgerStore(LedgerContract):
 
     def test_a_store_that_was_replaced_is_not_written_to(self, store: LedgerStore) -> None:
         self.path.rename(self.path.with_name("elsewhere.db"))
-        SqliteLedgerStore(self.path).open()
+        create_database(self.path.with_name("another.db"))
+        self.path.with_name("another.db").rename(self.path)
         with pytest.raises(StoreUnavailable, match="moved or replaced"):
             store.append([intent("1")])
 
