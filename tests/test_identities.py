@@ -31,6 +31,7 @@ from mcpgov.models import Headers, OAuthClient, Secret, SignIn
 from mcpgov.reload import load_generation
 from mcpgov.settings import parse_settings
 from mcpgov.snapshot import Snapshot
+from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_vault import SqliteTokenVault
 from mcpgov.web import Fields, WebAnswer, WebUnavailable
@@ -77,6 +78,7 @@ def snapshot(tmp_path: Path) -> Snapshot:
 @pytest.fixture
 def parts(tmp_path: Path, snapshot: Snapshot) -> IdentityParts:
     store = tmp_path / "mcpgov.db"
+    create_database(store)
     return IdentityParts(
         lambda: snapshot, SqliteKeyStore(store), SqliteTokenVault(store), secrets.token_bytes(32), lambda: NOW
     )

@@ -18,6 +18,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from mcpgov.audit.chain import HEX, Chain, head
+from mcpgov.audit.columns import ENDING, time_of
 from mcpgov.audit.fields import MOST
 from mcpgov.audit.record import EPOCH, ControlEvent, ControlRecord, RecordEvent, timestamp
 
@@ -33,7 +34,7 @@ OPEN = "mcpgov.control.open"
 
 
 class Broken(ValueError):
-    """Records do not fit their hashes. What was tampered with is not removed: it is evidence."""
+    """Records do not fit their hashes, or are not what they are filed as. What was tampered with stays: it is evidence."""
 
 
 class Old(NamedTuple):
@@ -179,12 +180,27 @@ def cut_of(before: Removed, rows: Sequence[Old]) -> Cut:
     for row in rows:
         own.setdefault(row.writer, []).append(row)
     chains = {writer: _extended(before.chains.get(writer, Chain(writer)), some) for writer, some in own.items()}
+    for row in rows:
+        if misfiled(row):
+            raise Broken(f"record {row.seq} of {row.writer} is filed under another time, call or kind than it has")
     carried = {
         writer for row in rows if row.event == RecordEvent.CONTROL for writer in folded([row.record]).chains
     } - chains.keys()
     ended = {row.call_id for row in rows if row.event == RecordEvent.OUTCOME}
     calls = frozenset(before.open | begun_in(rows)) - ended
     return Cut(rows, before.after(Removed(chains, calls)), sorted(chains.keys() | carried))
+
+
+def misfiled(row: Old) -> bool:
+    """Whether what a record is chosen by, and no hash covers, is not what the record says."""
+    try:
+        fields: Json = json.loads(row.record)
+    except (ValueError, RecursionError):
+        return True
+    if not isinstance(fields, dict):
+        return True
+    said = (time_of(fields), fields.get("event"), fields.get("call_id"), fields.get("event") in ENDING)
+    return (row.at, row.event, row.call_id, row.final) != said
 
 
 def _extended(chain: Chain, rows: Sequence[Old]) -> Chain:

@@ -4,6 +4,9 @@ Write-ahead log, so that readers and the writer never wait for each other; full 
 the disk when it returns. Only the owner may read the file. `PRAGMA user_version` is the version of the schema: an older
 file is brought up to date when it is opened for writing, in one transaction, and keeps all that it holds; a file that a
 newer mcpgov wrote is refused, because guessing at a ledger would be worse than not starting.
+
+The file is made by whoever opens the ledger, at a start, and by nobody after that: one that was moved away is missed,
+and never made again in its place. A new one there would be given all that the log beside it holds of the other.
 """
 
 from __future__ import annotations
@@ -150,9 +153,15 @@ def sqlite_path(url: str, folder: Path) -> Path:
 def create_database(path: Path) -> None:
     """Make the file and its tables unless they are there, and bring an older file up to date.
 
-    Raises StoreUnavailable, InvalidConfiguration (newer).
+    Raises StoreUnavailable, also where only its log is there, and InvalidConfiguration (newer).
     """
+    log = path.with_name(f"{path.name}-wal")
     with unavailable(path):
+        if log.exists() and not path.exists():  # in this order: another process may be making both
+            raise StoreUnavailable(
+                f"{path} is gone, and {log.name}, which is still there, holds its last records: put {path.name} back."
+                f" If it is lost for good, move {log.name} away too"
+            )
         if not path.exists():
             with placed(path) as draft, contextlib.closing(connect(draft)) as database:
                 bring_up_to_date(database, draft)

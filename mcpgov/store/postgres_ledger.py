@@ -6,8 +6,9 @@ order of their ids: whoever reads on from an id misses nothing.
 
 A writer is alive while its connection is: that holds an advisory lock on the writer's name. So the lock also proves,
 after a lost connection, that what was sent over it has either happened or never will; only then is the chain read on
-from the server. Calls of writers that are gone are ended when a gateway starts and, because a host that vanished is
-noticed late, from time to time after that.
+from the server, by that, all or none: what somebody else put behind it is never taken for ours, and signed. Calls of
+writers that are gone are ended when a gateway starts and, because a host that vanished is noticed late, from time to
+time after that.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class PostgresLedgerStore:
         self.durability = durability
         self._url = url
         self._sweep = sweep
-        self._chain = Chain(self.writer)
+        self._chain = self._tried = Chain(self.writer)  # what it is, and what the last commit was to make it
         self._signed = 0  # of its entries, by the last checkpoint
         self._connection: BoundedConnection | None = None
         self._backend = 0  # the server's process for the connection before
@@ -184,11 +185,11 @@ class PostgresLedgerStore:
             rows = [*links(taken_ends(connection), moment(rows[0].at), self.durability), *rows]
         if not rows:
             return self._chain
-        chain, hashes = self._chain.extended(row.record for row in rows)
-        numbers = range(self._chain.size + 1, chain.size + 1)
+        self._tried, hashes = self._chain.extended(row.record for row in rows)
+        numbers = range(self._chain.size + 1, self._tried.size + 1)
         columns = [storable(column) for column in zip(*rows, strict=True)]
         connection.execute(INSERT, [[self.writer] * len(rows), list(numbers), *columns, hashes, ORDER])
-        return chain
+        return self._tried
 
     @contextlib.contextmanager
     def _connected(self) -> Generator[BoundedConnection]:
@@ -229,7 +230,8 @@ class PostgresLedgerStore:
         chain, hashes = before.extended(str(record) for record, _ in since)
         if known is None and connection.execute(PURGED, (f'"{before.end}:',)).fetchone():
             known = (before.head,)  # nothing was written for so long that even this was purged
-        if hashes != [kept for _, kept in since] or (before.size and known != (before.head,)):
+        ours = chain in (before, self._tried) and hashes == [kept for _, kept in since]
+        if not ours or (before.size and known != (before.head,)):
             raise StoreUnavailable(
                 "PostgreSQL does not hold what was written to it: somebody changed it while it was in use, or put an"
                 f" older copy in its place{LOST[self.durability]}. Nothing more is written; see mcpgov audit verify,"

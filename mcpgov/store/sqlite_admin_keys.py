@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.admin.access import AdminKey, Role
 from mcpgov.audit.record import microseconds
-from mcpgov.store.database import connect, create_database, unavailable
+from mcpgov.store.database import connect, unavailable
 from mcpgov.store.sqlite_keys import moment, optional
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ REVOKE: Final = "UPDATE admin_keys SET revoked_at = ? WHERE id = ? AND revoked_a
 
 
 class SqliteAdminKeys:
-    """The AdminKeyStore in one SQLite file, made if it is not there. Every method raises StoreUnavailable."""
+    """The AdminKeyStore in one SQLite file, which the ledger makes. Every method raises StoreUnavailable."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -62,10 +62,8 @@ class SqliteAdminKeys:
 
     @contextmanager
     def _connected(self) -> Generator[sqlite3.Connection]:
-        with unavailable(self._path):
-            create_database(self._path)
-            with closing(connect(self._path)) as database:
-                yield database
+        with unavailable(self._path), closing(connect(self._path)) as database:
+            yield database
 
 
 def columns(key: AdminKey) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from mcpgov.audit.record import EPOCH, microseconds
 from mcpgov.errors import StoreUnavailable
 from mcpgov.identity.api_key import KeyRecord
 from mcpgov.models import CallerScope
-from mcpgov.store.database import connect, create_database, unavailable
+from mcpgov.store.database import connect, unavailable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,7 +45,7 @@ TOUCH: Final = "UPDATE keys SET last_used_at = ? WHERE id = ? AND coalesce(last_
 
 
 class SqliteKeyStore:
-    """The KeyStore in one SQLite file, made if it is not there. Every method raises StoreUnavailable."""
+    """The KeyStore in one SQLite file, which the ledger makes. Every method raises StoreUnavailable."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -108,7 +108,6 @@ class SqliteKeyStore:
         try:
             with unavailable(self._path):
                 if self._database is None:
-                    create_database(self._path)
                     self._database = connect(self._path, busy=BUSY)
                 yield self._database
         except StoreUnavailable:

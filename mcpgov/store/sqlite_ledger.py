@@ -9,7 +9,8 @@ A writer is alive while it holds the lock on a small file of its own beside the 
 when the process ends, however it ends; so recovery touches only the calls of those that are gone.
 
 Each record is kept with its hash in the writer's chain. What the chain is now is known here, and moves on only with a
-commit that worked; after a failure it is read on from the disk, which must hold what is known here, and no other.
+commit that worked. After a failure it is read on from the disk, which must hold what is known here, and besides, all or
+none, what was to be written last: what somebody else put behind it is never taken for ours, and signed.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class SqliteLedgerStore:
         self.durability = durability
         self._path = path
         self._busy = busy
-        self._chain = Chain(self.writer)
+        self._chain = self._tried = Chain(self.writer)  # what it is, and what the last commit was to make it
         self._signed = 0  # of its entries, by the last checkpoint
         self._lock: sqlite3.Connection | None = None
         self._kept: sqlite3.Connection | None = None
@@ -166,14 +167,14 @@ class SqliteLedgerStore:
         """The chain after these rows, which the first of a writer's rows names other writers before."""
         if rows and not self._chain.size:
             rows = [*links(taken_ends(database), moment(rows[0].at), self.durability), *rows]
-        chain, hashes = self._chain.extended(row.record for row in rows)
+        self._tried, hashes = self._chain.extended(row.record for row in rows)
         for start in range(0, len(rows), ROWS):
             part = rows[start : start + ROWS]
             values: list[str | int | bytes | None] = []
             for place, row in enumerate(part, start):
                 values += (self.writer, self._chain.size + place + 1, *row, hashes[place])
             database.execute(STATEMENTS[len(part)], values)
-        return chain
+        return self._tried
 
     def _is_gone(self, writer: str) -> bool:
         """Whether nobody holds a writer's lock."""
@@ -245,7 +246,8 @@ class SqliteLedgerStore:
         chain, hashes = self._chain.extended(str(record) for record, _ in since)
         if known is None and database.execute(PURGED, (f'"{self._chain.end}:',)).fetchone():
             known = (self._chain.head,)  # nothing was written for so long that even this was purged
-        if hashes != [kept for _, kept in since] or (self._chain.size and known != (self._chain.head,)):
+        ours = chain in (self._chain, self._tried) and hashes == [kept for _, kept in since]
+        if not ours or (self._chain.size and known != (self._chain.head,)):
             raise StoreUnavailable(
                 f"{self._path} does not hold what was written to it: somebody changed it while it was in use, or put"
                 " an older copy in its place. Nothing more is written; see mcpgov audit verify, then restart"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mcpgov.audit.record import microseconds
 from mcpgov.credential.vault import SealedTokens
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.database import connect, create_database, unavailable
+from mcpgov.store.database import connect, unavailable
 from mcpgov.store.sqlite_keys import moment
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ SPEND = "INSERT OR IGNORE INTO spent_tickets (id, expires_at) VALUES (?, ?)"
 
 
 class SqliteTokenVault:
-    """The TokenVault in one SQLite file, made if it is not there. Every method raises StoreUnavailable."""
+    """The TokenVault in one SQLite file, which the ledger makes. Every method raises StoreUnavailable."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -107,7 +107,6 @@ class SqliteTokenVault:
             try:
                 with unavailable(self._path):
                     if self._database is None:
-                        create_database(self._path)
                         self._database = connect(self._path)
                     return work(self._database)
             except StoreUnavailable:

@@ -12,6 +12,7 @@ from mcpgov.admin.access import STATUS, AdminKey, AdminRefusal, Fault, Person, R
 from mcpgov.errors import Refusal
 from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyRecord, digest, mint_key
 from mcpgov.models import Headers
+from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from tests.audit.calls import NOW, head
@@ -20,6 +21,7 @@ from tests.audit.calls import NOW, head
 async def kept(
     folder: Path, role: Role = Role.VIEWER, expires_at: datetime | None = None
 ) -> tuple[SqliteAdminKeys, str]:
+    create_database(folder / "mcpgov.db")
     keys = SqliteAdminKeys(folder / "mcpgov.db")
     key_id, key = mint_admin_key(secrets.choice)
     await keys.create(AdminKey(key_id, digest(key.reveal()), "dana", role, NOW, expires_at))

@@ -11,6 +11,7 @@ from mcpgov.admin.access import AdminKey, AdminRefusal, Person, Role, mint_admin
 from mcpgov.admin.sessions import LIFE, Gate, Session, way_in
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.identity.api_key import digest
+from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from tests.audit.calls import NOW
 
@@ -30,6 +31,7 @@ async def forget(_: str, __: Mapping[str, str]) -> None:
 
 
 async def gate(folder: Path, link: str = "") -> tuple[Gate, SqliteAdminKeys, str, Clock]:
+    create_database(folder / "mcpgov.db")
     keys, clock = SqliteAdminKeys(folder / "mcpgov.db"), Clock()
     key_id, key = mint_admin_key(secrets.choice)
     await keys.create(AdminKey(key_id, digest(key.reveal()), "dana", Role.OPERATOR, NOW))
@@ -94,6 +96,7 @@ async def test_a_form_is_good_in_its_own_session(tmp_path: Path) -> None:
 
 
 async def test_there_is_a_link_only_for_this_machine_and_while_nobody_has_a_key(tmp_path: Path) -> None:
+    create_database(tmp_path / "empty.db")
     empty = SqliteAdminKeys(tmp_path / "empty.db")
     assert len(await way_in(empty, NOW, loopback=True)) == 43
     with pytest.raises(InvalidConfiguration, match=r"no admin key .*mcpgov keys admin NAME --role admin"):

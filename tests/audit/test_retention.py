@@ -138,3 +138,12 @@ def test_what_was_tampered_with_is_evidence_and_stays(site: Site) -> None:
     with pytest.raises(StoreUnavailable, match="audit verify"):
         site.purge(1)
     assert site.ask("SELECT count(*) FROM records") == [(30,)]
+
+
+def test_what_somebody_dated_back_is_not_removed_for_them(site: Site) -> None:
+    site.ask("UPDATE records SET at = 0")
+    for dry in (True, False):
+        with pytest.raises(StoreUnavailable, match=r"record 1 of .* filed under another time.*audit verify"):
+            site.purge(400, dry=dry)
+    assert site.ask("SELECT count(*) FROM records") == [(30,)]
+    assert site.verdict().code == 1

@@ -11,6 +11,7 @@ from mcpgov.errors import StoreUnavailable
 from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyRecord, digest, mint_key
 from mcpgov.identity.key_uses import KeyUses, noting_uses
 from mcpgov.models import Headers, RequestHead
+from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from tests.identity.test_api_key import MemoryKeys, chooser
 
@@ -68,6 +69,7 @@ async def test_a_store_that_fails_costs_one_note_and_ends_nothing() -> None:
 
 async def test_a_locked_store_neither_delays_nor_fails_a_call(tmp_path: Path) -> None:
     path = tmp_path / "mcpgov.db"
+    create_database(path)
     keys = SqliteKeyStore(path)
     key_id, key = mint_key(chooser(1).choice)
     await keys.create(KeyRecord(key_id, digest(key.reveal()), "ci", "", NOW))

@@ -65,6 +65,20 @@ def test_making_a_store_again_changes_nothing(tmp_path: Path) -> None:
         assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
 
 
+def test_a_store_is_not_made_beside_what_the_log_of_another_holds(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    create_database(path)
+    with closing(connect(path)) as database:
+        database.execute("INSERT INTO writers (id) VALUES ('w')")
+        path.rename(tmp_path / "b.db")
+        with pytest.raises(StoreUnavailable, match=r"a\.db is gone, and a\.db-wal.*put a\.db back"):
+            create_database(path)
+        (tmp_path / "b.db").rename(path)
+        create_database(path)
+    with closing(connect(path)) as database:
+        assert database.execute("SELECT id FROM writers").fetchall() == [("w",)]
+
+
 def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
     failures: list[BaseException] = []
     gate = threading.Barrier(8)

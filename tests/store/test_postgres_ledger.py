@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -73,6 +73,20 @@ class TestPostgresLedgerStore(LedgerContract):
         ask(self.url, "SELECT pg_terminate_backend(%s)", pid)
         until_released(self.url, pid)
 
+    def lose(self, store: LedgerStore, tried: Sequence[Row], kept: Sequence[Row] | None = None) -> None:
+        """Have a writer of one control record told that a batch is not kept, and its connection ended; `kept`, or what
+        was tried, is there all the same.
+        """
+        with psycopg.connect(self.url.reveal()) as other:
+            other.execute("LOCK TABLE records IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(StoreUnavailable, match="lock timeout"):
+                store.append(tried)
+        self.hang_up(store)
+        rows = [control(), *(tried if kept is None else kept)]
+        _, hashes = Chain(store.writer).extended(row.record for row in rows)
+        for seq, row in enumerate(rows[1:], 2):
+            also(self.url, store.writer, seq, row, hashes[seq - 1])
+
     def test_a_row_with_what_postgresql_cannot_hold_is_kept_all_the_same(self, store: LedgerStore) -> None:
         hostile = intent("1", r'{"tool":"a\u0000b"}')._replace(
             tool="a\0b", principal="\U0001f600' OR 1=1 --", reason="ä"
@@ -97,12 +111,7 @@ class TestPostgresLedgerStore(LedgerContract):
     def test_the_calls_of_a_commit_whose_answer_was_lost_get_their_end_at_once(self, store: LedgerStore) -> None:
         store.recover(unknown)
         store.append([control()])
-        self.hang_up(store)
-        rows = [intent("lost"), intent("ended"), outcome("ended")]
-        chain, _ = Chain(store.writer).extended([control().record])
-        _, hashes = chain.extended(row.record for row in rows)
-        for seq, row in enumerate(rows, 2):
-            also(self.url, store.writer, seq, row, hashes[seq - 2])
+        self.lose(store, [intent("lost"), intent("ended"), outcome("ended")])
         store.append([intent("next")])
         assert [(seq, row.call_id, row.status) for _, seq, row in self.kept()] == [
             (1, None, None),
@@ -114,11 +123,23 @@ class TestPostgresLedgerStore(LedgerContract):
         ]
 
     def test_a_writer_that_recovers_nobody_leaves_such_calls_to_those_that_do(self, store: LedgerStore) -> None:
-        self.hang_up(store)
-        _, hashes = Chain(store.writer).extended([intent("lost").record])
-        also(self.url, store.writer, 1, intent("lost"), hashes[0])
         store.append([control()])
-        assert [row.status for _, _, row in self.kept()] == [None, None]
+        self.lose(store, [intent("lost")])
+        store.append([control()])
+        assert [row.status for _, _, row in self.kept()] == [None, None, None]
+
+    @pytest.mark.parametrize("forged", [["forged"], ["lost", "forged"]], ids=" ".join)
+    def test_what_somebody_else_chained_behind_a_writer_is_not_taken_for_its_own(
+        self, store: LedgerStore, forged: list[str]
+    ) -> None:
+        store.append([control()])
+        self.lose(store, [intent("lost", '"lost"')], [intent(name, f'"{name}"') for name in forged])
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="somebody changed it"):
+                store.append([control()])
+        with pytest.raises(StoreUnavailable, match="somebody changed it"):
+            store.checkpoint(str, NOW)
+        assert [row.call_id for _, _, row in self.kept()] == [None, *forged]
 
     @pytest.mark.parametrize(
         "change",
@@ -131,10 +152,8 @@ class TestPostgresLedgerStore(LedgerContract):
     def test_a_store_that_was_changed_while_the_connection_was_lost_is_written_to_no_more(
         self, store: LedgerStore, change: str
     ) -> None:
-        store.append([intent("1")])
-        self.hang_up(store)
-        _, hashes = Chain(store.writer).extended([intent("1").record, intent("2").record])
-        also(self.url, store.writer, 2, intent("2"), hashes[1])
+        store.append([control()])
+        self.lose(store, [intent("2")])
         ask(self.url, change)
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="somebody changed it"):

@@ -13,6 +13,7 @@ from mcpgov.credential.vault import SealedTokens
 from mcpgov.errors import StoreUnavailable
 from mcpgov.identity.api_key import KeyRecord
 from mcpgov.models import CallerScope
+from mcpgov.store.database import create_database
 from mcpgov.store.memory_ledger import MemoryLedgerStore
 from mcpgov.store.memory_vault import MemoryTokenVault
 from mcpgov.store.recorded_keys import RecordedKeys
@@ -42,9 +43,15 @@ def noted(ledger: MemoryLedgerStore) -> list[str | None]:
     return [row.reason for _, _, row in ledger.disk.rows]
 
 
+def kept(folder: Path) -> SqliteKeyStore:
+    """A store without a key."""
+    create_database(folder / "keys.db")
+    return SqliteKeyStore(folder / "keys.db")
+
+
 async def test_making_and_revoking_a_key_is_noted_without_its_digest(tmp_path: Path) -> None:
     ledger = MemoryLedgerStore()
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(ledger), MemoryTokenVault())
+    keys = RecordedKeys(kept(tmp_path), writes(ledger), MemoryTokenVault())
     await keys.create(RECORD)
     assert await keys.revoke("k1", NOW)
     assert noted(ledger) == ["key-created", "key-revoked"]
@@ -59,13 +66,13 @@ async def test_a_key_leaves_the_consents_behind_that_were_given_with_it(tmp_path
     rows = MemoryTokenVault()
     for principal, connection in (("key:k1", "jira"), ("key:k1", "github"), ("key:k2", "mail")):
         await rows.keep(SealedTokens(principal, connection, "client", b"sealed", NOW))
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(MemoryLedgerStore()), rows)
+    keys = RecordedKeys(kept(tmp_path), writes(MemoryLedgerStore()), rows)
     assert list(await keys.consents("k1")) == ["github", "jira"]
 
 
 async def test_rotating_a_key_is_noted_with_both_ids_its_scope_and_the_end(tmp_path: Path) -> None:
     ledger = MemoryLedgerStore()
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(ledger), MemoryTokenVault())
+    keys = RecordedKeys(kept(tmp_path), writes(ledger), MemoryTokenVault())
     scope = CallerScope(("github", "team-*"), ("get_*",))
     for number, ends in enumerate((None, NOW + timedelta(hours=1), NOW + timedelta(days=90))):
         old, new = (replace(RECORD, id=f"{which}{number}", scope=scope) for which in ("old", "new"))
@@ -87,7 +94,7 @@ async def test_rotating_a_key_is_noted_with_both_ids_its_scope_and_the_end(tmp_p
 
 async def test_rotating_what_cannot_be_rotated_changes_and_notes_nothing(tmp_path: Path) -> None:
     ledger = MemoryLedgerStore()
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(ledger), MemoryTokenVault())
+    keys = RecordedKeys(kept(tmp_path), writes(ledger), MemoryTokenVault())
     assert not await keys.rotate("k1", RECORD, NOW)
     await keys.create(replace(RECORD, revoked_at=NOW))
     assert not await keys.rotate("k1", replace(RECORD, id="k2"), NOW)
@@ -96,7 +103,7 @@ async def test_rotating_what_cannot_be_rotated_changes_and_notes_nothing(tmp_pat
 
 async def test_a_use_is_kept_and_not_noted(tmp_path: Path) -> None:
     ledger = MemoryLedgerStore()
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(ledger), MemoryTokenVault())
+    keys = RecordedKeys(kept(tmp_path), writes(ledger), MemoryTokenVault())
     await keys.create(RECORD)
     await keys.touch({"k1": NOW})
     assert await keys.find("k1") == replace(RECORD, last_used_at=NOW)
@@ -105,13 +112,13 @@ async def test_a_use_is_kept_and_not_noted(tmp_path: Path) -> None:
 
 async def test_revoking_what_is_not_in_force_changes_and_notes_nothing(tmp_path: Path) -> None:
     ledger = MemoryLedgerStore()
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(ledger), MemoryTokenVault())
+    keys = RecordedKeys(kept(tmp_path), writes(ledger), MemoryTokenVault())
     assert not await keys.revoke("k1", NOW)
     assert noted(ledger) == []
 
 
 async def test_a_key_that_cannot_be_recorded_is_not_made(tmp_path: Path) -> None:
-    keys = RecordedKeys(SqliteKeyStore(tmp_path / "keys.db"), writes(Full()), MemoryTokenVault())
+    keys = RecordedKeys(kept(tmp_path), writes(Full()), MemoryTokenVault())
     with pytest.raises(StoreUnavailable):
         await keys.create(RECORD)
     assert await keys.find("k1") is None

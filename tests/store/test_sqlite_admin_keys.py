@@ -1,5 +1,6 @@
 """Admin keys in SQLite keep the contract."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from mcpgov.admin.access import AdminKeyStore
 from mcpgov.errors import StoreUnavailable
+from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from tests.contract.admin_keys_contract import AdminKeysContract
 
@@ -16,6 +18,7 @@ class TestSqliteAdminKeys(AdminKeysContract):
     @pytest.fixture
     def keys(self, tmp_path: Path) -> AdminKeyStore:
         self.path = tmp_path / "mcpgov.db"
+        create_database(self.path)
         return SqliteAdminKeys(self.path)
 
     def change(self, column: str, value: object) -> None:
@@ -24,6 +27,7 @@ class TestSqliteAdminKeys(AdminKeysContract):
             database.commit()
 
 
-async def test_a_store_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
+def test_a_store_that_is_not_there_is_unavailable_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
-        await SqliteAdminKeys(tmp_path / "none" / "mcpgov.db").list()
+        asyncio.run(SqliteAdminKeys(tmp_path / "mcpgov.db").list())
+    assert list(tmp_path.iterdir()) == []

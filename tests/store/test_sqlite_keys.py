@@ -1,5 +1,6 @@
 """Keys in SQLite keep the contract, and a lock of another process holds up nobody who only looks."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ import pytest
 
 from mcpgov.errors import StoreUnavailable
 from mcpgov.identity.api_key import KeyStore
+from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from tests.contract.keys_contract import KEY, KeysContract
 
@@ -17,6 +19,7 @@ class TestSqliteKeyStore(KeysContract):
     @pytest.fixture
     def keys(self, tmp_path: Path) -> Iterator[KeyStore]:
         self.path = tmp_path / "mcpgov.db"
+        create_database(self.path)
         store = SqliteKeyStore(self.path)
         yield store
         store.close()
@@ -33,12 +36,12 @@ class TestSqliteKeyStore(KeysContract):
             assert await keys.find(KEY.id) == KEY
 
 
-async def test_a_store_that_fails_is_unavailable_and_comes_back_by_itself(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    keys = SqliteKeyStore(folder / "mcpgov.db")
+def test_a_store_that_is_not_there_is_unavailable_and_not_made_and_comes_back_by_itself(tmp_path: Path) -> None:
+    keys = SqliteKeyStore(tmp_path / "mcpgov.db")
     with pytest.raises(StoreUnavailable):
-        await keys.find(KEY.id)
-    folder.mkdir()
-    assert await keys.find(KEY.id) is None
+        asyncio.run(keys.find(KEY.id))
+    assert list(tmp_path.iterdir()) == []
+    create_database(tmp_path / "mcpgov.db")
+    assert asyncio.run(keys.find(KEY.id)) is None
     keys.close()
     keys.close()

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from mcpgov.audit.record import Durability, Row
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.store import sqlite_ledger
-from mcpgov.store.database import BUSY, connect
+from mcpgov.store.database import BUSY, connect, create_database
 from mcpgov.store.sqlite_ledger import INSERT, ROWS, STATEMENTS, VALUES, SqliteLedgerStore, take_lock
-from tests.contract.ledger_contract import LedgerContract, intent, outcome, unknown
+from tests.contract.ledger_contract import NOW, LedgerContract, intent, outcome, unknown
 
 
 def rows_of(path: Path) -> list[tuple[str, int, Row]]:
@@ -84,15 +84,36 @@ class TestSqliteLedgerStore(LedgerContract):
         left.rmdir()
         assert other.recover(unknown) == 1
 
-    def test_a_commit_whose_answer_was_lost_does_not_use_a_number_twice(self, store: LedgerStore) -> None:
-        _, hashes = Chain(store.writer).extended([intent("lost").record])
-        with sqlite3.connect(self.path) as database:
-            database.execute(STATEMENTS[1], (store.writer, 1, *intent("lost"), *hashes))
-        database.close()
-        with pytest.raises(StoreUnavailable):
-            store.append([intent("refused")])
+    def refused(self, tried: Row, kept: Sequence[Row]) -> LedgerStore:
+        """A writer of one record that was told that `tried` is not kept; `kept` is there all the same."""
+        store, first = SqliteLedgerStore(self.path, busy=0.01), intent("1", '{"a":1}')
+        self.stores.append(store)
+        store.open()
+        store.append([first])
+        _, hashes = Chain(store.writer).extended(row.record for row in (first, *kept))
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match="locked"):
+                store.append([tried])
+            for seq, row in enumerate(kept, 2):
+                other.execute(STATEMENTS[1], (store.writer, seq, *row, hashes[seq - 1]))
+            other.execute("COMMIT")
+        return store
+
+    def test_a_commit_whose_answer_was_lost_does_not_use_a_number_twice(self) -> None:
+        store = self.refused(intent("lost"), [intent("lost")])
         store.append([intent("next")])
-        assert [(seq, row.call_id) for _, seq, row in self.kept()] == [(1, "lost"), (2, "next")]
+        assert [(seq, row.call_id) for _, seq, row in self.kept()] == [(1, "1"), (2, "lost"), (3, "next")]
+
+    @pytest.mark.parametrize("forged", [["forged"], ["lost", "forged"]], ids=" ".join)
+    def test_what_somebody_else_chained_behind_a_writer_is_not_taken_for_its_own(self, forged: list[str]) -> None:
+        store = self.refused(intent("lost", '"lost"'), [intent(name, f'"{name}"') for name in forged])
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="somebody changed it"):
+                store.append([intent("next")])
+        with pytest.raises(StoreUnavailable, match="somebody changed it"):
+            store.checkpoint(str, NOW)
+        assert [row.call_id for _, _, row in self.kept()] == ["1", *forged]
 
     @pytest.mark.parametrize(
         "change",
@@ -102,16 +123,9 @@ class TestSqliteLedgerStore(LedgerContract):
             "DELETE FROM records",
         ],
     )
-    def test_a_store_that_was_changed_while_the_connection_was_lost_is_written_to_no_more(
-        self, store: LedgerStore, change: str
-    ) -> None:
-        first, added = intent("1", '{"a":1}'), intent("added")
-        store.append([first])
-        with pytest.raises(StoreUnavailable):
-            store.append([intent("2"), intent("2")])
-        _, hashes = Chain(store.writer).extended([first.record, added.record])
+    def test_a_store_that_was_changed_while_the_connection_was_lost_is_written_to_no_more(self, change: str) -> None:
+        store = self.refused(intent("lost"), [intent("lost")])
         with closing(sqlite3.connect(self.path)) as database, database:
-            database.execute(STATEMENTS[1], (store.writer, 2, *added, hashes[1]))
             database.execute(change)
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="somebody changed it"):
@@ -130,7 +144,8 @@ class TestSqliteLedgerStore(LedgerContract):
 
     def test_a_store_that_was_replaced_is_not_written_to(self, store: LedgerStore) -> None:
         self.path.rename(self.path.with_name("elsewhere.db"))
-        SqliteLedgerStore(self.path).open()
+        create_database(self.path.with_name("another.db"))
+        self.path.with_name("another.db").rename(self.path)
         with pytest.raises(StoreUnavailable, match="moved or replaced"):
             store.append([intent("1")])
 
