@@ -8,27 +8,26 @@ A cursor is a row of `cursors`, and so are an export's lease (the end of it) and
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BigInteger, create_engine, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.exported import Exported
+from mcpgov.audit.reader import LATEST, record_of
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.store.database import connect
 from mcpgov.store.evidence import told
 from mcpgov.store.schema import CURSORS, RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Engine
 
-    from mcpgov.models import Json
 
 PREFIX: Final = "export "
 HELD: Final = " held until"
@@ -68,7 +67,7 @@ class SqlExports:
         query = READ.where(RECORDS.c.id > position).order_by(RECORDS.c.id).limit(limit)
         with told(), self._engine.connect() as connection:
             return [
-                Exported(place, self._log, writer, seq, at, parsed(record))
+                Exported(place, self._log, str(writer), number(seq), number(at), record_of(record))
                 for place, writer, seq, at, record in connection.execute(query)
             ]
 
@@ -129,8 +128,9 @@ class SqlExports:
         about = (RECORDS.c.event == RecordEvent.CONTROL.value) & (RECORDS.c.reason == ControlEvent.EXPORT_FAILING.value)
         query = select(RECORDS.c.record).where(soon & about).order_by(RECORDS.c.at)
         with told(), self._engine.connect() as connection:
-            found = [parsed(record) for (record,) in connection.execute(query)]
-        return next((str(one["mcpgov.control.error"]) for one in found if one["mcpgov.control.export"] == name), "")
+            found = [record_of(record) for (record,) in connection.execute(query)]
+        ours = (one for one in found if one.get("mcpgov.control.export") == name)
+        return next((str(one.get("mcpgov.control.error")) for one in ours), "")
 
     def _value(self, name: str) -> int:
         query = select(CURSORS.c.position).where(CURSORS.c.name == name)
@@ -154,6 +154,6 @@ class SqlExports:
                 return False
 
 
-def parsed(record: str) -> Mapping[str, Json]:
-    """A record from its canonical JSON."""
-    return cast("Mapping[str, Json]", json.loads(record))
+def number(value: object) -> int:
+    """What a column of numbers holds; 0 where somebody else wrote what is none that a record has."""
+    return value if isinstance(value, int) and 0 <= value < LATEST else 0
