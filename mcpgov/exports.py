@@ -117,7 +117,8 @@ def new_target(settings: ExportSettings) -> Target:
         return FolderFiles(Path(unquote(place.path)), place_bytes)
     if settings.scheme.startswith("syslog"):
         tls = ssl.create_default_context() if settings.scheme == "syslog+tls" else None
-        return SyslogStream(place.hostname or "", place.port or 0, tls, private=settings.private)
+        there = place.hostname or "", place.port or 0
+        return SyslogStream(*there, tls, private=settings.private, close_notify=settings.close_notify)
     headers = tuple(settings.headers.items())
     return HttpPost(shown(settings), settings.to, GuardedWeb(deadline=ANSWER), headers, settings.private)
 
