@@ -78,6 +78,12 @@ class SqlExports:
             position = found[-1].id
             yield [one for one in found if (since is None or one.at >= since) and (until is None or one.at < until)]
 
+    def newest(self) -> Exported | None:
+        """The last record that was committed, if there is one."""
+        with told(), self._engine.connect() as connection:
+            last = connection.execute(select(func.max(RECORDS.c.id))).scalar() or 0
+        return next(iter(self.after(last - 1, 1)), None)
+
     def position(self, name: str) -> int:
         """The `id` up to which an export has everything; 0 for a new one."""
         return self._value(PREFIX + name)

@@ -47,6 +47,12 @@ def test_records_are_read_in_the_order_of_commit(store: SqliteLedgerStore, kept:
     assert kept.after(100, 10) == []
 
 
+def test_the_newest_record_is_the_last_that_was_committed(store: SqliteLedgerStore, kept: SqlExports) -> None:
+    assert kept.newest() is None
+    store.append(rows())
+    assert kept.newest() == kept.after(4, 1)[0]
+
+
 def test_a_span_of_time_is_read_in_batches(store: SqliteLedgerStore, kept: SqlExports) -> None:
     store.append([ControlRecord(ControlEvent.RELOAD, NOW + number * HOUR).row() for number in range(AT_ONCE + 3)])
     assert [len(batch) for batch in kept.between(None, None)] == [AT_ONCE, 3]
