@@ -169,8 +169,9 @@ class Exporter:
 
     @property
     def lag(self) -> float | None:
-        """How many seconds ago the oldest record was made that is lacking there; None while another gateway exports, and
-        before the first look.
+        """How many seconds ago the oldest record was made that is lacking there.
+
+        None while another gateway exports, and before the first look.
         """
         if not self._held or self._waiting is None:
             return None

@@ -124,9 +124,9 @@ class SqlExports:
         next_one = select(RECORDS.c.at).where(RECORDS.c.id > position).order_by(RECORDS.c.id).limit(1)
         with told(), self._engine.connect() as connection:
             first, newest = (connection.execute(query).scalar() or 0 for query in (first_one, last_one))
-            oldest = connection.execute(next_one).scalar() or 0
-        behind = newest - max(position, first - 1) if oldest else 0
-        return Progress(position, behind, oldest, failing, self._said(name, failing) if failing else "")
+            oldest = connection.execute(next_one).scalar()
+        behind = newest - max(position, first - 1) if oldest is not None else 0
+        return Progress(position, behind, number(oldest), failing, self._said(name, failing) if failing else "")
 
     def _said(self, name: str, failing: int) -> str:
         """What was written down when an export failed."""

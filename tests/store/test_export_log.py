@@ -146,6 +146,9 @@ def test_a_record_that_somebody_altered_holds_up_no_other(
     assert [one.id for one in found] == [1, 2, 3, 4, 5]
     for name in ("jsonl", "csv", "parquet", "cloudevents", "ocsf", "otlp", "syslog", "azure-monitor"):
         assert sum(payload.count for payload in new_format(name, import_module).payloads(found)) == 5
+    kept.move("a", 1)
+    progress = kept.progress("a")
+    assert (progress.behind, progress.oldest) == (4, found[1].at)
 
 
 def test_what_was_said_of_a_failure_and_then_altered_is_left_out(
