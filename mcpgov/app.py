@@ -120,8 +120,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
-        exporting(tended, ledger.control, utc_now, azure_host, first=worker.first),
-        observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
+        exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
+        observing(Watched(generations.current, ledger, report, lag, behind), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,

@@ -92,7 +92,7 @@ class AuditRoutes:
 
     async def exports(self, _: Asked) -> Reply:
         """How far each export is, and what is wrong with it."""
-        return Reply({"exports": [asdict(one) for one in await asyncio.to_thread(self._parts.exports)]})
+        return Reply({"exports": [one.fields for one in await asyncio.to_thread(self._parts.exports)]})
 
     async def jsonl(self, asked: Asked) -> Reply:
         """Everything that matches, one JSON object a line."""

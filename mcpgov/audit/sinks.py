@@ -70,6 +70,11 @@ class Sinks:
         return sum(writer.ready for writer in self._writers) >= self._required
 
     @property
+    def states(self) -> dict[str, bool]:
+        """Whether each store took what it was given last, by its name."""
+        return {writer.name: writer.ready for writer in self._writers}
+
+    @property
     def backlog(self) -> Backlog:
         """What the stores have not taken, all together."""
         each = [writer.backlog for writer in self._writers]

@@ -261,7 +261,7 @@ def cells(call: Call) -> tuple[str, ...]:
     what = call.get("gen_ai.tool.name") or call.get("mcp.method.name") or call.get("mcpgov.kind")
     total = call.get("mcpgov.latency.total_us")
     shown = (
-        str(call.begun.get("ts"))[:19].replace("T", " "),
+        str(call.begun.get("ts") or "")[:19].replace("T", " "),
         call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id") or call.get("mcpgov.control.principal"),
         call.get("mcpgov.connection") or call.get("mcpgov.control.connection"),
         "mcpgov" if call.is_control else what,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import create_engine, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.reader import OPEN, Call, Following
+from mcpgov.audit.reader import OPEN, Call, Following, record_of
 from mcpgov.audit.record import RecordEvent, microseconds
 from mcpgov.audit.review import ALLOW
 from mcpgov.errors import StoreUnavailable
@@ -73,7 +73,7 @@ class SqlAuditReader:
         if len(identifier) >= PREFIX:
             found.append(RECORDS.c.correlation_id.between(identifier, f"{identifier}\U0010ffff"))
         query = select(RECORDS.c.record).where(or_(*found))
-        return [parsed(row[0]) for row in self._rows(query.order_by(RECORDS.c.id).limit(MOST))]
+        return [record_of(row[0]) for row in self._rows(query.order_by(RECORDS.c.id).limit(MOST))]
 
     def latest(self, count: int) -> list[Call]:
         """The last `count` calls that ended and control events, oldest first."""
@@ -165,14 +165,9 @@ def ends() -> Select[int, str, str]:
 
 def call(position: int, begun: str, ended: str | None) -> Call:
     """A call from its columns."""
-    return Call(position, parsed(begun), parsed(ended) if ended else None)
+    return Call(position, record_of(begun), record_of(ended) if ended else None)
 
 
 def end(position: int, ended: str, begun: str | None) -> Call:
     """A call, or a control event, from the columns of the record that ended it."""
     return call(position, begun, ended) if begun else call(position, ended, None)
-
-
-def parsed(record: str) -> Record:
-    """A record from its canonical JSON."""
-    return cast("Record", json.loads(record))

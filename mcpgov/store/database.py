@@ -209,6 +209,7 @@ def connect(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.
     database = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=busy
     )
+    database.text_factory = readable
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
@@ -225,12 +226,18 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         raise StoreUnavailable(f"{path} does not exist; the gateway makes it when it starts (mcpgov serve)")
     with unavailable(path):
         database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        database.text_factory = readable
         try:
             schema_version(database, path)
         except (sqlite3.Error, InvalidConfiguration):
             database.close()
             raise
         return database
+
+
+def readable(raw: bytes) -> str:
+    """Text of a column. What is no UTF-8 was written by somebody else; it must not keep the rest from being read."""
+    return raw.decode(errors="replace")
 
 
 def digest_key(path: Path) -> bytes:

@@ -102,7 +102,7 @@ async def test_an_export_holds_everything_that_is_filtered(house: AdminHouse) ->
 async def test_a_spreadsheet_runs_nothing_of_what_a_caller_chose(house: AdminHouse) -> None:
     rows = list(csv.DictReader(io.StringIO((await house.api("/audit/calls.csv")).text)))
     assert [row["reason"] for row in rows][:2] == ["allowed", "rate-limited"]
-    assert rows[1]["principal name"] == HOSTILE
+    assert rows[1]["principal_name"] == HOSTILE
 
 
 async def test_exports_tell_how_far_they_are(house: AdminHouse) -> None:

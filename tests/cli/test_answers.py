@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from mcpgov.admin.parts import InvalidQuestion
 from mcpgov.app import build_cli
+from mcpgov.audit.reader import record_of
 from mcpgov.audit.record import IntentRecord
 from mcpgov.cli.answers import FileAnswers, question_of
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import stand_ins
-from mcpgov.store.audit_reader import parsed
 from tests.audit.calls import facts
 
 GITHUB = """\
@@ -100,7 +100,7 @@ def test_a_question_that_cannot_be_asked_is_said_why(answers: FileAnswers, quest
 
 
 def test_a_recorded_decision_is_made_again(answers: FileAnswers) -> None:
-    record = parsed(IntentRecord(facts("1", connection="github")).row().record)
+    record = record_of(IntentRecord(facts("1", connection="github")).row().record)
     assert "The policies have changed since" in "\n".join(answers.replay(record))
 
 

@@ -20,6 +20,7 @@ from mcpgov.store.audit_reader import open_sqlite_reader
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.calls import NOW, facts
 from tests.cli.folder import furnish
+from tests.store.altered import ALTERED, alter
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HOSTILE = "evil\x1b[2J\u202e\n"
@@ -369,3 +370,19 @@ def test_show_tells_why_the_policies_cannot_be_read(
     refused = ledger.run("show", "2", "--explain")
     assert refused.exit_code == 1
     assert "policies/company.yaml:1:10: inbound must be a list" in refused.stderr
+
+
+@pytest.mark.parametrize("how", ALTERED)
+@pytest.mark.parametrize(
+    "verb", [("tail",), ("tail", "--json"), ("query", "--control"), ("query", "--csv"), ("show", "correlation-1")]
+)
+def test_a_record_that_somebody_altered_holds_up_no_other(ledger: Ledger, how: str, verb: tuple[str, ...]) -> None:
+    alter(ledger.path, how, 2)
+    result = ledger.run(*verb)
+    assert (result.exit_code, result.exception) == (0, None)
+
+
+def test_a_record_that_cannot_be_read_is_shown_as_one(ledger: Ledger) -> None:
+    alter(ledger.path, "garbage", 4)
+    line = ledger.run("tail").stdout.splitlines()[3]
+    assert line.split() == ["unreadable"]
