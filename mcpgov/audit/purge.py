@@ -34,7 +34,7 @@ OPEN = "mcpgov.control.open"
 
 
 class Broken(ValueError):
-    """Records do not fit their hashes, or are not what they are filed as. What was tampered with stays: it is evidence."""
+    """Records do not fit their hashes, or their columns. What was tampered with is not removed: it is evidence."""
 
 
 class Old(NamedTuple):
