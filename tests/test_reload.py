@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.reload import Generations, ReloadResult, load_generation, read_files
 
+MINE = pwd.getpwuid(os.getuid()).pw_name
 SETTINGS = "global_policies: [default]\n"
 ENTRY = """\
 name: com.contoso/github
@@ -319,6 +321,7 @@ async def test_a_change_is_noticed_and_a_bad_one_is_reported_once(folder: Path) 
         place.write_text("name: [")
         refused = await watched.next()
         assert refused.problems
+        assert (refused.trigger, refused.owner) == ("files", MINE)
         assert watched.holder.current() is good
         place.write_text(ENTRY.replace("  github:", "  github-eu:"))
         assert (await watched.next()).old == good.stamp
@@ -330,7 +333,7 @@ async def test_a_request_reloads_what_has_not_changed(folder: Path) -> None:
     async with Watched(folder) as watched:
         stamp = watched.holder.current().stamp
         watched.holder.request_reload()
-        assert await watched.next() == ReloadResult(stamp, stamp)
+        assert await watched.next() == ReloadResult(stamp, stamp, trigger="signal", owner=MINE)
 
 
 async def test_a_folder_swapped_by_symlink_is_noticed_and_watched_on(folder: Path) -> None:
