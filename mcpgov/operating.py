@@ -88,6 +88,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
             secrets.choice,
             __version__,
             gateway.exports,
+            lambda: gateway.ledger.sinks.failed,
         )
         console = Console(parts, gate, secure=url.startswith("https://"))
         metrics = gateway.prometheus.text if gateway.prometheus else None

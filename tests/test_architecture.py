@@ -19,7 +19,7 @@ PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
-    *("audit.exported", "audit.formats"),
+    *("audit.exported", "audit.formats", "audit.happened"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(

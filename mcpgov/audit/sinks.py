@@ -26,7 +26,7 @@ from mcpgov.audit.writer import Backlog, Tuning, Writer
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.record import Row
@@ -68,6 +68,11 @@ class Sinks:
     def ready(self) -> bool:
         """Whether enough of the stores took what they were given last."""
         return sum(writer.ready for writer in self._writers) >= self._required
+
+    @property
+    def failed(self) -> Mapping[str, datetime]:
+        """The stores that failed and have not come back, and since when."""
+        return {self._writers[place].name: since for place, since in self._failed.items()}
 
     @property
     def backlog(self) -> Backlog:
