@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from mcpgov.audit.reader import Record
+    from collections.abc import Mapping
+
     from mcpgov.models import Json
+
+    Record = Mapping[str, Json]
 
 PREFIX: Final = "mcpgov.control."
 
