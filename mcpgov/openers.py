@@ -5,10 +5,11 @@ A room of the composition root: app.py says how optional parts are loaded and se
 
 from __future__ import annotations
 
+import getpass
 import os
 import time
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.exported import ExportState
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mcpgov.store.evidence import SqlEvidence
 
     Load = Callable[[str], Any]
+    Write = Callable[[ControlRecord], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Openers:
         """Give digests another key, and say so in the ledger. The ids of the former and of the new key."""
         storage = self.storage(config)
         async with writing(storage.open(), self.now) as write:
-            return await storage.rotate_digest_key(write, self.now())
+            return await storage.rotate_digest_key(by_local_user(write), self.now())
 
     async def note_verified(self, config: Path | None, details: Mapping[str, str | int]) -> None:
         """Write down that the configured store was verified. Raises StoreUnavailable."""
@@ -131,7 +133,7 @@ class Openers:
         stores = self.storage(config).open()
         async with writing(stores, self.now) as write:
             try:
-                yield RecordedKeys(stores.keys, write, stores.vault)
+                yield RecordedKeys(stores.keys, by_local_user(write), stores.vault)
             finally:
                 stores.vault.close()
                 stores.keys.close()
@@ -142,7 +144,7 @@ class Openers:
         storage = self.storage(config)
         async with writing(storage.open(), self.now) as write:
             with storage.admin_keys() as keys:
-                yield self.load("mcpgov.operating").RecordedAdminKeys(keys, write)
+                yield self.load("mcpgov.operating").RecordedAdminKeys(keys, by_local_user(write))
 
     @asynccontextmanager
     async def consents(self, config: Path | None) -> AsyncGenerator[RecordedConsents]:
@@ -158,3 +160,20 @@ class Openers:
 
             async with kept_consents(parts, note) as consents:
                 yield consents
+
+
+def local_user() -> str:
+    """Who runs a verb, as records name them: the name of the account here, or its number where it has none."""
+    try:
+        return f"local:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container may run as a number that nothing names
+        return f"local:{os.getuid()}"
+
+
+def by_local_user(write: Write) -> Write:
+    """Writes records down that say who runs the verb."""
+
+    async def signed(record: ControlRecord) -> None:
+        await write(replace(record, details={"principal": local_user(), **record.details}))
+
+    return signed

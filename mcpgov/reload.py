@@ -33,7 +33,7 @@ from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
 from mcpgov.settings import Settings, parse_settings
-from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
+from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, owners_of, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.worker import unshared
 from mcpgov.yaml_source import parse_yaml
@@ -59,13 +59,16 @@ T = TypeVar("T")
 class ReloadResult:
     """What came of a reload. `old` and `new` are the stamps in force before and after; with `problems` they are equal.
 
-    `restart` names the settings that were changed since the start and wait for the next one.
+    `restart` names the settings that were changed since the start and wait for the next one. `trigger` says what asked
+    for it (`files` that changed, a `signal`), `owner` whose the files are.
     """
 
     old: str
     new: str
     problems: tuple[Problem, ...] = ()
     restart: tuple[str, ...] = ()
+    trigger: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +305,10 @@ class Generations:
     def _look(self, *, requested: bool) -> ReloadResult | None:
         """Reload if the files are not those seen last; a bad file is reported once, not at every look."""
         reading = self._read()
-        return self._reload(reading) if requested or reading.stamp != self._seen else None
+        if not requested and reading.stamp == self._seen:
+            return None
+        owner = owners_of((reading.place, *reading.catalog, *reading.policies))
+        return replace(self._reload(reading), trigger="signal" if requested else "files", owner=owner)
 
     def _read(self) -> Reading:
         return read_files(self._path, known=self._has_settings)

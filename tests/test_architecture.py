@@ -20,7 +20,7 @@ PURE = (
     "messages",
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
-    *("audit.exported", "audit.formats"),
+    *("audit.exported", "audit.formats", "audit.happened"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,6 @@ from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from mcpgov.audit.record import Row
     from mcpgov.audit.writer import Entry, LedgerStore, OpenCall, Sign
@@ -75,6 +75,11 @@ class Sinks:
     def states(self) -> dict[str, bool]:
         """Whether each store took what it was given last, by its name."""
         return {writer.name: writer.ready for writer in self._writers}
+
+    @property
+    def failed(self) -> Mapping[str, datetime]:
+        """The stores that failed and have not come back, and since when."""
+        return {failed["sink"]: datetime.fromisoformat(failed["since"]) for failed in self._failed.values()}
 
     @property
     def backlog(self) -> Backlog:

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.reader import OPEN, record_of
 from mcpgov.audit.record import microseconds
-from mcpgov.audit.review import DENY, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage, Verified
+from mcpgov.audit.review import DENY, Events, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage, Verified
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.audit_index import NAME, VERIFIED
 from mcpgov.store.audit_reader import MOST, PREFIX, call
@@ -141,6 +141,18 @@ class SqlReviewReader:
         columns = (RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, RECORDS.c.record)
         rows = self._rows(select(*columns).where(or_(*found)).order_by(RECORDS.c.id).limit(MOST_KEPT))
         return [Kept(row.id, row.writer, row.seq, hexadecimal(row.hash), record_of(row.record)) for row in rows]
+
+    def events(self, limit: int, cursor: str = "") -> Events:
+        """`limit` control records behind `cursor`. They are what is about no call: by that the index leads to them."""
+        columns = (RECORDS.c.id, RECORDS.c.at, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, RECORDS.c.record)
+        query = select(*columns).where(RECORDS.c.call_id.is_(None), RECORDS.c.final == 0)
+        if cursor:
+            query = query.where(RECORDS.c.id < place_of(cursor)[1])
+        rows = self._rows(query.order_by(RECORDS.c.id.desc()).limit(limit + 1))
+        found = (
+            Kept(row.id, row.writer, row.seq, hexadecimal(row.hash), record_of(row.record)) for row in rows[:limit]
+        )
+        return Events(tuple(found), cursor_of(rows[limit - 1]) if len(rows) > limit else "")
 
     def state(self) -> LedgerState:
         """What is known of the ledger as a whole."""

@@ -185,6 +185,7 @@ async def test_that_a_store_failed_and_came_back_stands_once_in_the_others(pair:
             await pair.write(intent(number))
             await until(lambda number=number: len(pair.b.batches) >= int(number))
         await until(lambda: bool(said(pair.a)))
+        assert dict(pair.sinks.failed) == {"b": NOW}
         pair.clock.forward(30)
         pair.b.failure = None
         await until(lambda: len(said(pair.a)) == 2)

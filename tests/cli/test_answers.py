@@ -77,6 +77,11 @@ def test_a_request_is_explained_as_the_verb_explains_it(answers: FileAnswers) ->
     assert said["decision"] == "tool-hidden"
 
 
+def test_roles_and_scopes_are_lines(answers: FileAnswers) -> None:
+    asked = question_of({"connection": "github", "kind": "agent", "roles": "Tools.Call\nTools.List", "scopes": "a\r\n"})
+    assert (asked.role, asked.scope) == (["Tools.Call", "Tools.List"], ["a"])
+
+
 def test_header_fields_and_annotations_are_lines(answers: FileAnswers) -> None:
     lines = {"headers": "X-Team=a, b\n\n Cookie = c=d ", "annotations": "readOnlyHint=true\n"}
     asked = question_of({"connection": "github", "tool": "a", **lines})

@@ -182,6 +182,24 @@ def test_a_consent_is_found_by_its_reason_and_beside_calls_where_control_events_
     assert "consent-given" in ledger.run("show", "c0ffee00").stdout
 
 
+def test_a_control_event_says_who_which_and_by_what_id_it_is_found(ledger: Ledger) -> None:
+    later = NOW + timedelta(hours=1)
+    said = (
+        (ControlEvent.KEY_CREATED, {"principal": "local:ops", "key": "3fGh81Kx", "name": "ci"}),
+        (ControlEvent.EXPORT_FAILING, {"export": "siem", "error": "503"}),
+        (ControlEvent.SINK_FAILED, {"sink": "/mnt/b.db", "why": "locked"}),
+        (ControlEvent.ADMIN_ACTED, {"admin": "admin:a1", "name": "dana", "role": "admin", "what": "POST /keys"}),
+    )
+    ledger.store.append([ControlRecord(event, later, details).row() for event, details in said])
+    rows = [row.split()[2:] for row in ledger.run("tail", "-n", "4").stdout.splitlines()[1:]]
+    assert rows == [
+        ["local:ops", "ci", "mcpgov", "key-created", "3fGh81Kx"],
+        ["siem", "mcpgov", "export-failing"],
+        ["/mnt/b.db", "mcpgov", "sink-failed"],
+        ["dana", "POST", "/keys", "admin-acted"],
+    ]
+
+
 def test_query_is_bounded_in_number_and_time(ledger: Ledger) -> None:
     assert len(ledger.run("query", "--limit", "2", "--json").stdout.splitlines()) == 2
     assert ledger.run("query", "--until", "2026-11-20", "--json").stdout == ""
