@@ -38,6 +38,11 @@ async def gate(folder: Path, link: str = "") -> tuple[Gate, SqliteAdminKeys, str
     return Gate(keys, forget, SEAL, clock, link), keys, key.reveal(), clock
 
 
+async def revoke_all(keys: SqliteAdminKeys) -> None:
+    for key in await keys.list():
+        await keys.revoke(key.id, NOW)
+
+
 async def test_a_session_holds_for_twelve_hours(tmp_path: Path) -> None:
     door, _, key, clock = await gate(tmp_path)
     cookie = await door.sign_in(f" {key} ")
@@ -69,7 +74,8 @@ async def test_a_cookie_of_nobody_opens_nothing(tmp_path: Path) -> None:
 
 async def test_the_link_is_good_once(tmp_path: Path) -> None:
     link = "the-link"
-    door = Gate(SqliteAdminKeys(tmp_path / "mcpgov.db"), forget, SEAL, Clock(), link)
+    door, keys, _, _ = await gate(tmp_path, link)
+    await revoke_all(keys)
     assert await door.has_link()
     with pytest.raises(AdminRefusal, match="credential-invalid"):
         await door.open_link("x")
@@ -84,14 +90,13 @@ async def test_the_link_ends_when_somebody_has_a_key(tmp_path: Path) -> None:
     door, keys, _, _ = await gate(tmp_path, "the-link")
     with pytest.raises(AdminRefusal, match="credential-invalid"):
         await door.open_link("the-link")
-    for key in await keys.list():
-        await keys.revoke(key.id, NOW)
+    await revoke_all(keys)
     assert not await door.has_link()
 
 
 async def test_the_link_ends_after_a_quarter_of_an_hour(tmp_path: Path) -> None:
-    clock = Clock()
-    door = Gate(SqliteAdminKeys(tmp_path / "mcpgov.db"), forget, SEAL, clock, "the-link")
+    door, keys, _, clock = await gate(tmp_path, "the-link")
+    await revoke_all(keys)
     clock.at += LINK_LIFE - timedelta(seconds=1)
     assert await door.has_link()
     clock.at += timedelta(seconds=1)
@@ -123,6 +128,5 @@ async def test_there_is_a_link_only_for_this_machine_and_while_nobody_has_a_key(
     _, keys, _, _ = await gate(tmp_path)
     assert await way_in(keys, NOW, loopback=True) == ""
     assert await way_in(keys, NOW, loopback=False) == ""
-    for key in await keys.list():
-        await keys.revoke(key.id, NOW)
+    await revoke_all(keys)
     assert await way_in(keys, NOW, loopback=True) != ""
