@@ -54,6 +54,7 @@ STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow
 COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "reason", "status", "ms", "id")
 WIDTHS = (19, 12, 14, 20, 18, 9, 8, 12)
 ID = 12  # characters of a correlation id that are shown; `show` needs no more
+IDENTIFIER = "A call, correlation, span or trace id; the first 8 characters of a correlation id will do."
 SPARED = {"ms": 100, "connection": 95}  # a terminal with fewer columns is spared this one
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
@@ -170,10 +171,7 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     def show(
         identifier: Annotated[
             str,
-            typer.Argument(
-                metavar="ID",
-                help="A call, correlation, span or trace id; the first 8 characters of a correlation id will do.",
-            ),
+            typer.Argument(metavar="ID", help=IDENTIFIER),
         ],
         config: Config = None,
         *,
