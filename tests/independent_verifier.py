@@ -83,7 +83,7 @@ class Ledger:
         into[""] = sorted(record.get("mcpgov.control.open", ()))
         self.open = dict.fromkeys(into[""], "") if into is self.gone else self.open
 
-    def take(self, writer: str, seq: int, text: str, digest: bytes, prev: str | None = None) -> None:
+    def take(self, writer: Any, seq: int, text: str, digest: bytes, prev: str | None = None) -> None:
         hashes, record, missing = self.hashes[writer], json.loads(text), seq - len(self.hashes[writer]) - 1
         event, call, before = record.get("event"), record.get("call_id"), (hashes or [bytes(32)])[-1].hex()
         if missing < 0 or canonical(record) != text:

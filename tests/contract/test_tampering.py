@@ -180,7 +180,7 @@ NO_RECORDS = {
     "a record in no UTF-8": ("records SET record = CAST(X'ff' AS TEXT) WHERE id = 3", ()),
     "nesting": ("records SET record = ? WHERE id = 3", ("[" * 100_000,)),
     "nesting in a purge": (
-        "{AS_PURGE} WHERE id = 3",
+        f"{AS_PURGE} WHERE id = 3",
         ("[" * 100_000,),
     ),
     "number": ("records SET record = ? WHERE id = 3", (f'{{"a":{"9" * 5000}}}',)),
