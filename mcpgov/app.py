@@ -33,6 +33,7 @@ from mcpgov.cli.exports import add_exports
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
+from mcpgov.cli.printable import plural
 from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
@@ -290,7 +291,9 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(opens.reader, time.sleep)
-    proof = Opening(opens.evidence, opens.find_verifier_key, opens.note_verified, opens.written, opens.received)
+    proof = Opening(
+        opens.evidence, opens.find_verifier_key, opens.note_verified, opens.written, opens.received, opens.places
+    )
     add_proof(audit, proof)
     add_purge(audit, opens.purging)
     add_digests(audit, opens.digest_keys, opens.rotate_digest_key)
@@ -306,7 +309,7 @@ def main() -> None:
     try:
         build_cli()()
     except InvalidConfiguration as invalid:
-        typer.echo(f"{invalid}\n{len(invalid.problems)} problem(s); nothing was started.", err=True)
+        typer.echo(f"{invalid}\n{plural(len(invalid.problems), 'problem')}; nothing was started.", err=True)
         raise SystemExit(1) from None
     except StoreUnavailable as error:
         typer.echo(f"The store cannot be used: {error}", err=True)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
@@ -83,6 +84,12 @@ class Openers:
         if not place.startswith(SQLITE):
             check_postgres_url(place)
         return received_checkpoints(place, self.load).notes()
+
+    def places(self, config: Path | None) -> Sequence[str]:
+        """The folders and the databases that the settings have checkpoints sent to. A URL only takes them."""
+        named = (place.reveal() for place in self.storage(config).settings.audit.checkpoints)
+        readable = (place for place in named if not place.startswith("https:"))
+        return [unquote(urlsplit(place).path) if place.startswith("file:") else place for place in readable]
 
     def reader(self, config: Path | None) -> AuditReader:
         """The ledger, for reading."""

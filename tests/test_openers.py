@@ -78,6 +78,13 @@ def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch
     assert local_user() == f"local:{os.getuid()}"
 
 
+def test_the_places_of_checkpoints_that_can_be_read_are_folders_and_databases(tmp_path: Path) -> None:
+    config = tmp_path / "mcpgov.yaml"
+    places = ["file:///mnt/the%20worm", "https://worm.example/log", f"sqlite:///{tmp_path}/worm.db"]
+    config.write_text(f"audit: {{ checkpoints: {places} }}\n")
+    assert openers().places(config) == ["/mnt/the worm", places[2]]
+
+
 def test_checkpoints_are_read_from_the_database_that_is_named(tmp_path: Path) -> None:
     open_sqlite_sent(tmp_path / "worm.db").put("log/w/1.note", "one", 1)
     assert list(openers().received(f"sqlite:///{tmp_path}/worm.db")) == ["one"]

@@ -161,7 +161,8 @@ class AuditReader(Protocol):
         ...
 
     def records(self, identifier: str) -> Sequence[Record]:
-        """Every record with this call, correlation or trace id, in the order written.
+        """Every record with this call, correlation or trace id, in the order written; `writer` and `seq` in it are its
+        place in the chain.
 
         The beginning of a correlation id is enough, from 8 characters on.
         """

@@ -56,6 +56,7 @@ COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "reason", 
 WIDTHS = (19, 12, 14, 20, 18, 9, 8, 12)
 IDS = ("correlation_id", "mcpgov.control.correlation_id", "mcpgov.control.key")
 ID = 12  # characters of a correlation id that are shown; `show` needs no more
+IDENTIFIER = "A call, correlation, span or trace id; the first 8 characters of a correlation id will do."
 SPARED = {"ms": 100, "connection": 95}  # a terminal with fewer columns is spared this one
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
@@ -172,10 +173,7 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     def show(
         identifier: Annotated[
             str,
-            typer.Argument(
-                metavar="ID",
-                help="A call, correlation, span or trace id; the first 8 characters of a correlation id will do.",
-            ),
+            typer.Argument(metavar="ID", help=IDENTIFIER),
         ],
         config: Config = None,
         *,

@@ -17,7 +17,7 @@ import typer
 from mcpgov.audit.record import EPOCH, timestamp
 from mcpgov.audit.retention import Wanted
 from mcpgov.cli.options import with_options
-from mcpgov.cli.printable import repeated
+from mcpgov.cli.printable import plural, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 
@@ -85,8 +85,9 @@ def add_purge(audit: typer.Typer, open_purging: OpenPurging) -> None:
         if asked.as_json:
             typer.echo(json.dumps(as_fields(done, wanted)))
         else:
+            days = plural(wanted.days, "day")
             said = "would be removed" if wanted.dry else "removed"
-            typer.echo(f"{said}: {described(done)}" if done.records else f"nothing is older than {wanted.days} days")
+            typer.echo(f"{said}: {described(done)}" if done.records else f"nothing is older than {days}")
 
     audit.command(
         epilog="Examples:  mcpgov audit purge --dry-run  ·  mcpgov audit purge --older-than 90d --yes"
@@ -114,7 +115,8 @@ def moment(microseconds: int) -> str:
 def described(done: Purge) -> str:
     """What was removed, in words."""
     since, until = (moment(at or 0)[:19].replace("T", " ") for at in (done.since, done.until))
-    return f"{done.records} records of {len(done.writers)} writers, from {since} to {until} UTC"
+    counts = f"{plural(done.records, 'record')} of {plural(len(done.writers), 'writer')}"
+    return f"{counts}, from {since} to {until} UTC"
 
 
 def as_fields(done: Purge, wanted: Wanted) -> dict[str, object]:

@@ -23,7 +23,7 @@ from mcpgov.audit.record import microseconds
 from mcpgov.audit.review import DENY, Events, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage, Verified
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.audit_index import NAME, VERIFIED
-from mcpgov.store.audit_reader import MOST, PREFIX, call
+from mcpgov.store.audit_reader import MOST, call, found_by
 from mcpgov.store.audit_summary import (
     SAMPLE,
     TOPS,
@@ -134,12 +134,8 @@ class SqlReviewReader:
 
     def kept(self, identifier: str) -> Sequence[Kept]:
         """Every record with this call, correlation or trace id, in the order written."""
-        found = [RECORDS.c.call_id == identifier, RECORDS.c.correlation_id == identifier]
-        found.append(RECORDS.c.trace_id == identifier)
-        if len(identifier) >= PREFIX:
-            found.append(RECORDS.c.correlation_id.between(identifier, f"{identifier}\U0010ffff"))
         columns = (RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, RECORDS.c.record)
-        rows = self._rows(select(*columns).where(or_(*found)).order_by(RECORDS.c.id).limit(MOST_KEPT))
+        rows = self._rows(select(*columns).where(found_by(identifier)).order_by(RECORDS.c.id).limit(MOST_KEPT))
         return [Kept(row.id, row.writer, row.seq, hexadecimal(row.hash), record_of(row.record)) for row in rows]
 
     def events(self, limit: int, cursor: str = "") -> Events:

@@ -240,6 +240,14 @@ def readable(raw: bytes) -> str:
     return raw.decode(errors="replace")
 
 
+def text_or_bytes(text: bytes) -> str | bytes:
+    """A text from the file; its bytes where somebody put there what is no UTF-8."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
+
+
 def digest_key(path: Path) -> bytes:
     """The first key that argument digests were made with, kept beside the store and not in it; made at first use.
     Consents are sealed under it, so it stays when digests get another.

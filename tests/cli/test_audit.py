@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -322,8 +323,12 @@ def test_show_gives_every_record_of_a_call(ledger: Ledger) -> None:
     assert result.exit_code == 0
     assert "gen_ai.tool.name" in result.stdout
     assert "mcpgov.latency.total_us" in result.stdout
+    assert re.search(r"^seq +[0-9]+ *$", result.stdout, re.MULTILINE)
+    assert re.search(r"^writer +[0-9a-f]+-[0-9a-f]{8} *$", result.stdout, re.MULTILINE)
     by_trace = ledger.run("show", TRACE, "--json").stdout.splitlines()
     assert [json.loads(line)["event"] for line in by_trace] == ["intent", "outcome"]
+    one, other = (json.loads(line) for line in by_trace)
+    assert (one["writer"], one["seq"] < other["seq"]) == (other["writer"], True)
 
 
 def test_show_of_an_id_that_there_is_not_fails(ledger: Ledger) -> None:
