@@ -131,14 +131,15 @@ def add_verify(audit: typer.Typer, opening: Opening) -> None:
             typer.echo(f"left out: a checkpoint from {place}: {printable(what)}", err=True)
         if source is None and asked.record:
             write_down(opening.note, asked.config, as_details(verdict, elsewhere, key))
+        alone = not elsewhere.total and (asked.checkpoints or elsewhere.others)
+        code = verdict.code or int(bool(elsewhere.wrong)) or (UNJUDGED if alone else 0)
         if asked.as_json:
             held = {"compared": elsewhere.total, "left_out": len(elsewhere.others)}
-            typer.echo(json.dumps(as_fields(verdict, signed=key is not None) | held))
+            typer.echo(json.dumps(as_fields(verdict, signed=key is not None) | {"code": code, **held}))
         else:
             show(verdict, key)
-        show_elsewhere(elsewhere, as_json=asked.as_json)
-        alone = not elsewhere.total and (asked.checkpoints or elsewhere.others)
-        raise typer.Exit(verdict.code or bool(elsewhere.wrong) or (UNJUDGED if alone else 0))
+            show_elsewhere(elsewhere)
+        raise typer.Exit(code)
 
     audit.command(
         "verify",
@@ -354,14 +355,14 @@ def show(verdict: Verdict, key: VerifierKey | None) -> None:
         typer.echo("No signature was checked: no key lies here. Give --key VKEY.", err=True)
 
 
-def show_elsewhere(elsewhere: Compared, *, as_json: bool) -> None:
-    """What the ledger was held against that its machine cannot rewrite. That it was nothing is told in any case."""
+def show_elsewhere(elsewhere: Compared) -> None:
+    """What the ledger was held against that its machine cannot rewrite."""
     logs = printable(", ".join(sorted(set(elsewhere.others))))
     left_out = f"; left out: {len(elsewhere.others)} of other keys ({logs})" if elsewhere.others else ""
-    if not elsewhere.total:
-        typer.echo(f"Held against no checkpoint from elsewhere{left_out}. See audit.checkpoints.", err=True)
-    elif not as_json:
+    if elsewhere.total:
         typer.echo(f"held against {plural(elsewhere.total, 'checkpoint')} from elsewhere{left_out}")
+    else:
+        typer.echo(f"Held against no checkpoint from elsewhere{left_out}. See audit.checkpoints.", err=True)
 
 
 def as_fields(verdict: Verdict, *, signed: bool) -> dict[str, object]:

@@ -210,7 +210,9 @@ def test_to_have_compared_nothing_is_no_success(site: Site) -> None:
         assert shown.exit_code == 1  # the checkpoint in the store is another's too
     site.change("DELETE FROM checkpoints")
     assert site.run("verify", "--checkpoints", str(site.left)).exit_code == 4
-    assert site.run("verify").exit_code == 4
+    shown = site.run("verify", "--json")
+    told = json.loads(shown.stdout)
+    assert (shown.exit_code, shown.stderr, told["code"], told["compared"], told["left_out"]) == (4, "", 4, 0, 1)
 
 
 def test_checkpoints_of_other_logs_beside_ours_are_counted(site: Site) -> None:
