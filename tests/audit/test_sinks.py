@@ -243,11 +243,9 @@ async def test_a_store_that_comes_back_is_told_which_others_fail_still(pair: Pai
     with pytest.raises(StoreUnavailable):
         await pair.write(intent("1"))
     pair.a.failure = None
-    await until(lambda: len(said(pair.a)) == 2)
-    assert said(pair.a) == [("store-recovered", None, None), ("sink-failed", "b", "b: locked")]
+    await until(lambda: {("store-recovered", None, None), ("sink-failed", "b", "b: locked")} <= set(said(pair.a)))
     pair.b.failure = None
-    await until(lambda: len(said(pair.a)) == 3)
-    assert said(pair.a)[2] == ("sink-recovered", "b", None)
+    await until(lambda: ("sink-recovered", "b", None) in said(pair.a))
 
 
 async def test_that_records_are_unavailable_is_logged_only_where_no_other_store_is_enough(pair: Pair) -> None:
@@ -302,7 +300,7 @@ async def test_a_store_that_does_not_open_is_opened_later_where_one_is_enough() 
     begun = await pair.write(intent("2"))
     await pair.write(outcome("2"), begun)
     await pair.sinks.close()
-    assert calls(pair.b) == [("2", 0), ("2", 1)]
+    assert [call for call in calls(pair.b) if call[0] == "2"] == [("2", 0), ("2", 1)]
 
 
 async def test_a_store_that_hangs_while_it_is_opened_holds_up_nobody_who_can_begin_without_it() -> None:
