@@ -238,9 +238,9 @@ def _missing_here(
         if isinstance(settings.audit.store, str):
             yield from _wrong_with_store(source, Path(settings.audit.store.removeprefix(SQLITE)))
     for entry in entries:
-        upstream = entry.connections[0].connection.upstream
-        if isinstance(upstream, LocalUpstream):
-            yield from _wrong_with_command(entry.source, upstream, search)
+        for served in entry.connections[:1]:  # all of them have one server; one that is deleted has none
+            if isinstance(upstream := served.connection.upstream, LocalUpstream):
+                yield from _wrong_with_command(entry.source, upstream, search)
 
 
 def _wrong_with_store(source: Source, store: Path) -> Iterator[Problem]:
