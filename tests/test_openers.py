@@ -13,7 +13,7 @@ from mcpgov.store.sent_checkpoints import open_sqlite_sent
 
 
 def openers() -> Openers:
-    return Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC))
+    return Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC), nobody)
 
 
 def test_a_store_is_named_by_its_path_or_url_or_by_the_settings(tmp_path: Path) -> None:

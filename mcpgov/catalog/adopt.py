@@ -111,7 +111,7 @@ def _signed_in(properties: _Folded, connection: str, choice: Choice, notes: list
     elif kind is not AuthType.NONE:
         if not properties.text("audience"):
             raise Unfit(f"has the authType {kind} and no audience", "write one into it")
-        yield "audience", properties.text("audience").removesuffix("/.default").rstrip("/")
+        yield "audience", properties.text("audience").removesuffix("/.default")
     if kind is AuthType.AGENTIC_IDENTITY:
         if "agentIdentity" not in choice.variables:
             said = "is signed in to as an agent identity, and nothing says as which mcpgov is to call"

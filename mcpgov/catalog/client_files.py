@@ -136,12 +136,18 @@ def _values(written: Document, connection: str, told: list[str]) -> Document:
     made: Document = {}
     for name, value in written.items():
         parts = _PLACEHOLDER.split(str(value))
-        text = _PLACEHOLDER.sub(lambda match: f"${{env:{variable(match['name'])}}}", str(value))
+        text = _PLACEHOLDER.sub(_referenced, str(value))
         literal = "".join(parts[::3])
         made[name] = text if "${" not in literal and is_public(name, text) else reference(connection, name)
         if made[name] != text:
             told.append(f"{name} held a literal value, which may be a secret: {made[name]} stands in its place")
     return made
+
+
+def _referenced(match: re.Match[str]) -> str:
+    """A placeholder as a reference of ours: what is asked for has an id, what is in the environment a name."""
+    name = match["name"]
+    return f"${{env:{variable(name) if match['kind'] == 'input' or not name.isidentifier() else name}}}"
 
 
 def _mapping(value: Json) -> Document:
