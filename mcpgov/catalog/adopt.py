@@ -139,8 +139,9 @@ def _oauth(properties: _Folded, connection: str) -> Document:
     made: Document = {"clientId": credentials.text("clientId"), "clientSecret": reference(connection, "clientSecret")}
     made |= {key: properties.text(key) for key in _OAUTH if properties.text(key)}
     scopes = properties.folded.get("scopes")
-    words = [str(one) for one in scopes if one] if isinstance(scopes, list) else str(scopes or "").split()
-    return {**made, "scopes": list[Json](words)} if words else made
+    listed = [str(one) for one in scopes if one] if isinstance(scopes, list) else str(scopes or "").split()
+    words: list[Json] = [*listed]
+    return {**made, "scopes": words} if words else made
 
 
 def _word(text: str) -> str:

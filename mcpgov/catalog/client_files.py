@@ -112,7 +112,8 @@ def _local(server: Document, connection: str, choice: Choice, told: list[str]) -
     told.append(f"starts on this machine: {' '.join(command)}")
     if server.get("envFile"):
         told.append("its envFile is not read: write what it needs into env")
-    made: Document = {"command": list[Json](command)}
+    words: list[Json] = [*command]
+    made: Document = {"command": words}
     env = _values(_mapping(server.get("env")), connection, told)
     made |= {"env": env} if env else {}
     made |= {"cwd": str(server["cwd"])} if server.get("cwd") else {}

@@ -133,7 +133,8 @@ class _Way:
             raise Unfit(f"is a package of {kind}, and would be started on this machine", "say --local if it may be")
         env, notes = self._values(_list(self.part.get("environmentVariables")))
         command = list(self._command(kind, tuple(env)))
-        made: Document = {"command": list[Json](command)}
+        words: list[Json] = [*command]
+        made: Document = {"command": words}
         made |= {"env": env} if env else {}
         started = f"starts on this machine: {' '.join(command)}"
         return {**made, "connections": {self.connection: {}}}, (started, *notes)

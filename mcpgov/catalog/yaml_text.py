@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDEST: Final = 100  # characters of a list that is written in one line
 _PLAIN: Final = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./@+-]| (?=[A-Za-z0-9]))*|[0-9]+\.[0-9]+\.[0-9][0-9A-Za-z.+-]*")
+_SENTENCE: Final = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./@+,()'-]| (?=[A-Za-z0-9(]))*")
 _URL: Final = re.compile(r"https?://[A-Za-z0-9._~/?=&%+:-]*[A-Za-z0-9_~/=]")
 # YAML 1.1, which many readers still follow, has more words for true, false and nothing.
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -33,7 +34,7 @@ def yaml_text(value: Mapping[str, Json], comments: Iterable[str] = ()) -> str:
 def scalar(text: str, *, alone: bool = True) -> str:
     """A text as YAML; without `alone` it is an item of a list in one line, or a key."""
     plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
-    if plain or (alone and _URL.fullmatch(text)):
+    if plain or (alone and text.lower() not in _WORDS and (_URL.fullmatch(text) or _SENTENCE.fullmatch(text))):
         return text
     return _visible(json.dumps(text, ensure_ascii=False))
 

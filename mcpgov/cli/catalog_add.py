@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol
@@ -54,10 +54,11 @@ class OpenRegistry(Protocol):
 
 
 LIST: Final = "list"
-ORDER: Final = tuple(EntryShape.model_fields)
+ORDER: Final = ("name", "title", "version", "description", *EntryShape.model_fields)
 
 Var = Annotated[list[str] | None, typer.Option(help="A value that the server needs, NAME=VALUE; may be repeated.")]
 Connection = Annotated[str, typer.Option(help="What it is served as: /mcp/CONNECTION. Default: made of its name.")]
+Policy = Annotated[list[str] | None, typer.Option(help="A policy of the connections; may be repeated.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow plain http, loopback and private addresses.")]
 
 
@@ -77,6 +78,7 @@ class Added:
     description: Annotated[str, typer.Option(help="What it is for, in up to 100 characters.")] = ""
     publisher: Annotated[str, typer.Option(help="Who offers it.")] = ""
     version: Annotated[str, typer.Option(help="One version.")] = "1.0.0"
+    policy: Policy = None
     private: Private = False
     config: Config = None
     as_json: AsJson = False
@@ -96,6 +98,7 @@ class Imported:
     connection: Connection = ""
     namespace: Annotated[str, typer.Option(help="Of an mcp.json: what stands before the /.")] = NAMESPACE
     local: Annotated[bool, typer.Option("--local", help="Allow servers that are started on this machine.")] = False
+    policy: Policy = None
     private: Private = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files instead of writing them.")] = False
     config: Config = None
@@ -149,7 +152,7 @@ def add(wanted: Added) -> None:
     except Unfit as unfit:
         fail(f"{printable(repeated(wanted.preset or wanted.url or '--name'))} {unfit} ({unfit.mend})", MISUSED)
     origin = f"--preset {wanted.preset}" if wanted.preset else wanted.url.partition("?")[0]
-    count, refused = keep(read, [draft], f"mcpgov catalog add {origin}")
+    count, refused = keep(read, [governed(draft, wanted.policy)], f"mcpgov catalog add {origin}")
     tell(refused)
     if not count:
         raise typer.Exit(FAILED)
@@ -212,7 +215,7 @@ def import_(wanted: Imported, open_registry: OpenRegistry) -> None:
         if draft.label in known:
             typer.echo(f"kept   {printable(draft.label)}, which is there already")
             continue
-        drafts.append(draft)
+        drafts.append(governed(draft, wanted.policy))
         connections = draft.document["connections"]
         taken |= frozenset(connections) if isinstance(connections, dict) else frozenset()
     count, unfit_ones = keep(read, drafts, f"mcpgov catalog import {wanted.source}", dry_run=wanted.dry_run)
@@ -309,6 +312,19 @@ def written(place: Path, text: str, draft: Draft) -> None:
     for name in variables(dict(draft.document)):
         if not os.environ.get(name, "").strip():
             typer.echo(f"set    {name}, for mcpgov, before it is served", err=True)
+
+
+def governed(draft: Draft, policies: Sequence[str] | None) -> Draft:
+    """The entry with these policies on each of its connections, in place of none."""
+    connections = draft.document.get("connections")
+    if not policies or not isinstance(connections, dict):
+        return draft
+    named: list[Json] = [*policies]
+    made: dict[str, Json] = {
+        name: {**one, "policies": named} if isinstance(one, dict) and "policies" not in one else one
+        for name, one in connections.items()
+    }
+    return replace(draft, document={**draft.document, "connections": made})
 
 
 def file_name(draft: Draft) -> str:
