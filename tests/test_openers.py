@@ -1,15 +1,21 @@
 """What the verbs open: the store that is named, or the one of the settings."""
 
 import importlib
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mcpgov.credential.tokens import AzureIdentity, HostIdentity
 from mcpgov.errors import StoreUnavailable
 from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
 from mcpgov.store.sent_checkpoints import open_sqlite_sent
+
+
+def nobody(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:
+    raise AssertionError(azure, tls)
 
 
 def openers() -> Openers:

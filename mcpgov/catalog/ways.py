@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LONGEST_CONNECTION: Final = 63
 _VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _RUNTIMES: Final[Mapping[str, str]] = {"npm": "npx", "pypi": "uvx", "oci": "docker", "nuget": "dnx"}
-_ASKED: Final = ("value", "default", "valueHint", "choices", "format", "placeholder", "variables")
+_ASKED: Final = ("value", "default", "valueHint", "choices", "format", "placeholder", "variables", "isSecret")
 
 
 @dataclass(frozen=True, slots=True)
