@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Document = dict[str, Json]
 
 LONGEST_CONNECTION: Final = 63
+NO_VERSION: Final = "0.0.0"  # of an entry that names none
 _VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _RUNTIMES: Final[Mapping[str, str]] = {"npm": "npx", "pypi": "uvx", "oci": "docker", "nuget": "dnx"}
 _ASKED: Final = ("value", "default", "valueHint", "choices", "format", "placeholder", "variables", "isSecret")
@@ -52,7 +53,7 @@ class Draft:
     @property
     def label(self) -> str:
         """The server and its version."""
-        return f"{self.document.get('name', '')} {self.document.get('version', '')}".strip()
+        return f"{self.document.get('name', '')} {self.document.get('version', NO_VERSION)}".strip()
 
 
 def reached(document: Document, choice: Choice) -> Draft:
@@ -84,18 +85,18 @@ def reached(document: Document, choice: Choice) -> Draft:
 def free_name(document: Document, taken: frozenset[str]) -> str:
     """A name for the connection, made of the server's, that nobody has."""
     namespace, _, last = str(document.get("name", "")).partition("/")
-    short, owner = slug(last), slug(namespace.rpartition(".")[2])
-    version = slug(str(document.get("version", "")))
-    wanted = (short, f"{owner}-{short}", f"{short}-{version}", f"{owner}-{short}-{version}")
+    short, owner = slug(last), slug(namespace.rpartition(".")[2], "")
+    version = slug(str(document.get("version", "")), "")
+    wanted = [(short,), *([(owner, short)] if owner else ()), *([(short, version)] if version else ())]
+    wanted += [(owner, short, version)] if owner and version else []
+    named = ("-".join(parts)[:LONGEST_CONNECTION].rstrip("-") for parts in wanted)
     numbered = (f"{short[:50]}-{number}" for number in range(2, 10_000))
-    return next(
-        name for name in (*(one[:LONGEST_CONNECTION].rstrip("-") for one in wanted), *numbered) if name not in taken
-    )
+    return next(name for name in (*named, *numbered) if name not in taken)
 
 
-def slug(text: str) -> str:
-    """A text as the name of a connection or a file."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "server"
+def slug(text: str, otherwise: str = "server") -> str:
+    """A text as the name of a connection or a file; `otherwise` where nothing is left of it."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or otherwise
 
 
 @dataclass(frozen=True, slots=True)

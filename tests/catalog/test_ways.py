@@ -99,7 +99,7 @@ def test_sse_alone_and_nothing_at_all_are_refused() -> None:
         ("npm", ["npx", "-y", "@contoso/server-files@1.0.2"]),
         ("npm-named", ["npx", "-y", "a@1.0.2", "--port", "8080"]),
         ("npm-flag", ["npx", "-y", "a@1.0.2", "--read-only"]),
-        ("npm-hint", ["npx", "-y", "a@1.0.2", "/tmp"]),
+        ("npm-hint", ["npx", "-y", "a@1.0.2", "/data"]),
         ("npm-templated", ["npx", "-y", "a@1.0.2", "--dir", "/srv/x"]),
         ("npm-runtime-arguments", ["npx", "-y", "--silent", "a@1.0.2"]),
         ("pypi-arguments", ["uvx", "a@0.5.0", "--local-timezone", "UTC", "serve"]),
