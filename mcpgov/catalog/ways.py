@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.catalog.urls import check_url
-from mcpgov.catalog.withheld import is_public, reference
+from mcpgov.catalog.withheld import is_public, reference, variables
 from mcpgov.credential.references import Unfit
 from mcpgov.models import AuthType
 
@@ -63,8 +63,10 @@ def reached(document: Document, choice: Choice) -> Draft:
     """
     if "command" in document and not choice.local:
         raise Unfit("starts a program on this machine", "look at its command, then say --local")
+    if document.get("private") and not choice.private:
+        raise Unfit("leads to private addresses, or over plain http", "say --private if it may")
     if "upstream" in document or "command" in document:
-        return Draft(document)
+        return Draft(document, tuple(_taken_along(document)))
     name = choice.connection or free_name(document, choice.taken)
     server = cast("Document", document.get("server", {}))
     refused: list[Unfit] = []
@@ -80,6 +82,13 @@ def reached(document: Document, choice: Choice) -> Draft:
     if refused:
         raise refused[0]
     raise Unfit("has neither a remote nor a package", "write upstream: or command: into a file of your own")
+
+
+def _taken_along(document: Document) -> Iterator[str]:
+    """Which secrets an entry that somebody else wrote is given: whoever adds it is to look where it sends them."""
+    if names := ", ".join(variables(document)):
+        where = document.get("upstream") or "the program that it starts"
+        yield f"gives {names} to {where}: look whether it may have that"
 
 
 def free_name(document: Document, taken: frozenset[str]) -> str:

@@ -72,7 +72,7 @@ def test_keys_become_references_and_none_is_taken_over(spelling: tuple[str, str]
     made = adopted(text)
     assert signed_in(text) == {
         "authType": "CustomKeys",
-        "keys": {"Authorization": "Bearer ${env:MY_TOOLS_AUTHORIZATION}", "X-Key": "${env:MY_TOOLS_X_KEY}"},
+        "keys": {"Authorization": "Bearer ${env:MCP_MY_TOOLS_AUTHORIZATION}", "X-Key": "${env:MCP_MY_TOOLS_X_KEY}"},
     }
     assert "hunter2" not in repr(made.draft)
     hidden = adopted(body("CustomKeys", credentials={}))
@@ -84,7 +84,7 @@ def test_an_application_of_ones_own_is_adopted_with_a_reference_for_its_secret()
         "authType": "OAuth2",
         "oauth": {
             "clientId": "id",
-            "clientSecret": "${env:MY_TOOLS_CLIENTSECRET}",
+            "clientSecret": "${env:MCP_MY_TOOLS_CLIENTSECRET}",
             "tokenUrl": "https://id.contoso.com/t",
             "authorizationUrl": "https://id.contoso.com/a",
             "scopes": ["read"],

@@ -1,6 +1,7 @@
 """What is added fits or is not there, hides no other, holds no secret, and takes the place of nothing."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_server_is_added_by_its_url_and_can_be_served(config: Path, monkeypatc
     )
     assert result.exit_code == 0, result.output
     assert "served at /mcp/orders" in result.stderr
-    assert "set    ORDERS_X_API_KEY, for mcpgov, before it is served" in result.stderr
+    assert "set    MCP_ORDERS_X_API_KEY, for mcpgov, before it is served" in result.stderr
     assert written(config, "orders.yaml") == (
         "# Written by mcpgov catalog add https://mcp.contoso.com/mcp\n"
         "name: com.contoso/orders\n"
@@ -83,10 +84,10 @@ def test_a_server_is_added_by_its_url_and_can_be_served(config: Path, monkeypatc
         "  orders:\n"
         "    authType: CustomKeys\n"
         "    keys:\n"
-        '      X-Api-Key: "${env:ORDERS_X_API_KEY}"\n'
+        '      X-Api-Key: "${env:MCP_ORDERS_X_API_KEY}"\n'
         "    policies: [trial]\n"
     )
-    monkeypatch.setenv("ORDERS_X_API_KEY", "a-key")
+    monkeypatch.setenv("MCP_ORDERS_X_API_KEY", "a-key")
     assert "orders" in load_generation(config).connections
 
 
@@ -159,18 +160,25 @@ def test_what_was_exported_is_imported_as_it_was(config: Path, tmp_path: Path) -
     assert isinstance(after, dict)
     assert after.pop("pin") == "require"
     secret = "Bearer of-the-connection"
-    assert json.loads(json.dumps(before).replace(secret, "${env:GITHUB_AUTHORIZATION}")) == after
+    assert json.loads(json.dumps(before).replace(secret, "${env:MCP_GITHUB_AUTHORIZATION}")) == after
 
 
-def test_a_program_is_started_here_only_where_somebody_said_so(config: Path, tmp_path: Path) -> None:
+def test_a_program_is_started_here_only_where_somebody_said_so(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "server.json"
     file.write_text(json.dumps({**server("brave"), "packages": [PACKAGES["npm-env"]]}))
     refused = run(config, "import", str(file))
     assert (refused.exit_code, "say --local" in refused.stderr) == (1, True)
-    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "npx").write_text("#!/bin/sh\n")
+    (tmp_path / "npx").chmod(0o755)
     shown = run(config, "import", str(file), "--local", "--dry-run")
-    assert 'API_KEY: "${env:BRAVE_API_KEY}"' in shown.stdout or "there is no program npx" in shown.stderr
+    assert 'API_KEY: "${env:MCP_BRAVE_API_KEY}"' in shown.stdout
     assert files(config) == ["github.yaml", "time.yaml"]
+    done = run(config, "import", str(file), "--local")
+    assert "note   starts on this machine: npx -y @contoso/brave@1.0.2" in done.stderr
+    assert files(config) == ["brave.yaml", "github.yaml", "time.yaml"]
 
 
 def test_the_servers_of_a_client_are_imported_one_by_one(config: Path, tmp_path: Path) -> None:
