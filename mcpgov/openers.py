@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import getpass
 import os
+import ssl
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
+from mcpgov.catalog_files import load_catalog
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
 from mcpgov.exports import export_states, written
+from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, kept_consents
+from mcpgov.registry_client import SCOPE, RegistryClient
 from mcpgov.reload import load_generation
 from mcpgov.server_urls import check_postgres_url
 from mcpgov.settings import Settings
 from mcpgov.settings_file import load_settings, named_store, stood_in
+from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
+from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
     from mcpgov.audit.review import ReviewReader
+    from mcpgov.catalog.importers import Fetch
+    from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.identities import RecordedConsents
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings_file import Vaults
@@ -41,6 +51,13 @@ if TYPE_CHECKING:
 
     Load = Callable[[str], Any]
     Write = Callable[[ControlRecord], Awaitable[None]]
+    Host = Callable[[AzureIdentity, ssl.SSLContext], HostIdentity]
+
+
+def no_host(azure: AzureIdentity, tls: ssl.SSLContext) -> NoReturn:
+    """The Host of those who were given none."""
+    del azure, tls
+    raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "No token is to be had.", detail="nobody is asked here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,7 @@ class Openers:
     load: Load
     vaults: Vaults
     now: Callable[[], datetime]
+    host: Host = no_host
 
     def storage(self, config: Path | None) -> Storage:
         """The store that a settings file names."""
@@ -133,6 +151,15 @@ class Openers:
         """Write down that the configured store was verified. Raises StoreUnavailable."""
         async with writing(self.storage(config).open(), self.now) as write:
             await write(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
+
+    def registry(self, config: Path | None, *, private: bool) -> Fetch:
+        """What asks registries; an API Center as mcpgov's own identity, where the settings name one."""
+        azure, tls = load_catalog(config).with_texts({}).settings.azure, ssl.create_default_context()
+        if azure is None:
+            return RegistryClient(GuardedWeb(tls), private=private).fetch
+        identity = azure_identity(azure)
+        tokens = HostTokens(self.host(identity, tls), SCOPE, identity.managed_identity, self.now)
+        return RegistryClient(GuardedWeb(tls), tokens.token, private).fetch
 
     @asynccontextmanager
     async def keys(self, config: Path | None) -> AsyncGenerator[RecordedKeys]:
