@@ -22,6 +22,7 @@ import typer
 import uvloop
 
 from mcpgov import __version__
+from mcpgov.arm_caller import SCOPE, ArmCaller
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.cli.admin_keys import add_admin
@@ -29,14 +30,17 @@ from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
 from mcpgov.cli.check import add_check
+from mcpgov.cli.connect import add_connect
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.digests import add_digests
 from mcpgov.cli.exports import add_exports
+from mcpgov.cli.foundry import build_foundry
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
 from mcpgov.cli.printable import plural
 from mcpgov.cli.proof import Opening, add_proof
+from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
@@ -47,6 +51,7 @@ from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
+from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, identities
 from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
@@ -174,6 +179,13 @@ def vaults(azure: Azure) -> Fetch:
     return KeyVault(GuardedWeb(tls), token, private=azure.private).fetch
 
 
+def arm_caller(azure: Azure) -> ArmCaller:
+    """What calls Azure Resource Manager as the host's identity."""
+    identity, tls = azure_identity(azure), ssl.create_default_context()
+    tokens = HostTokens(azure_host(identity, tls), SCOPE, identity.managed_identity, utc_now)
+    return ArmCaller(GuardedWeb(tls, deadline=30.0), tokens)
+
+
 @asynccontextmanager
 async def counting(wanted: CountersSettings) -> AsyncGenerator[Counters]:
     """What counts limits: this process's memory, or the Redis that is named, connected to when it is first needed."""
@@ -286,6 +298,7 @@ def build_cli() -> typer.Typer:
     add_init(cli)
     add_serve(cli, serve, supervise)
     add_check(cli)
+    add_connect(cli)
     opens = openers()
     keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
     add_admin(keys, opens.admin_keys, opens.find_store)
@@ -293,7 +306,9 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
     catalog = build_catalog()
     add_adding(catalog, opens.registry)
+    add_publish(catalog, arm_caller)
     cli.add_typer(catalog, name="catalog")
+    cli.add_typer(build_foundry(open_probe), name="foundry")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(opens.reader, time.sleep)
     proof = Opening(

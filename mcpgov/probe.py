@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -47,8 +47,9 @@ SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 class ProbeResult:
     """What was found. `tools` are those that the caller may see; `latency_ms` is how long the last list took.
 
-    `credential`, `identity` and `audience` say with what mcpgov signed in, never the value. `problem` is None where
-    the connection is proved, but for what `untested` says.
+    `annotations` are what the server says of each tool, its own word. `credential`, `identity` and `audience` say with
+    what mcpgov signed in, never the value. `problem` is None where the connection is proved, but for what `untested`
+    says.
     """
 
     connection: str
@@ -65,6 +66,7 @@ class ProbeResult:
     correlation_ids: tuple[str, ...]
     problem: Diagnosis | None
     untested: str = ""
+    annotations: Mapping[str, Mapping[str, bool]] = field(default_factory=dict[str, "Mapping[str, bool]"])
 
     @property
     def ok(self) -> bool:
@@ -180,6 +182,7 @@ class Visit:
         self._session = ""
         self._server: Mapping[str, Json] = {}
         self._tools: list[str] | None = None
+        self._annotations: dict[str, Mapping[str, bool]] = {}
         self._latency = 0.0
         self._error: Mapping[str, Json] | None = None
 
@@ -231,9 +234,13 @@ class Visit:
                 break  # a server that has none need not know the method
             result = self._result(exchange)
             listed = result.get("tools")
-            tools += (
-                [_text(tool, "name") for tool in listed if isinstance(tool, dict)] if isinstance(listed, list) else []
-            )
+            for tool in listed if isinstance(listed, list) else ():
+                if isinstance(tool, dict):
+                    tools.append(_text(tool, "name"))
+                    said = _member(tool, "annotations")
+                    self._annotations[tools[-1]] = {
+                        hint: is_so for hint, is_so in said.items() if isinstance(is_so, bool)
+                    }
             cursor = _text(result, "nextCursor")
             if cursor in known:
                 break
@@ -313,6 +320,7 @@ class Visit:
             correlation_ids=tuple(self._ids),
             problem=diagnose(seen),
             untested=untested(seen.connection, self._principal),
+            annotations=self._annotations,
         )
 
     def _seen(self) -> Seen:

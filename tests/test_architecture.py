@@ -22,6 +22,8 @@ PURE = (
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
     *("audit.exported", "audit.formats", "audit.happened"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
+    *("catalog.offer", "catalog.clients", "catalog.foundry", "catalog.shown_tools", "catalog.azure_policy"),
+    *("catalog.arm", "catalog.api_center"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(
         "endpoint.metadata",
@@ -53,7 +55,7 @@ LAYERS = (
             "reporter",
         ),
         *("policy_tokens", "server_urls", "admin.access", "worker", "prometheus", "opentelemetry_export"),
-        *("host_tokens", "event_hubs", "logger_settings", "catalog_files", "registry_client"),
+        *("host_tokens", "event_hubs", "logger_settings", "arm_caller", "catalog_files", "registry_client"),
     ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),

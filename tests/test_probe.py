@@ -153,6 +153,14 @@ async def test_an_older_server_is_met_with_the_handshake_and_its_session_is_ende
     assert [sent.headers.get("mcp-protocol-version") for sent in upstream.ledger[1:]] == ["", *["2025-11-25"] * 3]
 
 
+async def test_what_the_server_says_of_its_tools_is_kept_where_it_can_be_read() -> None:
+    said: Json = {"readOnlyHint": True, "title": "City", "idempotentHint": "yes"}
+    listed: dict[str, Json] = {"tools": [{"name": "get_city", "annotations": said}, {"name": "bare"}, "no tool"]}
+    result = await House(MemoryUpstream(Server({"server/discover": DISCOVERED, "tools/list": listed}))).test()
+    assert result.tools == ("get_city", "bare")
+    assert result.annotations == {"get_city": {"readOnlyHint": True}, "bare": {}}
+
+
 async def test_a_session_is_ended_also_where_the_list_fails() -> None:
     error = told(1, {"error": {"code": -32603, "message": "broken"}})
     upstream = MemoryUpstream(Server({"initialize": INITIALIZED, "tools/list": error}, session="s-1"))

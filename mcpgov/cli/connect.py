@@ -1,0 +1,68 @@
+"""`mcpgov connect`: what a client needs to reach a connection, to paste or to redirect into a file.
+
+The text is on stdout and what to do with it on stderr, so that `> .vscode/mcp.json` writes the file and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mcpgov.catalog.clients import Client, Configuration, configuration, managed_piece
+from mcpgov.catalog.offer import NotOffered
+from mcpgov.cli.offered import base_of, loaded, offered, refused
+from mcpgov.cli.serve import Config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def add_connect(app: typer.Typer) -> None:
+    """Add the verb `connect`."""
+
+    @app.command(
+        epilog="Examples:  mcpgov connect github --client vscode > .vscode/mcp.json  ·"
+        "  mcpgov connect github --client claude  ·  mcpgov connect --client copilot-managed"
+    )
+    def connect(
+        client: Annotated[Client, typer.Option(help="Whom the configuration is for.")],
+        name: Annotated[str, typer.Argument(help="The connection; none only for copilot-managed.")] = "",
+        config: Config = None,
+        *,
+        as_json: Annotated[bool, typer.Option("--json", help="Print pieces and notes as JSON.")] = False,
+    ) -> None:
+        """Print a client's configuration for a connection. No key stands in it: the client asks, or its environment."""
+        try:
+            made = configured(config, name, client)
+        except NotOffered as error:
+            raise refused(error) from None
+        if as_json:
+            typer.echo(json.dumps(asdict(made), indent=2))
+            return
+        show(made)
+
+
+def configured(config: Path | None, name: str, client: Client) -> Configuration:
+    """The configuration of a client. Raises NotOffered."""
+    snapshot = loaded(config)
+    if not name and client is Client.COPILOT_MANAGED:
+        notes = ("Copilot lets the servers of this gateway alone through, in every editor that reads the file.",)
+        return Configuration((managed_piece([f"{base_of(snapshot.settings)}/*"]),), notes)
+    if not name:
+        raise NotOffered("no connection is named", "mcpgov connections list shows them")
+    return configuration(offered(snapshot, name), client)
+
+
+def show(made: Configuration) -> None:
+    """Print the pieces, and beside them what to do."""
+    for number, piece in enumerate(made.pieces):
+        if number:
+            typer.echo("")
+        typer.echo(piece.text.rstrip("\n"))
+        if piece.file:
+            typer.echo(f"Save as {piece.file}.", err=True)
+    for note in made.notes:
+        typer.echo(note, err=True)

@@ -1,0 +1,176 @@
+"""The policy lets connections to the gateway through and no other, whatever is tried; the public sample does not."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from mcpgov.catalog.azure_policy import HUBS, NO_TOOLS, TYPES, policy_definition
+from mcpgov.catalog.foundry import connection_body
+from mcpgov.catalog.offer import NotOffered
+from mcpgov.models import AuthType
+from tests.catalog.offers import URL, offer
+from tests.catalog.policy_rules import UnknownRule, applies, effect, holds
+
+ACCOUNT, PROJECT = TYPES
+DEFINITION: dict[str, Any] = {**policy_definition(["https://mcp.contoso.com", "https://eu.mcp.contoso.com"])}
+EVIL = "https://evil.example/mcp"
+
+
+def resource(type_: str = PROJECT, **properties: Any) -> dict[str, Any]:
+    return {"type": type_, "properties": {"authType": "None", **properties}}
+
+
+# Each is a connection that leads, or may lead, past the gateway.
+DENIED: dict[str, dict[str, Any]] = {
+    "a server of its own": resource(category="RemoteTool", target=EVIL),
+    "of the account": resource(ACCOUNT, category="RemoteTool", target=EVIL),
+    "of a hub": resource(HUBS, category="RemoteTool", target=EVIL),
+    "a type in another case": resource(PROJECT.upper(), category="RemoteTool", target=EVIL),
+    "a preview category": resource(category="RemoteTool_Preview", target=EVIL),
+    "a category in lower case": resource(category="remotetool", target=EVIL),
+    "a category in camel case": resource(category="remoteTool", target=EVIL),
+    "a category with a dash": resource(category="remote-tool", target=EVIL),
+    "an agent": resource(category="RemoteA2A", target="https://evil.example/a2a"),
+    "a category of tomorrow": resource(category="McpServer", target=EVIL),
+    "a category with a space": resource(category="AzureBlob ", target=EVIL),
+    "no category": resource(target=EVIL),
+    "a category that is null": resource(category=None, target=EVIL),
+    "custom keys": resource(category="CustomKeys", target=EVIL),
+    "an API key": resource(category="ApiKey", target="https://evil.example/"),
+    "generic": resource(category="GenericHttp", target="https://evil.example/"),
+    "a server under the category of storage": resource(category="AzureBlob", target=EVIL),
+    "the same with a query": resource(category="CognitiveSearch", target=f"{EVIL}?api-version=2025-11-01-preview"),
+    "the same with a path": resource(category="CognitiveSearch", target=f"{EVIL}/x"),
+    "the same over SSE": resource(category="AIServices", target="https://evil.example/sse"),
+    "a longer host": resource(category="RemoteTool", target="https://mcp.contoso.com.evil.example/mcp/github"),
+    "a user name": resource(category="RemoteTool", target="https://mcp.contoso.com@evil.example/mcp/github"),
+    "a password": resource(category="RemoteTool", target="https://mcp.contoso.com:mcp@evil.example/mcp/github"),
+    "a user name with a path": resource(
+        category="RemoteTool", target="https://evil.example/@mcp.contoso.com/mcp/github"
+    ),
+    "plain http": resource(category="RemoteTool", target="http://mcp.contoso.com/mcp/github"),
+    "another port": resource(category="RemoteTool", target="https://mcp.contoso.com:8443/mcp/github"),
+    "a dot at the end of the host": resource(category="RemoteTool", target="https://mcp.contoso.com./mcp/github"),
+    "a sub-domain": resource(category="RemoteTool", target="https://x.mcp.contoso.com/mcp/github"),
+    "a backslash": resource(category="RemoteTool", target="https://mcp.contoso.com\\@evil.example/mcp/"),
+    "a percent": resource(category="RemoteTool", target="https://mcp.contoso.com%2f@evil.example/mcp/"),
+    "a space before it": resource(category="RemoteTool", target=" https://mcp.contoso.com/mcp/github"),
+    "a line before it": resource(category="RemoteTool", target="https://evil.example/\nhttps://mcp.contoso.com/mcp/x"),
+    "the gateway in the query": resource(category="RemoteTool", target=f"https://evil.example/?{URL}"),
+    "the gateway in the fragment": resource(category="RemoteTool", target=f"https://evil.example/#{URL}"),
+    "a look-alike": resource(
+        category="RemoteTool", target="https://mcp.c\N{CYRILLIC SMALL LETTER O}ntoso.com/mcp/github"
+    ),
+    "no scheme": resource(category="RemoteTool", target="mcp.contoso.com/mcp/github"),
+    "the console": resource(category="RemoteTool", target="https://mcp.contoso.com/console"),
+    "no target": resource(category="RemoteTool"),
+    "a target that is null": resource(category="RemoteTool", target=None),
+    "an empty target": resource(category="RemoteTool", target=""),
+    "a list of targets": resource(category="RemoteTool", target=["https://mcp.contoso.com/mcp/github"]),
+    "a managed connector": resource(category="RemoteTool", useCustomConnector=False, connectorName="github"),
+    "the target elsewhere": resource(category="RemoteTool", metadata={"target": URL}),
+    "the key in another case": {"type": PROJECT, "properties": {"Category": "RemoteTool", "Target": EVIL}},
+    "no properties": {"type": PROJECT},
+    "an agent at the gateway's own name": resource(category="RemoteA2A", target="https://mcp.contoso.com.evil.example"),
+}
+ALLOWED: dict[str, dict[str, Any]] = {
+    **{f"what we print for {auth}": {"type": PROJECT, **connection_body(offer(auth))} for auth in AuthType},
+    "of the account": resource(ACCOUNT, category="RemoteTool", target=URL),
+    "of a hub": resource(HUBS, category="RemoteTool", target=URL),
+    "a preview category": resource(category="RemoteTool_Preview", target=URL),
+    "the second gateway": resource(category="RemoteTool", target="https://eu.mcp.contoso.com/mcp/github"),
+    "all connections as one server": resource(category="RemoteTool", target="https://mcp.contoso.com/mcp"),
+    "the host in capitals": resource(category="RemoteTool", target="https://MCP.Contoso.com/mcp/github"),
+    "custom keys at the gateway": resource(category="CustomKeys", target=URL),
+    "a search service": resource(category="CognitiveSearch", target="https://contoso.search.windows.net"),
+    "a model": resource(category="AzureOpenAI", target="https://mcp-models.openai.azure.com/"),
+    "a database in another case": resource(category="CosmosDb", target="https://contoso.documents.azure.com:443/"),
+    "another resource": {"type": "Microsoft.Storage/storageAccounts", "properties": {"target": EVIL}},
+}
+
+
+@pytest.mark.parametrize("case", DENIED)
+def test_what_leads_past_the_gateway_is_denied(case: str) -> None:
+    assert effect(DEFINITION, DENIED[case]) == "Deny"
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_what_leads_to_the_gateway_or_is_no_tool_is_let_through(case: str) -> None:
+    assert effect(DEFINITION, ALLOWED[case]) == ""
+
+
+def test_the_public_sample_lets_most_of_them_through() -> None:
+    def branch(type_: str, category: str) -> dict[str, Any]:
+        return {
+            "allOf": [
+                {"field": "type", "equals": type_},
+                {"field": f"{category}/category", "equals": "RemoteTool"},
+                {"field": f"{type_}/target", "notIn": [URL]},
+            ]
+        }
+
+    sample = {"anyOf": [branch(ACCOUNT, ACCOUNT), branch(PROJECT, ACCOUNT)]}  # its second branch asks the wrong alias
+    stopped = [case for case, one in DENIED.items() if applies(sample, one, {})]
+    assert stopped == ["of the account"]
+
+
+def test_each_type_is_asked_for_its_own_aliases() -> None:
+    for branch in DEFINITION["properties"]["policyRule"]["if"]["anyOf"]:
+        named = fields(branch) - {"type"}
+        type_ = branch["allOf"][0]["equals"]
+        assert named == {f"{type_}/target", f"{type_}/category"}
+
+
+def fields(rule: Any) -> set[str]:
+    """Every field that a rule asks for."""
+    return set(re.findall(r'"field": "([^"]+)"', json.dumps(rule)))
+
+
+def test_the_effect_and_the_categories_are_chosen_with_the_assignment() -> None:
+    blob = resource(category="AzureBlob", target="https://contoso.blob.core.windows.net")
+    assert effect(DEFINITION, DENIED["no target"], {"effect": "Audit"}) == "Audit"
+    assert effect(DEFINITION, blob, {"otherCategories": ["CognitiveSearch"]}) == "Deny"
+    assert effect(DEFINITION, resource(category="ApiKey", target="x"), {"otherCategories": [*NO_TOOLS, "ApiKey"]}) == ""
+
+
+def test_child_resources_are_looked_at_too() -> None:
+    properties = DEFINITION["properties"]
+    assert properties["mode"] == "All"
+    indexed = {"properties": {**properties, "mode": "Indexed"}}
+    assert effect(indexed, DENIED["a server of its own"]) == ""
+
+
+def test_hubs_can_be_left_out_where_their_aliases_are_not_known() -> None:
+    assert HUBS in json.dumps(DEFINITION)
+    assert HUBS not in json.dumps(policy_definition(["https://mcp.contoso.com"], hubs=False))
+
+
+@pytest.mark.parametrize("gateway", ["http://127.0.0.1:8080", "https://mcp.contoso.com/", "https://*.contoso.com"])
+def test_a_gateway_that_is_no_host_over_https_is_refused(gateway: str) -> None:
+    with pytest.raises(NotOffered):
+        policy_definition([gateway])
+
+
+def test_plain_http_may_be_looked_at() -> None:
+    assert "http://127.0.0.1:8080/mcp/*" in json.dumps(policy_definition(["http://127.0.0.1:8080"], allow_http=True))
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "wanted", "said"),
+    [
+        *(("equals", "A", "a", True), ("notEquals", None, "a", True), ("equals", None, "a", False)),
+        *(("like", "abc", "A*", True), ("notLike", None, "a*", True), ("contains", "xAy", "a", True)),
+        *(("in", "A", ["a"], True), ("notIn", None, ["a"], True), ("exists", None, "false", True)),
+        *(("match", "a1", "?#", True), ("match", "Ab", "ab", False), ("matchInsensitively", "Ab", "ab", True)),
+    ],
+)
+def test_conditions_are_read_as_azure_policy_reads_them(condition: str, value: Any, wanted: Any, said: object) -> None:
+    assert holds(condition, value, wanted) is said
+
+
+@pytest.mark.parametrize(("condition", "wanted"), [("less", "1"), ("like", "*a*")])
+def test_a_condition_that_is_not_known_is_an_error(condition: str, wanted: str) -> None:
+    with pytest.raises(UnknownRule):
+        holds(condition, "a", wanted)

@@ -1,0 +1,64 @@
+"""`mcpgov connect`: what is on stdout is the file, and nothing secret is in it."""
+
+import json
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner, Result
+
+from mcpgov.catalog.clients import Client
+from mcpgov.cli.connect import add_connect
+from tests.cli.folder import furnish
+
+PUBLIC = {"mcpgov.yaml": "public_url: https://mcp.contoso.com\n"}
+
+
+def run(config: Path, *arguments: str) -> Result:
+    app = typer.Typer()
+    add_connect(app)
+    return CliRunner().invoke(app, [*arguments, "--config", str(config)])
+
+
+def test_what_is_printed_is_the_file_and_the_rest_is_said_beside_it(tmp_path: Path) -> None:
+    result = run(furnish(tmp_path, PUBLIC), "github", "--client", "vscode")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["servers"]["github"]["url"] == "https://mcp.contoso.com/mcp/github"
+    assert "Save as .vscode/mcp.json." in result.stderr
+    assert "mcpgov keys create" in result.stderr
+
+
+def test_two_pieces_are_printed_one_after_the_other(tmp_path: Path) -> None:
+    result = run(furnish(tmp_path, PUBLIC), "github", "--client", "claude")
+    typed, _, file = result.stdout.partition("\n\n")
+    assert typed.startswith("claude mcp add ")
+    assert json.loads(file)["mcpServers"].keys() == {"github"}
+
+
+def test_machines_are_told_pieces_and_notes(tmp_path: Path) -> None:
+    made = json.loads(run(furnish(tmp_path, PUBLIC), "github", "--client", "python", "--json").stdout)
+    assert made["pieces"][0]["file"] == "github.py"
+    assert made["notes"] != []
+
+
+def test_nothing_of_the_upstream_is_printed_for_anybody(tmp_path: Path) -> None:
+    config = furnish(tmp_path, PUBLIC)
+    for client in Client:
+        printed = run(config, "github", "--client", client.value).output
+        for hidden in ("api.contoso.com", "in-the-query", "of-the-connection"):
+            assert hidden not in printed
+
+
+def test_copilot_is_given_the_whole_gateway_or_one_connection(tmp_path: Path) -> None:
+    config = furnish(tmp_path, PUBLIC)
+    whole = json.loads(run(config, "--client", "copilot-managed").stdout)
+    assert whole == {"allowedMcpServers": [{"serverUrl": "https://mcp.contoso.com/*"}]}
+    one = json.loads(run(config, "github", "--client", "copilot-managed").stdout)
+    assert one == {"allowedMcpServers": [{"serverUrl": "https://mcp.contoso.com/mcp/github"}]}
+
+
+def test_without_a_name_or_with_a_wrong_one_nothing_is_printed(tmp_path: Path) -> None:
+    config = furnish(tmp_path, PUBLIC)
+    for arguments in ((), ("gihub",)):
+        result = run(config, *arguments, "--client", "cursor")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.strip().endswith(")")
