@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 from watchfiles import watch
 
+from mcpgov.accounts import owners_of
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.needs import unmet
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
 from mcpgov.settings import Settings, parse_settings
-from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, owners_of, read_text
+from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.worker import unshared
 from mcpgov.yaml_source import parse_yaml

@@ -53,6 +53,7 @@ LAYERS = (
             "export_settings",
             "settings_file",
             "reporter",
+            "accounts",
         ),
         *("policy_tokens", "server_urls", "admin.access", "worker", "prometheus", "opentelemetry_export"),
         *("host_tokens", "event_hubs", "logger_settings", "arm_caller", "catalog_files", "registry_client"),
