@@ -26,6 +26,7 @@ LIMITS: Final = JsonLimits(1024 * 1024, depth=64, keys=10_000, values=50_000, st
 MAX_TOOLS: Final = 5_000  # of one list
 MAX_LIST: Final = 8 * 1024 * 1024  # characters of canonical JSON, of one list
 MAX_NAME: Final = 128  # characters (MCP 2025-11-25, server/tools)
+MAX_FAULT: Final = 200  # characters; a message names every key on the way
 TWICE: Final = "the list has this name more than once"
 
 
@@ -91,7 +92,7 @@ def _definition(at: int, tool: Json, twice: set[str]) -> Definition:
     try:
         text = definition_text(tool)
     except Refusal as refusal:
-        return Definition(at, name, fault=refusal.message)
+        return Definition(at, name, fault=refusal.message[:MAX_FAULT])
     return Definition(at, name, fault=TWICE) if name in twice else Definition(at, name, digest(text), text)
 
 

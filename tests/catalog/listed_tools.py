@@ -24,7 +24,7 @@ GITHUB: Final[list[Json]] = [
     {
         "name": "issue_read",
         "title": "Get issue details",
-        "description": "Get information about a specific issue in a repository.\n\nOptions are:\n1. get\n2. get_comments",
+        "description": "Get information about an issue in a repository.\n\nOptions are:\n1. get\n2. get_comments",
         "annotations": {"title": "Get issue details", **READING},
         "inputSchema": arguments(
             ["method", "owner", "repo", "issue_number"],
@@ -67,8 +67,8 @@ LEARN: Final[list[Json]] = [
     {
         "name": "microsoft_docs_search",
         "title": "Microsoft Docs Search",
-        "description": "Search official Microsoft documentation. Returns up to 10 content chunks \u2014 each with title "
-        "and URL. \U0001f50e\ufe0f\n\n## When to use\n- grounding of answers\n- where `microsoft_docs_fetch` is too long",
+        "description": "Search official Microsoft documentation. Up to 10 content chunks \u2014 each with title "
+        "and URL. \U0001f50e\ufe0f\n\n## When to use\n- grounding of answers\n- where a fetch is too long",
         "inputSchema": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
