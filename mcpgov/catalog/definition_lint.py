@@ -80,7 +80,7 @@ def _named(tool: Json) -> tuple[str, tuple[Finding, ...]]:
 
 def _structure(name: str, tool: Mapping[str, Json]) -> Iterator[Finding]:
     """What is wrong with how a definition is made, whatever it says."""
-    if any(lookalikes(name)):
+    if next(lookalikes(name), None) is not None:
         said = f"the name has letters that look like others: {quoted(name)}"
         yield Finding(Severity.ERROR, name, ("name",), said, "it passes for a tool of another name")
     yield from hidden_findings(name, tool)

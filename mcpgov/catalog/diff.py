@@ -91,9 +91,9 @@ def hunks(before: str, after: str) -> tuple[Hunk, ...]:
     for pattern in (_WORDS, _LINES):
         old, new = pattern.findall(before), pattern.findall(after)
         start, end = _same_ends(old, new)
-        if max(len(old), len(new)) - start - end <= MAX_TOKENS:
-            return tuple(_hunks(old, new, start, end))
-    return (Hunk("", before, after, ""),)
+        if _is_quick(len(old) - start - end, len(new) - start - end):
+            return tuple(_hunks(old, new))
+    return tuple(_hunks(_WORDS.findall(before), _WORDS.findall(after)))
 
 
 def _between(before: Json, after: Json, path: Path) -> Iterator[Difference]:
@@ -117,8 +117,7 @@ def _between(before: Json, after: Json, path: Path) -> Iterator[Difference]:
 
 def _between_lists(before: list[Json], after: list[Json], path: Path) -> Iterator[Difference]:
     old, new = [canonical(item) for item in before], [canonical(item) for item in after]
-    start, end = _same_ends(old, new)
-    for tag, first, last, first_new, last_new in _opcodes(old, new, start, end):
+    for tag, first, last, first_new, last_new in _opcodes(old, new):
         pairs = min(last - first, last_new - first_new) if tag == "replace" else 0
         for at in range(pairs):
             yield from _between(before[first + at], after[first_new + at], (*path, first_new + at))
@@ -172,8 +171,8 @@ def _shortened(text: str, *, last: bool) -> str:
     return MORE + revealed(near) if last else revealed(near) + MORE
 
 
-def _hunks(old: list[str], new: list[str], start: int, end: int) -> Iterator[Hunk]:
-    changed = list(_opcodes(old, new, start, end))
+def _hunks(old: list[str], new: list[str]) -> Iterator[Hunk]:
+    changed = list(_opcodes(old, new))
     for number, (_, first, last, first_new, last_new) in enumerate(changed):
         from_here = changed[number - 1][2] if number else 0
         to_here = changed[number + 1][1] if number + 1 < len(changed) else len(old)
@@ -193,12 +192,18 @@ def _same_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
     return start, next((at for at in range(left) if old[-1 - at] != new[-1 - at]), left)
 
 
-def _opcodes(old: Sequence[str], new: Sequence[str], start: int, end: int) -> Iterator[tuple[str, int, int, int, int]]:
-    """What differs, as difflib says it, between the `start` and the `end` that are the same."""
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """What differs, as difflib says it; where that would take long, all between the ends that are the same."""
+    start, end = _same_ends(old, new)
     middle, middle_new = old[start : len(old) - end], new[start : len(new) - end]
-    if max(len(middle), len(middle_new)) > MAX_TOKENS:
+    if not _is_quick(len(middle), len(middle_new)):
         yield "replace", start, start + len(middle), start, start + len(middle_new)
         return
     for tag, first, last, first_new, last_new in SequenceMatcher(None, middle, middle_new).get_opcodes():
         if tag != "equal":
             yield tag, start + first, start + last, start + first_new, start + last_new
+
+
+def _is_quick(old: int, new: int) -> bool:
+    """Whether so many tokens may be compared with so many: the time can grow with the product."""
+    return max(old, new) <= MAX_TOKENS or min(old, new) == 0
