@@ -69,6 +69,8 @@ class Reason(StrEnum):
     QUARANTINED = "quarantined"
     TOOL_HIDDEN = "tool-hidden"
     TOOL_DENIED = "tool-denied"
+    TOOL_UNAPPROVED = "tool-unapproved"
+    TOOL_CHANGED = "tool-changed"
     POLICY_RESPONSE = "policy-response"
     PREFLIGHT = "preflight"
     POLICY_ERROR = "policy-error"

@@ -21,6 +21,8 @@ PURE = (
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
     *("audit.exported", "audit.formats"),
+    *("canonical_json", "catalog.definitions", "catalog.pinning", "catalog.diff", "catalog.definition_lint"),
+    *("catalog.schema_lint", "catalog.text_lint", "catalog.finding", "catalog.revealed", "catalog.lookalikes"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(
