@@ -26,6 +26,8 @@ from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.audit import build_audit_app
+from mcpgov.cli.catalog import build_catalog
+from mcpgov.cli.catalog_add import add_adding
 from mcpgov.cli.check import add_check
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.digests import add_digests
@@ -193,7 +195,7 @@ def log_failure(task: asyncio.Task[None]) -> None:
 
 def openers() -> Openers:
     """What the verbs open."""
-    return Openers(load, vaults, utc_now)
+    return Openers(load, vaults, utc_now, azure_host)
 
 
 @asynccontextmanager
@@ -288,6 +290,9 @@ def build_cli() -> typer.Typer:
     add_admin(keys, opens.admin_keys)
     cli.add_typer(keys, name="keys")
     cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
+    catalog = build_catalog()
+    add_adding(catalog, opens.registry)
+    cli.add_typer(catalog, name="catalog")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(opens.reader, time.sleep)
     proof = Opening(opens.evidence, opens.find_verifier_key, opens.note_verified, opens.written, opens.received)

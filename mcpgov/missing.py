@@ -37,9 +37,9 @@ def missing(
     if source and settings:
         yield from _wrong_with_store(source, ("audit", "store"), settings.audit.store)
     for entry in entries:
-        upstream = entry.connections[0].connection.upstream
-        if isinstance(upstream, LocalUpstream):
-            yield from _wrong_with_command(entry.source, upstream, search)
+        for served in entry.connections[:1]:  # all of them have one server; one that is deleted has none
+            if isinstance(upstream := served.connection.upstream, LocalUpstream):
+                yield from _wrong_with_command(entry.source, upstream, search)
 
 
 def away(source: Source, settings: Settings) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ A room of the composition root: app.py says how optional parts are loaded and se
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,15 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
+from mcpgov.catalog_files import load_catalog
 from mcpgov.exports import export_states, written
+from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, kept_consents
+from mcpgov.registry_client import SCOPE, RegistryClient
 from mcpgov.reload import load_generation
 from mcpgov.server_urls import check_postgres_url
 from mcpgov.settings import Settings
 from mcpgov.settings_file import load_settings, named_store, stood_in
+from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
+from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
@@ -32,6 +38,8 @@ if TYPE_CHECKING:
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
     from mcpgov.audit.review import ReviewReader
+    from mcpgov.catalog.importers import Fetch
+    from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.identities import RecordedConsents
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings_file import Vaults
@@ -47,6 +55,7 @@ class Openers:
     load: Load
     vaults: Vaults
     now: Callable[[], datetime]
+    host: Callable[[AzureIdentity, ssl.SSLContext], HostIdentity]
 
     def storage(self, config: Path | None) -> Storage:
         """The store that a settings file names."""
@@ -124,6 +133,15 @@ class Openers:
         """Write down that the configured store was verified. Raises StoreUnavailable."""
         async with writing(self.storage(config).open(), self.now) as write:
             await write(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
+
+    def registry(self, config: Path | None, *, private: bool) -> Fetch:
+        """What asks registries; an API Center as mcpgov's own identity, where the settings name one."""
+        azure, tls = load_catalog(config).with_texts({}).settings.azure, ssl.create_default_context()
+        if azure is None:
+            return RegistryClient(GuardedWeb(tls), private=private).fetch
+        identity = azure_identity(azure)
+        tokens = HostTokens(self.host(identity, tls), SCOPE, identity.managed_identity, self.now)
+        return RegistryClient(GuardedWeb(tls), tokens.token, private).fetch
 
     @asynccontextmanager
     async def keys(self, config: Path | None) -> AsyncGenerator[RecordedKeys]:

@@ -127,7 +127,7 @@ def _own_headers(connection: Connection) -> Iterator[str]:
 
 def clashes(entries: Sequence[Entry], policies: Collection[str], folder: PurePath) -> Iterator[Problem]:
     """What the entries say against each other, and every policy they name that is not among `policies` of `folder`."""
-    yield from _twice((entry.name, _server_place(entry)) for entry in entries)
+    yield from _twice((f"{entry.name} {entry.version}", _server_place(entry)) for entry in entries)
     yield from _twice(
         (served.connection.name, _connection_place(entry, served)) for entry in entries for served in entry.connections
     )
@@ -147,7 +147,8 @@ def unknown_policies(
 
 
 def _server_place(entry: Entry) -> Problem:
-    return entry.source.problem(("name",), f"the server {entry.name} is also in", "keep one of the two")
+    said = f"the server {entry.name} {entry.version} is also in"
+    return entry.source.problem(("name",), said, "keep one of the two, or give one another version")
 
 
 def _connection_place(entry: Entry, served: ConnectionEntry) -> Problem:

@@ -80,7 +80,7 @@ def unshared(workers: int, settings: Settings, source: Source, entries: Iterable
         mend = "name a Redis, like counters: redis://HOST:6379, or choose counters: per-worker"
         yield source.problem(("counters",), message, mend)
     for entry in entries:
-        if isinstance(entry.connections[0].connection.upstream, LocalUpstream):
+        if any(isinstance(served.connection.upstream, LocalUpstream) for served in entry.connections[:1]):
             message = f"a client's session with a local server is one process, of one of the {workers} workers"
             mend = "serve it with --workers 1, or run it where it has a URL and name that as upstream"
             yield entry.source.problem(("command",), message, mend)

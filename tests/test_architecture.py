@@ -55,7 +55,7 @@ LAYERS = (
             "reporter",
         ),
         *("policy_tokens", "server_urls", "admin.access", "worker", "prometheus", "opentelemetry_export"),
-        *("host_tokens", "event_hubs", "logger_settings"),
+        *("host_tokens", "event_hubs", "logger_settings", "catalog_files", "registry_client"),
     ),
     ("pipeline",),
     ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),

@@ -1,19 +1,25 @@
 """What the verbs open: the store that is named, or the one of the settings."""
 
 import importlib
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mcpgov.credential.tokens import AzureIdentity, HostIdentity
 from mcpgov.errors import StoreUnavailable
 from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
 from mcpgov.store.sent_checkpoints import open_sqlite_sent
 
 
+def nobody(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:
+    raise AssertionError(azure, tls)
+
+
 def openers() -> Openers:
-    return Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC))
+    return Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC), nobody)
 
 
 def test_a_store_is_named_by_its_path_or_url_or_by_the_settings(tmp_path: Path) -> None:

@@ -126,9 +126,19 @@ def test_a_connection_name_is_used_once_and_both_places_are_told() -> None:
     assert problem == "catalog/b.yaml:5:3: the connection x is also in catalog/a.yaml:4:3 (rename one)"
 
 
-def test_a_server_name_is_used_once() -> None:
+def test_a_version_of_a_server_is_there_once_and_several_versions_may_be() -> None:
+    assert found(entry("a", "x: {}"), entry("a", "y: {}", more="version: 2.0.0\n")) == []
     (problem,) = found(entry("a", "x: {}"), entry("a", "y: {}"))
-    assert problem == "catalog/a.yaml:1:7: the server com.contoso/a is also in catalog/a.yaml:1:7 (keep one of the two)"
+    assert problem == (
+        "catalog/a.yaml:1:7: the server com.contoso/a 0.0.0 is also in catalog/a.yaml:1:7"
+        " (keep one of the two, or give one another version)"
+    )
+
+
+def test_a_version_that_is_deleted_serves_nothing_and_holds_no_name() -> None:
+    gone = entry("a", "x: {}", more="version: 2.0.0\nstatus: deleted\n")
+    assert found(gone, entry("a", "x: {}")) == []
+    assert assemble("stamp", Settings(), [gone], DOCUMENTS).connections == {}
 
 
 def test_a_policy_that_does_not_exist_is_named_in_every_scope() -> None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic import ValidationInfo as Info
 
+from mcpgov.catalog.listing import Listing, ListingShape, Status, unfit_members
+from mcpgov.catalog.server_shape import LONGEST_LINE, LONGEST_NAME, Version, one_line, server_name
 from mcpgov.catalog.sign_in import SignInShape, contradictions
 from mcpgov.catalog.urls import check_fixed, check_url, parse_fixed
 from mcpgov.credential.references import Lookup, Unfit, has_reference
@@ -31,13 +33,10 @@ if TYPE_CHECKING:
     from mcpgov.errors import Problem
 
 LONGEST_TIMEOUT: Final = 240.0
-_SERVER_NAME: Final = re.compile(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+")  # MCP registry, server.schema.json 2025-12-11
 _CONNECTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_VERSION: Final = re.compile(r"(?!latest$)[0-9A-Za-z](?:[0-9A-Za-z.+_-]*[0-9A-Za-z])?")
-_WILDCARD: Final = re.compile(r"(?:^|\.)[xX](?:\.|$)")  # 1.x is a range
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")  # RFC 9110 section 5.5, ASCII only
 _SECONDS: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)s")
 
@@ -53,7 +52,7 @@ class ConnectionEntry:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One server of the catalog. `policies` are those of server scope."""
+    """One version of a server. `policies` are those of server scope; one that is deleted has no connections."""
 
     name: str
     title: str
@@ -61,6 +60,7 @@ class Entry:
     description: str
     policies: tuple[str, ...]
     connections: tuple[ConnectionEntry, ...]
+    listing: Listing
     source: Source = field(repr=False, compare=False)  # for saying where something stands; may hold keys
 
 
@@ -84,7 +84,9 @@ def parse_entry(text: str, file: str, lookup: Lookup) -> Entry:
                 {tool: rule.policies for tool, rule in one.tools.items()},
             )
             for name, one in shape.connections.items()
+            if shape.status is not Status.DELETED
         ),
+        listing=shape.listing(),
         source=source,
     )
 
@@ -123,6 +125,7 @@ def _contradictions(shape: EntryShape, source: Source) -> Iterator[Problem]:
         if key in shape.model_fields_set:
             needs = "a command" if shape.upstream else "an upstream"
             yield source.problem((key,), f"{key} belongs to {needs}", "remove it", at_key=True)
+    yield from unfit_members(shape, source)
     yield from _unfit_url(shape.upstream, shape, source, ("upstream",))
     for name, one in shape.connections.items():
         yield from _contradictions_of(one, shape, source, ("connections", name))
@@ -176,18 +179,6 @@ def _matches(pattern: re.Pattern[str], message: str, mend: str) -> AfterValidato
         return value
 
     return AfterValidator(check)
-
-
-def _one_line(value: str) -> str:
-    if not value.isprintable():
-        raise Unfit("holds a line break or a control character", "write it in one line")
-    return value
-
-
-def _version(value: str) -> str:
-    if not _VERSION.fullmatch(value) or _WILDCARD.search(value):
-        raise Unfit("is not one version", "write one like 1.0.0, not a range")
-    return value
 
 
 def _url(value: str) -> str:
@@ -262,7 +253,7 @@ def _fits_a_variable(value: str) -> bool:
 
 
 Url = Annotated[str, AfterValidator(_url)]
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(one_line)]
 ToolName = Annotated[
     str, _matches(_TOOL_NAME, "is not the name of a tool", "use A-Z a-z 0-9 _ . -, at most 128 of them")
 ]
@@ -298,17 +289,13 @@ class ConnectionShape(SignInShape):
     tools: dict[ToolName, ToolShape] = Field(default_factory=dict[str, ToolShape])
 
 
-class EntryShape(Shape):
+class EntryShape(ListingShape):
     """What is said of one server."""
 
-    name: Annotated[
-        str,
-        Field(max_length=200),
-        _matches(_SERVER_NAME, "is not a server name of the MCP registry", "write one like com.contoso/github"),
-    ]
-    title: Annotated[Line, Field(max_length=100)] = ""
-    version: Annotated[str, Field(max_length=255), AfterValidator(_version)] = "0.0.0"
-    description: Annotated[Line, Field(max_length=100)] = ""
+    name: Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(server_name)]
+    title: Annotated[Line, Field(max_length=LONGEST_LINE)] = ""
+    version: Version = "0.0.0"
+    description: Annotated[Line, Field(max_length=LONGEST_LINE)] = ""
     upstream: Url = ""
     private: Flag = False
     command: tuple[Annotated[str, AfterValidator(_word)], ...] = ()

@@ -1,0 +1,165 @@
+"""A connection of a Foundry project becomes an entry of ours, and comes to lead to the gateway. Pure.
+
+Rules: what the platform's connection led to is the entry's upstream, and how it signed in there is the entry's
+authType; no key of it is taken over, only the header's name. The rewritten connection has the gateway as its target and
+nothing of the upstream: neither its URL, nor its audience, nor a key. Spellings differ between versions and tools, and
+are read in any of them. Refuses to know: how a connection is sent to the platform.
+Source: Microsoft.CognitiveServices/accounts/projects/connections, 2025-04-01-preview and later.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mcpgov.catalog.client_files import read_relaxed
+from mcpgov.catalog.urls import check_url
+from mcpgov.catalog.ways import Choice, Draft, free_name, slug
+from mcpgov.catalog.withheld import reference
+from mcpgov.credential.references import Unfit
+from mcpgov.models import AuthType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mcpgov.models import Json
+
+    Document = dict[str, Json]
+
+NAMESPACE: Final = "foundry"
+HEADER: Final = "X-API-Key"  # where a gateway key may stand, so that Authorization stays free
+PLACEHOLDER: Final = "<gateway key>"
+_TOOLS: Final = frozenset({"remotetool"})
+_AUTH_TYPES: Final[Mapping[str, AuthType]] = {
+    **{re.sub(r"[^a-z0-9]", "", kind.lower()): kind for kind in AuthType},
+    "agenticidentity": AuthType.AGENTIC_IDENTITY,
+}
+_OAUTH: Final = ("tokenUrl", "authorizationUrl", "refreshUrl")
+# What belongs to how the former target was signed in to, in lower case.
+_FORMER: Final = frozenset(
+    {"audience", "credentials", "tokenurl", "authorizationurl", "refreshurl", "scopes", "connectorname"}
+    | {"usecustomconnector", "authtype", "target", "expirytime", "error"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """How agents are to sign in to the gateway: what the rewritten connection says."""
+
+    auth_type: AuthType = AuthType.CUSTOM_KEYS
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The entry, and the rewritten connection; `connection` is what it is called in both."""
+
+    draft: Draft
+    connection: str
+    properties: Document
+
+
+def adopt(text: str, choice: Choice, clients: Clients, server: str = "") -> Adopted:
+    """Read the JSON of a connection. Raises Unfit."""
+    tree = read_relaxed(text)
+    if not isinstance(tree, dict):
+        raise Unfit("is no connection", "save what the platform answers for one")
+    properties = _Folded(tree.get("properties", tree))
+    category = _word(properties.text("category"))
+    if category.removesuffix("preview") not in _TOOLS:
+        raise Unfit(f"is a connection of category {properties.text('category') or 'none'}", "adopt those of RemoteTool")
+    name = str(tree.get("name") or choice.connection or properties.text("name") or "connection")
+    connection = choice.connection or free_name({"name": f"{NAMESPACE}/{slug(name)}"}, choice.taken)
+    target = properties.text("target")
+    check_url(target, private=choice.private)
+    document: Document = {"name": server or f"{NAMESPACE}/{slug(name)}", "title": name[:100], "version": "1.0.0"}
+    document |= {"upstream": target} | ({"private": True} if choice.private else {})
+    notes: list[str] = []
+    said = dict(_signed_in(properties, connection, choice, notes))
+    if clients.auth_type is not AuthType.CUSTOM_KEYS:
+        said["clientAuthType"] = clients.auth_type.value
+    if clients.audience:
+        said["clientAudience"] = clients.audience
+    document["connections"] = {connection: said}
+    return Adopted(Draft(document, tuple(notes)), connection, properties.original)
+
+
+def rewritten(adopted: Adopted, gateway: str, clients: Clients) -> Document:
+    """The body of the connection that leads to the gateway. No key stands in it; OAuth2 is set up on the platform."""
+    made = {key: value for key, value in adopted.properties.items() if key.lower() not in _FORMER}
+    made |= {"authType": clients.auth_type.value, "category": "RemoteTool"}
+    made["target"] = f"{gateway.rstrip('/')}/mcp/{adopted.connection}"
+    made |= {"audience": clients.audience} if clients.audience else {}
+    keys: Document = {"keys": {HEADER: PLACEHOLDER}} if clients.auth_type is AuthType.CUSTOM_KEYS else {}
+    return {"properties": {**made, "credentials": keys}}
+
+
+def _signed_in(properties: _Folded, connection: str, choice: Choice, notes: list[str]) -> Iterator[tuple[str, Json]]:
+    """How mcpgov signs in to what the connection led to."""
+    written = properties.text("authType")
+    kind = _AUTH_TYPES.get(_word(written).removesuffix("preview"))
+    if kind is None:
+        raise Unfit(
+            f"has the authType {written or 'none'}, which mcpgov does not know", f"known: {', '.join(AuthType)}"
+        )
+    yield "authType", kind.value
+    if kind is AuthType.CUSTOM_KEYS:
+        yield "keys", _keys(properties, connection, notes)
+    elif kind is AuthType.OAUTH2:
+        yield "oauth", _oauth(properties, connection)
+    elif kind is not AuthType.NONE:
+        if not properties.text("audience"):
+            raise Unfit(f"has the authType {kind} and no audience", "write one into it")
+        yield "audience", properties.text("audience").removesuffix("/.default")
+    if kind is AuthType.AGENTIC_IDENTITY:
+        if "agentIdentity" not in choice.variables:
+            said = "is signed in to as an agent identity, and nothing says as which mcpgov is to call"
+            raise Unfit(said, "say --var agentIdentity=GUID, the id of an identity of your blueprint")
+        yield "agentIdentity", choice.variables["agentIdentity"]
+
+
+def _keys(properties: _Folded, connection: str, notes: list[str]) -> Document:
+    """The headers, each with a reference: the platform shows no key, and none that stands here is taken over."""
+    written = properties.inner("credentials").inner("keys").original
+    if not written:
+        notes.append("the platform shows no keys: correct the name of the header")
+        written = {"Authorization": "Bearer"}
+    made: Document = {}
+    for name, value in written.items():
+        bearer = "Bearer " if str(value).lower().startswith("bearer") else ""
+        made[name] = f"{bearer}{reference(connection, name)}"
+    return made
+
+
+def _oauth(properties: _Folded, connection: str) -> Document:
+    credentials = properties.inner("credentials")
+    if properties.text("connectorName") or not credentials.text("clientId"):
+        raise Unfit("signs in with an application that the platform manages", "register one of your own")
+    made: Document = {"clientId": credentials.text("clientId"), "clientSecret": reference(connection, "clientSecret")}
+    made |= {key: properties.text(key) for key in _OAUTH if properties.text(key)}
+    scopes = properties.folded.get("scopes")
+    listed = [str(one) for one in scopes if one] if isinstance(scopes, list) else str(scopes or "").split()
+    words: list[Json] = [*listed]
+    return {**made, "scopes": words} if words else made
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+class _Folded:
+    """A mapping whose keys are found in any case."""
+
+    def __init__(self, value: Json) -> None:
+        self.original: Document = value if isinstance(value, dict) else {}
+        self.folded: Document = {key.lower(): inner for key, inner in self.original.items()}
+
+    def text(self, key: str) -> str:
+        """A text; empty where there is none."""
+        value = self.folded.get(key.lower())
+        return value if isinstance(value, str) else ""
+
+    def inner(self, key: str) -> _Folded:
+        """A mapping in it."""
+        return _Folded(self.folded.get(key.lower()))

@@ -1,0 +1,155 @@
+"""The mcp.json of MCP clients (VS Code, Claude, Cursor) as entries of ours. Pure.
+
+Rules: what a client asks its user for (`${input:…}`), or takes from its environment, becomes a reference to a variable
+of mcpgov's environment; a literal that may be a secret becomes one too, and is said. A command is only taken over where
+somebody said that programs may be started here, and never one with a secret among its arguments, which everybody on the
+machine can read. A bad server never hides the others.
+Sources: VS Code's MCP configuration reference; the `mcpServers` of Claude and Cursor.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from mcpgov.catalog.importers import Found, Page, Refused
+from mcpgov.catalog.urls import check_url
+from mcpgov.catalog.ways import Choice, Draft, free_name, slug
+from mcpgov.catalog.withheld import is_public, names_a_secret, reference, variable
+from mcpgov.credential.references import Unfit
+from mcpgov.errors import Refusal
+from mcpgov.strict_json import JsonLimits, parse
+
+if TYPE_CHECKING:
+    from mcpgov.models import Json
+
+    Document = dict[str, Json]
+
+LIMITS: Final = JsonLimits(body=1024 * 1024, depth=20, string=64 * 1024)
+NAMESPACE: Final = "local"
+# A text, or what JSON has not and editors allow: a comment, a comma at the end.
+_EXTRA: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL)
+_PLACEHOLDER: Final = re.compile(r"\$\{(?:(?P<kind>input|env):)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)(?::-[^}]*)?\}")
+_REMOTE: Final = frozenset({"http", "streamable-http", "streamableHttp"})
+
+
+def is_client_file(tree: Json) -> bool:
+    """Whether a JSON file is one of a client's."""
+    return _servers(tree) is not None
+
+
+def read_client_file(text: str, file: str, namespace: str = NAMESPACE) -> Page:
+    """The servers of a client's file, named `namespace/…`. Raises Unfit where it is none."""
+    servers = _servers(read_relaxed(text))
+    if servers is None:
+        raise Unfit("is no mcp.json", "it needs servers: or mcpServers:")
+    found: list[Found] = []
+    refused: list[Refused] = []
+    for name, one in servers.items():
+        if isinstance(one, dict):
+            found.append(Found(name, partial(_drafted, name, one, f"{namespace}/{slug(name)}")))
+        else:
+            refused.append(Refused(name, f"{file} says nothing of it"))
+    return Page(tuple(found), tuple(refused))
+
+
+def read_relaxed(text: str) -> Json:
+    """JSON with comments and commas at the end, as editors write it. Raises Unfit."""
+    plain = _EXTRA.sub(lambda match: match[0] if match[0].startswith('"') else " ", text.removeprefix("\ufeff"))
+    try:
+        return parse(plain.encode("utf-8", "surrogatepass"), LIMITS)
+    except Refusal as refusal:
+        raise Unfit(f"cannot be read: {refusal.message}", "write it as JSON") from None
+
+
+def _servers(tree: Json) -> Document | None:
+    if not isinstance(tree, dict):
+        return None
+    for holder in (tree, tree.get("mcp")):  # VS Code's settings.json has it one level down
+        for key in ("mcpServers", "servers"):
+            if isinstance(holder, dict) and isinstance(servers := holder.get(key), dict):
+                return servers
+    return None
+
+
+def _drafted(name: str, server: Document, called: str, choice: Choice) -> Draft:
+    """The entry of one server. Raises Unfit."""
+    document: Document = {"name": called, "title": name[:100], "version": "0.0.0"}
+    connection = choice.connection or free_name(document, choice.taken)
+    told: list[str] = []
+    if url := server.get("url") or server.get("serverUrl") or server.get("httpUrl"):
+        document |= _remote(server, str(url), connection, choice, told)
+    elif server.get("command"):
+        document |= _local(server, connection, choice, told)
+    else:
+        raise Unfit("has neither url nor command", "write one of them")
+    return Draft(document, tuple(told))
+
+
+def _remote(server: Document, url: str, connection: str, choice: Choice, told: list[str]) -> Document:
+    if server.get("type", "http") not in _REMOTE:
+        raise Unfit(f"has the type {server['type']}, which mcpgov does not speak", "name its streamable HTTP URL")
+    check_url(_given(url, choice, "its URL"), private=choice.private)
+    made: Document = {"upstream": _given(url, choice, "its URL")}
+    made |= {"private": True} if choice.private else {}
+    keys = _values(_mapping(server.get("headers")), connection, told)
+    said: Document = {"authType": "CustomKeys", "keys": keys} if keys else {"authType": "None"}
+    return {**made, "connections": {connection: said}}
+
+
+def _local(server: Document, connection: str, choice: Choice, told: list[str]) -> Document:
+    if not choice.local:
+        raise Unfit("would be started on this machine", "look at its command, then say --local")
+    written = server.get("args")
+    arguments = [_given(str(one), choice, "an argument") for one in written] if isinstance(written, list) else []
+    command = [_given(str(server["command"]), choice, "its command"), *arguments]
+    for before, one in zip(("", *command), command, strict=False):
+        option, equals, _ = one.partition("=")
+        if (before.startswith("-") and names_a_secret(before)) or (equals and names_a_secret(option)):
+            mend = "move it into env, which only the program can read"
+            raise Unfit(f"may hold a secret among its arguments, after {before if not equals else option}", mend)
+    told.append(f"starts on this machine: {' '.join(command)}")
+    if server.get("envFile"):
+        told.append("its envFile is not read: write what it needs into env")
+    words: list[Json] = [*command]
+    made: Document = {"command": words}
+    env = _values(_mapping(server.get("env")), connection, told)
+    made |= {"env": env} if env else {}
+    made |= {"cwd": str(server["cwd"])} if server.get("cwd") else {}
+    return {**made, "connections": {connection: {}}}
+
+
+def _given(text: str, choice: Choice, what: str) -> str:
+    """A text that everybody may read, the values of its placeholders said with --var. Raises Unfit."""
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in choice.variables:
+            raise Unfit(f"needs a value for {name} in {what}", f"say --var {name}=VALUE")
+        return choice.variables[name]
+
+    return _PLACEHOLDER.sub(value_of, text)
+
+
+def _values(written: Document, connection: str, told: list[str]) -> Document:
+    """Headers or variables, with references for what may be a secret."""
+    made: Document = {}
+    for name, value in written.items():
+        parts = _PLACEHOLDER.split(str(value))
+        text = _PLACEHOLDER.sub(_referenced, str(value))
+        literal = "".join(parts[::3])
+        made[name] = text if "${" not in literal and is_public(name, text) else reference(connection, name)
+        if made[name] != text:
+            told.append(f"{name} held a literal value, which may be a secret: {made[name]} stands in its place")
+    return made
+
+
+def _referenced(match: re.Match[str]) -> str:
+    """A placeholder as a reference of ours: what is asked for has an id, what is in the environment a name."""
+    name = match["name"]
+    return f"${{env:{variable(name) if match['kind'] == 'input' or not name.isidentifier() else name}}}"
+
+
+def _mapping(value: Json) -> Document:
+    return value if isinstance(value, dict) else {}

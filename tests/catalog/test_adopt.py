@@ -1,0 +1,159 @@
+"""A connection of the platform becomes an entry, and comes back leading to the gateway, with nothing of the upstream."""
+
+import json
+
+import pytest
+
+from mcpgov.catalog.adopt import HEADER, Adopted, Clients, adopt, rewritten
+from mcpgov.catalog.entries import parse_entry
+from mcpgov.catalog.ways import Choice
+from mcpgov.catalog.yaml_text import yaml_text
+from mcpgov.credential.references import EnvironmentAndFiles, Unfit
+from mcpgov.models import AuthType, Json
+from mcpgov.settings_file import stood_in
+
+GUID = "11111111-1111-2222-3333-444444444444"
+TARGET = "https://upstream.contoso.com/mcp?code=in-the-query"
+OAUTH = {
+    "TokenUrl": "https://id.contoso.com/t",
+    "AuthorizationUrl": "https://id.contoso.com/a",
+    "RefreshUrl": "",
+    "Scopes": ["read", ""],
+    "Credentials": {"ClientId": "id", "ClientSecret": "hunter2"},
+}
+
+
+def body(auth: str = "None", category: str = "RemoteTool", **more: object) -> str:
+    said = {"authType": auth, "category": category, "target": TARGET, "group": "ServicesAndApps", "isSharedToAll": True}
+    return json.dumps({"name": "My Tools", "id": "/subscriptions/x", "properties": {**said, **more}})
+
+
+def adopted(text: str, choice: Choice | None = None, clients: Clients | None = None) -> Adopted:
+    made = adopt(text, choice or Choice(variables={"agentIdentity": GUID}), clients or Clients())
+    parse_entry(yaml_text(made.draft.document), "x.yaml", EnvironmentAndFiles(stood_in({})))
+    return made
+
+
+def signed_in(text: str) -> Json:
+    connections = adopted(text).draft.document["connections"]
+    assert isinstance(connections, dict)
+    return connections["my-tools"]
+
+
+@pytest.mark.parametrize("category", ["RemoteTool", "RemoteTool_Preview", "remoteTool", "remote-tool"])
+def test_a_remote_tool_is_known_in_any_spelling(category: str) -> None:
+    made = adopted(body(category=category)).draft.document
+    assert (made["name"], made["title"], made["upstream"]) == ("foundry/my-tools", "My Tools", TARGET)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("AgenticIdentityToken", AuthType.AGENTIC_IDENTITY),
+        ("AgenticIdentity", AuthType.AGENTIC_IDENTITY),
+        ("AgenticIdentityToken_Preview", AuthType.AGENTIC_IDENTITY),
+        ("agentic-identity", AuthType.AGENTIC_IDENTITY),
+        ("project-managed-identity", AuthType.PROJECT_MANAGED_IDENTITY),
+        ("UserEntraToken", AuthType.USER_ENTRA),
+        ("user-entra-token", AuthType.USER_ENTRA),
+    ],
+)
+def test_a_token_of_entra_is_known_in_any_spelling(written: str, kind: AuthType) -> None:
+    more: dict[str, Json] = {"agentIdentity": GUID} if kind is AuthType.AGENTIC_IDENTITY else {}
+    expected = {"authType": kind.value, "audience": "https://search.azure.com", **more}
+    assert signed_in(body(written, Audience="https://search.azure.com/.default")) == expected
+
+
+@pytest.mark.parametrize("spelling", [("credentials", "keys"), ("Credentials", "Keys")])
+def test_keys_become_references_and_none_is_taken_over(spelling: tuple[str, str]) -> None:
+    text = body("custom-keys", **{spelling[0]: {spelling[1]: {"Authorization": "Bearer hunter2", "X-Key": "hunter2"}}})
+    made = adopted(text)
+    assert signed_in(text) == {
+        "authType": "CustomKeys",
+        "keys": {"Authorization": "Bearer ${env:MY_TOOLS_AUTHORIZATION}", "X-Key": "${env:MY_TOOLS_X_KEY}"},
+    }
+    assert "hunter2" not in repr(made.draft)
+    hidden = adopted(body("CustomKeys", credentials={}))
+    assert hidden.draft.notes == ("the platform shows no keys: correct the name of the header",)
+
+
+def test_an_application_of_ones_own_is_adopted_with_a_reference_for_its_secret() -> None:
+    assert signed_in(body("OAuth2", **OAUTH)) == {
+        "authType": "OAuth2",
+        "oauth": {
+            "clientId": "id",
+            "clientSecret": "${env:MY_TOOLS_CLIENTSECRET}",
+            "tokenUrl": "https://id.contoso.com/t",
+            "authorizationUrl": "https://id.contoso.com/a",
+            "scopes": ["read"],
+        },
+    }
+    without = signed_in(body("oauth2", **{**OAUTH, "Scopes": ""}))
+    assert "scopes" not in str(without)
+
+
+def test_the_connection_comes_back_leading_to_the_gateway() -> None:
+    made = adopted(body("CustomKeys", Credentials={"Keys": {"X-Key": "hunter2"}}, metadata={"ApiType": "Azure"}))
+    assert rewritten(made, "https://gw.contoso.com/", Clients()) == {
+        "properties": {
+            "group": "ServicesAndApps",
+            "category": "RemoteTool",
+            "isSharedToAll": True,
+            "metadata": {"ApiType": "Azure"},
+            "authType": "CustomKeys",
+            "target": "https://gw.contoso.com/mcp/my-tools",
+            "credentials": {"keys": {HEADER: "<gateway key>"}},
+        }
+    }
+
+
+@pytest.mark.parametrize("auth", ["OAuth2", "UserEntraToken"])
+def test_nothing_of_the_upstream_is_left_in_it(auth: str) -> None:
+    clients = Clients(AuthType.AGENTIC_IDENTITY, "api://gateway")
+    made = adopted(body(auth, **OAUTH, audience="https://upstream.contoso.com"), clients=clients)
+    back = rewritten(made, "https://gw.contoso.com", clients)
+    assert "upstream" not in json.dumps(back)
+    assert "id.contoso.com" not in json.dumps(back)
+    properties = back["properties"]
+    assert isinstance(properties, dict)
+    assert (properties["authType"], properties["audience"]) == ("AgenticIdentityToken", "api://gateway")
+    assert properties["credentials"] == {}
+    said = made.draft.document["connections"]
+    assert "clientAudience" in str(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[]", "is no connection"),
+        ("{", "cannot be read"),
+        (body(category="RemoteA2A"), "is a connection of category RemoteA2A"),
+        ("{}", "is a connection of category none"),
+        (body("SAS"), "has the authType SAS"),
+        (body("UserEntraToken"), "has the authType UserEntraToken and no audience"),
+        (body("OAuth2", connectorName="github"), "signs in with an application that the platform manages"),
+        (body(target="http://169.254.169.254/"), "is plain http"),
+        (body(target="https://10.0.0.1/"), "leads to 10.0.0.1"),
+        (body(target=7), "is not a URL"),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused(text: str, why: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        adopted(text)
+    assert str(caught.value).startswith(why)
+    assert caught.value.mend
+
+
+def test_an_agent_identity_has_to_be_named() -> None:
+    with pytest.raises(Unfit, match="nothing says as which"):
+        adopted(body("AgenticIdentityToken", audience="api://a"), Choice())
+
+
+def test_a_connection_may_be_called_otherwise_and_lead_to_a_server_of_ones_own() -> None:
+    text = json.dumps({"category": "RemoteTool", "authType": "None", "target": "http://10.0.0.1/mcp"})
+    made = adopt(text, Choice("own", private=True), Clients(), "com.contoso/own").draft.document
+    assert (made["name"], made["private"], made["connections"]) == (
+        "com.contoso/own",
+        True,
+        {"own": {"authType": "None"}},
+    )

@@ -1,0 +1,184 @@
+"""A server is reached by what it says, with no secret taken over, nothing guessed and no shell."""
+
+import pytest
+
+from mcpgov.catalog.entries import parse_entry
+from mcpgov.catalog.server_json import read_server_json
+from mcpgov.catalog.ways import Choice, Draft, free_name, reached
+from mcpgov.catalog.yaml_text import yaml_text
+from mcpgov.credential.references import EnvironmentAndFiles, Unfit
+from mcpgov.models import Json
+from mcpgov.settings_file import stood_in
+from tests.catalog.server_shapes import BEARER, PACKAGES, REMOTES, SECRET, named, package, positional, remote, server
+
+Document = dict[str, Json]
+LOCAL = Choice("x", local=True)
+
+
+def draft(choice: Choice = LOCAL, **more: Json) -> Draft:
+    made = reached(read_server_json({**server("x"), **more}, "s.json"), choice)
+    parse_entry(yaml_text(made.document), "x.yaml", EnvironmentAndFiles(stood_in({})))  # and it is an entry
+    return made
+
+
+def refused(choice: Choice = LOCAL, **more: Json) -> str:
+    with pytest.raises(Unfit) as caught:
+        draft(choice, **more)
+    assert caught.value.mend
+    return str(caught.value)
+
+
+def keys(*headers: Json) -> Json:
+    connections = draft(remotes=[remote(headers=list(headers))]).document["connections"]
+    assert isinstance(connections, dict)
+    said = connections["x"]
+    assert isinstance(said, dict)
+    return said.get("keys")
+
+
+def command(part: Document, **variables: str) -> Json:
+    return draft(Choice("x", local=True, variables=variables), packages=[part]).document["command"]
+
+
+def test_a_remote_over_streamable_http_is_taken_before_any_other() -> None:
+    made = draft(remotes=[REMOTES["sse"], REMOTES["http"]], packages=[PACKAGES["npm"]]).document
+    assert made["upstream"] == "https://mcp.contoso.com/mcp"
+    assert made["connections"] == {"x": {"authType": "None"}}
+    assert list(made)[-1] == "server"
+
+
+def test_keys_become_references_and_never_a_value() -> None:
+    assert keys({"name": "X-API-Key", "isRequired": True, "isSecret": True}) == {"X-API-Key": "${env:X_X_API_KEY}"}
+    assert keys(BEARER) == {"Authorization": "Bearer ${env:X_TOKEN}"}
+    assert keys({"name": "X-Region", "value": "eu"}) == {"X-Region": "eu"}
+    assert keys({"name": "X-Odd", "value": "a ${b} {c}"}) == {"X-Odd": "a $${b} {c}"}
+    assert keys({"name": "X-Key", "value": "literal", "isSecret": True}) == {"X-Key": "${env:X_X_KEY}"}
+    assert keys({"name": "X-Id", "value": "{org}-1", "variables": {"org": {"default": "eu"}}}) == {"X-Id": "eu-1"}
+
+
+def test_what_is_optional_is_left_out_and_said() -> None:
+    made = draft(remotes=[remote(headers=[{"name": "X-Trace"}, {"name": "X-Key", "value": "abc", "isSecret": True}])])
+    assert made.notes == (
+        "X-Trace is optional, and was left out",
+        "X-Key held a secret: ${env:X_X_KEY} stands in its place",
+    )
+    assert made.label == "io.github.contoso/x 1.4.0"
+
+
+def test_variables_of_a_url_are_filled_from_what_is_said_or_from_their_defaults() -> None:
+    assert draft(remotes=[REMOTES["http-tenant"]]).document["upstream"] == "https://eu.contoso.com/mcp"
+    assert draft(remotes=[REMOTES["http-path"]]).document["upstream"] == "https://mcp.contoso.com/contoso/mcp"
+    said = Choice("x", variables={"tenant": "us"})
+    assert draft(said, remotes=[REMOTES["http-required"]]).document["upstream"] == "https://us.contoso.com/mcp"
+    assert refused(remotes=[REMOTES["http-required"]]) == "needs a value for tenant in its URL"
+    secret = remote("https://a.b.com/{key}", variables={"key": {"isSecret": True}})
+    assert refused(remotes=[secret]) == "wants the secret key in its URL, which is no place for one"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://mcp.contoso.com/mcp", "https://127.0.0.1/mcp", "https://169.254.169.254/latest"]
+)
+def test_a_target_that_is_not_public_is_refused_unless_it_may_be_private(url: str) -> None:
+    assert refused(remotes=[remote(url)])
+    assert draft(Choice("x", private=True), remotes=[remote(url)]).document["private"] is True
+
+
+def test_an_address_of_a_variable_is_judged_as_what_it_becomes() -> None:
+    inside = Choice("x", variables={"tenant": "169.254.169.254/#"})
+    assert refused(inside, remotes=[REMOTES["http-required"]])
+
+
+def test_sse_alone_and_nothing_at_all_are_refused() -> None:
+    assert "SSE" in refused(remotes=[REMOTES["sse"]])
+    assert refused() == "has neither a remote nor a package"
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("npm", ["npx", "-y", "@contoso/server-files@1.0.2"]),
+        ("npm-named", ["npx", "-y", "a@1.0.2", "--port", "8080"]),
+        ("npm-flag", ["npx", "-y", "a@1.0.2", "--read-only"]),
+        ("npm-hint", ["npx", "-y", "a@1.0.2", "/tmp"]),
+        ("npm-templated", ["npx", "-y", "a@1.0.2", "--dir", "/srv/x"]),
+        ("npm-runtime-arguments", ["npx", "-y", "--silent", "a@1.0.2"]),
+        ("pypi-arguments", ["uvx", "a@0.5.0", "--local-timezone", "UTC", "serve"]),
+        ("oci", ["docker", "run", "-i", "--rm", "docker.io/contoso/server:1.0.0"]),
+        ("oci-version", ["docker", "run", "-i", "--rm", "contoso/server:1.0.0"]),
+        ("oci-digest", ["docker", "run", "-i", "--rm", f"ghcr.io/contoso/server@sha256:{'a' * 64}"]),
+        ("oci-env", ["docker", "run", "-i", "--rm", "-e", "API_KEY", "ghcr.io/contoso/server:1.2.3"]),
+        ("nuget", ["dnx", "Contoso.Mcp.Server@0.1.0-beta", "--yes"]),
+        ("nuget-arguments", ["dnx", "K.M@1.0.0", "--yes", "--", "mcp", "start"]),
+    ],
+)
+def test_a_package_becomes_a_command_in_one_version(part: str, words: list[str]) -> None:
+    assert command(PACKAGES[part]) == words
+
+
+def test_what_a_command_starts_is_said_and_its_secrets_are_references() -> None:
+    made = draft(packages=[PACKAGES["npm-env"]])
+    assert made.document["env"] == {"API_KEY": "${env:X_API_KEY}"}
+    assert made.notes == ("starts on this machine: npx -y @contoso/brave@1.0.2",)
+    mount = command(PACKAGES["oci-mount"], source="/srv/data")
+    assert mount == [
+        *("docker", "run", "-i", "--rm", "--mount", "type=bind,src=/srv/data,dst=/project"),
+        *("mcp/filesystem:1.0.2", "/project"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (PACKAGES["mcpb"], "is a package of mcpb"),
+        (PACKAGES["cargo"], "is a package of cargo"),
+        (PACKAGES["npm-http"], "runs as a server of its own"),
+        (package("npm", "a", version="1.0.0", runtimeHint="bash"), "is a package of npm"),
+        (package("npm", "a"), "is a package without a certain version"),
+        (package("npm", "--eval=x", version="1.0.0"), "is a package whose name begins with -"),
+        (package("oci", "contoso/server"), "is an image without a certain version"),
+        (package("oci", "contoso/server:latest"), "is an image without a certain version"),
+        (
+            package("npm", "a", version="1.0.0", packageArguments=[named("--key", isSecret=True)]),
+            "takes a secret as argument key",
+        ),
+        (
+            package("npm", "a", version="1.0.0", packageArguments=[named("--dir", valueHint="d", isRequired=True)]),
+            "needs a value for dir",
+        ),
+    ],
+)
+def test_a_package_that_cannot_be_started_as_it_stands_is_refused(part: Document, said: str) -> None:
+    assert refused(packages=[part]).startswith(said)
+
+
+def test_an_argument_that_may_be_left_out_is() -> None:
+    part = package("npm", "a", version="1.0.0", packageArguments=[named("--dir", valueHint="d"), positional("b")])
+    assert command(part) == ["npx", "-y", "a@1.0.0", "b"]
+    assert command(part, dir="/x") == ["npx", "-y", "a@1.0.0", "--dir", "/x", "b"]
+
+
+def test_no_program_is_started_here_unless_somebody_said_so() -> None:
+    assert (
+        refused(Choice("x"), packages=[PACKAGES["npm"]]) == "is a package of npm, and would be started on this machine"
+    )
+    with pytest.raises(Unfit, match="starts a program"):
+        reached({"name": "a/b", "command": ["sh"]}, Choice())
+    assert reached({"name": "a/b", "command": ["sh"]}, LOCAL).document == {"name": "a/b", "command": ["sh"]}
+    assert reached({"name": "a/b", "upstream": "u"}, Choice()).notes == ()
+
+
+def test_a_connection_gets_a_name_that_nobody_has() -> None:
+    document: Document = {"name": "com.Contoso/Git_Hub", "version": "1.0.0"}
+    names: list[str] = []
+    for _ in range(6):
+        names.append(free_name(document, frozenset(names)))
+    assert names == [
+        *("git-hub", "contoso-git-hub", "git-hub-1-0-0", "contoso-git-hub-1-0-0"),
+        *("git-hub-2", "git-hub-3"),
+    ]
+    assert free_name({"name": "a/___"}, frozenset()) == "server"
+    assert len(free_name({"name": f"a/{'b' * 190}"}, frozenset())) == 63
+
+
+def test_a_secret_header_without_a_value_is_asked_for_even_where_it_is_optional() -> None:
+    assert keys(SECRET) == {"API_KEY": "${env:X_API_KEY}"}
