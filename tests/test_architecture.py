@@ -18,6 +18,7 @@ STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     "messages",
+    "pin_mode",
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
     *("audit.exported", "audit.formats"),
@@ -38,7 +39,7 @@ PURE = (
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
 LAYERS = (
-    ("", "models", "decision", "errors"),
+    ("", "models", "decision", "errors", "pin_mode"),
     PURE,
     ("web",),
     STAGES,

@@ -101,7 +101,7 @@ def _name(tool: Json) -> str:
     name = tool.get("name") if isinstance(tool, dict) else None
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
         return ""
-    return "" if any("\ud800" <= char <= "\udfff" for char in name) else name
+    return "" if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in name) else name
 
 
 def _too_large(detail: str) -> Refusal:

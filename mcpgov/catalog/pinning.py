@@ -18,6 +18,7 @@ from mcpgov.catalog.definition_lint import errors_of
 from mcpgov.catalog.definitions import definitions_of
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.pin_mode import PinMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 
 MAX_PINS: Final = 10_000  # of one server: it could list other names each time
 _FULL: Final = f"the server has listed {MAX_PINS} tools already"
-
-
-class PinMode(StrEnum):
-    """How the tools of a server come to be trusted: the key `pin` of a catalog entry."""
-
-    REQUIRE = "require"
-    TRUST_ON_FIRST_USE = "trust-on-first-use"
-    OFF = "off"
 
 
 class PinState(StrEnum):

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.catalog.definitions import MAX_TOOLS, TWICE, definition_digest, definition_text
-from mcpgov.catalog.pinning import MAX_PINS, Judgement, Pin, PinChange, PinMode, PinnedServer, PinState, approve, reject
+from mcpgov.catalog.pinning import MAX_PINS, Judgement, Pin, PinChange, PinnedServer, PinState, approve, reject
 from mcpgov.decision import Reason
 from mcpgov.errors import HIDING, Refusal
+from mcpgov.pin_mode import PinMode
 from tests.catalog.listed_tools import SERVERS
 
 if TYPE_CHECKING:

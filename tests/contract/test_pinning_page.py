@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mcpgov.catalog import definition_lint, definitions, pinning, schema_lint
 from mcpgov.catalog.diff import diff_lines, differences
+from mcpgov.pin_mode import PinMode
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pinning.md").read_text("utf-8")
 
@@ -23,7 +24,7 @@ def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
 
 def test_every_mode_and_state_has_its_row() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)
-    assert [*pinning.PinMode, *pinning.PinState] == rows
+    assert [*PinMode, *pinning.PinState] == rows
 
 
 def test_the_bounds_are_those_in_force() -> None:
