@@ -51,6 +51,7 @@ from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
 from mcpgov.observing import Watched, observing
 from mcpgov.openers import Openers
+from mcpgov.pin_keeping import keep_current, pinning
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
@@ -127,6 +128,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
+        pinning(storage, ledger.control, utc_now) as pins,
     ):
         ledger.observers = telemetry.observers
         log.also = telemetry.tellers
@@ -137,6 +139,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             credentials=who.sources,
             ledger=ledger,
             upstream=upstreams,
+            pins=pins,
         )
         endpoint = endpoint_settings(settings, storage.material)
         known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
@@ -146,7 +149,10 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            async with purging_daily(tended, utc_now, first=worker.first):
+            async with (
+                purging_daily(tended, utc_now, first=worker.first),
+                keep_current(pins, stages, listing=worker.first and not principal),
+            ):
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
         finally:
             watching.cancel()

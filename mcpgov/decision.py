@@ -82,6 +82,7 @@ class Reason(StrEnum):
     SIGN_IN_UNAVAILABLE = "sign-in-unavailable"
     COUNTERS_UNAVAILABLE = "counters-unavailable"
     KEYS_UNAVAILABLE = "keys-unavailable"
+    PINS_UNAVAILABLE = "pins-unavailable"
     AUDIT_UNAVAILABLE = "audit-unavailable"
     OVERLOADED = "overloaded"
     INTERNAL_ERROR = "internal-error"

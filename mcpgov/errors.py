@@ -99,6 +99,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.SIGN_IN_UNAVAILABLE: _http(503),
     Reason.COUNTERS_UNAVAILABLE: _http(503),
     Reason.KEYS_UNAVAILABLE: _http(503),
+    Reason.PINS_UNAVAILABLE: _http(503),
     Reason.AUDIT_UNAVAILABLE: _http(503),
     Reason.OVERLOADED: _http(503),
     Reason.INTERNAL_ERROR: _http(500),

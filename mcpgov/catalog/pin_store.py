@@ -1,7 +1,7 @@
 """What is kept of pins, and what a store of them promises.
 
-Pure. A gateway keeps what a server lists (`Seen`), people decide about it (`decide`), and neither undoes the other: what
-was decided is never written over by what was seen, and nobody decides about a definition that is no longer listed.
+Pure. A gateway keeps what a server lists (`Seen`), people decide about it (`decide`), and neither undoes the other:
+what was decided is never written over by what was seen, and nobody decides about a definition that is no longer listed.
 Refuses to know: which database it is.
 """
 
