@@ -25,6 +25,7 @@ from mcpgov import __version__
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.cli.admin_keys import add_admin
+from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
@@ -298,6 +299,7 @@ def build_cli() -> typer.Typer:
     cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
     catalog = build_catalog()
     add_adding(catalog, opens.registry)
+    add_approval(catalog, opens.pins)
     cli.add_typer(catalog, name="catalog")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(opens.reader, time.sleep)

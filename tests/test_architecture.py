@@ -29,6 +29,7 @@ PURE = (
         "catalog.pin_store",
         "catalog.diff",
         "catalog.definition_lint",
+        "audit.control_events",
     ),
     *("catalog.schema_lint", "catalog.text_lint", "catalog.finding", "catalog.revealed", "catalog.lookalikes"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
