@@ -1,4 +1,4 @@
-"""`mcpgov catalog diff|approve|reject`: what waits for a person, and what the person decides. Rules: catalog/pinning.py.
+"""`mcpgov catalog diff|approve|reject`: what waits for a person, and what they decide. Rules: catalog/pinning.py.
 
 What is shown is what is decided about: the digest that was looked at goes with the decision, and where the server lists
 another definition by then, nothing is decided. What a server says is printed so that nothing of it hides or acts.
@@ -168,7 +168,7 @@ def add_approve(catalog: typer.Typer, open_pins: OpenPins) -> None:
 def add_reject(catalog: typer.Typer, open_pins: OpenPins) -> None:
     """Add the verb `reject`."""
 
-    @catalog.command(epilog="Example:  mcpgov catalog reject github delete_repository --yes")
+    @catalog.command("reject", epilog="Example:  mcpgov catalog reject github delete_repository --yes")
     def reject_(
         name: Name,
         tool: Annotated[str, typer.Argument(help="The tool.")],
