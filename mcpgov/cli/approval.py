@@ -239,7 +239,7 @@ def named(looked: Sequence[Looked], asked: str, server: str) -> list[Looked]:
         fail(f"{printable(server)} has listed no tool {repeated(tool)}: {nearest(tool, known)}", MISUSED)
     if at and len(digits) < FEWEST_DIGITS:
         fail(f"Write at least {FEWEST_DIGITS} digits after @{ALGORITHM}", MISUSED)
-    if not found[0].pin.digest.startswith(f"{ALGORITHM}{digits}"):
+    if at and not found[0].pin.digest.startswith(f"{ALGORITHM}{digits}"):
         fail(f"{repeated(tool)}: the server lists another definition by now; look at it first: mcpgov catalog diff")
     return found
 

@@ -1,5 +1,6 @@
 """Pins in SQLite keep the contract."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ class TestSqlitePins(PinsContract):
         return SqlitePins(tmp_path / "mcpgov.db")
 
 
-async def test_a_store_that_is_not_there_is_unavailable_and_not_made(tmp_path: Path) -> None:
+def test_a_store_that_is_not_there_is_unavailable_and_not_made(tmp_path: Path) -> None:
     pins = SqlitePins(tmp_path / "mcpgov.db")
     with pytest.raises(StoreUnavailable):
-        await pins.keep(seen(ECHO))
+        asyncio.run(pins.keep(seen(ECHO)))
     pins.close()
     assert list(tmp_path.iterdir()) == []
