@@ -14,6 +14,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.catalog.entries import Entry, parse_entry
@@ -25,7 +26,6 @@ from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from mcpgov.catalog.listing import Status
     from mcpgov.reload import Reading
@@ -82,25 +82,31 @@ def _policies(entry: Entry) -> Iterable[str]:
             yield from names
 
 
-def fitting(catalog: Catalog, texts: Mapping[Path, str]) -> tuple[dict[Path, str], tuple[Problem, ...]]:
-    """Of new files those that fit with all others, and what is wrong with the rest.
+def fitting(catalog: Catalog, texts: Mapping[Path, str]) -> tuple[dict[Path, str], dict[Path, tuple[Problem, ...]]]:
+    """Of new files those that fit with all others, and what is wrong with each of the rest.
 
     Raises InvalidConfiguration where it is the files that are there already that are wrong.
     """
-    left, refused = dict(texts), list[Problem]()
-    while left:
-        try:
-            catalog.with_texts(left)
-        except InvalidConfiguration as invalid:
-            wrong = [problem for problem in invalid.problems if problem.file in {str(place) for place in left}]
-            if not wrong:
-                raise
-            refused += wrong
-            files = {problem.file for problem in wrong}
-            left = {place: text for place, text in left.items() if str(place) not in files}
-        else:
-            break
-    return left, tuple(refused)
+    left, refused = dict(texts), dict[Path, tuple[Problem, ...]]()
+    while wrong := _wrong(catalog, left):
+        named = {place: tuple(one for one in wrong if one.file == str(place)) for place in left}
+        named = {place: problems for place, problems in named.items() if problems}
+        if not named:  # it shows in another file, such as a policy that now meets one more connection
+            catalog.with_texts({})
+            named = {place: problems for place in left if (problems := _wrong(catalog, {place: left[place]}))}
+        refused |= named or dict.fromkeys(left, wrong)
+        left = {place: text for place, text in left.items() if place not in refused}
+    return left, refused
+
+
+def _wrong(catalog: Catalog, texts: Mapping[Path, str]) -> tuple[Problem, ...]:
+    """What would be wrong with the catalog if these files were there too; nothing without any."""
+    try:
+        if texts:
+            catalog.with_texts(texts)
+    except InvalidConfiguration as invalid:
+        return invalid.problems
+    return ()
 
 
 def write_new(place: Path, text: str) -> None:
@@ -108,6 +114,9 @@ def write_new(place: Path, text: str) -> None:
     draft = _drafted(place, text)
     try:
         os.link(draft, place)  # which fails, as a rename does not, where there is such a file
+    except PermissionError:  # a file system without hard links
+        with place.open("x", encoding="utf-8", newline="") as opened:
+            opened.write(text)
     finally:
         draft.unlink()
 

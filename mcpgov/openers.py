@@ -11,11 +11,13 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.catalog_files import load_catalog
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
 from mcpgov.exports import export_states, written
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, kept_consents
@@ -47,6 +49,13 @@ if TYPE_CHECKING:
     from mcpgov.store.evidence import SqlEvidence
 
     Load = Callable[[str], Any]
+    Host = Callable[[AzureIdentity, ssl.SSLContext], HostIdentity]
+
+
+def no_host(azure: AzureIdentity, tls: ssl.SSLContext) -> NoReturn:
+    """The Host of those who were given none."""
+    del azure, tls
+    raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "No token is to be had.", detail="nobody is asked here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class Openers:
     load: Load
     vaults: Vaults
     now: Callable[[], datetime]
-    host: Callable[[AzureIdentity, ssl.SSLContext], HostIdentity]
+    host: Host = no_host
 
     def storage(self, config: Path | None) -> Storage:
         """The store that a settings file names."""

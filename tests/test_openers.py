@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from mcpgov.credential.tokens import AzureIdentity, HostIdentity
-from mcpgov.errors import StoreUnavailable
+from mcpgov.credential.references import Unfit
+from mcpgov.credential.tokens import AccessToken, AzureIdentity
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
 from mcpgov.store.sent_checkpoints import open_sqlite_sent
 
-
-def nobody(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:
-    raise AssertionError(azure, tls)
+GUID = "11111111-1111-2222-3333-444444444444"
 
 
 def openers() -> Openers:
-    return Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC), nobody)
+    return Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC))
 
 
 def test_a_store_is_named_by_its_path_or_url_or_by_the_settings(tmp_path: Path) -> None:
@@ -62,3 +62,40 @@ def test_checkpoints_are_read_from_the_database_that_is_named(tmp_path: Path) ->
             openers().received(wrong)
     with pytest.raises(StoreUnavailable, match="the database of checkpoints"):
         list(openers().received("postgresql://auditor:hunter2@127.0.0.1:1/worm"))
+
+
+class Host:
+    """A host whose token is always the same."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, azure: AzureIdentity, tls: ssl.SSLContext) -> "Host":
+        assert azure.tenant_id == GUID
+        assert tls
+        return self
+
+    async def token(self, scope: str, client_id: str) -> AccessToken:
+        self.asked.append((scope, client_id))
+        raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "No token.", detail="nobody is there")
+
+
+async def test_an_api_center_is_asked_as_who_the_settings_say_that_mcpgov_is(tmp_path: Path) -> None:
+    config = tmp_path / "mcpgov.yaml"
+    config.write_text(f"azure: {{ tenant_id: {GUID}, managed_identity: {GUID} }}\n")
+    (tmp_path / "catalog").mkdir()
+    host = Host()
+    opens = Openers(importlib.import_module, no_vaults, lambda: datetime.now(UTC), host)
+    with pytest.raises(Unfit, match="nobody is there"):
+        await opens.registry(config, private=False)("https://c.data.x.azure-apicenter.ms/workspaces/default")
+    assert host.asked == [("https://azure-apicenter.net/.default", GUID)]
+    with pytest.raises(Refusal):
+        openers().registry(config, private=False)
+
+
+async def test_another_registry_is_asked_as_nobody(tmp_path: Path) -> None:
+    config = tmp_path / "mcpgov.yaml"
+    config.write_text("listen: 127.0.0.1:9\n")
+    (tmp_path / "catalog").mkdir()
+    with pytest.raises(Unfit, match="not public"):
+        await openers().registry(config, private=False)("https://127.0.0.1:1/v0.1/servers")

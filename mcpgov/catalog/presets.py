@@ -190,7 +190,7 @@ def drafted(name: str, choice: Choice, auth_type: AuthType | None, server: str) 
     document |= {"categories": [preset.category]} if preset.category else {}
     document["upstream"] = url
     document |= {"private": True} if choice.private else {}
-    connection = choice.connection or free_name({"name": f"x/{name}"}, choice.taken)
+    connection = choice.connection or free_name({"name": f"/{name}"}, choice.taken)
     document["connections"] = {connection: dict(_signed_in(preset, kind, connection, given))}
     return Draft(document, preset.notes)
 

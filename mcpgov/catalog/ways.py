@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.catalog.urls import check_url
-from mcpgov.catalog.withheld import is_public, reference
+from mcpgov.catalog.withheld import is_public, reference, variables
 from mcpgov.credential.references import Unfit
 from mcpgov.models import AuthType
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Document = dict[str, Json]
 
 LONGEST_CONNECTION: Final = 63
+NO_VERSION: Final = "0.0.0"  # of an entry that names none
 _VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _RUNTIMES: Final[Mapping[str, str]] = {"npm": "npx", "pypi": "uvx", "oci": "docker", "nuget": "dnx"}
 _ASKED: Final = ("value", "default", "valueHint", "choices", "format", "placeholder", "variables", "isSecret")
@@ -52,7 +53,7 @@ class Draft:
     @property
     def label(self) -> str:
         """The server and its version."""
-        return f"{self.document.get('name', '')} {self.document.get('version', '')}".strip()
+        return f"{self.document.get('name', '')} {self.document.get('version', NO_VERSION)}".strip()
 
 
 def reached(document: Document, choice: Choice) -> Draft:
@@ -62,8 +63,10 @@ def reached(document: Document, choice: Choice) -> Draft:
     """
     if "command" in document and not choice.local:
         raise Unfit("starts a program on this machine", "look at its command, then say --local")
+    if document.get("private") and not choice.private:
+        raise Unfit("leads to private addresses, or over plain http", "say --private if it may")
     if "upstream" in document or "command" in document:
-        return Draft(document)
+        return Draft(document, tuple(_taken_along(document)))
     name = choice.connection or free_name(document, choice.taken)
     server = cast("Document", document.get("server", {}))
     refused: list[Unfit] = []
@@ -81,21 +84,28 @@ def reached(document: Document, choice: Choice) -> Draft:
     raise Unfit("has neither a remote nor a package", "write upstream: or command: into a file of your own")
 
 
+def _taken_along(document: Document) -> Iterator[str]:
+    """Which secrets an entry that somebody else wrote is given: whoever adds it is to look where it sends them."""
+    if names := ", ".join(variables(document)):
+        where = document.get("upstream") or "the program that it starts"
+        yield f"gives {names} to {where}: look whether it may have that"
+
+
 def free_name(document: Document, taken: frozenset[str]) -> str:
     """A name for the connection, made of the server's, that nobody has."""
     namespace, _, last = str(document.get("name", "")).partition("/")
-    short, owner = slug(last), slug(namespace.rpartition(".")[2])
-    version = slug(str(document.get("version", "")))
-    wanted = (short, f"{owner}-{short}", f"{short}-{version}", f"{owner}-{short}-{version}")
+    short, owner = slug(last), slug(namespace.rpartition(".")[2], "")
+    version = slug(str(document.get("version", "")), "")
+    wanted = [(short,), *([(owner, short)] if owner else ()), *([(short, version)] if version else ())]
+    wanted += [(owner, short, version)] if owner and version else []
+    named = ("-".join(parts)[:LONGEST_CONNECTION].rstrip("-") for parts in wanted)
     numbered = (f"{short[:50]}-{number}" for number in range(2, 10_000))
-    return next(
-        name for name in (*(one[:LONGEST_CONNECTION].rstrip("-") for one in wanted), *numbered) if name not in taken
-    )
+    return next(name for name in (*named, *numbered) if name not in taken)
 
 
-def slug(text: str) -> str:
-    """A text as the name of a connection or a file."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "server"
+def slug(text: str, otherwise: str = "server") -> str:
+    """A text as the name of a connection or a file; `otherwise` where nothing is left of it."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or otherwise
 
 
 @dataclass(frozen=True, slots=True)

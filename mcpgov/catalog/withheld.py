@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mcpgov.models import Json
 
+PREFIX: Final = "MCP"
 REFERENCE: Final = re.compile(r"\$\{(?:env|file|secret):[^{}]+\}")
 _ENVIRONMENT: Final = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _LITELLM: Final = re.compile(r"os\.environ/[A-Za-z_][A-Za-z0-9_]*")
@@ -45,8 +46,11 @@ def names_a_secret(name: str) -> bool:
 
 
 def reference(*names: str) -> str:
-    """A reference to a variable of the environment that is called after what it is for."""
-    return f"${{env:{variable(*names)}}}"
+    """A reference to a variable of the environment that is called after what it is for.
+
+    Names come from strangers: without a prefix a server `aws` with a header Secret-Access-Key would be sent ours.
+    """
+    return f"${{env:{variable(PREFIX, *names)}}}"
 
 
 def variable(*names: str) -> str:

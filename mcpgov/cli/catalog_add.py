@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mcpgov.catalog.importers import Fetch
+    from mcpgov.errors import Problem
     from mcpgov.models import Json
 
 
@@ -283,19 +284,21 @@ def keep(read: Catalog, drafts: Sequence[Draft], origin: str, *, dry_run: bool =
         texts[place] = yaml_text(ordered(draft.document), (f"Written by {origin}", *draft.notes))
         by_place[str(place)] = draft
     try:
-        fit, problems = fitting(read, texts)
+        fit, unfit = fitting(read, texts)
     except InvalidConfiguration as invalid:
         fail(f"{printable_lines(str(invalid))}\nNothing was written: this is to be mended first.")
-    refused: dict[str, list[str]] = {}
-    for problem in problems:
-        said = f"{problem.message} ({problem.mend})" if problem.mend else problem.message
-        refused.setdefault(by_place[problem.file].label, []).append(said)
     for place, text in fit.items():
         if dry_run:
             typer.echo(f"# {place}\n{text}")
         else:
             written(place, text, by_place[str(place)])
-    return len(fit), [Refused(label, "; ".join(said)) for label, said in refused.items()]
+    return len(fit), [Refused(by_place[str(place)].label, reason(problems)) for place, problems in unfit.items()]
+
+
+def reason(problems: Iterable[Problem]) -> str:
+    """What is wrong with a file that is not there yet, in a line."""
+    said = (f"{problem.message} ({problem.mend})" if problem.mend else problem.message for problem in problems)
+    return "; ".join(said)
 
 
 def written(place: Path, text: str, draft: Draft) -> None:

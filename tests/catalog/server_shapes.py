@@ -53,7 +53,7 @@ PACKAGES: Final[Mapping[str, Document]] = {
     "npm-env-optional": package("npm", "a", version="2.0.0", environmentVariables=[{"name": "REGION"}]),
     "npm-positional": package("npm", "a", version="1.0.2", packageArguments=[positional("/data")]),
     "npm-hint": package(
-        "npm", "a", version="1.0.2", packageArguments=[{"type": "positional", "valueHint": "path", "default": "/tmp"}]
+        "npm", "a", version="1.0.2", packageArguments=[{"type": "positional", "valueHint": "path", "default": "/data"}]
     ),
     "npm-named": package("npm", "a", version="1.0.2", packageArguments=[named("--port", value="8080")]),
     "npm-flag": package("npm", "a", version="1.0.2", packageArguments=[named("--read-only")]),

@@ -1,6 +1,7 @@
-"""A connection of the platform becomes an entry, and comes back leading to the gateway, with nothing of the upstream."""
+"""A connection of the platform becomes an entry, and comes back leading to the gateway and naming nothing else."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from mcpgov.settings_file import stood_in
 
 GUID = "11111111-1111-2222-3333-444444444444"
 TARGET = "https://upstream.contoso.com/mcp?code=in-the-query"
-OAUTH = {
+OAUTH: dict[str, Any] = {
     "TokenUrl": "https://id.contoso.com/t",
     "AuthorizationUrl": "https://id.contoso.com/a",
     "RefreshUrl": "",
@@ -66,11 +67,12 @@ def test_a_token_of_entra_is_known_in_any_spelling(written: str, kind: AuthType)
 
 @pytest.mark.parametrize("spelling", [("credentials", "keys"), ("Credentials", "Keys")])
 def test_keys_become_references_and_none_is_taken_over(spelling: tuple[str, str]) -> None:
-    text = body("custom-keys", **{spelling[0]: {spelling[1]: {"Authorization": "Bearer hunter2", "X-Key": "hunter2"}}})
+    credentials = {spelling[1]: {"Authorization": "Bearer hunter2", "X-Key": "hunter2"}}
+    text = body("custom-keys", "RemoteTool", **{spelling[0]: credentials})
     made = adopted(text)
     assert signed_in(text) == {
         "authType": "CustomKeys",
-        "keys": {"Authorization": "Bearer ${env:MY_TOOLS_AUTHORIZATION}", "X-Key": "${env:MY_TOOLS_X_KEY}"},
+        "keys": {"Authorization": "Bearer ${env:MCP_MY_TOOLS_AUTHORIZATION}", "X-Key": "${env:MCP_MY_TOOLS_X_KEY}"},
     }
     assert "hunter2" not in repr(made.draft)
     hidden = adopted(body("CustomKeys", credentials={}))
@@ -82,7 +84,7 @@ def test_an_application_of_ones_own_is_adopted_with_a_reference_for_its_secret()
         "authType": "OAuth2",
         "oauth": {
             "clientId": "id",
-            "clientSecret": "${env:MY_TOOLS_CLIENTSECRET}",
+            "clientSecret": "${env:MCP_MY_TOOLS_CLIENTSECRET}",
             "tokenUrl": "https://id.contoso.com/t",
             "authorizationUrl": "https://id.contoso.com/a",
             "scopes": ["read"],

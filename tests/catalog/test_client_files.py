@@ -61,7 +61,7 @@ def test_what_is_asked_for_and_what_is_literal_become_references() -> None:
     }
     assert github.notes == ()
     assert time.document["command"] == ["uvx", "mcp-server-time==1.0", "--zone=UTC"]
-    assert time.document["env"] == {"KEY": "${env:TIME_SERVER_KEY}", "MODE": "${env:MODE}", "LOG": "debug"}
+    assert time.document["env"] == {"KEY": "${env:MCP_TIME_SERVER_KEY}", "MODE": "${env:MODE}", "LOG": "debug"}
     assert time.document["cwd"] == "servers"
     assert [note.split()[0] for note in time.notes] == ["starts", "its", "KEY"]
     assert "ghp_literal" not in str(time)

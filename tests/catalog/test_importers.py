@@ -29,12 +29,16 @@ def page(*items: Json, asked: Asked | None = None) -> Page:
     return read_page(body(*items), asked or Asked(URL))
 
 
+def wrapped(shape: Document) -> Json:
+    return {"server": shape, "_meta": {}}
+
+
 def labels(found: Page) -> tuple[list[str], list[str]]:
     return [one.label for one in found.found], [one.label for one in found.refused]
 
 
 def test_every_shape_of_a_registry_is_found() -> None:
-    found = page(*({"server": shape, "_meta": {}} for _, shape in shapes()))
+    found = page(*(wrapped(shape) for _, shape in shapes()))
     assert len(found.found) == len(dict(shapes()))
     assert found.refused == ()
 
@@ -139,7 +143,7 @@ async def test_a_list_without_an_end_is_given_up() -> None:
         await from_registry(Asked(URL), endless)
     assert len(asked) == PAGES
 
-    many = [{}] * (SERVERS // 10)
+    many: list[Json] = [{}] * (SERVERS // 10)
 
     async def crowded(url: str) -> bytes:
         asked.append(url)

@@ -63,6 +63,7 @@ def test_what_is_deleted_serves_nothing() -> None:
         ("server: text\n", "4:9: server must be a mapping"),
         ("server: {}\n", "4:9: server is empty"),
         ("server: { title: a }\n", "4:11: title belongs to the entry itself (move it up, out of server:)"),
+        ("server: { _meta: { dev.mcpgov/catalog: {} } }\n", "4:18: _meta holds dev.mcpgov/catalog"),
         ("server: { icons: [{ src: 'http://a.b/c.png' }] }\n", "4:26: src is not an https URL"),
         ("server:\n  repository: { source: github }\n", "5:15: url is missing (add url:)"),
     ],

@@ -48,11 +48,11 @@ def test_a_remote_over_streamable_http_is_taken_before_any_other() -> None:
 
 
 def test_keys_become_references_and_never_a_value() -> None:
-    assert keys({"name": "X-API-Key", "isRequired": True, "isSecret": True}) == {"X-API-Key": "${env:X_X_API_KEY}"}
-    assert keys(BEARER) == {"Authorization": "Bearer ${env:X_TOKEN}"}
+    assert keys({"name": "X-API-Key", "isRequired": True, "isSecret": True}) == {"X-API-Key": "${env:MCP_X_X_API_KEY}"}
+    assert keys(BEARER) == {"Authorization": "Bearer ${env:MCP_X_TOKEN}"}
     assert keys({"name": "X-Region", "value": "eu"}) == {"X-Region": "eu"}
     assert keys({"name": "X-Odd", "value": "a ${b} {c}"}) == {"X-Odd": "a $${b} {c}"}
-    assert keys({"name": "X-Key", "value": "literal", "isSecret": True}) == {"X-Key": "${env:X_X_KEY}"}
+    assert keys({"name": "X-Key", "value": "literal", "isSecret": True}) == {"X-Key": "${env:MCP_X_X_KEY}"}
     assert keys({"name": "X-Id", "value": "{org}-1", "variables": {"org": {"default": "eu"}}}) == {"X-Id": "eu-1"}
 
 
@@ -60,7 +60,7 @@ def test_what_is_optional_is_left_out_and_said() -> None:
     made = draft(remotes=[remote(headers=[{"name": "X-Trace"}, {"name": "X-Key", "value": "abc", "isSecret": True}])])
     assert made.notes == (
         "X-Trace is optional, and was left out",
-        "X-Key held a secret: ${env:X_X_KEY} stands in its place",
+        "X-Key held a secret: ${env:MCP_X_X_KEY} stands in its place",
     )
     assert made.label == "io.github.contoso/x 1.4.0"
 
@@ -99,7 +99,7 @@ def test_sse_alone_and_nothing_at_all_are_refused() -> None:
         ("npm", ["npx", "-y", "@contoso/server-files@1.0.2"]),
         ("npm-named", ["npx", "-y", "a@1.0.2", "--port", "8080"]),
         ("npm-flag", ["npx", "-y", "a@1.0.2", "--read-only"]),
-        ("npm-hint", ["npx", "-y", "a@1.0.2", "/tmp"]),
+        ("npm-hint", ["npx", "-y", "a@1.0.2", "/data"]),
         ("npm-templated", ["npx", "-y", "a@1.0.2", "--dir", "/srv/x"]),
         ("npm-runtime-arguments", ["npx", "-y", "--silent", "a@1.0.2"]),
         ("pypi-arguments", ["uvx", "a@0.5.0", "--local-timezone", "UTC", "serve"]),
@@ -117,7 +117,7 @@ def test_a_package_becomes_a_command_in_one_version(part: str, words: list[str])
 
 def test_what_a_command_starts_is_said_and_its_secrets_are_references() -> None:
     made = draft(packages=[PACKAGES["npm-env"]])
-    assert made.document["env"] == {"API_KEY": "${env:X_API_KEY}"}
+    assert made.document["env"] == {"API_KEY": "${env:MCP_X_API_KEY}"}
     assert made.notes == ("starts on this machine: npx -y @contoso/brave@1.0.2",)
     mount = command(PACKAGES["oci-mount"], source="/srv/data")
     assert mount == [
@@ -167,6 +167,15 @@ def test_no_program_is_started_here_unless_somebody_said_so() -> None:
     assert reached({"name": "a/b", "upstream": "u"}, Choice()).notes == ()
 
 
+def test_an_entry_that_somebody_else_wrote_says_what_it_is_given_and_where_it_may_lead() -> None:
+    written: Document = {"name": "a/b", "upstream": "https://a.b.com", "env": {"A": "${env:AWS_SECRET_ACCESS_KEY}"}}
+    (note,) = reached(written, Choice()).notes
+    assert note == "gives AWS_SECRET_ACCESS_KEY to https://a.b.com: look whether it may have that"
+    with pytest.raises(Unfit, match="leads to private addresses"):
+        reached({**written, "private": True}, Choice())
+    assert reached({**written, "private": True}, Choice(private=True)).document["private"] is True
+
+
 def test_a_connection_gets_a_name_that_nobody_has() -> None:
     document: Document = {"name": "com.Contoso/Git_Hub", "version": "1.0.0"}
     names: list[str] = []
@@ -181,4 +190,4 @@ def test_a_connection_gets_a_name_that_nobody_has() -> None:
 
 
 def test_a_secret_header_without_a_value_is_asked_for_even_where_it_is_optional() -> None:
-    assert keys(SECRET) == {"API_KEY": "${env:X_API_KEY}"}
+    assert keys(SECRET) == {"API_KEY": "${env:MCP_X_API_KEY}"}

@@ -52,9 +52,9 @@ def test_what_a_parameter_is_called_says_whether_it_holds_a_secret() -> None:
 
 
 def test_a_reference_is_called_after_what_it_is_for() -> None:
-    assert reference("git-hub", "X-Api-Key") == "${env:GIT_HUB_X_API_KEY}"
-    assert reference("7zip", "key") == "${env:V_7ZIP_KEY}"
-    assert reference("!") == "${env:SECRET}"
+    assert reference("git-hub", "X-Api-Key") == "${env:MCP_GIT_HUB_X_API_KEY}"
+    assert reference("7zip", "key") == "${env:MCP_7ZIP_KEY}"
+    assert reference("!") == "${env:MCP}"
 
 
 def test_every_literal_becomes_a_reference_and_is_told_without_its_value() -> None:
@@ -71,11 +71,11 @@ def test_every_literal_becomes_a_reference_and_is_told_without_its_value() -> No
             },
         }
     )
-    assert document["env"] == {"KEY": "${env:X_KEY}", "LOG": "debug", "PORT": "80"}
+    assert document["env"] == {"KEY": "${env:MCP_X_KEY}", "LOG": "debug", "PORT": "80"}
     assert document["connections"] == {
         "x": {
-            "keys": {"A": "${env:X_A}", "B": "${env:B}"},
-            "oauth": {"clientId": "id", "clientSecret": "${env:X_CLIENTSECRET}"},
+            "keys": {"A": "${env:MCP_X_A}", "B": "${env:B}"},
+            "oauth": {"clientId": "id", "clientSecret": "${env:MCP_X_CLIENTSECRET}"},
         },
         "y": None,
     }
