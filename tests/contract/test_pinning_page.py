@@ -7,8 +7,14 @@ import re
 from pathlib import Path
 
 from mcpgov.catalog import definition_lint, definitions, pinning, schema_lint
-from mcpgov.catalog.diff import diff_lines, differences
+from mcpgov.catalog.definition_lint import lint
+from mcpgov.catalog.definitions import definition_digest
+from mcpgov.catalog.diff import differences
+from mcpgov.catalog.pin_store import KeptPin
+from mcpgov.catalog.pinning import Pin
+from mcpgov.cli.approval import Looked, shown, summary
 from mcpgov.pin_mode import PinMode
+from tests.audit.calls import NOW
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pinning.md").read_text("utf-8")
 
@@ -19,11 +25,13 @@ def blocks(language: str) -> list[str]:
 
 def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
     before, after = map(json.loads, blocks("json"))
-    assert blocks("text") == ["\n".join(diff_lines(differences(before, after))) + "\n"]
+    pin = Pin("com.contoso/notes", "read_note", definition_digest(after), definition_digest(before))
+    looked = Looked(KeptPin(pin, NOW), differences(before, after), lint([after]))
+    assert blocks("text") == ["\n".join([*shown(pin.server, [looked]), summary([looked])]) + "\n"]
 
 
 def test_every_mode_and_state_has_its_row() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z-]+)` \|", PAGE.partition("## What is recorded")[0], re.MULTILINE)
     assert [*PinMode, *pinning.PinState] == rows
 
 
