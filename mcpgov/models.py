@@ -7,10 +7,12 @@ One order, the order of the flow: who asks for what (RequestHead, MCPRequest), w
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, KeysView, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.pin_mode import PinMode
 
 if TYPE_CHECKING:
     from mcpgov.decision import Reply
@@ -137,10 +139,6 @@ class MCPRequest:
     session_id: str = ""
     traceparent: str = ""
     traces_ignored: tuple[str, ...] = ()
-
-    def with_session(self, session_id: str) -> MCPRequest:
-        """The same request, its session id replaced."""
-        return replace(self, session_id=session_id)
 
     @property
     def tool(self) -> str:
@@ -319,6 +317,7 @@ class Connection:
     sign_in: SignIn = SignIn()
     client_auth_type: AuthType = AuthType.CUSTOM_KEYS
     client_audience: str = ""
+    pin: PinMode = PinMode.TRUST_ON_FIRST_USE
 
 
 class Renewal(Protocol):

@@ -31,6 +31,7 @@ from mcpgov.settings_file import load_settings, named_store, stood_in
 from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
 from mcpgov.store.recorded_keys import RecordedKeys
+from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.upkeep import Purging
 from mcpgov.web import GuardedWeb
 
@@ -179,6 +180,13 @@ class Openers:
         async with writing(storage.open(), self.now) as write:
             with storage.admin_keys() as keys:
                 yield self.load("mcpgov.operating").RecordedAdminKeys(keys, by_local_user(write))
+
+    @asynccontextmanager
+    async def pins(self, config: Path | None) -> AsyncGenerator[RecordedPins]:
+        """What is known of the tools of servers, every decision about which is recorded."""
+        storage = self.storage(config)
+        with storage.pins() as pins:
+            yield RecordedPins(pins, lambda: writing(storage.open(), self.now))
 
     @asynccontextmanager
     async def consents(self, config: Path | None) -> AsyncGenerator[RecordedConsents]:

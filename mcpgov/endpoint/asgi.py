@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -157,7 +157,7 @@ class HttpExchange:
         if not request.session_id:
             return request
         upstream_id = self._settings.seal.open(request.session_id, self._principal_id, self.head.connection)
-        return request.with_session(upstream_id)
+        return replace(request, session_id=upstream_id)
 
     async def _watch(self, call: asyncio.Task[object]) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason, Reply
 from mcpgov.endpoint.inbound import CAPABILITIES_KEY, CONSENT_KEY, era_of
-from mcpgov.errors import ANSWERS, INVALID_REQUEST, URL_ELICITATION_REQUIRED, Refusal
+from mcpgov.errors import ANSWERS, HIDING, INVALID_REQUEST, URL_ELICITATION_REQUIRED, Refusal
 from mcpgov.models import Era, Kind
 from mcpgov.strict_json import JsonLimits, dumps, parse
 
@@ -126,7 +126,7 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
 def _is_result(refusal: Refusal, request: MCPRequest | None) -> bool:
     return (
         (refusal.as_tool_result or (refusal.reason in ASKING and not _knows_error(refusal, request)))
-        and refusal.reason is not Reason.TOOL_HIDDEN
+        and refusal.reason not in HIDING
         and request is not None
         and request.kind is Kind.REQUEST
         and bool(request.tool)
@@ -162,7 +162,7 @@ def _result(refusal: Refusal, era: Era, correlation_id: str) -> dict[str, object
 
 def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_id: str) -> dict[str, object]:
     code = _code(refusal, era) if refusal.code is None else refusal.code
-    if refusal.reason is Reason.TOOL_HIDDEN:
+    if refusal.reason in HIDING:
         # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
         return {"code": code, "message": f"Unknown tool: {request.tool if request else ''}"}
     # A key must not learn of connections that are none of its own: they look like those that there are not.
