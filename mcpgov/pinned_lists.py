@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.errors import Refusal
@@ -74,7 +75,10 @@ class PinnedList:
         except Refusal as refusal:
             raise invalid(refusal.message) from None
         shown = await self._shown(message, len(data))
-        return event if shown is message else with_message(event, shown, streaming=self._answer.streaming)
+        if shown is message:
+            return event
+        write = partial(with_message, event, shown, streaming=self._answer.streaming)
+        return await asyncio.to_thread(write) if len(data) > LARGE else write()
 
     async def _shown(self, message: Json, size: int) -> Json:
         """The message as it may be shown; the same object where nothing is left out."""

@@ -91,9 +91,12 @@ class Pins:
             raise Refusal(Reason.PINS_UNAVAILABLE, message, headers=(("Retry-After", "1"),))
         if not tool:
             return
-        known = self._known.get(connection.server, KnownServer(connection.server))
-        if connection.pin is PinMode.TRUST_ON_FIRST_USE and not known.listed and tool not in known.pins:
+        known = self._of(connection.server)
+        pin = known.pins.get(tool)
+        if pin is None and connection.pin is PinMode.TRUST_ON_FIRST_USE and not known.listed:
             return  # nothing is pinned yet, so nothing can have changed
+        if pin is not None and pin.state is PinState.APPROVED:
+            return
         pinned = PinnedServer(known.name, connection.pin, known.pins, first_sight=not known.listed)
         if refusal := pinned.refusal_of_call(tool):
             raise refusal
@@ -107,7 +110,7 @@ class Pins:
     async def judge(self, tools: Sequence[Json], page: Page) -> Collection[int]:
         """The places of those of `tools` that are shown. Raises Refusal: upstream-too-large."""
         server = page.connection.server
-        known = self._known.get(server, KnownServer(server))
+        known = self._of(server)
         pinned = PinnedServer(server, page.connection.pin, known.pins, first_sight=not known.listed)
         judgement = await asyncio.to_thread(pinned.judge, tools) if page.size > LARGE else pinned.judge(tools)
         to_end = not known.listed and self._is_end(page, server)
@@ -120,9 +123,11 @@ class Pins:
         return [
             connection
             for connection in connections
-            if connection.pin is PinMode.REQUIRE
-            and not self._known.get(connection.server, KnownServer(connection.server)).listed
+            if connection.pin is PinMode.REQUIRE and not self._of(connection.server).listed
         ]
+
+    def _of(self, server: str) -> KnownServer:
+        return self._known.get(server) or KnownServer(server)
 
     # -- what is kept ---------------------------------------------------------------------------------------------
 
@@ -158,7 +163,7 @@ class Pins:
         server = page.connection.server
         pins = {pin.tool: pin for pin in judgement.pins}
         seen = Seen(server, self.now(), pins, judgement.definitions, to_end)
-        self._known[server] = self._known.get(server, KnownServer(server)).after(seen)
+        self._known[server] = self._of(server).after(seen)
         about = {"connection": page.connection.name, "correlation_id": page.correlation_id}
         owed = Owed(seen, {change.tool: change for change in judgement.changes}, about)
         self._owed[server] = self._owed[server].followed_by(owed) if server in self._owed else owed

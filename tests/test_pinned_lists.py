@@ -70,6 +70,12 @@ async def test_what_is_hidden_is_left_out_and_the_rest_stays() -> None:
     assert (judge.pages[0].connection, judge.pages[0].correlation_id) == (CITY, "correlation")
 
 
+async def test_a_large_list_is_read_in_a_thread_to_the_same_effect() -> None:
+    judge = Judge()
+    assert names(await passed(judge, event(result={"tools": TOOLS, "kept": "x" * LARGE}))) == ["good", "also good"]
+    assert judge.pages[0].size > LARGE
+
+
 async def test_a_list_of_which_nothing_is_hidden_passes_byte_for_byte() -> None:
     sent = event(result={"tools": [{"name": "good"}], "nextCursor": None})
     assert await passed(Judge(), sent) is sent
