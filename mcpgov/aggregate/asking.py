@@ -41,6 +41,7 @@ T = TypeVar("T")
 PATIENCE: Final = 30.0  # seconds for a member's answer to a question of ours
 AT_ONCE: Final = 16  # members that are asked at a time
 PAGES: Final = 100  # of one member's list
+MOST: Final = 10_000  # of what is in it; what comes after is not asked for
 METHOD_NOT_FOUND: Final = -32601
 GONE: Final = 404  # MCP 2025-11-25: the server no longer has the session
 MESSAGES: Final = "application/json, text/event-stream"
@@ -197,7 +198,7 @@ class Asking:
             result = await self._page(member, listed, {"cursor": cursor} if cursor else {}, session)
             found += found_in(listed, member, result)
             cursor = text_at(result, "nextCursor")
-            if cursor in known:
+            if cursor in known or len(found) >= MOST:
                 break
             known.add(cursor)
         return found

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 PAGE: Final = 500  # of one page of a merged list
+DEEPEST: Final = 128  # levels of one definition
 META: Final = "dev.mcpgov/aggregate"
 _EXPRESSION: Final = re.compile(r"\{[^{}]*\}")  # of a URI template (RFC 6570 section 2.2)
 
@@ -49,12 +50,26 @@ LISTS: Final = {listed.method: listed for listed in (TOOLS, PROMPTS, RESOURCES, 
 
 
 def found_in(listed: Listed, member: str, result: Mapping[str, Json]) -> Iterator[Found]:
-    """What a member's page lists; what has no name is left out."""
+    """What a member's page lists; what has no name, or is nested too deeply to be written again, is left out."""
     items = result.get(listed.key)
     for definition in items if isinstance(items, list) else []:
         own = definition.get(listed.named_by) if isinstance(definition, dict) else None
-        if isinstance(definition, dict) and isinstance(own, str) and own:
+        if isinstance(definition, dict) and isinstance(own, str) and own and not _too_deep(definition):
             yield member, own, definition
+
+
+def _too_deep(definition: Json) -> bool:
+    level: list[Json] = [definition]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def merged(listed: Listed, naming: Naming, found: Sequence[Found]) -> list[Item]:
@@ -124,9 +139,12 @@ def list_result(listed: Listed, page: list[Json], cursor: str, unavailable: Sequ
     return result | {"ttlMs": 0, "cacheScope": "private"} if era is Era.STATELESS else result
 
 
-def template_for(uri: str, items: Sequence[Item]) -> Item | None:
-    """The first template that a URI may come from."""
-    return next((item for item in items if uri in compile_wildcards((_EXPRESSION.sub("*", item.own),))), None)
+def template_for(uri: str, owners: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """The member of the first template that a URI may come from, and the URI; `owners` by template."""
+    for template, (member, _) in owners.items():
+        if uri in compile_wildcards((_EXPRESSION.sub("*", template),)):
+            return member, uri
+    return None
 
 
 def text_at(parent: Mapping[str, Json], *path: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,14 +19,14 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from mcpgov.messages import Exact
     from mcpgov.models import Json
 
 SESSIONS: Final = 10_000
 IDLE: Final = 1800.0  # seconds without a request
-CALLERS: Final = 1_000  # whose names are known
+NAMES: Final = 200_000  # that are known, of all callers
 KNOWN_FOR: Final = 300.0  # seconds
 SURE_FOR: Final = 5.0  # seconds in which a name that is not known is not looked for again
 
@@ -95,36 +96,42 @@ class Sessions:
         return self._clock() - session.used > IDLE
 
 
+Owners = Mapping[str, tuple[str, str]]  # by the name at /mcp: the member, and its own name there
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Whose each name of one list is: the member, and its own name there."""
+    """Whose the names of one list are."""
 
     stamp: str  # of the generation that was in force
     learned: float
-    owners: Mapping[str, tuple[str, str]]
+    owners: Owners
 
 
 class KnownNames:
-    """What lists said last, by caller, era and list. `clock` is monotonic, in seconds."""
+    """What lists said last, by caller, era and list. `clock` is monotonic, in seconds; `most` bounds the names."""
 
-    def __init__(self, clock: Callable[[], float], most: int = CALLERS) -> None:
+    def __init__(self, clock: Callable[[], float], most: int = NAMES) -> None:
         self._clock = clock
         self._most = most
-        self._known: OrderedDict[tuple[str, ...], Names] = OrderedDict()
+        self._size = 0
+        self._lists: OrderedDict[tuple[str, ...], Names] = OrderedDict()  # the one that was learned last is the last
 
-    def learn(self, key: tuple[str, ...], stamp: str, owners: Mapping[str, tuple[str, str]]) -> None:
+    def learn(self, key: tuple[str, ...], stamp: str, owners: Owners) -> None:
         """Take in what a list says."""
-        self._known[key] = Names(stamp, self._clock(), owners)
-        self._known.move_to_end(key)
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        self._forget(key)
+        self._lists[key] = Names(stamp, self._clock(), owners)
+        self._size += len(owners) + 1
+        while self._size > self._most:
+            self._forget(next(iter(self._lists)))
 
-    def owner(self, key: tuple[str, ...], stamp: str, name: str) -> tuple[str, str] | None:
-        """Whose `name` is; None where nobody has it. Raises LookupError where the lists have to be asked anew."""
-        names = self._known.get(key)
-        age = self._clock() - names.learned if names else 0.0
-        if names is None or names.stamp != stamp or age > KNOWN_FOR:
-            raise LookupError(name)
-        if name not in names.owners and age > SURE_FOR:
-            raise LookupError(name)
-        return names.owners.get(name)
+    def known(self, key: tuple[str, ...], stamp: str, within: float) -> Owners | None:
+        """Whose each name was within so many seconds, in this generation; None where nobody asked."""
+        names = self._lists.get(key)
+        if names is None or names.stamp != stamp or self._clock() - names.learned > within:
+            return None
+        return names.owners
+
+    def _forget(self, key: tuple[str, ...]) -> None:
+        if names := self._lists.pop(key, None):
+            self._size -= len(names.owners) + 1

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 from mcpgov.aggregate.asking import Asking
 from mcpgov.aggregate.merging import RESOURCES, TEMPLATES, merged, template_for
 from mcpgov.aggregate.naming import Naming, members_of
+from mcpgov.aggregate.sessions import KNOWN_FOR, SURE_FOR
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcpgov.aggregate.merging import Listed
     from mcpgov.aggregate.naming import Item
-    from mcpgov.aggregate.sessions import KnownNames, Session, Sessions
+    from mcpgov.aggregate.sessions import KnownNames, Owners, Session, Sessions
     from mcpgov.aggregate_settings import Aggregate
     from mcpgov.models import MCPRequest, Principal
     from mcpgov.pipeline import Stages
@@ -68,24 +71,21 @@ class Visit:
         always = self.naming.prefix == "always" and listed.renamed
         owner = self.naming.split(name) if listed.renamed and self.naming.prefix != "never" else None
         if owner is None and not always:
-            owner = await self._listed_owner(listed, name)
+            owner = await self._asked(listed, lambda owners: owners.get(name))
         if owner is None and listed is RESOURCES:
-            owner = await self._template_owner(name)
+            owner = await self._asked(TEMPLATES, lambda owners: template_for(name, owners))
         if owner is None or owner[0] not in self.naming.members:
             raise unknown()
         return owner
 
-    async def _listed_owner(self, listed: Listed, name: str) -> tuple[str, str] | None:
-        try:
-            return self._names.owner((*self._key, listed.method), self._stamp, name)
-        except LookupError:
-            items, _ = await self.items(listed)
-            return next(((item.member, item.own) for item in items if item.name == name), None)
-
-    async def _template_owner(self, uri: str) -> tuple[str, str] | None:
-        items, _ = await self.items(TEMPLATES)
-        item = template_for(uri, items)
-        return (item.member, uri) if item else None
+    async def _asked(self, listed: Listed, pick: Callable[[Owners], tuple[str, str] | None]) -> tuple[str, str] | None:
+        """What is picked from a list: from what it said before, or, where that has it not, from the list itself."""
+        key = (*self._key, listed.method)
+        owner = pick(self._names.known(key, self._stamp, KNOWN_FOR) or {})
+        if owner is None and self._names.known(key, self._stamp, SURE_FOR) is None:
+            await self.items(listed)
+            owner = pick(self._names.known(key, self._stamp, KNOWN_FOR) or {})
+        return owner
 
 
 def unknown() -> Refusal:

@@ -19,7 +19,7 @@ class Town(CityUpstream):
         self.tools = list(tools)
         self.size = size
         self.lists: dict[str, list[dict[str, Any]]] = {}
-        self.speaks = ("2026-07-28", "2025-11-25")
+        self.speaks: Sequence[str] = ("2026-07-28", "2025-11-25")
 
     def _result(self, message: dict[str, Any]) -> dict[str, Any]:
         method, params = message["method"], message.get("params", {})

@@ -147,3 +147,18 @@ async def test_a_client_that_leaves_cancels_what_is_asked_for_it(tmp_path: Path)
         await kyoto.ended.wait()
         (outcome,) = await built.records(event="outcome")
         assert (outcome["mcpgov.status"], outcome["mcpgov.reason"]) == ("cancelled", "client-gone")
+
+
+async def test_a_client_that_leaves_during_a_list_leaves_it_to_nobody(tmp_path: Path) -> None:
+    class Slow(Town):
+        async def _answer(self, send: Any, message: dict[str, Any], result: dict[str, Any]) -> None:
+            self.begun.set()
+            await asyncio.Event().wait()
+
+    kyoto = Slow([])
+    async with aggregate(tmp_path, kyoto=kyoto, osaka=Town(["x"])) as built, asyncio.timeout(20):
+        listing = asyncio.create_task((await at_mcp(built)).request("tools/list"))
+        await kyoto.begun.wait()
+        listing.cancel()
+        outcomes = await built.records(event="outcome", **{"mcpgov.status": "cancelled"})
+        assert [one["mcpgov.reason"] for one in outcomes] == ["client-gone", "client-gone"]

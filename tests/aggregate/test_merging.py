@@ -6,9 +6,9 @@ import json
 import pytest
 
 from mcpgov.aggregate.merging import (
+    DEEPEST,
     PROMPTS,
     RESOURCES,
-    TEMPLATES,
     TOOLS,
     found_in,
     list_result,
@@ -100,15 +100,18 @@ def test_a_result_says_what_its_era_asks_for() -> None:
 
 
 def test_a_uri_is_the_first_template_s_that_fits() -> None:
-    found: list[Found] = [
-        ("a", "db://{table}/rows/{id}", {}),
-        ("b", "file:///{path}.txt", {}),
-        ("a", "db://{+any}", {}),
-    ]
-    items = merged(TEMPLATES, NAMING, found)
-    assert (one := template_for("db://t/rows/7", items)) is not None
-    assert one.member == "a"
-    assert template_for("file:///x.md", items) is None
+    owners = {"db://{table}/rows/{id}": ("a", ""), "file:///{path}.txt": ("b", ""), "db://{+any}": ("b", "")}
+    assert template_for("db://t/rows/7", owners) == ("a", "db://t/rows/7")
+    assert template_for("db://t", owners) == ("b", "db://t")
+    assert template_for("file:///x.md", owners) is None
+
+
+def test_what_is_nested_too_deeply_hides_no_other() -> None:
+    deep: Json = "x"
+    for _ in range(DEEPEST):
+        deep = [{"items": deep}]
+    listed: Json = [{"name": "deep", "inputSchema": deep}, {"name": "x", "inputSchema": {"type": ["object"]}}]
+    assert [own for _, own, _ in found_in(TOOLS, "a", {"tools": listed})] == ["x"]
 
 
 def test_texts_and_versions_are_read_wherever_there_are_none() -> None:

@@ -62,28 +62,28 @@ def test_a_member_s_session_that_is_gone_is_opened_anew() -> None:
 
 
 def test_names_hold_for_one_generation_and_a_while() -> None:
-    clock = Clock()
-    names, key = KnownNames(clock), ("me", "stateless", "tools/list")
-    with pytest.raises(LookupError):
-        names.owner(key, "1", "x")
-    names.learn(key, "1", {"x": ("a", "x")})
-    assert names.owner(key, "1", "x") == ("a", "x")
-    assert names.owner(key, "1", "y") is None
-    with pytest.raises(LookupError):
-        names.owner(key, "2", "x")
+    clock, key, owners = Clock(), ("me", "stateless", "tools/list"), {"x": ("a", "x")}
+    names = KnownNames(clock)
+    assert names.known(key, "1", KNOWN_FOR) is None
+    names.learn(key, "1", owners)
+    assert names.known(key, "1", SURE_FOR) == owners
+    assert names.known(key, "2", SURE_FOR) is None
     clock.now = SURE_FOR + 1
-    assert names.owner(key, "1", "x") == ("a", "x")
-    with pytest.raises(LookupError):
-        names.owner(key, "1", "y")
+    assert names.known(key, "1", SURE_FOR) is None
+    assert names.known(key, "1", KNOWN_FOR) == owners
     clock.now = KNOWN_FOR + 1
-    with pytest.raises(LookupError):
-        names.owner(key, "1", "x")
+    assert names.known(key, "1", KNOWN_FOR) is None
 
 
-def test_the_names_of_so_many_callers_are_known() -> None:
-    names = KnownNames(Clock(), most=1)
-    names.learn(("a",), "1", {})
-    names.learn(("b",), "1", {})
-    assert names.owner(("b",), "1", "x") is None
-    with pytest.raises(LookupError):
-        names.owner(("a",), "1", "x")
+def test_of_too_many_names_those_that_were_learned_first_go() -> None:
+    names = KnownNames(Clock(), most=6)
+    two = {"x": ("a", "x"), "y": ("a", "y")}
+    for _ in range(3):
+        names.learn(("a",), "1", two)
+    names.learn(("b",), "1", two)
+    assert names.known(("a",), "1", 1) == names.known(("b",), "1", 1) == two
+    names.learn(("c",), "1", {})
+    assert names.known(("a",), "1", 1) is None
+    assert names.known(("b",), "1", 1) == two
+    names.learn(("d",), "1", dict.fromkeys("abcdefgh", ("a", "x")))
+    assert names.known(("d",), "1", 1) is None
