@@ -8,7 +8,6 @@ Members are told that the client can do nothing that a server could ask of it: i
 from __future__ import annotations
 
 import asyncio
-import itertools
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -114,7 +113,6 @@ class Asking:
         self._meta = {
             key: value for key, value in mapping(request.params.get("_meta")).items() if key != "progressToken"
         }
-        self._numbers = itertools.count(1)
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def lists(self, listed: Listed, session: Session | None) -> tuple[list[Found], list[str]]:
@@ -170,7 +168,10 @@ class Asking:
         notification: bool = False,
         http_method: str = "POST",
     ) -> Part:
-        """Ask one member one thing, in the era of the request at /mcp."""
+        """Ask one member one thing, in the era of the request at /mcp.
+
+        Its id is no other's: in a member's session the client's own requests may be open, and other questions of ours.
+        """
         fields = {"accept": MESSAGES, "content-type": "application/json"}
         said = dict(params)
         if self._era is Era.STATELESS:
@@ -178,13 +179,14 @@ class Asking:
             said["_meta"] = self._meta
         elif link is not None and link.version in HANDSHAKE_VERSIONS:
             fields["mcp-protocol-version"] = link.version
+        asked = secrets.token_hex(16)
         message = {"jsonrpc": "2.0", "method": method, "params": said}
-        body = dumps(message if notification else message | {"id": next(self._numbers)}) if method else b""
+        body = dumps(message if notification else message | {"id": f"mcpgov-{asked}"}) if method else b""
         head = replace(
             headed(self._head, member, fields),
             http_method=http_method,
             received_at=datetime.now(UTC),
-            correlation_id=secrets.token_hex(16),
+            correlation_id=asked,
         )
         part = Part(head, body, self._limits, link.id if link else "")
         await govern(part, self._stages)

@@ -67,6 +67,18 @@ async def test_members_hear_that_the_client_can_do_nothing_that_they_could_ask_o
         assert kyoto.asked == ["initialize", "notifications/initialized", "tools/list"]
 
 
+async def test_no_two_questions_in_one_session_have_the_same_id(tmp_path: Path) -> None:
+    kyoto = Town(["search"])
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        client = await at_mcp(built)
+        session = await opened(client)
+        asking = (client.handshake_request("tools/list", mcp_session_id=session) for _ in range(3))
+        await asyncio.gather(*asking, client.handshake_request("prompts/list", mcp_session_id=session))
+        ids = [str(seen.message["id"]) for seen in kyoto.ledger if "id" in seen.message]
+        assert len(set(ids)) == len(ids) == 5
+        assert kyoto.asked.count("initialize") == 1
+
+
 async def test_a_session_that_a_member_lost_is_opened_anew_for_a_list(tmp_path: Path) -> None:
     kyoto = Forgetful(["search"], knows=0)
     async with aggregate(tmp_path, kyoto=kyoto) as built:
