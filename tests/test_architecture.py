@@ -21,7 +21,7 @@ PURE = (
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
     *("audit.exported", "audit.formats"),
-    *("aggregate.naming", "aggregate.merging", "aggregate.search"),
+    *("aggregate.naming", "aggregate.merging", "aggregate.search", "aggregate.callbacks"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(

@@ -1,8 +1,8 @@
 """What the gateway answers itself at /mcp: the greeting of either era, merged lists, search_tools, a session's end.
 
-Rules: it offers what it can pass on, so tools, prompts, resources and completions, and nothing that changes by itself:
-notifications of lists do not come through. What a member says of itself is not repeated. A server/discover is answered
-with 2026-07-28 only where every member that answers speaks it: else clients that know both eras would miss members.
+Rules: it offers what it can pass on: tools, prompts, resources, completions, logs; and nothing that changes by itself,
+for notifications of lists do not come through. What a member says of itself is not repeated. A server/discover is
+answered with 2026-07-28 only where every member that answers speaks it: else clients of both eras would miss members.
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ class Answering:
                 return await self._discovered()
             case "ping", Era.HANDSHAKE:
                 return {}
+            case "logging/setLevel", Era.HANDSHAKE if self._visit.session:
+                self._visit.session.level = text_at(request.params, "level")
+                await self._visit.asking.set_level(self._visit.session)
+                return {}
             case "tools/call", _ if self._visit.searching and request.tool == SEARCH:
                 items, _ = await self._visit.items(TOOLS)
                 return found_result(matching(items, text_at(request.arguments, "query")))
@@ -92,8 +96,10 @@ class Answering:
         params = self._request.params
         asked = text_at(params, "protocolVersion")
         version = asked if asked in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[0]
-        self._opened = self._sessions.open(version, {"clientInfo": params.get("clientInfo")}).id
-        return {"protocolVersion": version, "capabilities": _offered(), "serverInfo": dict(_named())}
+        said: dict[str, Json] = {key: params[key] for key in ("capabilities", "clientInfo") if key in params}
+        self._opened = self._sessions.open(version, said).id
+        offered = {**_offered(), "logging": {}}
+        return {"protocolVersion": version, "capabilities": offered, "serverInfo": dict(_named())}
 
     async def _discovered(self) -> dict[str, Json]:
         """The result of server/discover (MCP 2026-07-28)."""

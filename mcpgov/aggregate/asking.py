@@ -2,7 +2,7 @@
 
 So each has its own decision, credential and record, which names the request at /mcp that it is a part of. Rules: who
 calls was found out once, at /mcp; a member that refuses, fails or is slow is left out, and says nothing of the others.
-Members are told that the client can do nothing that a server could ask of it: ids of servers' requests would clash.
+What the client said of itself when it came, its capabilities included, is said to each member.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Asking:
         link = session.member(member)
         async with link.lock:
             if not link.opened:
-                hello = {"protocolVersion": session.version, "capabilities": {}, **session.hello}
+                hello = {"protocolVersion": session.version, **session.hello}
                 part = await self.ask(member, "initialize", hello)
                 if part.refusal is not None:
                     raise part.refusal
@@ -148,6 +148,8 @@ class Asking:
                     )
                 link.opened, link.id, link.version = True, part.session, version
                 await self.ask(member, "notifications/initialized", {}, link, notification=True)
+                if session.level:
+                    await self.ask(member, "logging/setLevel", {"level": session.level}, link)
         return link
 
     async def end(self, session: Session) -> None:
@@ -157,6 +159,14 @@ class Asking:
             await self.ask(member, "", {}, session.member(member), http_method="DELETE")
 
         await self._each([name for name, link in session.members.items() if link.id], one)
+
+    async def set_level(self, session: Session) -> None:
+        """Tell the members that have a session which lines of their logs are wanted; some have none."""
+
+        async def one(member: str) -> None:
+            await self.ask(member, "logging/setLevel", {"level": session.level}, session.member(member))
+
+        await self._each([name for name, link in session.members.items() if link.opened], one)
 
     async def ask(
         self,

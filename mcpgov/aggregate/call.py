@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.aggregate.answering import Answering
 from mcpgov.aggregate.asking import GONE, headed
+from mcpgov.aggregate.callbacks import Renumbered, asked_by
 from mcpgov.aggregate.merging import LISTS, PROMPTS, RESOURCES, TOOLS, require_cursor, text_at
 from mcpgov.aggregate.search import CALL, SEARCH
 from mcpgov.aggregate.snapshot import with_aggregate
@@ -25,6 +26,7 @@ from mcpgov.json_spans import span_of, with_value
 from mcpgov.messages import exact
 from mcpgov.models import Era, Headers, Kind
 from mcpgov.pipeline import govern
+from mcpgov.policy.rewriting import Rewritten
 from mcpgov.upstream.headers import encoded
 from mcpgov.upstream.here import Here
 
@@ -121,6 +123,8 @@ class AggregateCall:
                 self._link.forget()
             kept = tuple(field for field in answer.headers.fields if field[0] != SESSION)
             answer = replace(answer, headers=Headers(kept))
+            if self._link is not None and answer.streaming:
+                answer = replace(answer, events=Rewritten(answer, (Renumbered(self.head.connection),)))
         await self._exchange.relay(answer, decision)
 
     async def refuse(self, refusal: Refusal) -> None:
@@ -151,12 +155,23 @@ class AggregateCall:
             prompt = text_at(request.params, "ref", "name")
             about = (PROMPTS, ("params", "ref", "name")) if prompt else (RESOURCES, ("params", "ref", "uri"))
             return await self._named(visit, *about)
-        if request.method == "notifications/cancelled" and visit.session:
-            member = visit.session.calls.get(exact(request.params.get("requestId")) or ("", ""))
-            return Target(member, "", request.body) if member else None
+        if request.kind is not Kind.REQUEST:
+            return self._reply(visit)
         if request.method in LISTS:
             require_cursor(LISTS[request.method], request.params.get("cursor"))
         return None
+
+    def _reply(self, visit: Visit) -> Target | None:
+        """The member that asked what is answered, or whose answer is not wanted any more; None where it is nobody."""
+        request, session = visit.request, visit.session
+        member, body = "", None
+        if session and request.method == "notifications/cancelled":
+            member = session.calls.get(exact(request.params.get("requestId")) or ("", ""), "")
+            body = request.body
+        elif session and request.kind is Kind.RESPONSE and (asked := asked_by(request.id)):
+            member, body = asked[0], with_value(request.body, ("id",), asked[1])
+        known = session is not None and member in session.members and member in visit.naming.members
+        return Target(member, "", body) if body and known else None
 
     async def _named(self, visit: Visit, listed: Listed, path: tuple[str, ...]) -> Target:
         """The member whose the name at `path` is."""

@@ -53,6 +53,7 @@ class Session:
     version: str
     hello: Mapping[str, Json]
     used: float
+    level: str = ""  # of the log lines that the client wants
     members: dict[str, MemberSession] = field(default_factory=dict[str, MemberSession])
     calls: dict[Exact, str] = field(default_factory=dict["Exact", str])
 

@@ -165,8 +165,9 @@ def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_i
     code = _code(refusal, era) if refusal.code is None else refusal.code
     if refusal.reason is Reason.TOOL_HIDDEN:
         # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
-        what = UNKNOWN.get(request.method, "Unknown tool") if request else "Unknown tool"
-        return {"code": code, "message": f"{what}: {request.name if request else ''}"}
+        method, name = (request.method, request.name) if request else ("tools/call", "")
+        data: dict[str, object] = {"data": {"uri": name}} if method == "resources/read" else {}
+        return {"code": code, "message": f"{UNKNOWN.get(method, 'Unknown tool')}: {name}", **data}
     # A key must not learn of connections that are none of its own: they look like those that there are not.
     reason = Reason.UNKNOWN_CONNECTION if refusal.reason is Reason.CONNECTION_DENIED else refusal.reason
     data = {**refusal.data, "reason": reason, "correlationId": correlation_id}

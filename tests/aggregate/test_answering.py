@@ -27,7 +27,13 @@ async def test_initialize_settles_the_version_and_offers_what_can_be_passed_on(
     async with aggregate(tmp_path, kyoto=Town([])) as built:
         result = await greeted(await at_mcp(built), asked)
         assert (result["protocolVersion"], result["serverInfo"]["name"]) == (given, "mcpgov")
-        assert result["capabilities"] == {"tools": {}, "prompts": {}, "resources": {}, "completions": {}}
+        assert result["capabilities"] == {
+            "tools": {},
+            "prompts": {},
+            "resources": {},
+            "completions": {},
+            "logging": {},
+        }
 
 
 async def test_a_stateless_server_is_offered_where_every_member_that_answers_is_one(tmp_path: Path) -> None:
@@ -77,5 +83,5 @@ async def test_ping_is_answered_in_a_session(tmp_path: Path) -> None:
         session = opened.headers["mcp-session-id"]
         reply = await client.handshake_request("ping", mcp_session_id=session)
         assert reply.message == {"jsonrpc": "2.0", "id": 5, "result": {}}
-        reply = await client.handshake_request("logging/setLevel", {"level": "info"}, mcp_session_id=session)
+        reply = await client.handshake_request("resources/subscribe", {"uri": "file:///x"}, mcp_session_id=session)
         assert (reply.status, reply.message["error"]["code"]) == (200, -32601)

@@ -73,7 +73,11 @@ async def test_a_resource_is_read_where_it_was_listed_first(tmp_path: Path, kyot
             assert "result" in (await client.request("resources/read", {"uri": uri}, mcp_name=uri)).message
             assert town.seen("resources/read")[before]["uri"] == uri
         unknown = await client.request("resources/read", {"uri": "file:///none"}, mcp_name="file:///none")
-        assert unknown.message["error"] == {"code": -32602, "message": "Unknown resource: file:///none"}
+        assert unknown.message["error"] == {
+            "code": -32602,
+            "message": "Unknown resource: file:///none",
+            "data": {"uri": "file:///none"},
+        }
         (denied,) = await built.records(event="denied")
         assert denied["mcp.resource.uri"] == "file:///none"
 
