@@ -103,10 +103,9 @@ class Asking:
         self, stages: Stages, limits: JsonLimits, snapshot: Snapshot, principal: Principal, request: MCPRequest
     ) -> None:
         """`snapshot` has the members and nobody else; none is waited for longer than PATIENCE."""
-        hurried = {name: replace(one, timeout=min(one.timeout, PATIENCE)) for name, one in snapshot.connections.items()}
-        in_force = replace(snapshot, connections=MappingProxyType(hurried))
-        self._stages = replace(stages, identity=Known(principal), snapshot=lambda: in_force)
-        self._members = tuple(hurried)
+        self._snapshot = snapshot
+        self._stages = replace(stages, identity=Known(principal), snapshot=self._hurried)
+        self._members = tuple(snapshot.connections)
         self._limits = limits
         self._head = request.head
         self._era = request.era
@@ -114,6 +113,11 @@ class Asking:
             key: value for key, value in mapping(request.params.get("_meta")).items() if key != "progressToken"
         }
         self._room = asyncio.Semaphore(AT_ONCE)
+
+    def _hurried(self) -> Snapshot:
+        connections = self._snapshot.connections.items()
+        hurried = {name: replace(one, timeout=min(one.timeout, PATIENCE)) for name, one in connections}
+        return replace(self._snapshot, connections=MappingProxyType(hurried))
 
     async def lists(self, listed: Listed, session: Session | None) -> tuple[list[Found], list[str]]:
         """What the members list, and those that do not answer."""

@@ -39,12 +39,13 @@ def members_of(patterns: Iterable[str], connections: Collection[str], allowed: S
     """The connections that `patterns` name, in their order, those of one pattern by name; `allowed` are the patterns
     that bound the caller.
     """
-    reachable = sorted(connections if allowed is None else filter(compile_wildcards(allowed).__contains__, connections))
     found: dict[str, None] = {}
     for pattern in patterns:
         named = compile_wildcards((pattern,))
-        found |= dict.fromkeys(name for name in reachable if name in named)
-    return tuple(found)
+        candidates = sorted(name for name in connections if name in named) if named.globs else (pattern,)
+        found |= dict.fromkeys(name for name in candidates if name in connections)
+    reachable = compile_wildcards(("*",) if allowed is None else allowed)
+    return tuple(name for name in found if name in reachable)
 
 
 @dataclass(frozen=True, slots=True)
