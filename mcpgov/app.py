@@ -14,6 +14,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,9 @@ import typer
 import uvloop
 
 from mcpgov import __version__
+from mcpgov.aggregate.call import serve as serve_aggregate
+from mcpgov.aggregate.sessions import KnownNames, Sessions
+from mcpgov.aggregate.visit import Shared
 from mcpgov.arm_caller import SCOPE, ArmCaller
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
@@ -155,7 +159,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
-            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
+            shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
+            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, partial(serve_aggregate, shared))
             async with (
                 purging_daily(tended, utc_now, first=worker.first),
                 keep_current(pins, stages, listing=worker.first and not principal),

@@ -104,9 +104,8 @@ class Kind(StrEnum):
 class RequestHead:
     """What is known of a request before its body is read.
 
-    `connection` is the name in the path, not yet looked up. `peer` is the address at the other end of the socket,
-    `source_address` the caller's own after the trusted-proxy walk. `correlation_id` is ours; the claimed one is
-    recorded and never trusted.
+    `connection` is the name in the path; `source_address` the caller's own, after the trusted-proxy walk from `peer`.
+    The claimed correlation id is never trusted. `aggregate` is that of the request at /mcp which this is a part of.
     """
 
     http_method: str
@@ -117,6 +116,7 @@ class RequestHead:
     received_at: datetime
     correlation_id: str
     claimed_correlation_id: str = ""
+    aggregate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,6 +336,7 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "user_agent.original": clip(head.headers.get("user-agent")),
         "mcpgov.correlation_id.claimed": clip(head.claimed_correlation_id),
         "mcpgov.connection": clip(head.connection),
+        "mcpgov.aggregate": head.aggregate,
         "mcpgov.agent.claimed": clip(next((value for name in CLAIMED_AGENT if (value := head.headers.get(name))), "")),
         "mcpgov.snapshot": facts.snapshot,
         "mcpgov.durability": facts.durability,

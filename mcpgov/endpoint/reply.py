@@ -41,6 +41,7 @@ ASKING = frozenset({Reason.CONSENT_REQUIRED, Reason.USER_REQUIRED})
 INTERACTIVE = frozenset({"tools/call", "prompts/get", "resources/read"})  # MCP 2026-07-28, InputRequiredResult
 ELICITING_VERSION = "2025-11-25"  # the one version with an error for it
 TOLD_IN_WORDS = -31403  # the code of the error where there is neither
+UNKNOWN = {"prompts/get": "Unknown prompt", "resources/read": "Unknown resource"}  # else a tool
 CONTENT_TYPE = "content-type"
 # How the message is carried, and the session, which is sealed: no policy edits these (RFC 9110 sections 6.4, 7.6.1).
 RESERVED = frozenset({
@@ -164,7 +165,9 @@ def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_i
     code = _code(refusal, era) if refusal.code is None else refusal.code
     if refusal.reason in HIDING:
         # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
-        return {"code": code, "message": f"Unknown tool: {request.tool if request else ''}"}
+        method, name = (request.method, request.name) if request else ("tools/call", "")
+        data: dict[str, object] = {"data": {"uri": name}} if method == "resources/read" else {}
+        return {"code": code, "message": f"{UNKNOWN.get(method, 'Unknown tool')}: {name}", **data}
     # A key must not learn of connections that are none of its own: they look like those that there are not.
     reason = Reason.UNKNOWN_CONNECTION if refusal.reason is Reason.CONNECTION_DENIED else refusal.reason
     data = {**refusal.data, "reason": reason, "correlationId": correlation_id}
