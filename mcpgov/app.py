@@ -37,6 +37,7 @@ from mcpgov.cli.exports import add_exports
 from mcpgov.cli.init import add_init
 from mcpgov.cli.keys import build_keys
 from mcpgov.cli.policy import build_policy_app
+from mcpgov.cli.printable import plural
 from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
@@ -124,8 +125,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
-        exporting(tended, ledger.control, utc_now, azure_host, first=worker.first),
-        observing(Watched(generations.current, ledger, report, lag), load) as telemetry,
+        exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
+        observing(Watched(generations.current, ledger, report, lag, behind), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
@@ -289,13 +290,15 @@ def build_cli() -> typer.Typer:
     add_serve(cli, serve, supervise)
     add_check(cli)
     opens = openers()
-    keys = build_keys(opens.keys, opens.find_store)
-    add_admin(keys, opens.admin_keys)
+    keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
+    add_admin(keys, opens.admin_keys, opens.find_store)
     cli.add_typer(keys, name="keys")
     cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
     cli.add_typer(build_policy_app(), name="policy")
     audit = build_audit_app(opens.reader, time.sleep)
-    proof = Opening(opens.evidence, opens.find_verifier_key, opens.note_verified, opens.written, opens.received)
+    proof = Opening(
+        opens.evidence, opens.find_verifier_key, opens.note_verified, opens.written, opens.received, opens.places
+    )
     add_proof(audit, proof)
     add_purge(audit, opens.purging)
     add_digests(audit, opens.digest_keys, opens.rotate_digest_key)
@@ -311,7 +314,7 @@ def main() -> None:
     try:
         build_cli()()
     except InvalidConfiguration as invalid:
-        typer.echo(f"{invalid}\n{len(invalid.problems)} problem(s); nothing was started.", err=True)
+        typer.echo(f"{invalid}\n{plural(len(invalid.problems), 'problem')}; nothing was started.", err=True)
         raise SystemExit(1) from None
     except StoreUnavailable as error:
         typer.echo(f"The store cannot be used: {error}", err=True)

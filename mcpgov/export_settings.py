@@ -81,6 +81,7 @@ class ExportSettings(Shape):
     format: str = ""
     headers: dict[_HeaderName, _HeaderValue] = Field(default_factory=dict[str, Secret])
     private: Flag = False
+    close_notify: Flag = True
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -92,6 +93,8 @@ class ExportSettings(Shape):
             raise Unfit("goes over the network in the clear", mend)
         if self.headers and self.scheme not in {"https", "http", ""}:
             raise Unfit("has headers, which only http has", "remove headers:")
+        if not self.close_notify and self.scheme not in {"syslog+tls", ""}:
+            raise Unfit("has close_notify, which only syslog+tls has", "remove close_notify:")
         if self.format == "azure-monitor":
             self._fits_azure_monitor()
         return self

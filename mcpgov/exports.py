@@ -33,11 +33,12 @@ from mcpgov.audit.formats.syslog import Syslog
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.host_tokens import HostTokens
 from mcpgov.stage_settings import azure_identity
+from mcpgov.store.audit_summary import moment
 from mcpgov.store.database import place_bytes
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from typing_extensions import Buffer
@@ -74,7 +75,8 @@ def export_states(storage: Storage) -> list[ExportState]:
 def state_of(settings: ExportSettings, progress: Progress) -> ExportState:
     """One export and its progress."""
     told = settings.name, shown(settings), settings.written_as
-    return ExportState(*told, progress.position, progress.behind, progress.oldest, progress.failing, progress.error)
+    oldest, failing = (moment(at) if at else None for at in (progress.oldest, progress.failing))
+    return ExportState(*told, progress.position, progress.behind, oldest, failing, progress.error)
 
 
 def shown(settings: ExportSettings) -> str:
@@ -117,7 +119,8 @@ def new_target(settings: ExportSettings) -> Target:
         return FolderFiles(Path(unquote(place.path)), place_bytes)
     if settings.scheme.startswith("syslog"):
         tls = ssl.create_default_context() if settings.scheme == "syslog+tls" else None
-        return SyslogStream(place.hostname or "", place.port or 0, tls, private=settings.private)
+        there = place.hostname or "", place.port or 0
+        return SyslogStream(*there, tls, private=settings.private, close_notify=settings.close_notify)
     headers = tuple(settings.headers.items())
     return HttpPost(shown(settings), settings.to, GuardedWeb(deadline=ANSWER), headers, settings.private)
 
@@ -197,14 +200,15 @@ class Pieces(io.RawIOBase):
 @asynccontextmanager
 async def exporting(
     storage: Storage, note: Note, now: Callable[[], datetime], hosts: AzureHosts, *, first: bool = True
-) -> AsyncGenerator[None]:
+) -> AsyncGenerator[Callable[[], Mapping[str, float]]]:
     """Export to every place that is named, and what is left when the ledger has closed, as far as it goes quickly.
 
+    Gives, for each export that goes on from here, how many seconds ago the oldest record was made that it lacks.
     Raises InvalidConfiguration before anything is started.
     """
     exports = list(configured(storage, hosts, now))
     if not exports or not first:
-        yield
+        yield dict
         return
     kept = storage.exports()
     exporters = {export.name: Exporter(export, kept, note, now, asyncio.sleep) for export in exports}
@@ -212,7 +216,7 @@ async def exporting(
     for loop in loops:
         loop.add_done_callback(told_if_it_fails)
     try:
-        yield
+        yield lambda: {name: lag for name, exporter in exporters.items() if (lag := exporter.lag) is not None}
     finally:
         for loop in loops:
             loop.cancel()

@@ -38,12 +38,15 @@ EXTRA: Final = "pip install 'mcpgov[otel]', or unset the variable"
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The parts of a gateway that are looked at. `lag` is in seconds, for each place that checkpoints are sent to."""
+    """The parts of a gateway that are looked at. `lag` is in seconds, for each place that checkpoints are sent to, and
+    `behind` for each export.
+    """
 
     current: Callable[[], Snapshot]
     ledger: AuditLedger
     reporter: Reporter
     lag: Callable[[], Mapping[str, float]]
+    behind: Callable[[], Mapping[str, float]] = dict
 
     def connections(self) -> Mapping[str, object]:
         """Those of the catalog in force."""
@@ -134,4 +137,6 @@ def readings(shape: type[Readings], watched: Watched) -> Readings:
         reloads=watched.reporter.reloads,
         reloads_refused=watched.reporter.refused,
         lag=watched.lag(),
+        behind=watched.behind(),
+        sinks=ledger.sinks.states,
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import time
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
+from mcpgov.accounts import local_user
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.exports import export_states, written
@@ -25,7 +27,7 @@ from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.upkeep import Purging
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mcpgov.audit.exported import ExportState
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from mcpgov.store.evidence import SqlEvidence
 
     Load = Callable[[str], Any]
+    Write = Callable[[ControlRecord], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,12 @@ class Openers:
             check_postgres_url(place)
         return received_checkpoints(place, self.load).notes()
 
+    def places(self, config: Path | None) -> Sequence[str]:
+        """The folders and the databases that the settings have checkpoints sent to. A URL only takes them."""
+        named = (place.reveal() for place in self.storage(config).settings.audit.checkpoints)
+        readable = (place for place in named if not place.startswith("https:"))
+        return [unquote(urlsplit(place).path) if place.startswith("file:") else place for place in readable]
+
     def reader(self, config: Path | None) -> AuditReader:
         """The ledger, for reading."""
         return self.storage(config).reader()
@@ -118,12 +127,12 @@ class Openers:
         """Give digests another key, and say so in the ledger. The ids of the former and of the new key."""
         storage = self.storage(config)
         async with writing(storage.open(), self.now) as write:
-            return await storage.rotate_digest_key(write, self.now())
+            return await storage.rotate_digest_key(by_local_user(write), self.now())
 
     async def note_verified(self, config: Path | None, details: Mapping[str, str | int]) -> None:
         """Write down that the configured store was verified. Raises StoreUnavailable."""
         async with writing(self.storage(config).open(), self.now) as write:
-            await write(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
+            await by_local_user(write)(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
 
     @asynccontextmanager
     async def keys(self, config: Path | None) -> AsyncGenerator[RecordedKeys]:
@@ -131,7 +140,7 @@ class Openers:
         stores = self.storage(config).open()
         async with writing(stores, self.now) as write:
             try:
-                yield RecordedKeys(stores.keys, write, stores.vault)
+                yield RecordedKeys(stores.keys, by_local_user(write), stores.vault)
             finally:
                 stores.vault.close()
                 stores.keys.close()
@@ -142,7 +151,7 @@ class Openers:
         storage = self.storage(config)
         async with writing(storage.open(), self.now) as write:
             with storage.admin_keys() as keys:
-                yield self.load("mcpgov.operating").RecordedAdminKeys(keys, write)
+                yield self.load("mcpgov.operating").RecordedAdminKeys(keys, by_local_user(write))
 
     @asynccontextmanager
     async def consents(self, config: Path | None) -> AsyncGenerator[RecordedConsents]:
@@ -158,3 +167,12 @@ class Openers:
 
             async with kept_consents(parts, note) as consents:
                 yield consents
+
+
+def by_local_user(write: Write) -> Write:
+    """Writes records down that say who runs the verb."""
+
+    async def signed(record: ControlRecord) -> None:
+        await write(replace(record, details={"principal": local_user(), **record.details}))
+
+    return signed

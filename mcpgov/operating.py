@@ -82,12 +82,13 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
             review,
             FileAnswers(gateway.current, gateway.config),
             RecordedKeys(gateway.keys, write, gateway.rows),
-            admin_keys,
+            RecordedAdminKeys(admin_keys, write),
             note,
             gateway.now,
             secrets.choice,
             __version__,
             gateway.exports,
+            lambda: gateway.ledger.sinks.failed,
         )
         console = Console(parts, gate, secure=url.startswith("https://"))
         metrics = gateway.prometheus.text if gateway.prometheus else None
@@ -102,8 +103,25 @@ class RecordedAdminKeys:
     keys: AdminKeyStore
     write: Callable[[ControlRecord], Awaitable[None]]
 
+    async def find(self, key_id: str) -> AdminKey | None:
+        """The key with this id, revoked and expired ones included."""
+        return await self.keys.find(key_id)
+
+    async def list(self) -> Sequence[AdminKey]:
+        """Every key, oldest first."""
+        return await self.keys.list()
+
     async def create(self, key: AdminKey) -> None:
         """Keep a new key."""
         details = {"key": key.id, "name": key.name, "role": key.role.value}
         await self.write(ControlRecord(ControlEvent.ADMIN_KEY_CREATED, key.created_at, details))
         await self.keys.create(key)
+
+    async def revoke(self, key_id: str, at: datetime) -> bool:
+        """Revoke a key; False when there is none with this id or it was revoked before."""
+        found = await self.keys.find(key_id)
+        if found is None or found.revoked_at is not None:
+            return False
+        details = {"key": key_id, "name": found.name, "role": found.role.value}
+        await self.write(ControlRecord(ControlEvent.ADMIN_KEY_REVOKED, at, details))
+        return await self.keys.revoke(key_id, at)

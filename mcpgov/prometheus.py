@@ -30,7 +30,9 @@ WAITS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """How the gateway is at a moment. `lag` is in seconds, for each place that checkpoints are sent to."""
+    """How the gateway is at a moment. `lag` is in seconds, for each place that checkpoints are sent to, and so is
+    `behind`, for each export; `sinks` are the stores of the ledger, and whether each took what it was given last.
+    """
 
     version: str
     generation: str
@@ -43,6 +45,8 @@ class Readings:
     reloads: int
     reloads_refused: int
     lag: Mapping[str, float] = field(default_factory=dict[str, float])
+    behind: Mapping[str, float] = field(default_factory=dict[str, float])
+    sinks: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
 
 class Prometheus:
@@ -118,6 +122,10 @@ class Gauges(Collector):
         yield GaugeMetricFamily("mcpgov_audit_records_refused", refused, value=now.refused)
         lag = "Age of the oldest checkpoint that a place lacks."
         yield labelled("mcpgov_checkpoint_lag_seconds", lag, "place", now.lag)
+        behind = "Age of the oldest record that an export lacks; 0 where it lacks none."
+        yield labelled("mcpgov_export_lag_seconds", behind, "export", now.behind)
+        ready = "Whether a store of the ledger took what it was given last: 1, or 0."
+        yield labelled("mcpgov_sink_ready", ready, "sink", now.sinks)
         reloads = CounterMetricFamily("mcpgov_reloads", "Changes of files, by what came of them.", labels=["result"])
         reloads.add_metric(["in-force"], now.reloads)
         reloads.add_metric(["refused"], now.reloads_refused)

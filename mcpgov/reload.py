@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 from watchfiles import watch
 
+from mcpgov.accounts import owners_of
 from mcpgov.aggregate_settings import unfit_aggregate
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.needs import unmet
@@ -61,13 +62,16 @@ T = TypeVar("T")
 class ReloadResult:
     """What came of a reload. `old` and `new` are the stamps in force before and after; with `problems` they are equal.
 
-    `restart` names the settings that were changed since the start and wait for the next one.
+    `restart` names the settings that were changed since the start and wait for the next one. `trigger` says what asked
+    for it (`files` that changed, a `signal`), `owner` whose the files are.
     """
 
     old: str
     new: str
     problems: tuple[Problem, ...] = ()
     restart: tuple[str, ...] = ()
+    trigger: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +317,10 @@ class Generations:
     def _look(self, *, requested: bool) -> ReloadResult | None:
         """Reload if the files are not those seen last; a bad file is reported once, not at every look."""
         reading = self._read()
-        return self._reload(reading) if requested or reading.stamp != self._seen else None
+        if not requested and reading.stamp == self._seen:
+            return None
+        owner = owners_of((reading.place, *reading.catalog, *reading.policies))
+        return replace(self._reload(reading), trigger="signal" if requested else "files", owner=owner)
 
     def _read(self) -> Reading:
         return read_files(self._path, known=self._has_settings)

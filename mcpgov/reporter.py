@@ -53,14 +53,15 @@ class Reporter:
         self.reloads += not result.problems
         ledger, upstreams, current = self._heard
         log = structlog.get_logger()
+        why = {name: said for name in ("trigger", "owner") if (said := getattr(result, name))}
         try:
             if result.problems:
                 log.error("reload-refused", problems=[str(problem) for problem in result.problems])
                 first = str(result.problems[0])
-                await ledger.control(ControlEvent.RELOAD_REFUSED, problems=len(result.problems), first=first)
+                await ledger.control(ControlEvent.RELOAD_REFUSED, problems=len(result.problems), first=first, **why)
             else:
                 log.info("reloaded", old=result.old, new=result.new, waiting_for_restart=result.restart)
                 await upstreams.update(current().connections.values())
-                await ledger.control(ControlEvent.RELOAD, old=result.old, new=result.new)
+                await ledger.control(ControlEvent.RELOAD, old=result.old, new=result.new, **why)
         except StoreUnavailable as error:
             log.exception("reload-not-recorded", error=str(error))

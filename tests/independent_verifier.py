@@ -83,15 +83,16 @@ class Ledger:
         into[""] = sorted(record.get("mcpgov.control.open", ()))
         self.open = dict.fromkeys(into[""], "") if into is self.gone else self.open
 
-    def take(self, writer: str, seq: int, text: str, digest: bytes, prev: str | None = None) -> None:
+    def take(self, writer: Any, seq: int, text: str, digest: bytes, prev: str | None = None) -> None:
         hashes, record, missing = self.hashes[writer], json.loads(text), seq - len(self.hashes[writer]) - 1
-        event, call, before = record.get("event"), record.get("call_id", ""), (hashes or [bytes(32)])[-1].hex()
+        event, call, before = record.get("event"), record.get("call_id"), (hashes or [bytes(32)])[-1].hex()
         if missing < 0 or canonical(record) != text:
             return self.bad[writer].add(TAMPERED)
         own = sha256(f'\0{{"prev":"{prev or before}","record":{text},"seq":{seq},"writer":"{writer}"}}'.encode())
         right = (missing and prev is None) or (own.digest() == digest and (missing or prev in {None, before}))
         if not digest or not all(hashes[:1]):  # from before there were hashes
             right = not digest and not any(other[0] for other in self.hashes.values() if other)
+        right = right and isinstance(writer, str) and (event == "control" or isinstance(call, str))
         right = right and (event not in {"intent", "denied"} or call not in self.open)
         self.bad[writer] |= ({GAP} if missing else set()) | (set() if right else {TAMPERED})
         hashes += [b"-"] * missing + [digest]
@@ -134,7 +135,7 @@ def main(path: str, vkey: str = "", folder: str = "") -> int:
             log.compare(note, vkey)
         for head in filter(None, (log.unnamed or {}).values()):
             log.head(head)
-    except (ValueError, LookupError, AttributeError):
+    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError, sqlite3.Error):
         return TAMPERED
     whole, unnamed = log.unnamed is not None, log.unnamed or {}
     for writer, hashes in log.hashes.items():

@@ -25,6 +25,10 @@ EVIL = AZURE.replace(".com", ".com.evil.example")
             f"audit: {{ exports: [{{ name: a, to: 'https://[{STREAM}', format: azure-monitor, private: true }}] }}",
             "to is no place for exports",
         ),
+        (
+            "audit: { exports: [{ name: a, to: 'https://a.example', close_notify: false }] }",
+            "which only syslog+tls has",
+        ),
         ("audit: { exports: [{ name: a, to: 'syslog+udp://a:514' }] }", "loses records unseen (write syslog+tls://"),
         ("audit: { exports: [{ name: a, to: 'http://a.example' }] }", "in the clear"),
         ("audit: { exports: [{ name: a, to: 'syslog+tcp://a:514' }] }", "in the clear"),

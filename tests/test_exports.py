@@ -92,7 +92,7 @@ async def test_what_is_written_down_arrives_the_last_record_too(tmp_path: Path) 
     events = [json.loads(line)["mcpgov.control.event"] for line in file.read_text("utf-8").splitlines()]
     assert (events[0], events[-1]) == ("start", "stop")
     (state,) = export_states(app.openers().storage(tmp_path / "mcpgov.yaml"))
-    assert (state.behind, state.failing) == (0, 0)
+    assert (state.behind, state.oldest, state.failing) == (0, None, None)
 
 
 async def test_a_place_that_is_down_holds_nobody_up_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +102,22 @@ async def test_a_place_that_is_down_holds_nobody_up_at_the_end(tmp_path: Path, m
     monkeypatch.setattr("mcpgov.exports.LAST", 0.05)
     monkeypatch.setattr("mcpgov.web.GuardedWeb.send", silence)
     made = storage(tmp_path, "{ name: siem, to: 'https://127.0.0.1:1/' }")
-    async with exporting(made, silence, app.utc_now, app.azure_host):
+    async with exporting(made, silence, app.utc_now, app.azure_host) as behind:
         assert len(asyncio.all_tasks()) == 2
+        assert behind() == {}
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_how_far_behind_each_export_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: object, **__: object) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("mcpgov.audit.exporting.IDLE", 0.0)
+    made = storage(tmp_path, f"{{ name: lake, to: 'file://{tmp_path / 'out'}' }}")
+    async with exporting(made, nothing, app.utc_now, app.azure_host) as behind:
+        while not behind():
+            await asyncio.sleep(0)
+        assert list(behind()) == ["lake"]
 
 
 async def test_an_export_that_stopped_is_told() -> None:

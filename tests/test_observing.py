@@ -1,6 +1,7 @@
 """What watches a gateway: nothing unless it is asked for, and an error at once where it cannot be had."""
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ async def test_with_an_admin_listener_there_are_counters_and_they_hear_of_calls(
         assert f"mcpgov_calls_total{{{refused}}} 1.0" in said
         assert "mcpgov_calls_under_way 0.0" in said
         assert "mcpgov_audit_ready 1.0" in said
+        assert re.search(r'mcpgov_sink_ready\{sink=".*audit.db"\} 1.0', said)
         assert f'mcpgov_generation_info{{stamp="{gateway.running.generations.current().stamp}"}} 1.0' in said
 
 

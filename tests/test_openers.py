@@ -1,12 +1,17 @@
 """What the verbs open: the store that is named, or the one of the settings."""
 
+import getpass
 import importlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mcpgov.accounts import local_user
+from mcpgov.admin.access import AdminKey, Role
+from mcpgov.audit.reader import CallFilter
 from mcpgov.errors import StoreUnavailable
+from mcpgov.identity.api_key import KeyRecord
 from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
 from mcpgov.store.sent_checkpoints import open_sqlite_sent
@@ -41,11 +46,32 @@ async def test_what_a_verb_did_stands_in_the_ledger(tmp_path: Path) -> None:
     await opens.note_verified(config, {"result": "ok"})
     former, new = await opens.rotate_digest_key(config)
     assert former != new
-    events = [call.reason for call in opens.reader(config).latest(10)]
-    assert [event for event in events if event != "writers"] == ["verified", "digest-key-rotated"]
+    calls = [call for call in opens.reader(config).latest(10) if call.reason != "writers"]
+    assert [call.reason for call in calls] == ["verified", "digest-key-rotated"]
+    assert calls[1].get("mcpgov.control.principal") == f"local:{getpass.getuser()}"
     assert opens.digest_keys(config)[0] != opens.digest_keys(config)[1]
     assert opens.export_states(config) == []
     assert opens.purging(config).days == 400
+
+
+async def test_a_key_that_a_verb_made_says_who_ran_it(tmp_path: Path) -> None:
+    config, now = tmp_path / "mcpgov.yaml", datetime.now(UTC)
+    config.write_text("audit: { store: 'sqlite:///ledger.db' }\n")
+    opens = openers()
+    async with opens.keys(config) as keys:
+        await keys.create(KeyRecord("k1", "d", "ci", "", now))
+    async with opens.admin_keys(config) as admin_keys:
+        await admin_keys.create(AdminKey("a1", "d", "alice", Role.VIEWER, now))
+    for event in ("key-created", "admin-key-created"):
+        (made,) = opens.reader(config).calls(CallFilter(reason=event))
+        assert made.get("mcpgov.control.principal") == local_user()
+
+
+def test_the_places_of_checkpoints_that_can_be_read_are_folders_and_databases(tmp_path: Path) -> None:
+    config = tmp_path / "mcpgov.yaml"
+    places = ["file:///mnt/the%20worm", "https://worm.example/log", f"sqlite:///{tmp_path}/worm.db"]
+    config.write_text(f"audit: {{ checkpoints: {places} }}\n")
+    assert openers().places(config) == ["/mnt/the worm", places[2]]
 
 
 def test_checkpoints_are_read_from_the_database_that_is_named(tmp_path: Path) -> None:

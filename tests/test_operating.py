@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,8 +12,10 @@ import aiohttp
 import pytest
 
 from mcpgov import app
+from mcpgov.admin.access import AdminKey, Role, mint_admin_key
 from mcpgov.audit.reader import CallFilter
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.identity.api_key import digest
 from mcpgov.operating import Operated, Operating, operating
 from tests.flows.upstream import listening
 
@@ -82,3 +85,25 @@ async def test_nobody_may_come_in_from_elsewhere_without_a_key(tmp_path: Path) -
     with pytest.raises(InvalidConfiguration, match="mcpgov keys admin NAME"):
         async with operated(tmp_path, "{ listen: 0.0.0.0:8081 }"):
             raise AssertionError("it began")
+
+
+async def test_an_admin_key_that_the_api_made_or_revoked_is_named_in_the_ledger(tmp_path: Path) -> None:
+    host = {"Host": "127.0.0.1:8081"}
+    async with operated(tmp_path) as (_, url), aiohttp.ClientSession(headers=host) as http:
+        opens, now = app.openers(), app.utc_now()
+        async with opens.admin_keys(tmp_path / "mcpgov.yaml") as keys:
+            key_id, key = mint_admin_key(secrets.choice)
+            await keys.create(AdminKey(key_id, digest(key.reveal()), "root", Role.ADMIN, now))
+        http.headers.update({"Authorization": f"Bearer {key.reveal()}"})
+        path = f"{url}/admin/v1/admin-keys"
+        async with http.post(path, json={"name": "eve", "role": "operator"}) as made:
+            eve = (await made.json())["id"]
+        for status in (200, 404):
+            async with http.delete(f"{path}/{eve}") as revoked:
+                assert revoked.status == status
+        async with http.get(path) as listed:
+            assert [one["state"] for one in (await listed.json())["keys"]] == ["in force", "revoked"]
+    said = {"name": "eve", "role": "operator", "key": eve}
+    for event in ("admin-key-created", "admin-key-revoked"):
+        (found, *_) = app.openers().reader(tmp_path / "mcpgov.yaml").calls(CallFilter(reason=event))
+        assert said.items() <= {name: found.get(f"mcpgov.control.{name}") for name in said}.items()

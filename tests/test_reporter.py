@@ -44,6 +44,15 @@ async def test_a_new_generation_is_recorded_and_told_to_the_upstreams() -> None:
     assert heard.kept == ["city"]
 
 
+async def test_a_reload_says_what_asked_for_it_and_whose_the_files_are() -> None:
+    heard = Heard()
+    problem = Problem("a.yaml", 1, 2, "is wrong")
+    await reporter(heard)(ReloadResult("old", "new", trigger="files", owner="alice"))
+    await reporter(heard)(ReloadResult("old", "old", (problem,), trigger="signal", owner="alice root"))
+    why = [(details["trigger"], details["owner"]) for _, details in heard.events]
+    assert why == [("files", "alice"), ("signal", "alice root")]
+
+
 async def test_reloads_are_counted_by_what_came_of_them() -> None:
     counting = reporter(Heard())
     for problems in ((), (Problem("a.yaml", 1, 2, "is wrong"),), ()):

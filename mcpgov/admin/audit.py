@@ -7,9 +7,10 @@ import json
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
-from mcpgov.admin.access import AdminRefusal, Fault, Role
-from mcpgov.admin.filters import FILTERS, PAGING, filter_of
+from mcpgov.admin.access import ACTED, AdminRefusal, Fault, Role, deed
+from mcpgov.admin.filters import FILTERS, PAGING, filter_of, limit_of
 from mcpgov.admin.routes import Asked, Reply, Route
 from mcpgov.audit.record import timestamp
 from mcpgov.audit.redact import encodable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from mcpgov.admin.parts import AdminParts
     from mcpgov.audit.reader import Call, CallFilter
-    from mcpgov.audit.review import Kept, LedgerState, Page, Summary, Usage
+    from mcpgov.audit.review import Events, Kept, LedgerState, Page, Summary, Usage
 
 EXPORTED: Final = 500  # calls that are read at once
 JSONL: Final = "application/jsonl"
@@ -46,6 +47,7 @@ class AuditRoutes:
             Route("GET", "/audit/stats", view, "Count calls.", "Counts, bars, tops, latencies.", self.stats, query),
             Route("GET", "/audit/usage", view, "Who uses which tool.", "Callers and tools.", self.usage, USED),
             Route("GET", "/audit/state", view, "The ledger.", "Its size, its index, its proof.", self.state),
+            Route("GET", "/audit/events", view, "What happened to the gateway.", "Records.", self.happened, PAGING),
             Route("GET", "/audit/exports", view, "The exports.", "How far each is.", self.exports),
         )
 
@@ -73,6 +75,18 @@ class AuditRoutes:
             raise AdminRefusal(Fault.NOT_FOUND, "There is no record with this call, correlation or trace id.")
         return found
 
+    async def happened(self, asked: Asked) -> Reply:
+        """A page of control records, where they stand."""
+        page = await self.events(limit_of(asked.query.get("limit", ""), 100), asked.query.get("cursor", ""))
+        return Reply({"records": [where(one) for one in page.records], "next": page.next or None})
+
+    async def events(self, limit: int, cursor: str) -> Events:
+        """A page of control records. Raises AdminRefusal for a cursor of nobody's."""
+        try:
+            return await asyncio.to_thread(self._parts.review.events, limit, cursor)
+        except InvalidCursor as error:
+            raise AdminRefusal(Fault.INVALID_REQUEST, f"cursor: {error}.") from None
+
     async def stats(self, asked: Asked) -> Reply:
         """What is counted of the calls that match."""
         now = self._parts.now()
@@ -87,24 +101,31 @@ class AuditRoutes:
         return Reply({"usage": [usage_of(one) for one in used]})
 
     async def state(self, _: Asked) -> Reply:
-        """How large the ledger is, how far its index has come, how it is proved."""
-        return Reply(state_of(await asyncio.to_thread(self._parts.review.state)))
+        """How large the ledger is, how far its index has come, how it is proved, which of its stores have failed."""
+        state = state_of(await asyncio.to_thread(self._parts.review.state))
+        failed = {name: timestamp(since) for name, since in self._parts.failed_sinks().items()}
+        return Reply({**state, "failed_sinks": failed})
 
     async def exports(self, _: Asked) -> Reply:
         """How far each export is, and what is wrong with it."""
-        return Reply({"exports": [asdict(one) for one in await asyncio.to_thread(self._parts.exports)]})
+        return Reply({"exports": [one.fields for one in await asyncio.to_thread(self._parts.exports)]})
 
     async def jsonl(self, asked: Asked) -> Reply:
         """Everything that matches, one JSON object a line."""
-        wanted = self._exported(asked)
+        wanted = await self._exported(asked, "calls.jsonl")
         return Reply(content_type=JSONL, chunks=self._lines(wanted), filename="calls.jsonl")
 
     async def csv(self, asked: Asked) -> Reply:
         """Everything that matches, for a spreadsheet."""
-        return Reply(content_type=CSV, chunks=self._rows(self._exported(asked)), filename="calls.csv")
+        wanted = await self._exported(asked, "calls.csv")
+        return Reply(content_type=CSV, chunks=self._rows(wanted), filename="calls.csv")
 
-    def _exported(self, asked: Asked) -> CallFilter:
-        return replace(filter_of(asked.query, self._parts.now()), limit=EXPORTED)
+    async def _exported(self, asked: Asked, file: str) -> CallFilter:
+        """What is taken away, once it is written down who takes it. Raises AdminRefusal, StoreUnavailable."""
+        wanted = replace(filter_of(asked.query, self._parts.now()), limit=EXPORTED)
+        query = urlencode({name: value for name, value in asked.query.items() if value})
+        await self._parts.note(ACTED, deed(asked.person, f"export {file}" + (f"?{query}" if query else "")))
+        return wanted
 
     async def _pages(self, wanted: CallFilter) -> AsyncGenerator[Page]:
         cursor = ""

@@ -104,3 +104,4 @@ class AdminParts:
     choose: Callable[[str], str]  # one character of an alphabet, unpredictably
     version: str
     exports: Callable[[], Sequence[ExportState]] = tuple  # blocks
+    failed_sinks: Callable[[], Mapping[str, datetime]] = dict  # since when

@@ -26,6 +26,8 @@ QUESTION: Final = (
     Parameter("kind", "What sort of caller it is; key unless given.", tuple(PrincipalKind)),
     Parameter("agent", "The caller's agent id."),
     Parameter("blueprint", "The blueprint that the calling agent was made from."),
+    Parameter("roles", "The roles in the caller's token, one a line."),
+    Parameter("scopes", "The scopes in the caller's token, one a line."),
     Parameter("ip", "The caller's address; 127.0.0.1 unless given."),
     Parameter("arguments", "The arguments of the call, as the text of a JSON object."),
     Parameter("headers", "Header fields of the request: NAME=VALUE, one a line."),

@@ -1,8 +1,9 @@
 """Who comes in: by an admin key, by the cookie that one was exchanged for, or by the link that the start printed.
 
 Rules: nobody is let in without something. A session is sealed and holds for 12 hours; its key is looked up at every
-request, so that revoking it ends the session. The link is good once, and is there only where no admin key is and only
-this machine can connect. A form is good in the one session that it was given to.
+request, so that revoking it ends the session. The link is good once, for a quarter of an hour, only where nobody but
+this machine can connect, and only until somebody has an admin key. A form is good in the one session that it was given
+to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 COOKIE: Final = "mcpgov-console"
 LIFE: Final = timedelta(hours=12)
+LINK_LIFE: Final = timedelta(minutes=15)
 LONGEST: Final = 4096  # characters of a cookie or a form's token
 SCHEME: Final = "bearer"
 
@@ -50,10 +52,12 @@ class Gate:
         self._forms = Seal(seal_key, "mcpgov console form")
         self._now = now
         self._link = link
+        self._link_end = now() + LINK_LIFE
 
-    @property
-    def has_link(self) -> bool:
-        """Whether the link waits to be opened."""
+    async def has_link(self) -> bool:
+        """Whether the link waits to be opened. Raises StoreUnavailable."""
+        if self._link and (self._now() >= self._link_end or await any_in_force(self._keys, self._now())):
+            self._link = ""
         return bool(self._link)
 
     async def by_key(self, authorization: str) -> Person:
@@ -75,12 +79,12 @@ class Gate:
             raise
 
     async def open_link(self, token: str) -> str:
-        """A cookie for the one who opens the link first. Raises AdminRefusal (credential-invalid)."""
-        if not self._link or not hmac.compare_digest(self._link.encode(), token.encode("utf-8", "replace")):
+        """A cookie for the one who opens the link first. Raises AdminRefusal (credential-invalid), StoreUnavailable."""
+        has_link = await self.has_link()
+        if not has_link or not hmac.compare_digest(self._link.encode(), token.encode("utf-8", "replace")):
             await self._note(REFUSED, {"reason": Fault.CREDENTIAL_INVALID.value})
-            raise AdminRefusal(
-                Fault.CREDENTIAL_INVALID, "This link was used, or is not the one that the start printed."
-            )
+            message = "This link was used, is too old, or is not the one that the start printed."
+            raise AdminRefusal(Fault.CREDENTIAL_INVALID, message)
         self._link = ""
         return await self._cookie_for(Person("this machine", Role.ADMIN))
 
@@ -113,12 +117,17 @@ class Gate:
         return self._sessions.close_text({"key": person.key_id, "id": secrets.token_urlsafe(16), "end": str(end)})
 
 
+async def any_in_force(keys: AdminKeyStore, now: datetime) -> bool:
+    """Whether anybody has an admin key. Raises StoreUnavailable."""
+    return any(key.is_in_force(now) for key in await keys.list())
+
+
 async def way_in(keys: AdminKeyStore, now: datetime, *, loopback: bool) -> str:
     """The token of a one-time link where there is no admin key in force; empty where there is one.
 
     Raises InvalidConfiguration where others than this machine could come in, and nobody has a key. StoreUnavailable.
     """
-    if any(key.is_in_force(now) for key in await keys.list()):
+    if await any_in_force(keys, now):
         return ""
     if not loopback:
         mend = "make one with: mcpgov keys admin NAME --role admin"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NOTHING = bytes(HASH)  # what the first entry of a writer has for the hash of the one before
 HEX = re.compile(f"[0-9a-f]{{{2 * HASH}}}")
+SEQ = re.compile(r"[0-9]{1,18}")  # what a database has a number for
 HEADS = "mcpgov.control.heads"
 
 
@@ -97,6 +98,6 @@ def head(text: Json) -> Head:
     """A head from its text. Raises ValueError."""
     writer, _, rest = str(text).partition(":")
     seq, _, digest = rest.partition(":")
-    if not (HEX.fullmatch(digest) and seq.isascii() and seq.isdecimal()):
+    if not (HEX.fullmatch(digest) and SEQ.fullmatch(seq)):
         raise ValueError("names what is no head; write WRITER:SEQ:HASH")
     return Head(writer, int(seq), bytes.fromhex(digest))

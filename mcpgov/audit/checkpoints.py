@@ -8,9 +8,10 @@ place has already it may be given again: a checkpoint has one name, and what bea
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import structlog
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ENDING = ".note"
 AT_ONCE = 100  # checkpoints of one round
-SETTLED = 60_000_000  # microseconds in which one that was made earlier may still be committed
+ORIGIN = re.compile(r"[\w.-]+/[0-9a-f]+/[\w-]+", re.ASCII)  # of a log: the name of the key, and the writer
 QUIET = timedelta(minutes=1)
 OK = range(200, 300)
 TEXT = (("content-type", "text/plain; charset=utf-8"),)
@@ -49,6 +50,15 @@ class KeptCheckpoint:
     note: str
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the note is of what the row says. If not, somebody else put it there, whose words become no path."""
+        try:
+            told = Checkpoint.parse(unopened(self.note))
+        except ValueError:
+            return False
+        return bool(ORIGIN.fullmatch(told.origin)) and (told.writer, told.size) == (self.writer, self.size)
+
+    @property
     def name(self) -> str:
         """What it is called wherever it is sent: `<log>/<writer>/<size>.note`."""
         log = unopened(self.note).partition("\n")[0].split("/")[-2]
@@ -56,18 +66,16 @@ class KeptCheckpoint:
 
 
 class KeptCheckpoints(Protocol):
-    """The checkpoints in the store, and how far each place has come. Every method raises StoreUnavailable."""
+    """The checkpoints in the store, and how far each place has come with each writer; what their clocks say does not
+    count. Every method raises StoreUnavailable.
+    """
 
-    def after(self, at: int, limit: int) -> Sequence[KeptCheckpoint]:
-        """The first that were made later than `at`."""
+    def lacking(self, target: str, limit: int) -> Sequence[KeptCheckpoint]:
+        """The next that a place lacks, those of a writer in their order."""
         ...
 
-    def position(self, target: str) -> int:
-        """The time up to which a place has everything; 0 for a new one."""
-        ...
-
-    def move(self, target: str, at: int) -> None:
-        """Note that a place has everything up to this time."""
+    def move(self, target: str, through: Sequence[KeptCheckpoint]) -> None:
+        """Note that a place has these, and of their writers all before them."""
         ...
 
 
@@ -165,7 +173,7 @@ class Shipping:
         self._kept = kept
         self._now = now
         self._pause = pause
-        self._sent: dict[CheckpointTarget, set[KeptCheckpoint]] = {target: set() for target in targets}
+        self._targets = tuple(targets)
         self._waiting: dict[str, int] = {}
         self._logged: dict[str, datetime] = {}
 
@@ -176,36 +184,35 @@ class Shipping:
         return {name: (now - at) / 1_000_000 for name, at in self._waiting.items()}
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Go on for ever. Where a gateway starts for the first time, its store is only being made."""
         while True:
-            await self.look()
             await self._pause()
+            await self.look()
 
     async def look(self) -> None:
         """Send every place what it lacks now."""
-        await asyncio.gather(*(self.ship(target) for target in self._sent))
+        await asyncio.gather(*(self.ship(target) for target in self._targets))
 
     async def ship(self, target: CheckpointTarget) -> None:
-        """Send one place what it lacks, oldest first, as long as it takes it."""
+        """Send one place what it lacks, as long as it takes it."""
         try:
-            position = await asyncio.to_thread(self._kept.position, target.name)
-            start = max(0, position - SETTLED)
-            while found := await asyncio.to_thread(self._kept.after, start, AT_ONCE):
+            while found := await asyncio.to_thread(self._kept.lacking, target.name, AT_ONCE):
                 await self._send(target, found)
-                start = found[-1].at
-            if start > position:
-                await asyncio.to_thread(self._kept.move, target.name, start)
-            self._sent[target] = {one for one in self._sent[target] if one.at > start - SETTLED}
             self._waiting.pop(target.name, None)
         except (TargetUnavailable, StoreUnavailable) as error:
             self._complain(target.name, error)
 
     async def _send(self, target: CheckpointTarget, found: Sequence[KeptCheckpoint]) -> None:
-        for checkpoint in found:
-            if checkpoint not in self._sent[target]:
+        """Send these. What is no checkpoint, which a verifier finds, is passed over."""
+        for number, checkpoint in enumerate(found):
+            if checkpoint.is_whole:
                 self._waiting[target.name] = checkpoint.at
-                await target.put(checkpoint)
-                self._sent[target].add(checkpoint)
+                try:
+                    await target.put(checkpoint)
+                except TargetUnavailable:
+                    await asyncio.to_thread(self._kept.move, target.name, found[:number])
+                    raise
+        await asyncio.to_thread(self._kept.move, target.name, found)
 
     def _complain(self, name: str, error: Exception) -> None:
         now, last = self._now(), self._logged.get(name)
@@ -214,21 +221,35 @@ class Shipping:
             structlog.get_logger().warning("checkpoint-not-sent", error=str(error), lag=self.lag.get(name))
 
 
-def compared(notes: Iterable[str], key: VerifierKey | None) -> tuple[dict[str, dict[int, bytes]], list[str]]:
-    """The roots that these notes sign, by writer and size, and what is wrong with those that cannot be compared.
-
-    Notes of other logs may lie among them, and are left out.
+class Compared(NamedTuple):
+    """The roots that notes sign, by writer and size, what is wrong with those that cannot be compared, and the logs
+    that others are of.
     """
+
+    roots: Mapping[str, Mapping[int, bytes]]
+    wrong: Sequence[str]
+    others: Sequence[str]
+
+    @property
+    def total(self) -> int:
+        """How many checkpoints a ledger is held against."""
+        return sum(map(len, self.roots.values()))
+
+
+def compared(notes: Iterable[str], key: VerifierKey | None) -> Compared:
+    """What notes from elsewhere say of a ledger. Those of other logs may lie among them, and are left out."""
     roots: dict[str, dict[int, bytes]] = {}
-    wrong: list[str] = []
+    wrong, others = list[str](), list[str]()
     for note in notes:
         try:
             checkpoint: Checkpoint = opened(note, key)
         except ValueError as error:
             if key is None or f" {key.name} " in note:
                 wrong.append(str(error))
+            else:
+                others.append(note.partition("\n")[0].rpartition("/")[0])
             continue
         sizes = roots.setdefault(checkpoint.writer, {})
         if sizes.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
             wrong.append(f"there are two for record {checkpoint.size} of {checkpoint.writer}")
-    return roots, wrong
+    return Compared(roots, wrong, others)

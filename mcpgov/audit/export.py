@@ -79,7 +79,7 @@ class ExportEvidence:
             for number, line in enumerate(iter(lambda: self._file.readline(LONGEST), b""), 1):
                 yield from self._read(line, number)
             if self._writers is None:
-                yield Finding(Kind.TORN, "", 0, number, "is not the last: the export was cut off")
+                yield Finding(Kind.TORN, "", 0, number or 1, "is not the last: the export was cut off")
         except EOFError:
             yield Finding(Kind.TORN, "", 0, number + 1, "is cut off")
         except (OSError, zlib.error) as error:

@@ -2,8 +2,9 @@
 
 Rules: a payload is taken when the place says so, never when it was merely sent. A folder has the file on its disk under
 its name; an HTTP server has answered 2xx; a syslog receiver, whose protocol has no answer, has read to the end and
-closed its side: what it had not read would come back as a reset. No text of an error holds a path, a query or a header:
-secrets stand there.
+closed its side: what it had not read would come back as a reset. Over TLS it says so in close_notify: the end of TCP
+alone can be made by whoever stands on the way. No text of an error holds a path, a query or a header: secrets stand
+there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ipaddress
 import json
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -32,8 +34,9 @@ if TYPE_CHECKING:
 
 OK: Final = range(200, 300)
 NEVER: Final = frozenset({400, 413, 422})  # the payload is at fault; anything else is a matter of when
-PATIENCE: Final = 10.0  # seconds for one step with a syslog receiver
+PATIENCE: Final = 30.0  # seconds that a syslog receiver may take for a payload, all in all
 CHUNK: Final = 65_536  # bytes
+ANY_END: Final[int] = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # takes any end of TCP for a close_notify; OpenSSL 3
 
 
 class Posts(Protocol):
@@ -100,14 +103,14 @@ def rejected(body: bytes) -> int:
     try:
         told: Any = json.loads(body)
         return int(told["partialSuccess"]["rejectedLogRecords"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return 0
 
 
 @dataclass(frozen=True, slots=True)
 class SyslogStream:
     """A syslog receiver over TLS (RFC 5425), or with `tls` None over plain TCP (RFC 6587). Each payload has a
-    connection of its own, whose orderly end says that all of it was read.
+    connection of its own, whose orderly end says that all of it was read. Without `close_notify` the end of TCP is one.
     """
 
     host: str
@@ -116,6 +119,7 @@ class SyslogStream:
     private: bool = False
     resolve: Resolve = system_addresses
     patience: float = field(default=PATIENCE)
+    close_notify: bool = True
 
     @property
     def name(self) -> str:
@@ -133,20 +137,41 @@ class SyslogStream:
             raise TargetUnavailable(f"{self.name}: {type(error).__name__}: {error}") from error
 
     def _send(self, address: str, body: bytes) -> None:
+        end = time.monotonic() + self.patience
         with socket.create_connection((address, self.port), self.patience) as plain:
             if self.tls is None:
-                plain.sendall(body)
-                closed_after(plain)
+                send(plain, body, end)
+                closed_after(plain, end)
                 return
+            if self.close_notify:
+                self.tls.options &= ~ANY_END
+            plain.settimeout(left(end))
             with self.tls.wrap_socket(plain, server_hostname=self.host) as secured:
-                secured.sendall(body)
-                # Says close_notify and waits for the receiver's; some end without one, and a reset is neither.
-                with contextlib.suppress(ssl.SSLEOFError):
-                    closed_after(secured.unwrap())
+                send(secured, body, end)
+                secured.settimeout(left(end))
+                with contextlib.suppress(*(() if self.close_notify else (ssl.SSLEOFError,))):
+                    closed_after(secured.unwrap(), end)
 
 
-def closed_after(stream: socket.socket) -> None:
+def left(end: float) -> float:
+    """How many seconds there are until `end` (monotonic). Raises TimeoutError where there are none."""
+    if (found := end - time.monotonic()) > 0:
+        return found
+    raise TimeoutError("timed out")
+
+
+def send(stream: socket.socket, body: bytes, end: float) -> None:
+    """Send all of it. Raises OSError."""
+    rest = memoryview(body)
+    while rest:
+        stream.settimeout(left(end))
+        rest = rest[stream.send(rest) :]
+
+
+def closed_after(stream: socket.socket, end: float) -> None:
     """End our side, and return when the other has ended its own. Raises OSError where it broke off instead."""
     stream.shutdown(socket.SHUT_WR)
-    while stream.recv(CHUNK):
-        pass
+    more = True
+    while more:
+        stream.settimeout(left(end))
+        more = bool(stream.recv(CHUNK))

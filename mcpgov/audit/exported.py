@@ -5,11 +5,14 @@ Pure: only values and a Protocol, for the formats as for the loop that sends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.audit.record import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from mcpgov.models import Json
 
@@ -66,8 +69,8 @@ class Format(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExportState:
-    """How far an export is. `behind` is in records; `oldest` and `failing` are microseconds since 1970-01-01 UTC: when
-    the oldest record was made that waits, and since when it fails; 0 where nothing waits, and where it does not fail.
+    """How far an export is. `behind` is in records; `oldest` is when the oldest record was made that waits, `failing`
+    since when it fails; None where nothing waits, and where it does not fail.
     """
 
     name: str
@@ -75,6 +78,12 @@ class ExportState:
     format: str
     position: int
     behind: int
-    oldest: int
-    failing: int
+    oldest: datetime | None
+    failing: datetime | None
     error: str
+
+    @property
+    def fields(self) -> dict[str, Json]:
+        """The same for a machine, with times in ISO 8601."""
+        oldest, failing = (at and timestamp(at) for at in (self.oldest, self.failing))
+        return {**asdict(self), "oldest": oldest, "failing": failing}

@@ -7,8 +7,8 @@ batch. A record may arrive twice, and says by `log_id`, `writer` and `seq` that 
 one ledger one exports, by a lease. What arrived elsewhere is a copy: the ledger alone is proved.
 
 A place that refuses a batch for good (it is too large, or holds something that it cannot take) gets it in halves, down
-to the one record that it refuses. That one is set aside, which a control record says, if the place takes others; a
-place that takes none at all is out of order, and waited for.
+to the one record that it refuses. That one is set aside, which a control record says, if the place takes others, if
+only the newest of all; a place that takes none at all is out of order, and waited for.
 Refuses to know: how records are kept, what a format looks like, how a place is reached.
 """
 
@@ -68,6 +68,10 @@ class KeptRecords(Protocol):
 
     def after(self, position: int, limit: int) -> Sequence[Exported]:
         """The first records behind a position, in the order of commit. None is committed before one that was seen."""
+        ...
+
+    def newest(self) -> Exported | None:
+        """The last record that was committed, if there is one."""
         ...
 
     def position(self, name: str) -> int:
@@ -137,7 +141,7 @@ class Exporter:
         self._held = 0  # the end of our lease
         self._failures = 0  # tries in a row
         self._well = False  # as the store has it
-        self._waiting = 0  # when the oldest record was made that could not be sent
+        self._waiting: int | None = None  # when the oldest record was made that is lacking there, 0 where none is
         self._logged: datetime | None = None
 
     async def run(self) -> None:
@@ -154,7 +158,6 @@ class Exporter:
         """
         try:
             while await self._hold() and (found := await self._next(last=last)):
-                self._waiting = found[0].at
                 await self._send(found)
                 self._failures = 0
             if self._held:
@@ -163,6 +166,16 @@ class Exporter:
             return await self._failed(error)
         self._failures = 0
         return IDLE
+
+    @property
+    def lag(self) -> float | None:
+        """How many seconds ago the oldest record was made that is lacking there.
+
+        None while another gateway exports, and before the first look.
+        """
+        if not self._held or self._waiting is None:
+            return None
+        return max(0.0, (microseconds(self._now()) - self._waiting) / 1_000_000) if self._waiting else 0.0
 
     async def release(self) -> None:
         """Let another go on at once."""
@@ -182,6 +195,7 @@ class Exporter:
         export = self._export
         position = await asyncio.to_thread(self._kept.position, export.name)
         found = await asyncio.to_thread(self._kept.after, position, export.batch)
+        self._waiting = found[0].at if found else 0
         young = bool(found) and 0 <= microseconds(self._now()) - found[0].at < export.patience * 1_000_000
         return () if young and not last and len(found) < export.batch else found
 
@@ -192,7 +206,7 @@ class Exporter:
             refused += await self._put(part, payload)
             if not refused:
                 await self._move(part[-1])
-        if len(refused) == len(records):
+        if len(refused) == len(records) and not await self._takes_newer(records[-1]):
             raise TargetUnavailable(f"takes nothing: {refused[0][1]}")
         if refused:
             await self._set_aside(refused)
@@ -209,6 +223,13 @@ class Exporter:
             halves = (*parts(self._export.format, part[:middle]), *parts(self._export.format, part[middle:]))
             return [one for half in halves for one in await self._put(*half)]
         return []
+
+    async def _takes_newer(self, last: Exported) -> bool:
+        """Whether a place that refused a whole batch takes the newest record, which it gets once more in its turn."""
+        newest = await asyncio.to_thread(self._kept.newest)
+        if newest is None or newest.id <= last.id:
+            return False
+        return not [one for part in parts(self._export.format, [newest]) for one in await self._put(*part)]
 
     async def _set_aside(self, refused: Sequence[tuple[Exported, str]]) -> None:
         """Write down which records a place will never have. Of our own events that is only logged: it would not end."""
@@ -238,8 +259,7 @@ class Exporter:
         name, now = self._export.name, self._now()
         if self._logged is None or now - self._logged >= QUIET:
             self._logged = now
-            lag = (microseconds(now) - self._waiting) / 1_000_000 if self._waiting else None
-            structlog.get_logger().warning("export-failing", export=name, error=str(error), lag=lag)
+            structlog.get_logger().warning("export-failing", export=name, error=str(error), lag=self.lag)
         try:
             if isinstance(error, TargetUnavailable) and not await asyncio.to_thread(self._kept.failing, name):
                 await asyncio.to_thread(self._kept.fail, name, microseconds(now))

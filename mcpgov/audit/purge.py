@@ -17,7 +17,7 @@ from datetime import timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from mcpgov.audit.chain import HEX, Chain, head
+from mcpgov.audit.chain import HEX, SEQ, Chain, head
 from mcpgov.audit.columns import ENDING, time_of
 from mcpgov.audit.fields import MOST
 from mcpgov.audit.record import EPOCH, ControlEvent, ControlRecord, RecordEvent, timestamp
@@ -34,7 +34,7 @@ OPEN = "mcpgov.control.open"
 
 
 class Broken(ValueError):
-    """Records do not fit their hashes, or are not what they are filed as. What was tampered with stays: it is evidence."""
+    """Records do not fit their hashes, or their columns. What was tampered with is not removed: it is evidence."""
 
 
 class Old(NamedTuple):
@@ -115,7 +115,7 @@ def chain_of(text: Json) -> Chain:
     end, _, peaks = str(text).rpartition(":")
     frontier = peaks.split(",") if peaks else []
     writer, seq, digest = end.rsplit(":", 2) if end.count(":") > 1 else ("", "", "")
-    if not digest and not peaks and seq.isascii() and seq.isdecimal():
+    if not digest and not peaks and SEQ.fullmatch(seq):
         return Chain(writer, int(seq), b"")
     found = head(end)
     if len(frontier) != found.seq.bit_count() or not all(HEX.fullmatch(peak) for peak in frontier):
@@ -145,7 +145,7 @@ def folded(records: Iterable[str]) -> Removed:
         try:
             fields: Json = json.loads(record)
             later = purged_in(fields) if isinstance(fields, dict) else None
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         removed = removed.after(later) if later else removed
     return removed

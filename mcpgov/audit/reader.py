@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 from mcpgov.audit.record import ControlEvent, RecordEvent
 
@@ -22,7 +22,34 @@ if TYPE_CHECKING:
 
 
 OPEN = "open"  # the status of a call that is under way
+LATEST: Final = 253_402_300_800_000_000  # microseconds since 1970-01-01 UTC: the year 10000
+UNREADABLE: Final = "unreadable"  # the event and the status of what is no record
+NOT_A_RECORD: Final = "what stands here is no record of mcpgov; `mcpgov audit verify` says what was changed"
 VALUES = {"mcpgov.arguments.value": "Arguments", "mcpgov.answer.value": "Answer"}  # fields that hold JSON
+
+
+def record_of(text: str | bytes) -> Record:
+    """A record from its JSON; where somebody wrote what is none, one that says so, so that all others are still read.
+
+    A record is flat. What is nested, text that is no Unicode, and numbers that no database holds are in none.
+    """
+    try:
+        fields: Any = json.loads(text)
+        if isinstance(fields, dict) and all(map(_is_plain, cast("Record", fields).values())):
+            return cast("Record", fields)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return {"event": UNREADABLE, "mcpgov.status": UNREADABLE, "mcpgov.detail": NOT_A_RECORD}
+
+
+def _is_plain(value: Json) -> bool:
+    """Whether a record may hold a value. Raises UnicodeEncodeError for a lone surrogate."""
+    if isinstance(value, list):
+        return all(not isinstance(one, list) and _is_plain(one) for one in value)
+    if isinstance(value, str):
+        value.encode()
+        return True
+    return value is None or (isinstance(value, int | float) and abs(value) < 2**63)
 
 
 def readable(name: str, value: Json) -> str:
@@ -134,7 +161,8 @@ class AuditReader(Protocol):
         ...
 
     def records(self, identifier: str) -> Sequence[Record]:
-        """Every record with this call, correlation or trace id, in the order written.
+        """Every record with this call, correlation or trace id, in the order written; `writer` and `seq` in it are its
+        place in the chain.
 
         The beginning of a correlation id is enough, from 8 characters on.
         """

@@ -117,6 +117,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """Some control records, the newest first, and the cursor of those that follow; empty at the end."""
+
+    records: tuple[Kept, ...]
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """What the last `audit verify` found (ok, tampered, gap, torn), when, and who asked."""
 
@@ -166,6 +174,10 @@ class ReviewReader(Protocol):
 
         The beginning of a correlation id is enough, from 8 characters on.
         """
+        ...
+
+    def events(self, limit: int, cursor: str = "") -> Events:
+        """`limit` control records behind `cursor`. Raises InvalidCursor."""
         ...
 
     def state(self) -> LedgerState:

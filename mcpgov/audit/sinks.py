@@ -5,7 +5,8 @@ keeps:
 
 - one store is enough, or every one has to (`every_store`); who waits is told as soon as either is certain;
 - the end of a call goes to each store that took its intent, and to no other: each adds up for itself;
-- that a store failed, and that it came back, stands in those that live: once for each failure;
+- that a store failed, and that it came back, stands in those that live: once for each failure, and again in one that
+  comes back while others fail, because it may have missed that;
 - a store that did not open is opened later, where the others are enough to begin with.
 
 It knows writers, not calls; what a row says is decided in record.py.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,8 +28,7 @@ from mcpgov.audit.writer import Backlog, Tuning, Writer
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcpgov.audit.record import Row
     from mcpgov.audit.writer import Entry, LedgerStore, OpenCall, Sign
@@ -59,15 +60,26 @@ class Sinks:
         self._now = now
         self._durability = stores[0].durability
         self._required = len(stores) if self.tuning.every_store else 1
-        self._failed: dict[int, datetime] = {}  # since when, by the place of the writer
+        self._failed: dict[int, Mapping[str, str]] = {}  # since when, why, and which, by the place of the writer
         self._writers = [
-            Writer(store, now, self.tuning, sign, partial(self._heard, place)) for place, store in enumerate(stores)
+            Writer(store, now, self.tuning, sign, partial(self._heard, place), lambda: self.ready)
+            for place, store in enumerate(stores)
         ]
 
     @property
     def ready(self) -> bool:
         """Whether enough of the stores took what they were given last."""
         return sum(writer.ready for writer in self._writers) >= self._required
+
+    @property
+    def states(self) -> dict[str, bool]:
+        """Whether each store took what it was given last, by its name."""
+        return {writer.name: writer.ready for writer in self._writers}
+
+    @property
+    def failed(self) -> Mapping[str, datetime]:
+        """The stores that failed and have not come back, and since when."""
+        return {failed["sink"]: datetime.fromisoformat(failed["since"]) for failed in self._failed.values()}
 
     @property
     def backlog(self) -> Backlog:
@@ -129,21 +141,21 @@ class Sinks:
         self._writers[0].complain(event, error)
 
     def _heard(self, place: int, failure: StoreUnavailable | None) -> None:
-        """A store failed, or came back: say so in the others, once."""
-        before = self._failed.pop(place, None)
-        if failure is not None:
-            self._failed[place] = since = before or self._now()
-            if before is None:
-                self._say(place, ControlEvent.SINK_FAILED, since=timestamp(since), why=str(failure))
-        elif before is not None:
-            self._say(place, ControlEvent.SINK_RECOVERED, since=timestamp(before))
-
-    def _say(self, place: int, event: ControlEvent, **details: str) -> None:
+        """A store failed, or came back: say so in the others, once, and to one that is back which others fail."""
+        before, sink = self._failed.pop(place, None), self._writers[place].name
         others = [writer for at, writer in enumerate(self._writers) if at != place]
-        details["sink"] = self._writers[place].name
-        if others:
-            structlog.get_logger().warning(f"audit-{event}", **details)
-        for writer in others:
+        if failure is not None:
+            self._failed[place] = before or {"since": timestamp(self._now()), "why": str(failure), "sink": sink}
+            if before is None and others:
+                self._say(others, ControlEvent.SINK_FAILED, self._failed[place])
+        elif before is not None and others:
+            self._say(others, ControlEvent.SINK_RECOVERED, {"since": before["since"], "sink": sink})
+            for failed in self._failed.values():
+                self._say([self._writers[place]], ControlEvent.SINK_FAILED, failed)
+
+    def _say(self, writers: Sequence[Writer], event: ControlEvent, details: Mapping[str, str]) -> None:
+        structlog.get_logger().warning(f"audit-{event}", **details)
+        for writer in writers:
             with suppress(StoreUnavailable):
                 writer.post(ControlRecord(event, self._now(), details, self._durability).row())
 

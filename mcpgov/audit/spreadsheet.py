@@ -1,4 +1,4 @@
-"""Calls as rows of CSV: which fields are columns, and cells that no spreadsheet runs.
+"""Calls as rows of CSV: which fields are columns, named as in the CSV of records, and cells that no spreadsheet runs.
 
 Refuses to know: where the rows go.
 """
@@ -18,20 +18,20 @@ COLUMNS: Final = {
     "time": "ts",
     "ended": "ended_ts",
     "status": "mcpgov.status",
-    "principal": "mcpgov.principal.id",
-    "principal name": "mcpgov.principal.name",
+    "principal_id": "mcpgov.principal.id",
+    "principal_name": "mcpgov.principal.name",
     "project": "mcpgov.principal.project",
-    "agent": "mcpgov.principal.agent_id",
-    "blueprint": "mcpgov.principal.blueprint_id",
-    "address": "client.address",
+    "agent_id": "mcpgov.principal.agent_id",
+    "blueprint_id": "mcpgov.principal.blueprint_id",
+    "client_address": "client.address",
     "connection": "mcpgov.connection",
     "method": "mcp.method.name",
     "tool": "gen_ai.tool.name",
-    "decision": "mcpgov.decision.effect",
+    "effect": "mcpgov.decision.effect",
     "rule": "mcpgov.decision.rule",
     "total_us": "mcpgov.latency.total_us",
-    "correlation id": "correlation_id",
-    "trace id": "trace_id",
+    "correlation_id": "correlation_id",
+    "trace_id": "trace_id",
 }
 
 

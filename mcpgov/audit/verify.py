@@ -55,7 +55,9 @@ class Finding:
 
     def __str__(self) -> str:
         where = f" (row {self.place})" if self.place else ""
-        return f"{self.kind.name.lower()}: record {self.seq} of {self.writer or 'nobody'}{where} {self.what}"
+        record = f"{f'record {self.seq}' if self.seq else 'a record'} of {self.writer}{where} "
+        subject = record if self.writer else f"line {self.place} " if self.place else ""
+        return f"{self.kind.name.lower()}: {subject}{self.what}"
 
 
 class Kept(NamedTuple):
@@ -204,7 +206,7 @@ class Verification:
         missing = kept.seq - tail.size - 1
         if missing:
             tail.broken = True
-            self.found(Kind.GAP, kept, f"comes after record {tail.size}: {missing} before it are missing")
+            self.found(Kind.GAP, kept, f"comes after record {tail.size}: {missing} missing before it")
         before, tail.size = tail.head, kept.seq
         if not kept.hash:
             return self._without_hash(tail)
@@ -237,6 +239,8 @@ class Verification:
         event, call = fields.get("event"), fields.get("call_id")
         if event == RecordEvent.CONTROL:
             return self._controls(fields, kept)
+        if not isinstance(call, str):
+            return "is of a call that has no id"
         if event == RecordEvent.OUTCOME:
             begun = call in self._awaited or self._open.pop(call, None) is not None
             self._awaited.discard(call)
@@ -265,8 +269,7 @@ class Verification:
         """Hold the end of a writer against what another wrote of it."""
         tail = self._tails.get(head.writer)
         if tail is None or tail.size < head.seq:
-            there = "nothing" if tail is None else f"{tail.size} records"
-            self.add(Finding(Kind.GAP, head.writer, head.seq, 0, f"is missing: {by.writer} names it, {there} is there"))
+            self.add(Finding(Kind.GAP, head.writer, head.seq, 0, f"is missing: {by.writer} names it, {there(tail)}"))
         elif (tail.size, tail.head) != (head.seq, head.hash) and not tail.broken:
             self.add(Finding(Kind.TAMPERED, head.writer, head.seq, 0, f"is not the end that {by.writer} names"))
         if tail is not None:
@@ -297,11 +300,9 @@ class Verification:
         for note in evidence.loose_notes():
             self._loose(note)
         for writer, sizes in self._compared.items():
-            tail = self._tails.get(writer)
-            size = max(sizes)
+            tail, size = self._tails.get(writer), max(sizes)
             if tail is None or tail.size < size:
-                there = tail.size if tail else 0
-                what = f"is missing: a checkpoint that left the house covers it, {there} are there"
+                what = f"is missing: a checkpoint that left the house covers it, {there(tail)}"
                 self.add(Finding(Kind.GAP, writer, size, 0, what))
         self._ends(evidence.writers())
         if Kind.TORN not in self._seen:
@@ -321,9 +322,9 @@ class Verification:
     def _holes(self) -> None:
         """Hold what is gone against the records of purges, and these against the checkpoints that sign them."""
         if self._recorded != self._removed:
-            self.add(Finding(Kind.TAMPERED, "", 0, 0, "is nowhere, and what is said to be purged no record names"))
+            self.add(Finding(Kind.TAMPERED, "", 0, 0, "what is said to be purged, no record names"))
         for call in self._awaited:
-            self.add(Finding(Kind.GAP, "", 0, 0, f"is nowhere that ends {call}, whose beginning was purged"))
+            self.add(Finding(Kind.GAP, "", 0, 0, f"no record ends {call}, whose beginning was purged"))
         for kept in self._purges:
             tail = self._tails[kept.writer]
             if self._key is not None and tail.signed < kept.seq and not tail.broken:
@@ -339,7 +340,7 @@ class Verification:
         try:
             checkpoint = opened(note, self._key)
         except ValueError as error:
-            self.add(Finding(Kind.TAMPERED, "", 0, 0, f"is nowhere, and has a checkpoint that {error}"))
+            self.add(Finding(Kind.TAMPERED, "", 0, 0, f"a checkpoint of what is not there {error}"))
             return
         chain = self._removed.chains.get(checkpoint.writer)
         if chain is not None and checkpoint.size <= chain.size:
@@ -376,6 +377,12 @@ def verify(evidence: Evidence, key: VerifierKey | None, compared: Roots) -> Verd
         else:
             verification.add(item)
     return verification.verdict(evidence)
+
+
+def there(tail: _Tail | None) -> str:
+    """How much there is of a writer, in words."""
+    size = tail.size if tail else 0
+    return f"{size or 'nothing'}{' is' if size < 2 else ' are'} there"
 
 
 def encoded(value: Json) -> str:

@@ -99,7 +99,7 @@ class Tuning:
     batch: int = 256  # rows in one commit
     patience: float = 2.0  # how long one who waits is left without an answer
     retry: float = 0.25  # how often a store that failed is tried again
-    quiet: float = 1.0  # at most one log line of failure in this time
+    quiet: float = 60.0  # at most one log line of each kind of failure in this time
     closing: float = 5.0  # how long close() waits for the thread
     unsigned: int = 1000  # rows after which a checkpoint is made
     unsigned_for: float = 10.0  # how long what was written may be without a checkpoint
@@ -131,7 +131,10 @@ class Backlog:
 
 
 class Writer:
-    """Makes rows durable in the store. `start` and `close` frame its life; the rest may be called in between."""
+    """Makes rows durable in the store. `start` and `close` frame its life; the rest may be called in between.
+
+    `health` is told when the store fails and comes back; `spared` says, from any thread, whether others are enough.
+    """
 
     def __init__(
         self,
@@ -140,12 +143,14 @@ class Writer:
         tuning: Tuning | None = None,
         sign: Sign | None = None,
         health: Health | None = None,
+        spared: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._now = now
         self._tuning = tuning or Tuning()
         self._sign = sign
         self._health = health
+        self._spared = spared
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mcpgov-audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -158,7 +163,7 @@ class Writer:
         self._open = False
         self._owed: list[Entry] = []
         self._failed_at: datetime | None = None
-        self._logged_at: datetime | None = None
+        self._logged: dict[str, datetime] = {}
         self._refused = 0
         self._unsigned = 0
         self._signed_at = self._written_at = now()
@@ -222,20 +227,13 @@ class Writer:
             structlog.get_logger().error("audit-not-finished", store=self.name, outcomes=len(self._owed), hung=hung)
         return not hung and not self._owed
 
-    def complain(self, event: str, error: Exception) -> None:
+    def complain(self, event: str, error: Exception, **more: int) -> None:
         """Log that something could not be written down, but not for every call while it lasts."""
-        now = self._now()
-        if self._logged_at is None or (now - self._logged_at).total_seconds() >= self._tuning.quiet:
-            self._logged_at = now
-            unexpected = None if isinstance(error, StoreUnavailable) else error
-            structlog.get_logger().error(
-                event,
-                store=self.name,
-                error=str(error),
-                refused=self._refused,
-                owed=len(self._owed),
-                exc_info=unexpected,
-            )
+        now, before = self._now(), self._logged.get(event)
+        if before is None or (now - before).total_seconds() >= self._tuning.quiet:
+            self._logged[event] = now
+            more["owed"], unexpected = len(self._owed), None if isinstance(error, StoreUnavailable) else error
+            structlog.get_logger().error(event, store=self.name, error=str(error), **more, exc_info=unexpected)
 
     def _give_up(self, waiter: asyncio.Future[None]) -> None:
         if not waiter.done():
@@ -305,7 +303,8 @@ class Writer:
         details = {"failed_at": timestamp(self._failed_at), "refused": self._refused, "outcomes": len(owed)}
         if self._commit([*owed, Entry(self._control(ControlEvent.STORE_RECOVERED, details))]):
             structlog.get_logger().warning("audit-store-recovered", store=self.name, **details)
-            self._failed_at, self._logged_at, self._refused = None, None, 0
+            self._failed_at, self._refused = None, 0
+            self._logged.clear()
             self._in_loop(self._report, None)
 
     def _commit(self, entries: list[Entry]) -> bool:
@@ -363,7 +362,8 @@ class Writer:
                 self._owed.append(entry)
         self._failed_at = self._failed_at or self._now()
         self._refused += sum(entry.durable is not None for entry in entries)
-        self.complain("audit-unavailable", error)
+        more = {} if self._spared() else {"refused": self._refused}
+        self.complain("audit-unavailable" if more else "audit-store-failing", error, **more)
         self._in_loop(self._report, failure_of(error))
 
     def _tell(self, entries: list[Entry], failure: StoreUnavailable | None) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mcpgov.reload import Reading
     from mcpgov.snapshot import Snapshot
 
+# What a form has in lines, and the option that may be given several times.
+LISTS: Final = {"headers": "header", "annotations": "annotation", "roles": "role", "scopes": "scope"}
 PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -92,9 +94,9 @@ def question_of(question: Mapping[str, str]) -> Question:
     """A question as `policy explain` asks it."""
     texts = {name: value for name, value in question.items() if name != "kind" and value}
     kind = PrincipalKind(question.get("kind") or PrincipalKind.KEY)
-    headers, annotations = (lines_in(texts.pop(name, "")) for name in ("headers", "annotations"))
-    asked = replace(Question(texts.pop("connection", "")), kind=kind, header=headers, annotation=annotations)
-    return replace(asked, **texts)
+    lists = {option: lines_in(texts.pop(name, "")) for name, option in LISTS.items()}
+    asked = replace(Question(texts.pop("connection", "")), kind=kind, **texts)
+    return replace(asked, **lists)
 
 
 def lines_in(text: str) -> list[str]:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mcpgov.audit.happened import which, who
 from mcpgov.audit.reader import OPEN, AuditReader, Call, CallFilter, readable
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.audit.redact import encodable
@@ -53,7 +54,9 @@ CLOSED = {"status": (*OutcomeStatus, OPEN), "reason": (*Reason, *ControlEvent), 
 STYLES = {"ok": "green", "denied": "red", "failed": "red", "tool-error": "yellow", "rpc-error": "yellow"}
 COLUMNS = ("time (UTC)", "principal", "connection", "tool or method", "reason", "status", "ms", "id")
 WIDTHS = (19, 12, 14, 20, 18, 9, 8, 12)
+IDS = ("correlation_id", "mcpgov.control.correlation_id", "mcpgov.control.key")
 ID = 12  # characters of a correlation id that are shown; `show` needs no more
+IDENTIFIER = "A call, correlation, span or trace id; the first 8 characters of a correlation id will do."
 SPARED = {"ms": 100, "connection": 95}  # a terminal with fewer columns is spared this one
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead.")]
@@ -170,10 +173,7 @@ def add_show(audit: typer.Typer, open_reader: OpenReader) -> None:
     def show(
         identifier: Annotated[
             str,
-            typer.Argument(
-                metavar="ID",
-                help="A call, correlation, span or trace id; the first 8 characters of a correlation id will do.",
-            ),
+            typer.Argument(metavar="ID", help=IDENTIFIER),
         ],
         config: Config = None,
         *,
@@ -261,14 +261,14 @@ def cells(call: Call) -> tuple[str, ...]:
     what = call.get("gen_ai.tool.name") or call.get("mcp.method.name") or call.get("mcpgov.kind")
     total = call.get("mcpgov.latency.total_us")
     shown = (
-        str(call.begun.get("ts"))[:19].replace("T", " "),
-        call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id") or call.get("mcpgov.control.principal"),
-        call.get("mcpgov.connection") or call.get("mcpgov.control.connection"),
-        "mcpgov" if call.is_control else what,
+        str(call.begun.get("ts") or "")[:19].replace("T", " "),
+        call.get("mcpgov.principal.name") or call.get("mcpgov.principal.id") or who(call.begun),
+        call.get("mcpgov.connection") or which(call.begun),
+        call.get("mcpgov.control.what") or "mcpgov" if call.is_control else what,
         call.reason,
         call.status,
         f"{total / 1000:.1f}" if isinstance(total, int) else None,
-        str(call.get("correlation_id") or call.get("mcpgov.control.correlation_id") or "")[:ID],
+        str(next((found for name in IDS if (found := call.get(name))), ""))[:ID],
     )
     return tuple(printable(value) for value in shown)
 

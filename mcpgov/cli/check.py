@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from mcpgov.cli.printable import plural
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import LocalUpstream
@@ -58,8 +59,7 @@ def report(invalid: InvalidConfiguration, *, as_json: bool) -> None:
         return
     for problem in invalid.problems:
         typer.echo(str(problem))
-    count = len(invalid.problems)
-    typer.echo(f"\n{count} problem{'s' if count > 1 else ''} found.")
+    typer.echo(f"\n{plural(len(invalid.problems), 'problem')} found.")
 
 
 def show(snapshot: Snapshot) -> None:
@@ -68,7 +68,7 @@ def show(snapshot: Snapshot) -> None:
     rows = [("PATH", "SERVER", "UPSTREAM", "AUTHTYPE", "POLICY")]
     for row in described(snapshot)["connections"]:
         steps = row["policy_steps"]
-        policy = f"{steps} step{'s' if steps > 1 else ''}" if steps else "none"
+        policy = plural(steps, "step") if steps else "none"
         rows.append((row["path"], row["server"], row["upstream"], row["authType"], policy))
     for line in in_columns(rows) if snapshot.connections else ["nothing: the catalog is empty"]:
         typer.echo(line)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mcpgov.audit.record import EPOCH, timestamp
+from mcpgov.audit.record import timestamp
 from mcpgov.cli.audit import AsJson
 from mcpgov.cli.printable import printable
 from mcpgov.cli.proof import told
@@ -41,7 +40,7 @@ def add_exports(audit: typer.Typer, states: States) -> None:
         if not found:
             typer.echo("There are no exports; audit.exports in mcpgov.yaml names them.", err=True)
         for one in found if as_json else ():
-            typer.echo(json.dumps(asdict(one)))
+            typer.echo(json.dumps(one.fields))
         if found and not as_json:
             show(found)
 
@@ -66,21 +65,16 @@ def show(states: Sequence[ExportState]) -> None:
     console.print(table)
     for one in states:
         if one.failing:
-            since = timestamp(moment_of(one.failing))[:19]
+            since = timestamp(one.failing)[:19]
             console.print(Text(f"{one.name}: failing since {since}Z: {printable(one.error)}"))
 
 
-def age(at: int) -> str:
-    """How long ago something was, as a person says it; empty for 0."""
-    if not at:
+def age(at: datetime | None) -> str:
+    """How long ago something was, as a person says it; empty for nothing."""
+    if at is None:
         return ""
-    seconds = max(0, int((datetime.now(UTC) - moment_of(at)).total_seconds()))
+    seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
     for length, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
-
-
-def moment_of(at: int) -> datetime:
-    """A time in microseconds since 1970-01-01 UTC."""
-    return EPOCH + timedelta(microseconds=at)

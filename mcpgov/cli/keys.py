@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mcpgov.admin.access import PREFIX as ADMIN_PREFIX
 from mcpgov.audit.redact import encodable
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
@@ -47,7 +48,15 @@ if TYPE_CHECKING:
             """The connections at which the holder of a key has let mcpgov act for them."""
             ...
 
+    class Revocable(Protocol):
+        """Keys of either sort."""
+
+        async def revoke(self, key_id: str, at: datetime, /) -> bool:
+            """Revoke a key; False when there is none with this id or it was revoked before."""
+            ...
+
     OpenKeys = Callable[[Path | None], AbstractAsyncContextManager[Keys]]
+    OpenRevocable = Callable[[Path | None], AbstractAsyncContextManager[Revocable]]
     FindStore = Callable[[Path | None], Path | None]  # the file that is the store, there or not; None for a server
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -61,13 +70,13 @@ CONNECTIONS = re.compile(r"[a-z0-9*?][a-z0-9*?-]{0,62}")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def build_keys(open_keys: OpenKeys, find_store: FindStore) -> typer.Typer:
+def build_keys(open_keys: OpenKeys, find_store: FindStore, open_admin_keys: OpenRevocable) -> typer.Typer:
     """The sub-commands of `mcpgov keys`."""
     keys = typer.Typer(no_args_is_help=True, help="Gateway keys: what callers sign in with.")
     add_create(keys, open_keys, find_store)
     add_list(keys, open_keys, find_store)
     add_rotate(keys, open_keys, find_store)
-    add_revoke(keys, open_keys, find_store)
+    add_revoke(keys, (open_keys, open_admin_keys), find_store)
     return keys
 
 
@@ -151,7 +160,7 @@ def add_rotate(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) ->
         show_key(record, secret, as_json=as_json)
 
 
-def add_revoke(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) -> None:
+def add_revoke(keys: typer.Typer, opens: tuple[OpenKeys, OpenRevocable], find_store: FindStore) -> None:
     """Add the verb `revoke`."""
 
     @keys.command(epilog="Example:  mcpgov keys revoke 3fGh81Kx")
@@ -161,23 +170,23 @@ def add_revoke(keys: typer.Typer, open_keys: OpenKeys, find_store: FindStore) ->
         ],
         config: Config = None,
     ) -> None:
-        """Revoke a key. Calls that it makes from now on are refused."""
+        """Revoke a key, also an admin key. What is asked with it from now on is refused."""
         require_store(find_store(config))
         key_id = id_in(key)
-        if not asyncio.run(revoke_one(open_keys, config, key_id)):
+        if not any(asyncio.run(revoke_one(opened, config, key_id)) for opened in opens):
             # No more than an id is repeated: it may be a key whose beginning was not copied.
-            shown = printable(key_id[:ID_LENGTH])
-            typer.echo(f"There is no key {shown} in force. See `mcpgov keys list`.", err=True)
+            shown, see = printable(key_id[:ID_LENGTH]), "`mcpgov keys list` and `mcpgov keys admins`"
+            typer.echo(f"There is no key {shown} in force. See {see}.", err=True)
             raise typer.Exit(1)
         typer.echo(f"revoked {key_id}")
-        for connection in asyncio.run(consents_of(open_keys, config, key_id)):
+        for connection in asyncio.run(consents_of(opens[0], config, key_id)):
             end = f"mcpgov connections revoke {connection} --principal {principal_id(key_id)}"
             typer.echo(f"A consent that was given with it is still kept; to end it, there too:  {end}", err=True)
 
 
 def id_in(key: str) -> str:
     """The id in what names a key: the id alone, the way records show it, or a whole key that has leaked."""
-    _, prefix, rest = key.rpartition(PREFIX)
+    _, prefix, rest = key.rpartition(ADMIN_PREFIX if ADMIN_PREFIX in key else PREFIX)
     return encodable(rest[:ID_LENGTH] if prefix else rest).rstrip("…")
 
 
@@ -239,7 +248,7 @@ def unrotatable(record: KeyRecord, now: datetime) -> str:
     return f"The key {record.id} is {state(record, now)}: make another with mcpgov keys create."
 
 
-async def revoke_one(open_keys: OpenKeys, config: Path | None, key_id: str) -> bool:
+async def revoke_one(open_keys: OpenRevocable, config: Path | None, key_id: str) -> bool:
     """Revoke a key; False when it is not in force."""
     async with open_keys(config) as store:
         return await store.revoke(key_id, datetime.now(UTC))

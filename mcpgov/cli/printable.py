@@ -29,6 +29,11 @@ def escaped(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
+def plural(count: int, thing: str) -> str:
+    """So many of a thing, in words."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def repeated(argument: str) -> str:
     """What was typed, for a message: printable, and of a gateway key no more than its id."""
     before, prefix, key = argument.partition(PREFIX)

@@ -2,14 +2,13 @@
 
 Only reads, also while the gateway writes; but that the configured store was verified is written down in it. The exit
 code of `verify` says what was found: 0 nothing, 1 something was changed, 2 something is missing, 3 an export was cut
-off.
+off, 4 nothing could be judged. What the settings name as places of checkpoints is read without being asked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import gzip
 import json
 from dataclasses import dataclass
@@ -19,23 +18,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mcpgov.audit.checkpoints import ENDING, compared
+from mcpgov.audit.checkpoints import ENDING, Compared, compared
 from mcpgov.audit.export import ExportEvidence, export_lines
 from mcpgov.audit.note import VerifierKey
 from mcpgov.audit.proof import Proof
 from mcpgov.audit.record import microseconds
 from mcpgov.audit.redact import encodable
 from mcpgov.audit.verify import Finding, Kind, verify
-from mcpgov.cli.audit import moment
+from mcpgov.cli.audit import IDENTIFIER, moment
 from mcpgov.cli.options import with_options
-from mcpgov.cli.printable import printable, repeated
+from mcpgov.cli.printable import plural, printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.server_urls import shown
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mcpgov.audit.proof import ProvingEvidence
@@ -44,10 +43,12 @@ if TYPE_CHECKING:
     OpenEvidence = Callable[[str | None, Path | None], AbstractContextManager[ProvingEvidence]]
     NoteVerified = Callable[[Path | None, Mapping[str, str | int]], Coroutine[Any, Any, None]]
     FindKey = Callable[[str | None, Path | None], VerifierKey | None]
+    Places = Callable[[Path | None], Sequence[str]]
     Received = Callable[[str], Iterator[str]]
     Written = Callable[[Path | None, str, int | None, int | None], Iterator[tuple[bytes, int]]]
 
 COUNTS = ("records", "unproved", "writers", "checkpoints", "uncovered", "purged")
+UNJUDGED = 4  # the exit code where there was nothing to judge, or nothing to hold it against
 PROOF = "proof"
 FORMATS = (PROOF, "jsonl", "csv", "parquet", "cloudevents", "ocsf", "otlp", "syslog")
 EVERY = 20_000  # records between two words about how far it is
@@ -70,7 +71,8 @@ Vkey = Annotated[
 @dataclass(frozen=True, slots=True)
 class Opening:
     """What the verbs need. `find_key` gives the key that signs a store, if it lies here; `note` writes a verdict down;
-    `written` gives the pieces of a file, `received` the checkpoints in the database at a URL.
+    `written` gives the pieces of a file, `received` the checkpoints in the database at a URL, `places` the folders and
+    databases that the settings have checkpoints sent to.
     """
 
     evidence: OpenEvidence
@@ -78,6 +80,7 @@ class Opening:
     note: NoteVerified
     written: Written
     received: Received
+    places: Places
 
 
 def add_proof(audit: typer.Typer, opening: Opening) -> None:
@@ -107,27 +110,35 @@ def add_verify(audit: typer.Typer, opening: Opening) -> None:
     """Add the verb `verify`."""
 
     def check(asked: Check) -> None:
-        """Find what was changed, or is missing, in the ledger. Exit code: 0 ok, 1 tampered, 2 gap, 3 torn tail."""
+        """Find what was changed, or is missing, in the ledger.
+
+        Exit code: 0 ok, 1 tampered, 2 gap, 3 torn tail, 4 it could not be read, or held against no checkpoint.
+        """
         source = asked.source
         with told():
             key = parsed_key(asked.vkey) if asked.vkey else opening.find_key(source, asked.config)
             if asked.proof is not None:
                 check_proofs(asked.proof, key)
                 return
-            roots, wrong = compared(notes_at(asked.checkpoints, opening.received), key)
+            elsewhere = compared(notes_from(asked, opening), key)
             is_export = source and source.endswith(EXPORTS)
             opened = exported(Path(source)) if source and is_export else opening.evidence(source, asked.config)
             with opened as evidence:
-                verdict = verify(evidence, key, roots)
-        for what in wrong:
-            typer.echo(f"left out: a checkpoint in {named(asked.checkpoints)}: {printable(what)}", err=True)
+                verdict = verify(evidence, key, elsewhere.roots)
+        for what in elsewhere.wrong:
+            place = named(asked.checkpoints) or "elsewhere"
+            typer.echo(f"left out: a checkpoint from {place}: {printable(what)}", err=True)
         if source is None and asked.record:
-            write_down(opening.note, asked.config, verdict, key)
+            write_down(opening.note, asked.config, as_details(verdict, elsewhere, key))
+        alone = not elsewhere.total and (asked.checkpoints or elsewhere.others)
+        code = verdict.code or int(bool(elsewhere.wrong)) or (UNJUDGED if alone else 0)
         if asked.as_json:
-            typer.echo(json.dumps(as_fields(verdict, signed=key is not None)))
+            held = {"compared": elsewhere.total, "left_out": len(elsewhere.others)}
+            typer.echo(json.dumps(as_fields(verdict, signed=key is not None) | {"code": code, **held}))
         else:
-            show(verdict, key)
-        raise typer.Exit(verdict.code or bool(wrong))
+            show(verdict, key, code)
+            show_elsewhere(elsewhere)
+        raise typer.Exit(code)
 
     audit.command(
         "verify",
@@ -140,9 +151,9 @@ def add_verify(audit: typer.Typer, opening: Opening) -> None:
 def add_prove(audit: typer.Typer, open_evidence: OpenEvidence) -> None:
     """Add the verb `prove`."""
 
-    @audit.command(epilog="Examples:  mcpgov audit prove 3fa9c1d27b6040d59c1f0e5a8b7c6d21 > call.json")
+    @audit.command(epilog="Examples:  mcpgov audit prove 3fa9c1d27b60 > call.json")
     def prove(
-        identifier: Annotated[str, typer.Argument(metavar="ID", help="A call, correlation or trace id, in full.")],
+        identifier: Annotated[str, typer.Argument(metavar="ID", help=IDENTIFIER)],
         config: Config = None,
     ) -> None:
         """Print the proof of each record with this id, one line of JSON each. It shows no other record."""
@@ -230,7 +241,7 @@ def save(pieces: Iterable[tuple[bytes, int]], output: Path | None) -> None:
                 told_of = done
                 typer.echo(f"{done} records …", err=True)
     draft.replace(output)
-    typer.echo(f"{done} records in {output}", err=True)
+    typer.echo(f"{plural(done, 'record')} in {output}", err=True)
 
 
 @contextlib.contextmanager
@@ -240,11 +251,13 @@ def told() -> Generator[None]:
         yield
     except (InvalidConfiguration, StoreUnavailable, OSError) as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(4) from error
+        raise typer.Exit(UNJUDGED) from error
 
 
 def parsed_key(text: str) -> VerifierKey:
     """A key, given as itself or as the file that holds it. Raises typer.BadParameter."""
+    if "+" not in text and not Path(text).is_file():
+        raise typer.BadParameter(f"{repeated(text)} is neither a key nor a file; mcpgov audit key prints one")
     try:
         return VerifierKey.parse(Path(text).read_text("utf-8") if "+" not in text else text)
     except (OSError, ValueError) as error:
@@ -258,20 +271,34 @@ def exported(path: Path) -> Generator[ExportEvidence]:
         yield ExportEvidence(gzip.GzipFile(fileobj=file) if path.name.endswith(".gz") else file)
 
 
-def notes_at(place: str, received: Received) -> Iterable[str]:
-    """Every checkpoint below a folder, or in the database at a URL; none where no place is named.
+def notes_from(asked: Check, opening: Opening) -> Iterator[str]:
+    """Every checkpoint from elsewhere: from the place that was named or, for the configured store, from those that the
+    settings name. One of these that cannot be read, as the gateway itself need not be able to, is told.
 
     Raises typer.BadParameter, which names no URL: there may be a password in it.
     """
-    if "://" in place:
+    if asked.checkpoints:
         try:
-            return received(place)
+            yield from notes_at(asked.checkpoints, opening.received)
         except ValueError as error:
             raise typer.BadParameter(f"--checkpoints {error}; write a folder, {DATABASES}") from error
-    if place and not Path(place).is_dir():
-        raise typer.BadParameter(f"--checkpoints: {repeated(place)} is no folder; write one, or {DATABASES}")
-    files = sorted(Path(place).rglob(f"*{ENDING}")) if place else []
-    return (path.read_text("utf-8", "replace") for path in files)
+        return
+    for place in opening.places(asked.config) if asked.source is None else ():
+        try:
+            yield from notes_at(place, opening.received)
+        except (ValueError, OSError, StoreUnavailable) as error:
+            typer.echo(f"{printable(named(place))}: {error}", err=True)
+
+
+def notes_at(place: str, received: Received) -> Iterator[str]:
+    """Every checkpoint below a folder, or in the database at a URL. Raises ValueError, OSError, StoreUnavailable."""
+    if "://" in place:
+        yield from received(place)
+    elif not Path(place).is_dir():
+        raise ValueError(f"{repeated(place)} is no folder")
+    else:
+        for path in sorted(Path(place).rglob(f"*{ENDING}")):
+            yield path.read_text("utf-8", "replace")
 
 
 def named(place: str) -> str:
@@ -291,35 +318,54 @@ def check_proofs(file: Path, key: VerifierKey | None) -> None:
             raise typer.Exit(Kind.TAMPERED) from error
 
 
-def write_down(note: NoteVerified, config: Path | None, verdict: Verdict, key: VerifierKey | None) -> None:
+def as_details(verdict: Verdict, elsewhere: Compared, key: VerifierKey | None) -> Mapping[str, str | int]:
+    """A verdict as the ledger keeps it."""
+    details: dict[str, str | int] = {
+        "result": result_of(verdict.code),
+        "records": verdict.records,
+        "found": verdict.found,
+        "uncovered": verdict.uncovered,
+    }
+    return details | {"compared": elsewhere.total} | ({"key": key.name} if key else {})
+
+
+def write_down(note: NoteVerified, config: Path | None, details: Mapping[str, str | int]) -> None:
     """Note a verdict in the ledger that it is of. Where that cannot be written, the verdict is told all the same."""
-    details: dict[str, str | int] = {"result": result_of(verdict), "principal": f"local:{getpass.getuser()}"}
-    details |= {"records": verdict.records, "found": verdict.found, "uncovered": verdict.uncovered}
     try:
-        asyncio.run(note(config, details | ({"key": key.name} if key else {})))
+        asyncio.run(note(config, details))
     except (InvalidConfiguration, StoreUnavailable) as error:
         typer.echo(f"That it was verified could not be written down: {error}", err=True)
 
 
-def result_of(verdict: Verdict) -> str:
-    """A verdict in a word."""
-    return "ok" if not verdict.code else Kind(verdict.code).name.lower()
+def result_of(code: int) -> str:
+    """What an exit code says of a ledger that could be read."""
+    return {0: "ok", UNJUDGED: "not proved"}.get(code) or Kind(code).name.lower()
 
 
-def show(verdict: Verdict, key: VerifierKey | None) -> None:
-    """A verdict in words."""
+def show(verdict: Verdict, key: VerifierKey | None, code: int) -> None:
+    """A verdict in words; the first of them says the same as the exit code."""
     for finding in verdict.findings:
         typer.echo(printable(str(finding)))
     if verdict.found > len(verdict.findings):
         typer.echo(f"… and {verdict.found - len(verdict.findings)} more")
     gone = f", {verdict.purged} purged before" if verdict.purged else ""
     typer.echo(
-        f"{result_of(verdict)}: {verdict.records} records of {verdict.writers} writers,"
-        f" {verdict.checkpoints} checkpoints, {verdict.uncovered} records after the last of them,"
+        f"{result_of(code)}: {plural(verdict.records, 'record')} of {plural(verdict.writers, 'writer')},"
+        f" {plural(verdict.checkpoints, 'checkpoint')}, {plural(verdict.uncovered, 'record')} after the last of them,"
         f" {verdict.unproved} from before there were hashes{gone}"
     )
     if key is None:
         typer.echo("No signature was checked: no key lies here. Give --key VKEY.", err=True)
+
+
+def show_elsewhere(elsewhere: Compared) -> None:
+    """What the ledger was held against that its machine cannot rewrite."""
+    logs = printable(", ".join(sorted(set(elsewhere.others))))
+    left_out = f"; left out: {len(elsewhere.others)} of other keys ({logs})" if elsewhere.others else ""
+    if elsewhere.total:
+        typer.echo(f"held against {plural(elsewhere.total, 'checkpoint')} from elsewhere{left_out}")
+    else:
+        typer.echo(f"Held against no checkpoint from elsewhere{left_out}. See audit.checkpoints.", err=True)
 
 
 def as_fields(verdict: Verdict, *, signed: bool) -> dict[str, object]:

@@ -5,7 +5,6 @@ It asks before, unless told not to; what an export has not taken goes only when 
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 from dataclasses import dataclass, replace
@@ -14,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from mcpgov.accounts import local_user
 from mcpgov.audit.record import EPOCH, timestamp
 from mcpgov.audit.retention import Wanted
 from mcpgov.cli.options import with_options
-from mcpgov.cli.printable import repeated
+from mcpgov.cli.printable import plural, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 
@@ -85,8 +85,9 @@ def add_purge(audit: typer.Typer, open_purging: OpenPurging) -> None:
         if asked.as_json:
             typer.echo(json.dumps(as_fields(done, wanted)))
         else:
+            days = plural(wanted.days, "day")
             said = "would be removed" if wanted.dry else "removed"
-            typer.echo(f"{said}: {described(done)}" if done.records else f"nothing is older than {wanted.days} days")
+            typer.echo(f"{said}: {described(done)}" if done.records else f"nothing is older than {days}")
 
     audit.command(
         epilog="Examples:  mcpgov audit purge --dry-run  ·  mcpgov audit purge --older-than 90d --yes"
@@ -103,7 +104,7 @@ def wanted_by(asked: Asked, ledger: Purging) -> Wanted:
     if days is None:
         raise typer.BadParameter("audit.keep_days is forever; say which records with --older-than 400d")
     keep_from = None if asked.unexported else ledger.exported
-    return Wanted(days, f"local:{getpass.getuser()}", keep_from, dry=asked.dry_run)
+    return Wanted(days, local_user(), keep_from, dry=asked.dry_run)
 
 
 def moment(microseconds: int) -> str:
@@ -114,7 +115,8 @@ def moment(microseconds: int) -> str:
 def described(done: Purge) -> str:
     """What was removed, in words."""
     since, until = (moment(at or 0)[:19].replace("T", " ") for at in (done.since, done.until))
-    return f"{done.records} records of {len(done.writers)} writers, from {since} to {until} UTC"
+    counts = f"{plural(done.records, 'record')} of {plural(len(done.writers), 'writer')}"
+    return f"{counts}, from {since} to {until} UTC"
 
 
 def as_fields(done: Purge, wanted: Wanted) -> dict[str, object]:

@@ -76,9 +76,7 @@ class Console:
                 return
             session = await self._gate.session(self._cookie_in(headers))
             if session is None:
-                await self._page(
-                    send, 200 if method == "GET" and not path else 401, sign_in_page(has_link=self._gate.has_link)
-                )
+                await self._sign_in(send, 200 if method == "GET" and not path else 401)
                 return
             if method == "POST":
                 self._gate.check_form(session, form.get("form", ""))
@@ -104,14 +102,17 @@ class Console:
             if path == "/open":
                 cookie = await self._gate.open_link(query.get("token", ""))
             elif not form:
-                await self._page(send, 200, sign_in_page(has_link=self._gate.has_link))
+                await self._sign_in(send, 200)
                 return
             else:
                 cookie = await self._gate.sign_in(form.get("key", ""))
         except AdminRefusal as refusal:
-            await self._page(send, refusal.status, sign_in_page(refusal.message, has_link=self._gate.has_link))
+            await self._sign_in(send, refusal.status, refusal.message)
             return
         await self._go(send, CONSOLE, cookie=cookie, life=LIFE)
+
+    async def _sign_in(self, send: Send, status: int, problem: str = "") -> None:
+        await self._page(send, status, sign_in_page(problem, has_link=await self._gate.has_link()))
 
     async def _show(self, scope: Scope, send: Send, session: Session, form: Mapping[str, str]) -> None:
         path = str(scope["raw_path"].decode("latin-1")).removeprefix(CONSOLE).removesuffix("/")

@@ -10,7 +10,7 @@ from mcpgov.audit.record import RecordEvent
 from mcpgov.console.chart import timeline
 from mcpgov.console.html import Child, Markup, join, link, tag
 from mcpgov.console.layout import CONSOLE
-from mcpgov.console.review import outcome, text_of
+from mcpgov.console.review import asked_at, outcome, text_of
 from mcpgov.console.times import milliseconds
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def call_page(call: Call, kept: Sequence[Kept], explained: Sequence[str]) -> Mar
     what = text_of(call, "gen_ai.tool.name") or text_of(call, "mcp.method.name") or "A request"
     on = text_of(call, "mcpgov.connection")
     who = text_of(call, "mcpgov.principal.name") or text_of(call, "mcpgov.principal.id") or "somebody unknown"
-    ts = text_of(call, "ts")
+    ts = asked_at(call)
     return join(
         tag("p", tag("a", "Review", href=CONSOLE), " / a call", class_="crumbs"),
         tag("h1", tag("code", what), f" on {on}" if on else None, " ", outcome(call)),
@@ -133,7 +133,7 @@ def trace_page(identifier: str, calls: Sequence[Call]) -> Markup:
     rows = [
         tag(
             "li",
-            tag("a", text_of(call, "ts"), href=f"{CONSOLE}/calls/{text_of(call, 'call_id')}"),
+            tag("a", asked_at(call), href=f"{CONSOLE}/calls/{text_of(call, 'call_id')}"),
             " ",
             tag("code", text_of(call, "gen_ai.tool.name") or text_of(call, "mcp.method.name")),
             " ",

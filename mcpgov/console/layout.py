@@ -21,6 +21,7 @@ CONSOLE: Final = "/console"
 PLACES: Final = (
     ("Review", CONSOLE),
     ("Usage", f"{CONSOLE}/usage"),
+    ("Events", f"{CONSOLE}/events"),
     ("Catalog", f"{CONSOLE}/catalog"),
     ("Policies", f"{CONSOLE}/policies"),
     ("Keys", f"{CONSOLE}/keys"),

@@ -16,6 +16,7 @@ from mcpgov.admin.routes import Asked, Reply
 from mcpgov.audit.record import RecordEvent
 from mcpgov.console.call import call_page, calls_of, trace_page
 from mcpgov.console.catalog import catalog_page
+from mcpgov.console.events import events_page, not_well
 from mcpgov.console.keys import Said, keys_page
 from mcpgov.console.layout import CONSOLE, Frame
 from mcpgov.console.policies import explain_page, policies_page, policy_page
@@ -92,6 +93,7 @@ class ConsolePages:
             PageRoute("GET", "/calls.csv", view, self.csv),
             PageRoute("GET", "/calls/{id}", view, self.call),
             PageRoute("GET", "/usage", view, self.usage),
+            PageRoute("GET", "/events", view, self.events),
             PageRoute("GET", "/catalog", view, self.catalog),
             PageRoute("GET", "/policies", view, self.policies),
             PageRoute("GET", "/policies/explain", view, self.question),
@@ -149,6 +151,18 @@ class ConsolePages:
         wanted = filter_of({"since": since}, visit.frame.now, limit=MOST_USED)
         used = await asyncio.to_thread(self._parts.review.usage, wanted, visit.frame.now)
         return Shown("Usage", "Usage", usage_page(used, since))
+
+    async def events(self, visit: Visit) -> Shown:
+        """What happened to the gateway itself. A cursor of nobody's is said, and the newest shown."""
+        cursor, problem = visit.query.get("cursor", ""), ""
+        try:
+            page = await self._audit.events(ROWS, cursor)
+        except AdminRefusal as refusal:
+            cursor, problem = "", refusal.message
+            page = await self._audit.events(ROWS, cursor)
+        exports = await asyncio.to_thread(self._parts.exports)
+        unwell = tuple(not_well(self._parts.failed_sinks(), exports, visit.frame.now))
+        return Shown("Events", "Events", events_page(page, unwell, cursor, problem), 400 if problem else 200)
 
     # -- the files -----------------------------------------------------------------------------------------------------
 

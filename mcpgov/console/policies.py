@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcpgov.admin.parts import Policy
 
 HEADS = ("Policy", "Elements", "Mode", "In force on")
-LINES = ("headers", "annotations")
+LINES = ("roles", "scopes", "headers", "annotations")
 PLACEHOLDERS = {"arguments": '{"id": 7}', "headers": "X-Team=search", "annotations": "readOnlyHint=true"}
 
 

@@ -317,7 +317,7 @@ def listed(query: Query, page: Page) -> Markup:
 def row(call: Call) -> Markup:
     """One call as a row."""
     name, principal = text_of(call, "mcpgov.principal.name"), text_of(call, "mcpgov.principal.id")
-    ts = text_of(call, "ts")
+    ts = asked_at(call)
     total = call.get("mcpgov.latency.total_us")
     tool = text_of(call, "gen_ai.tool.name")
     path = call_path(call)
@@ -359,3 +359,8 @@ def text_of(call: Call, name: str) -> str:
     """A field of a call that is text."""
     value = call.get(name)
     return value if isinstance(value, str) else ""
+
+
+def asked_at(call: Call) -> str:
+    """When a call was asked for: by that it is found and listed, whenever it ended."""
+    return str(call.begun.get("ts") or "")

@@ -11,7 +11,6 @@ appends holds one lock until its records can be seen (postgres_ledger.py). So th
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import structlog
 from sqlalchemy import create_engine, insert, text
 from sqlalchemy.pool import NullPool
 
+from mcpgov.audit.reader import LATEST, record_of
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
@@ -146,7 +146,7 @@ class Batch:
 
     def begin(self, row: Read) -> None:
         """A call that is under way, or that was never forwarded and is whole."""
-        fields = parsed(row.record)
+        fields = record_of(row.record)
         kind = Kind(
             row.connection or "",
             effect_of(row),
@@ -170,7 +170,7 @@ class Batch:
 
     def end(self, row: Read, begun: Begun) -> None:
         """How a call that was forwarded ended."""
-        fields = parsed(row.record)
+        fields = record_of(row.record)
         total = total_of(fields)
         kind = begun.kind._replace(reason=row.reason or begun.kind.reason, status=row.status or "")
         end: Fields = {"call": begun.id, "ended": row.id, "reason": kind.reason, "status": kind.status, "total": total}
@@ -179,16 +179,17 @@ class Batch:
         self.words.append((begun.id, f"{begun.words} {words_of(fields)}"))
 
 
+def is_sound(row: Read) -> bool:
+    """Whether each column is of its kind. SQLite holds anything anywhere: what somebody else wrote is left out."""
+    at, texts = cast("object", row.at), cast("tuple[object, ...]", (row.call_id, row.event, *row[5:]))
+    return isinstance(at, int) and 0 <= at < LATEST and all(isinstance(one, str | None) for one in texts)
+
+
 def effect_of(row: Read) -> str:
     """What was decided: allow or deny; empty where the caller was gone before anything was."""
     if row.event == RecordEvent.INTENT:
         return "allow"
     return "deny" if row.status == OutcomeStatus.DENIED else ""
-
-
-def parsed(record: str) -> Record:
-    """A record from its canonical JSON."""
-    return cast("Record", json.loads(record))
 
 
 def total_of(fields: Record) -> int | None:
@@ -247,7 +248,7 @@ class AuditIndexer:
         place = position(database)
         rows = [Read(*row) for row in database.execute(READ, {"place": place, "limit": BATCH})]
         if rows:
-            batch = read_batch(database, rows)
+            batch = read_batch(database, [row for row in rows if is_sound(row)])
             if self._place.begin:
                 database.exec_driver_sql(self._place.begin)
             there = database.execute(THERE, {"id": rows[0].id}).scalar()
@@ -284,7 +285,7 @@ def found(database: Connection, call_id: str) -> Begun | None:
     if row is None:
         return None
     call, at, connection, effect, reason, tool, principal, record = row
-    return Begun(call, at, Kind(connection, effect, reason, tool, principal, OPEN), words_of(parsed(record)))
+    return Begun(call, at, Kind(connection, effect, reason, tool, principal, OPEN), words_of(record_of(record)))
 
 
 def keep(database: Connection, batch: Batch, words: WordIndex) -> None:

@@ -18,12 +18,12 @@ from sqlalchemy import create_engine, func, or_, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.reader import OPEN
+from mcpgov.audit.reader import OPEN, record_of
 from mcpgov.audit.record import microseconds
-from mcpgov.audit.review import DENY, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage, Verified
+from mcpgov.audit.review import DENY, Events, InvalidCursor, Kept, LedgerState, Page, Percentiles, Top, Usage, Verified
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.audit_index import NAME, VERIFIED
-from mcpgov.store.audit_reader import MOST, PREFIX, call, parsed
+from mcpgov.store.audit_reader import MOST, call, found_by
 from mcpgov.store.audit_summary import (
     SAMPLE,
     TOPS,
@@ -134,13 +134,21 @@ class SqlReviewReader:
 
     def kept(self, identifier: str) -> Sequence[Kept]:
         """Every record with this call, correlation or trace id, in the order written."""
-        found = [RECORDS.c.call_id == identifier, RECORDS.c.correlation_id == identifier]
-        found.append(RECORDS.c.trace_id == identifier)
-        if len(identifier) >= PREFIX:
-            found.append(RECORDS.c.correlation_id.between(identifier, f"{identifier}\U0010ffff"))
         columns = (RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, RECORDS.c.record)
-        rows = self._rows(select(*columns).where(or_(*found)).order_by(RECORDS.c.id).limit(MOST_KEPT))
-        return [Kept(row.id, row.writer, row.seq, row.hash.hex(), parsed(row.record)) for row in rows]
+        rows = self._rows(select(*columns).where(found_by(identifier)).order_by(RECORDS.c.id).limit(MOST_KEPT))
+        return [Kept(row.id, row.writer, row.seq, hexadecimal(row.hash), record_of(row.record)) for row in rows]
+
+    def events(self, limit: int, cursor: str = "") -> Events:
+        """`limit` control records behind `cursor`. They are what is about no call: by that the index leads to them."""
+        columns = (RECORDS.c.id, RECORDS.c.at, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, RECORDS.c.record)
+        query = select(*columns).where(RECORDS.c.call_id.is_(None), RECORDS.c.final == 0)
+        if cursor:
+            query = query.where(RECORDS.c.id < place_of(cursor)[1])
+        rows = self._rows(query.order_by(RECORDS.c.id.desc()).limit(limit + 1))
+        found = (
+            Kept(row.id, row.writer, row.seq, hexadecimal(row.hash), record_of(row.record)) for row in rows[:limit]
+        )
+        return Events(tuple(found), cursor_of(rows[limit - 1]) if len(rows) > limit else "")
 
     def state(self) -> LedgerState:
         """What is known of the ledger as a whole."""
@@ -160,7 +168,7 @@ class SqlReviewReader:
         """The last record of a verification that was indexed."""
         place = select(CURSORS.c.position).where(CURSORS.c.name == VERIFIED).scalar_subquery()
         for at, record in self._rows(select(RECORDS.c.at, RECORDS.c.record).where(RECORDS.c.id == place)):
-            fields = parsed(record)
+            fields = record_of(record)
             result, by = (str(fields.get(f"mcpgov.control.{name}", "")) for name in ("result", "principal"))
             return Verified(moment(at), result, by)
         return None
@@ -266,6 +274,11 @@ class SqlReviewReader:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
             raise StoreUnavailable(f"the ledger cannot be read: {getattr(error, 'orig', None) or error}") from error
+
+
+def hexadecimal(hashed: object) -> str:
+    """A hash in hexadecimal; empty where somebody else wrote what is none."""
+    return hashed.hex() if isinstance(hashed, bytes) else ""
 
 
 def rolls_up(wanted: CallFilter) -> bool:

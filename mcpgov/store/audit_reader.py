@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import create_engine, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mcpgov.audit.reader import OPEN, Call, Following
+from mcpgov.audit.reader import OPEN, Call, Following, record_of
 from mcpgov.audit.record import RecordEvent, microseconds
 from mcpgov.audit.review import ALLOW
 from mcpgov.errors import StoreUnavailable
@@ -67,13 +67,10 @@ class SqlAuditReader:
         return [call(*row) for row in self._rows(query.order_by(*order).limit(min(wanted.limit, MOST)))]
 
     def records(self, identifier: str) -> list[Record]:
-        """Every record with this call, correlation or trace id, in the order written."""
-        found = [RECORDS.c.call_id == identifier, RECORDS.c.correlation_id == identifier]
-        found.append(RECORDS.c.trace_id == identifier)
-        if len(identifier) >= PREFIX:
-            found.append(RECORDS.c.correlation_id.between(identifier, f"{identifier}\U0010ffff"))
-        query = select(RECORDS.c.record).where(or_(*found))
-        return [parsed(row[0]) for row in self._rows(query.order_by(RECORDS.c.id).limit(MOST))]
+        """Every record with this call, correlation or trace id and its place in the chain, in the order written."""
+        query = select(RECORDS.c.record, RECORDS.c.writer, RECORDS.c.seq).where(found_by(identifier))
+        rows = self._rows(query.order_by(RECORDS.c.id).limit(MOST))
+        return [{**record_of(record), "writer": writer, "seq": seq} for record, writer, seq in rows]
 
     def latest(self, count: int) -> list[Call]:
         """The last `count` calls that ended and control events, oldest first."""
@@ -106,6 +103,14 @@ class SqlAuditReader:
                 return connection.execute(query).all()
         except SQLAlchemyError as error:
             raise StoreUnavailable(f"the ledger cannot be read: {getattr(error, 'orig', None) or error}") from error
+
+
+def found_by(identifier: str) -> ColumnElement[bool]:
+    """The records with this call, correlation or trace id; the beginning of a correlation id is enough."""
+    found = [RECORDS.c[name] == identifier for name in ("call_id", "correlation_id", "trace_id")]
+    if len(identifier) >= PREFIX:
+        found.append(RECORDS.c.correlation_id.between(identifier, f"{identifier}\U0010ffff"))
+    return or_(*found)
 
 
 def conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
@@ -165,14 +170,9 @@ def ends() -> Select[int, str, str]:
 
 def call(position: int, begun: str, ended: str | None) -> Call:
     """A call from its columns."""
-    return Call(position, parsed(begun), parsed(ended) if ended else None)
+    return Call(position, record_of(begun), record_of(ended) if ended else None)
 
 
 def end(position: int, ended: str, begun: str | None) -> Call:
     """A call, or a control event, from the columns of the record that ended it."""
     return call(position, begun, ended) if begun else call(position, ended, None)
-
-
-def parsed(record: str) -> Record:
-    """A record from its canonical JSON."""
-    return cast("Record", json.loads(record))

@@ -209,6 +209,7 @@ def connect(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.
     database = sqlite3.connect(
         f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False, timeout=busy
     )
+    database.text_factory = readable
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
@@ -225,12 +226,26 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         raise StoreUnavailable(f"{path} does not exist; the gateway makes it when it starts (mcpgov serve)")
     with unavailable(path):
         database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        database.text_factory = readable
         try:
             schema_version(database, path)
         except (sqlite3.Error, InvalidConfiguration):
             database.close()
             raise
         return database
+
+
+def readable(raw: bytes) -> str:
+    """Text of a column. What is no UTF-8 was written by somebody else; it must not keep the rest from being read."""
+    return raw.decode(errors="replace")
+
+
+def text_or_bytes(text: bytes) -> str | bytes:
+    """A text from the file; its bytes where somebody put there what is no UTF-8."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def digest_key(path: Path) -> bytes:

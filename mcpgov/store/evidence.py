@@ -9,35 +9,41 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import create_engine, or_, select
+from sqlalchemy import create_engine, select, type_coerce
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.types import NULLTYPE
 
 from mcpgov.audit.chain import Chain, Head, entry
 from mcpgov.audit.merkle import grown, inclusion_ranges, peaks_within, root
 from mcpgov.audit.proof import Proof
 from mcpgov.audit.purge import Removed, folded
 from mcpgov.audit.record import ControlEvent, RecordEvent, Row
-from mcpgov.audit.verify import Kept
+from mcpgov.audit.verify import Finding, Kept, Kind
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.database import connect_to_read, schema_version
+from mcpgov.store.audit_reader import found_by
+from mcpgov.store.database import connect_to_read, schema_version, text_or_bytes
 from mcpgov.store.schema import CHECKPOINTS, RECORDS, WRITERS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from types import UnionType
 
     from sqlalchemy import Connection, Engine, Executable
 
 AT_ONCE = 1000  # rows
 PROVED = 3  # the first version of the schema with hashes
+STRANGE = "is kept as no gateway keeps one"
 COLUMNS = [RECORDS.c[name] for name in Row._fields]
 SIGNED = (CHECKPOINTS.c.writer == RECORDS.c.writer) & (CHECKPOINTS.c.size == RECORDS.c.seq)
-LEDGER = select(RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.hash, CHECKPOINTS.c.note, *COLUMNS)
+HASH = type_coerce(RECORDS.c.hash, NULLTYPE)  # as it lies there: bytes() of a number would be as many as it says
+LEDGER = select(RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.record, HASH, CHECKPOINTS.c.note, *COLUMNS)
+TYPES = (int, str, int, str, bytes)  # of the first of these; in SQLite any column may hold anything
 IS_PURGE = (RECORDS.c.event == RecordEvent.CONTROL.value) & (RECORDS.c.reason == ControlEvent.PURGED.value)
 PURGES = select(RECORDS.c.record).where(IS_PURGE).order_by(RECORDS.c.id)
-OWN = 5  # columns of the ledger beside those of a row
+OWN = 6  # columns of the ledger beside those of a row
 LOOSE = select(CHECKPOINTS.c.note).select_from(CHECKPOINTS.outerjoin(RECORDS, SIGNED)).where(RECORDS.c.id.is_(None))
 
 
@@ -46,6 +52,7 @@ def open_sqlite_evidence(path: Path) -> SqlEvidence:
 
     def connection() -> sqlite3.Connection:
         database = connect_to_read(path)
+        database.text_factory = text_or_bytes
         if schema_version(database, path) < PROVED:
             database.close()
             raise StoreUnavailable(f"{path} is from a version without proof; it has some once the gateway has started")
@@ -80,32 +87,35 @@ class SqlEvidence:
         """What purges have removed."""
         return folded(record for (record,) in self._rows(PURGES))
 
-    def records(self) -> Iterator[Kept | Removed]:
-        """What was removed, where something was; then every record in the order of commit."""
+    def records(self) -> Iterator[Kept | Finding | Removed]:
+        """What was removed, where something was; then every record in the order of commit, and what is none."""
         removed = self.removed()
         if removed.chains:
             yield removed
         for found in self._rows(LEDGER.select_from(RECORDS.outerjoin(CHECKPOINTS, SIGNED)).order_by(RECORDS.c.id)):
-            place, writer, seq, digest, note = found[:OWN]
-            row = Row._make(found[OWN:])
-            yield Kept(place, writer, seq, row.record, digest, note, None, row)
+            place, writer, seq, record, digest, note = found[:OWN]
+            if all(map(isinstance, found, TYPES)):
+                yield Kept(place, writer, seq, record, digest, note and str(note), None, Row._make(found[OWN:]))
+            else:
+                number = seq if isinstance(seq, int) else 0
+                yield Finding(Kind.TAMPERED, str(writer), number, place, STRANGE)
 
     def loose_notes(self) -> Iterator[str]:
         """The checkpoints of entries that are not there."""
-        return (note for (note,) in self._rows(LOOSE))
+        return (str(note) for (note,) in self._rows(LOOSE))
 
     def writers(self) -> Mapping[str, Head | None]:
-        """The writers that nobody has named yet."""
-        rows = self._rows(select(WRITERS.c.id, WRITERS.c.seq, WRITERS.c.hash))
-        return {writer: None if seq is None else Head(writer, seq, digest) for writer, seq, digest in rows}
+        """The writers that nobody has named yet. What is no end is one that no writer has."""
+        rows = self._rows(select(WRITERS.c.id, WRITERS.c.seq, type_coerce(WRITERS.c.hash, NULLTYPE)))
+        return {str(writer): end_of(str(writer), seq, digest) for writer, seq, digest in rows}
 
     def proofs(self, identifier: str) -> list[Proof | str]:
-        """The proof of each record with this call, correlation or trace id; of one that no checkpoint covers, which."""
-        found = or_(*(RECORDS.c[name] == identifier for name in ("call_id", "correlation_id", "trace_id")))
-        query = select(RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.record).where(found).order_by(RECORDS.c.id)
-        rows = list(self._rows(query))
+        """The proof of each record that is found by this id; of one that no checkpoint covers, which."""
+        columns = (RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.record)
+        query = select(*columns).where(found_by(identifier)).order_by(RECORDS.c.id)
+        rows = list(expected(self._rows(query), TYPES))
         gone = self.removed().chains
-        return [self._proof(gone.get(writer, Chain(writer)), seq, record) for writer, seq, record in rows]
+        return [self._proof(gone.get(writer, Chain(writer)), seq, record) for _, writer, seq, record in rows]
 
     def _proof(self, gone: Chain, seq: int, record: str) -> Proof | str:
         """The proof of a record of a writer of which this much is gone."""
@@ -118,7 +128,7 @@ class SqlEvidence:
         size, note = found[0]
         (before,) = [*self._hashes(writer, seq - 2, seq - 1)] or [gone.head]
         path = tuple(self._root(gone, *leaves) for leaves in inclusion_ranges(seq - 1, size))
-        return Proof(entry(json.dumps(writer), seq, before, record).decode(), seq - 1, size, path, note)
+        return Proof(entry(json.dumps(writer), seq, before, record).decode(), seq - 1, size, path, str(note))
 
     def _root(self, gone: Chain, first: int, end: int) -> bytes:
         """The root of the tree over some of a writer's entries, the first of which may be gone.
@@ -131,13 +141,30 @@ class SqlEvidence:
     def _hashes(self, writer: str, first: int, end: int) -> Iterator[bytes]:
         """The hashes of a writer's entries, counted from 0, from `first` up to and without `end`."""
         wanted = (RECORDS.c.writer == writer) & (RECORDS.c.seq > first) & (RECORDS.c.seq <= end)
-        return (digest for (digest,) in self._rows(select(RECORDS.c.hash).where(wanted).order_by(RECORDS.c.seq)))
+        rows = self._rows(select(RECORDS.c.id, HASH).where(wanted).order_by(RECORDS.c.seq))
+        return (digest for _, digest in expected(rows, (int, bytes)))
 
     def _rows(self, query: Executable) -> Iterator[Any]:
         if self._connection is None:
             raise ValueError("evidence is read within its context")
         with told():
             yield from self._connection.execution_options(stream_results=True, yield_per=AT_ONCE).execute(query)
+
+
+def expected(rows: Iterable[Any], types: Sequence[type | UnionType]) -> Iterator[Any]:
+    """Rows whose columns, the id first, are of these types. Raises StoreUnavailable."""
+    for row in rows:
+        if not all(map(isinstance, row, types)):
+            raise StoreUnavailable(f"row {row[0]} {STRANGE}; see mcpgov audit verify")
+        yield row
+
+
+def end_of(writer: str, seq: Any, digest: Any) -> Head | None:
+    """The end of a writer from the columns of it; None while it lives."""
+    if seq is None or digest is None:
+        return None
+    typed = isinstance(seq, int) and isinstance(digest, bytes)
+    return Head(writer, seq, digest) if typed else Head(writer, 0, b"")
 
 
 @contextlib.contextmanager

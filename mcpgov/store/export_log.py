@@ -8,27 +8,26 @@ A cursor is a row of `cursors`, and so are an export's lease (the end of it) and
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BigInteger, create_engine, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.exported import Exported
+from mcpgov.audit.reader import LATEST, record_of
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.store.database import connect
 from mcpgov.store.evidence import told
 from mcpgov.store.schema import CURSORS, RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Engine
 
-    from mcpgov.models import Json
 
 PREFIX: Final = "export "
 HELD: Final = " held until"
@@ -68,7 +67,7 @@ class SqlExports:
         query = READ.where(RECORDS.c.id > position).order_by(RECORDS.c.id).limit(limit)
         with told(), self._engine.connect() as connection:
             return [
-                Exported(place, self._log, writer, seq, at, parsed(record))
+                Exported(place, self._log, str(writer), number(seq), number(at), record_of(record))
                 for place, writer, seq, at, record in connection.execute(query)
             ]
 
@@ -78,6 +77,12 @@ class SqlExports:
         while found := self.after(position, AT_ONCE):
             position = found[-1].id
             yield [one for one in found if (since is None or one.at >= since) and (until is None or one.at < until)]
+
+    def newest(self) -> Exported | None:
+        """The last record that was committed, if there is one."""
+        with told(), self._engine.connect() as connection:
+            last = connection.execute(select(func.max(RECORDS.c.id))).scalar() or 0
+        return next(iter(self.after(last - 1, 1)), None)
 
     def position(self, name: str) -> int:
         """The `id` up to which an export has everything; 0 for a new one."""
@@ -119,9 +124,9 @@ class SqlExports:
         next_one = select(RECORDS.c.at).where(RECORDS.c.id > position).order_by(RECORDS.c.id).limit(1)
         with told(), self._engine.connect() as connection:
             first, newest = (connection.execute(query).scalar() or 0 for query in (first_one, last_one))
-            oldest = connection.execute(next_one).scalar() or 0
-        behind = newest - max(position, first - 1) if oldest else 0
-        return Progress(position, behind, oldest, failing, self._said(name, failing) if failing else "")
+            oldest = connection.execute(next_one).scalar()
+        behind = newest - max(position, first - 1) if oldest is not None else 0
+        return Progress(position, behind, number(oldest), failing, self._said(name, failing) if failing else "")
 
     def _said(self, name: str, failing: int) -> str:
         """What was written down when an export failed."""
@@ -129,8 +134,9 @@ class SqlExports:
         about = (RECORDS.c.event == RecordEvent.CONTROL.value) & (RECORDS.c.reason == ControlEvent.EXPORT_FAILING.value)
         query = select(RECORDS.c.record).where(soon & about).order_by(RECORDS.c.at)
         with told(), self._engine.connect() as connection:
-            found = [parsed(record) for (record,) in connection.execute(query)]
-        return next((str(one["mcpgov.control.error"]) for one in found if one["mcpgov.control.export"] == name), "")
+            found = [record_of(record) for (record,) in connection.execute(query)]
+        ours = (one for one in found if one.get("mcpgov.control.export") == name)
+        return next((str(one.get("mcpgov.control.error")) for one in ours), "")
 
     def _value(self, name: str) -> int:
         query = select(CURSORS.c.position).where(CURSORS.c.name == name)
@@ -154,6 +160,6 @@ class SqlExports:
                 return False
 
 
-def parsed(record: str) -> Mapping[str, Json]:
-    """A record from its canonical JSON."""
-    return cast("Mapping[str, Json]", json.loads(record))
+def number(value: object) -> int:
+    """What a column of numbers holds; 0 where somebody else wrote what is none that a record has."""
+    return value if isinstance(value, int) and 0 <= value < LATEST else 0

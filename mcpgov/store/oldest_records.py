@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import create_engine, select
 from sqlalchemy.pool import NullPool
 
 from mcpgov.audit.purge import Old, Removed, folded
 from mcpgov.store.database import connect_to_read
-from mcpgov.store.evidence import PURGES, told
+from mcpgov.store.evidence import HASH, PURGES, expected, told
 from mcpgov.store.schema import RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine, Executable
 
-COLUMNS = [RECORDS.c[name] for name in Old._fields]
+COLUMNS: list[ColumnElement[Any]] = [*(RECORDS.c[name] for name in Old._fields[:-1]), HASH]
+TYPES = (int, int, str, int, str | None, int, str, str, bytes)
 AT_ONCE = 500  # calls of one question
 
 
@@ -47,9 +48,9 @@ class SqlOldestRecords:
 
     def oldest(self, after: int, limit: int) -> Sequence[Old]:
         """The first records behind a place."""
-        query = select(*COLUMNS).where(RECORDS.c.id > after).order_by(RECORDS.c.id).limit(limit)
+        query: Executable = select(*COLUMNS).where(RECORDS.c.id > after).order_by(RECORDS.c.id).limit(limit)
         with told(), self._engine.connect() as connection:
-            return [Old._make(row) for row in connection.execute(query)]
+            return [Old._make(row) for row in expected(connection.execute(query), TYPES)]
 
     def ended(self, calls: Collection[str]) -> set[str]:
         """Those of some calls that have ended."""

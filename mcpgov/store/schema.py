@@ -117,7 +117,8 @@ LATENCIES = Table(
     Column("calls", BigInteger, nullable=False),
 )
 
-# How far those that read the ledger by the way have come: the records.id up to which they have read.
+# How far those that read the ledger by the way have come: the records.id up to which they have read. Of
+# checkpoints that leave it is, for each place and writer, the size of the last.
 CURSORS = Table(
     "cursors",
     METADATA,

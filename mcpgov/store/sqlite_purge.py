@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.audit.reader import record_of
 from mcpgov.audit.record import RecordEvent
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.audit_index import parsed, words_of
+from mcpgov.store.audit_index import words_of
 from mcpgov.store.rollups import HOUR
 
 if TYPE_CHECKING:
@@ -67,5 +68,5 @@ def words(database: sqlite3.Connection, cut: Cut) -> Iterator[tuple[int, str]]:
     begun = {row.id: row for row in cut.rows}
     for place, end in database.execute(INDEXED, (cut.through,)).fetchall():
         row = begun[place]
-        said = words_of(parsed(row.record))
-        yield place, f"{said} {words_of(parsed(end))}" if row.event == RecordEvent.INTENT else said
+        said = words_of(record_of(row.record))
+        yield place, f"{said} {words_of(record_of(end))}" if row.event == RecordEvent.INTENT else said

@@ -210,15 +210,20 @@ def admin_house(
     async def note(event: str, details: Mapping[str, str]) -> None:
         noted.append((event, details))
 
+    made: list[AdminHouse] = []
+
+    def now() -> datetime:
+        return made[0].now if made else LATER
+
     answers, keys, gateway = MadeUpAnswers(), SqliteAdminKeys(path), SqliteKeyStore(path)
     with open_sqlite_review(path) as review:
-        parts = AdminParts(review, answers, gateway, keys, note, lambda: house.now, secrets.choice, "0.0.0")
-        gate = Gate(keys, note, SEAL, lambda: house.now, link)
+        parts = AdminParts(review, answers, gateway, keys, note, now, secrets.choice, "0.0.0")
+        gate = Gate(keys, note, SEAL, now, link)
         console = Console(parts, gate, secure=secure)
         metrics = b"mcpgov_calls_total 6.0\n"
         listener = AdminListener(parts, gate, Sites.of("127.0.0.1", ""), console, lambda: metrics)
-        house = AdminHouse(listener, console, gate, parts, answers, {}, noted)
-        yield house
+        made.append(AdminHouse(listener, console, gate, parts, answers, {}, noted))
+        yield made[0]
     gateway.close()
     store.close(finished=True)
 

@@ -17,6 +17,7 @@ MATRIX = {
     "GET /audit/stats": Role.VIEWER,
     "GET /audit/usage": Role.VIEWER,
     "GET /audit/state": Role.VIEWER,
+    "GET /audit/events": Role.VIEWER,
     "GET /audit/exports": Role.VIEWER,
     "GET /keys": Role.VIEWER,
     "POST /keys": Role.OPERATOR,

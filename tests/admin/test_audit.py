@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mcpgov.admin.access import Role
 from tests.admin.house import HOSTILE, TRACE, AdminHouse
 
 
@@ -102,8 +103,36 @@ async def test_an_export_holds_everything_that_is_filtered(house: AdminHouse) ->
 async def test_a_spreadsheet_runs_nothing_of_what_a_caller_chose(house: AdminHouse) -> None:
     rows = list(csv.DictReader(io.StringIO((await house.api("/audit/calls.csv")).text)))
     assert [row["reason"] for row in rows][:2] == ["allowed", "rate-limited"]
-    assert rows[1]["principal name"] == HOSTILE
+    assert rows[1]["principal_name"] == HOSTILE
 
 
 async def test_exports_tell_how_far_they_are(house: AdminHouse) -> None:
     assert (await house.api("/audit/exports")).json == {"exports": []}
+
+
+@pytest.mark.parametrize("file", ["calls.jsonl", "calls.csv"])
+async def test_whoever_takes_the_calls_away_is_written_down_with_what_was_filtered(
+    house: AdminHouse, file: str
+) -> None:
+    await house.api("/audit/calls")
+    assert house.noted == []
+    await house.api(f"/audit/{file}", decision="deny", text="a b")
+    await house.sign_in(Role.VIEWER)
+    await house.open(f"/{file}", decision="deny", tool="")
+    await house.open()
+    noted = [details["what"] for event, details in house.noted if event == "admin-acted"]
+    assert noted == [f"export {file}?decision=deny&text=a+b", f"export {file}?since=24h&decision=deny"]
+    assert {details["name"] for _, details in house.noted} == {"the viewer"}
+
+
+async def test_what_cannot_be_filtered_is_not_taken_away_and_not_written_down(house: AdminHouse) -> None:
+    assert (await house.api("/audit/calls.csv", since="yesterday")).status == 400
+    assert house.noted == []
+
+
+async def test_what_happened_to_the_gateway_is_told_with_its_place_in_the_chain(house: AdminHouse) -> None:
+    told = (await house.api("/audit/events", limit="1")).json
+    (start,) = told["records"]
+    assert (start["record"]["mcpgov.control.event"], start["seq"], told["next"]) == ("start", 1, None)
+    refused = await house.api("/audit/events", cursor="x")
+    assert (refused.status, refused.json["error"]["reason"]) == (400, "invalid-request")

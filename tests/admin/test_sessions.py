@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcpgov.admin.access import AdminKey, AdminRefusal, Person, Role, mint_admin_key
-from mcpgov.admin.sessions import LIFE, Gate, Session, way_in
+from mcpgov.admin.sessions import LIFE, LINK_LIFE, Gate, Session, way_in
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.identity.api_key import digest
 from mcpgov.store.database import create_database
@@ -36,6 +36,11 @@ async def gate(folder: Path, link: str = "") -> tuple[Gate, SqliteAdminKeys, str
     key_id, key = mint_admin_key(secrets.choice)
     await keys.create(AdminKey(key_id, digest(key.reveal()), "dana", Role.OPERATOR, NOW))
     return Gate(keys, forget, SEAL, clock, link), keys, key.reveal(), clock
+
+
+async def revoke_all(keys: SqliteAdminKeys) -> None:
+    for key in await keys.list():
+        await keys.revoke(key.id, NOW)
 
 
 async def test_a_session_holds_for_twelve_hours(tmp_path: Path) -> None:
@@ -69,15 +74,34 @@ async def test_a_cookie_of_nobody_opens_nothing(tmp_path: Path) -> None:
 
 async def test_the_link_is_good_once(tmp_path: Path) -> None:
     link = "the-link"
-    door, _, _, _ = await gate(tmp_path, link)
-    assert door.has_link
+    door, keys, _, _ = await gate(tmp_path, link)
+    await revoke_all(keys)
+    assert await door.has_link()
     with pytest.raises(AdminRefusal, match="credential-invalid"):
         await door.open_link("x")
     session = await door.session(await door.open_link(link))
     assert session is not None
-    assert (session.person.role, session.person.id, door.has_link) == (Role.ADMIN, "admin:link", False)
+    assert (session.person.role, session.person.id, await door.has_link()) == (Role.ADMIN, "admin:link", False)
     with pytest.raises(AdminRefusal, match="credential-invalid"):
         await door.open_link(link)
+
+
+async def test_the_link_ends_when_somebody_has_a_key(tmp_path: Path) -> None:
+    door, keys, _, _ = await gate(tmp_path, "the-link")
+    with pytest.raises(AdminRefusal, match="credential-invalid"):
+        await door.open_link("the-link")
+    await revoke_all(keys)
+    assert not await door.has_link()
+
+
+async def test_the_link_ends_after_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    door, keys, _, clock = await gate(tmp_path, "the-link")
+    await revoke_all(keys)
+    clock.at += LINK_LIFE - timedelta(seconds=1)
+    assert await door.has_link()
+    clock.at += timedelta(seconds=1)
+    with pytest.raises(AdminRefusal, match="credential-invalid"):
+        await door.open_link("the-link")
 
 
 async def test_without_a_link_there_is_none_to_open(tmp_path: Path) -> None:
@@ -104,6 +128,5 @@ async def test_there_is_a_link_only_for_this_machine_and_while_nobody_has_a_key(
     _, keys, _, _ = await gate(tmp_path)
     assert await way_in(keys, NOW, loopback=True) == ""
     assert await way_in(keys, NOW, loopback=False) == ""
-    for key in await keys.list():
-        await keys.revoke(key.id, NOW)
+    await revoke_all(keys)
     assert await way_in(keys, NOW, loopback=True) != ""

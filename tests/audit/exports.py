@@ -89,6 +89,9 @@ class MemoryRecords:
         self.read.append(len(found))
         return found
 
+    def newest(self) -> Exported | None:
+        return self.kept[-1] if self.kept else None
+
     def position(self, name: str) -> int:
         return self.cursors.get(name, 0)
 

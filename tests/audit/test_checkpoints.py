@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from structlog.testing import capture_logs
 from mcpgov.audit.chain import Chain
 from mcpgov.audit.checkpoints import (
     AT_ONCE,
-    SETTLED,
     DatabaseTarget,
     FolderTarget,
     HttpTarget,
@@ -43,19 +43,16 @@ class MemoryCheckpoints:
 
     def __init__(self, kept: Sequence[KeptCheckpoint]) -> None:
         self.kept = list(kept)
-        self.positions: dict[str, int] = {}
+        self.positions: dict[tuple[str, str], int] = {}
         self.failure: Exception | None = None
 
-    def after(self, at: int, limit: int) -> Sequence[KeptCheckpoint]:
+    def lacking(self, target: str, limit: int) -> Sequence[KeptCheckpoint]:
         if self.failure:
             raise self.failure
-        return sorted((one for one in self.kept if one.at > at), key=lambda one: one.at)[:limit]
+        return [one for one in self.kept if one.size > self.positions.get((target, one.writer), 0)][:limit]
 
-    def position(self, target: str) -> int:
-        return self.positions.get(target, 0)
-
-    def move(self, target: str, at: int) -> None:
-        self.positions[target] = at
+    def move(self, target: str, through: Sequence[KeptCheckpoint]) -> None:
+        self.positions |= {(target, one.writer): one.size for one in through}
 
 
 class Place:
@@ -64,10 +61,11 @@ class Place:
     def __init__(self, name: str = "place") -> None:
         self.name = name
         self.down = False
+        self.refused = 0
         self.got: list[KeptCheckpoint] = []
 
     async def put(self, checkpoint: KeptCheckpoint) -> None:
-        if self.down:
+        if self.down or checkpoint.size == self.refused:
             raise TargetUnavailable(f"{self.name} is down")
         self.got.append(checkpoint)
 
@@ -82,31 +80,64 @@ async def test_every_checkpoint_is_sent_once_in_order_while_the_gateway_runs() -
     shipping = Shipping(kept, [place], Clock(), never)
     await shipping.ship(place)
     assert place.got == kept.kept
-    kept.kept.append(checkpoint(1, "v", at=SETTLED // 2))
+    kept.kept.append(checkpoint(1, "v", at=2 * AT_ONCE))
     await shipping.ship(place)
     await shipping.ship(place)
     assert place.got == kept.kept
-    assert kept.positions == {"place": START + SETTLED // 2}
+    assert kept.positions == {("place", "w"): 2 * AT_ONCE + 4, ("place", "v"): 1}
     assert shipping.lag == {}
 
 
-async def test_one_that_was_committed_late_is_sent_too() -> None:
-    kept, place = MemoryCheckpoints([checkpoint(1, at=5)]), Place()
+YEAR = 365 * 86_400_000_000
+
+
+async def test_what_the_clocks_of_writers_say_holds_up_no_checkpoint() -> None:
+    kept, place = MemoryCheckpoints([checkpoint(1, at=5), checkpoint(2, at=YEAR)]), Place()
     shipping = Shipping(kept, [place], Clock(), never)
     await shipping.ship(place)
-    kept.kept.append(checkpoint(2, "late", at=3))
+    kept.kept += [checkpoint(3, at=7), checkpoint(1, "late", at=-YEAR)]
     await shipping.ship(place)
-    assert [one.writer for one in place.got] == ["w", "late"]
+    assert place.got == kept.kept
 
 
-async def test_after_a_restart_a_place_gets_what_it_lacks_and_of_what_it_has_only_the_latest() -> None:
-    kept, place = (
-        MemoryCheckpoints([checkpoint(1), checkpoint(2, at=2 * SETTLED), checkpoint(3, at=3 * SETTLED + 1)]),
-        Place(),
-    )
-    kept.positions = {"place": START + 2 * SETTLED}
+async def test_after_a_restart_a_place_gets_what_it_lacks_alone() -> None:
+    kept, place = MemoryCheckpoints([checkpoint(size) for size in range(1, 5)]), Place()
+    place.refused = 3
+    with capture_logs():
+        await Shipping(kept, [place], Clock(), never).ship(place)
+    place.refused = 0
     await Shipping(kept, [place], Clock(), never).ship(place)
-    assert [one.size for one in place.got] == [2, 3]
+    assert [one.size for one in place.got] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        replace(checkpoint(2), writer="../../w"),
+        replace(checkpoint(2), size=3),
+        replace(checkpoint(2, "../../w"), writer="../../w"),
+        replace(checkpoint(2), note="x"),
+    ],
+    ids=["writer", "size", "origin", "note"],
+)
+async def test_what_is_no_checkpoint_is_passed_over_for_its_words_would_become_a_path(forged: KeptCheckpoint) -> None:
+    kept, place = MemoryCheckpoints([checkpoint(1), forged, checkpoint(4)]), Place()
+    await Shipping(kept, [place], Clock(), never).ship(place)
+    assert place.got == [checkpoint(1), checkpoint(4)]
+
+
+async def test_a_store_that_is_only_being_made_is_not_looked_into() -> None:
+    kept = MemoryCheckpoints([])
+    kept.failure = StoreUnavailable("is not there yet")
+
+    async def made() -> None:
+        if kept.failure is None:
+            raise asyncio.CancelledError
+        kept.failure = None
+
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        await Shipping(kept, [Place()], Clock(), made).run()
+    assert logs == []
 
 
 async def test_a_place_that_is_down_shows_its_lag_is_told_once_a_minute_and_misses_nothing() -> None:
@@ -149,9 +180,9 @@ async def test_a_place_that_is_down_holds_up_no_other() -> None:
     async def pause() -> None:
         nonlocal rounds
         rounds += 1
-        if rounds == 2:
-            down.down = False
         if rounds == 3:
+            down.down = False
+        if rounds == 4:
             raise asyncio.CancelledError
 
     with capture_logs(), pytest.raises(asyncio.CancelledError):
@@ -236,15 +267,16 @@ async def test_a_url_that_does_not_take_it_is_unavailable(status: int) -> None:
 def test_checkpoints_are_compared_by_writer_and_size_and_those_of_other_logs_left_out() -> None:
     ours = [checkpoint(1), checkpoint(2), checkpoint(1, "v")]
     other = Signer(bytes(range(32))).checkpoint(Chain("w", 9, frontier=(bytes(32),)))
-    roots, wrong = compared([*(one.note for one in ours), ours[0].note, other], SIGNER.key)
-    assert {writer: sorted(sizes) for writer, sizes in roots.items()} == {"w": [1, 2], "v": [1]}
-    assert wrong == []
+    found = compared([*(one.note for one in ours), ours[0].note, other], SIGNER.key)
+    assert {writer: sorted(sizes) for writer, sizes in found.roots.items()} == {"w": [1, 2], "v": [1]}
+    assert (found.total, found.wrong) == (3, [])
+    assert found.others == [Signer(bytes(range(32))).key.name]
 
 
 def test_a_false_checkpoint_and_two_of_one_size_are_wrong() -> None:
     false = checkpoint(2).note.replace("\n2\n", "\n3\n")
     split = SIGNER.checkpoint(Chain("w", 1, frontier=(bytes(32),)))
-    _, wrong = compared([checkpoint(1).note, split, false], SIGNER.key)
-    assert wrong == ["there are two for record 1 of w", f"the signature of {SIGNER.key.name} is false"]
-    roots, wrong = compared(["x", checkpoint(1).note], None)
-    assert (list(roots), wrong) == (["w"], ["this is no checkpoint"])
+    found = compared([checkpoint(1).note, split, false], SIGNER.key)
+    assert found.wrong == ["there are two for record 1 of w", f"the signature of {SIGNER.key.name} is false"]
+    found = compared(["x", checkpoint(1).note], None)
+    assert (list(found.roots), found.wrong) == (["w"], ["this is no checkpoint"])

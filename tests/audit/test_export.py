@@ -106,8 +106,8 @@ def test_what_stands_after_the_last_line_is_tampered() -> None:
 def test_a_line_without_an_end_is_not_read_to_it() -> None:
     records, _ = evidence(b"x" * (LONGEST + 1) + b"\n" + LAST)
     assert [str(one) for one in records] == [
-        "tampered: record 0 of nobody (row 1) is longer than any record",
-        "tampered: record 0 of nobody (row 2) is not the line of a record",
+        "tampered: line 1 is longer than any record",
+        "tampered: line 2 is not the line of a record",
     ]
 
 

@@ -108,7 +108,13 @@ async def test_what_an_opentelemetry_collector_threw_away_was_not_taken() -> Non
             await target.put(PAYLOAD)
 
 
-@pytest.mark.parametrize("body", [b"", b"ok", b"[]", b"{}", b'{"partialSuccess":{}}', b'{"partialSuccess":null}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"ok", b"[]", b"{}", b'{"partialSuccess":{}}', b'{"partialSuccess":null}', b"[" * 100_000),
+        *(b'{"partialSuccess":{"rejectedLogRecords":%b}}' % number for number in (b"1e999", b"NaN", b"9" * 5_000)),
+    ],
+)
 def test_any_other_success_is_one(body: bytes) -> None:
     assert rejected(body) == 0
 
@@ -156,23 +162,42 @@ async def test_a_syslog_receiver_has_read_all_when_it_is_taken() -> None:
         assert target.name == f"syslog+tcp://127.0.0.1:{there.port}"
 
 
-@pytest.mark.parametrize("end", ["orderly", "without close_notify"])
-async def test_the_same_over_tls(tmp_path: Path, end: str) -> None:
-    files = throw_away_tls(tmp_path)
+async def over_tls(folder: Path, target: Callable[[int, ssl.SSLContext], SyslogStream], *, orderly: bool) -> bytes:
+    """What a receiver read over TLS that ended with close_notify, or without."""
+    files = throw_away_tls(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate_file, files.key_file)
 
     def serve(there: Receiver, stream: socket.socket) -> None:
         with context.wrap_socket(stream, server_side=True) as secured:
             there.read(secured)
-            if end == "orderly":
+            if orderly:
                 secured.unwrap().close()
 
     with receiver(serve) as there:
-        target = SyslogStream("localhost", there.port, files.client_context(), private=True)
-        await target.put(PAYLOAD)
-        assert bytes(there.got) == PAYLOAD.body
-        assert target.name == f"syslog+tls://localhost:{there.port}"
+        await target(there.port, files.client_context()).put(PAYLOAD)
+        return bytes(there.got)
+
+
+def syslog(port: int, tls: ssl.SSLContext) -> SyslogStream:
+    return SyslogStream("localhost", port, tls, private=True)
+
+
+async def test_a_syslog_receiver_over_tls_has_read_all_when_it_says_close_notify(tmp_path: Path) -> None:
+    assert await over_tls(tmp_path, syslog, orderly=True) == PAYLOAD.body
+    assert syslog(6514, ssl.create_default_context()).name == "syslog+tls://localhost:6514"
+
+
+async def test_an_end_that_anybody_on_the_way_could_have_made_is_none(tmp_path: Path) -> None:
+    with pytest.raises(TargetUnavailable, match="EOF"):
+        await over_tls(tmp_path, syslog, orderly=False)
+
+
+async def test_an_end_without_close_notify_is_one_where_the_settings_say_so(tmp_path: Path) -> None:
+    def told(port: int, tls: ssl.SSLContext) -> SyslogStream:
+        return SyslogStream("localhost", port, tls, private=True, close_notify=False)
+
+    assert await over_tls(tmp_path, told, orderly=False) == PAYLOAD.body
 
 
 async def test_a_receiver_that_broke_off_has_not_taken_it() -> None:
@@ -195,6 +220,16 @@ async def test_a_receiver_that_hangs_is_given_up() -> None:
         with pytest.raises(TargetUnavailable, match="timed out"):
             await SyslogStream("127.0.0.1", there.port, None, private=True, patience=0.1).put(PAYLOAD)
         done.set()
+
+
+async def test_a_receiver_that_goes_on_and_on_is_given_up() -> None:
+    def serve(there: Receiver, stream: socket.socket) -> None:
+        there.read(stream)
+        while True:  # until the other side resets
+            stream.sendall(b"x")
+
+    with receiver(serve) as there, pytest.raises(TargetUnavailable, match="timed out"):
+        await SyslogStream("127.0.0.1", there.port, None, private=True, patience=0.2).put(PAYLOAD)
 
 
 async def test_a_receiver_with_the_wrong_certificate_gets_nothing(tmp_path: Path) -> None:

@@ -164,6 +164,30 @@ async def test_a_record_that_is_refused_and_alone_waits_for_the_next_to_tell_who
     assert house.place.got == [2, 3]
 
 
+async def test_as_many_as_you_like_that_are_refused_in_a_row_hold_nothing_up_if_the_newest_is_taken() -> None:
+    house = House(45, *range(11, 42))
+    await house.exporter.look()
+    assert set(house.place.got) >= {*range(1, 11), *range(42, 46)}
+    named = [place for _, details in house.notes.events for place in cast("list[str]", details["records"])]
+    assert [int(place.rpartition(":")[2]) for place in named] == [*range(11, 42)]
+    assert set(house.events) == {ControlEvent.EXPORT_REFUSED}
+    assert house.kept.cursors["siem"] == len(house.kept.kept)
+
+
+async def test_an_export_tells_how_far_behind_it_is_where_it_is_the_one_that_exports() -> None:
+    house = House(3)
+    other = house.another()
+    house.place.down = DOWN
+    assert house.exporter.lag is None
+    await house.exporter.look()
+    house.clock.forward(30)
+    await other.look()
+    assert (house.exporter.lag, other.lag) == (30.0, None)
+    house.place.down = None
+    await house.exporter.look()
+    assert house.exporter.lag == 0.0
+
+
 async def test_our_own_events_that_are_refused_make_no_new_ones() -> None:
     house = House(3, 2, 4)
     with capture_logs() as logs:

@@ -41,7 +41,7 @@ def test_only_the_record_of_a_purge_is_read_as_one() -> None:
     with pytest.raises(ValueError, match="names no list"):
         removed_of("w", [])
     (row,) = cut_of(Removed(), ROWS).records(NOW, {"principal": "dana"})
-    assert folded(["[]", "{", row.record]) == Removed({"w": CHAIN})
+    assert folded(["[]", "{", "[" * 100_000, row.record]) == Removed({"w": CHAIN})
 
 
 def test_a_purge_carries_on_what_an_earlier_one_said() -> None:

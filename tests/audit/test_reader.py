@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcpgov.audit.reader import Call, CallFilter, readable
+from mcpgov.audit.reader import UNREADABLE, Call, CallFilter, readable, record_of
 
 INTENT = {"event": "intent", "ts": "1", "call_id": "a", "mcpgov.decision.reason": "allowed"}
 OUTCOME = {
@@ -65,3 +65,22 @@ def test_json_in_a_field_is_laid_out_and_whatever_else_stands_there_is_shown(
     name: str, value: str | None, shown: str
 ) -> None:
     assert readable(name, value) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("garbage", "", "[1]", "7", "null", "[" * 100_000, '{"a":' + "9" * 5_000 + "}", b"\xff\x00"),
+        *('{"a":{"b":1}}', '{"a":[["b"]]}', '{"a":[{}]}', '{"a":"\\ud800"}', '{"a":["\\ud800"]}'),
+        *('{"a":1e999}', '{"a":NaN}', '{"a":9223372036854775808}', '{"a":[-9223372036854775808]}'),
+    ],
+)
+def test_what_is_no_record_is_read_as_one_that_says_so(text: str | bytes) -> None:
+    record = record_of(text)
+    assert (record["event"], record["mcpgov.status"]) == (UNREADABLE, UNREADABLE)
+    assert "mcpgov audit verify" in str(record["mcpgov.detail"])
+
+
+def test_whatever_a_record_holds_is_read() -> None:
+    text = '{"a":"é\\u0000","b":[1,"x",true,null],"c":-9223372036854775807,"d":0.5}'
+    assert record_of(text) == {"a": "é\0", "b": [1, "x", True, None], "c": -(2**63 - 1), "d": 0.5}

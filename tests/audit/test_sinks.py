@@ -156,6 +156,7 @@ async def test_the_end_of_a_call_goes_to_each_store_that_took_its_intent_and_to_
 
 async def test_the_end_of_a_call_is_owed_to_a_store_that_fails_meanwhile(pair: Pair) -> None:
     begun = await pair.write(intent("1"))
+    await until(lambda: calls(pair.b) == [("1", 0)])
     pair.b.failure = FULL_DISK
     await pair.write(outcome("1"), begun)
     await until(lambda: bool(said(pair.a)))
@@ -184,6 +185,7 @@ async def test_that_a_store_failed_and_came_back_stands_once_in_the_others(pair:
             await pair.write(intent(number))
             await until(lambda number=number: len(pair.b.batches) >= int(number))
         await until(lambda: bool(said(pair.a)))
+        assert dict(pair.sinks.failed) == {"b": NOW}
         pair.clock.forward(30)
         pair.b.failure = None
         await until(lambda: len(said(pair.a)) == 2)
@@ -236,6 +238,31 @@ async def test_what_cannot_be_said_in_a_store_that_fails_as_well_is_not_missed(p
         assert "store-recovered" in [event for event, _, _ in said(store)]
 
 
+async def test_a_store_that_comes_back_is_told_which_others_fail_still(pair: Pair) -> None:
+    pair.a.failure, pair.b.failure = FULL_DISK, StoreUnavailable("b: locked")
+    with pytest.raises(StoreUnavailable):
+        await pair.write(intent("1"))
+    pair.a.failure = None
+    await until(lambda: {("store-recovered", None, None), ("sink-failed", "b", "b: locked")} <= set(said(pair.a)))
+    pair.b.failure = None
+    await until(lambda: ("sink-recovered", "b", None) in said(pair.a))
+
+
+async def test_that_records_are_unavailable_is_logged_only_where_no_other_store_is_enough(pair: Pair) -> None:
+    pair.b.failure = FULL_DISK
+    with capture_logs() as logs:
+        for number in "123":
+            await pair.write(intent(number))
+            await until(lambda number=number: len(pair.b.batches) >= int(number))
+        pair.a.failure = FULL_DISK
+        with pytest.raises(StoreUnavailable):
+            await pair.write(intent("4"))
+    loud = [(log["event"], log["store"], log.get("refused")) for log in logs if log["log_level"] == "error"]
+    assert loud[0] == ("audit-store-failing", "b", None)
+    assert ("audit-unavailable", "a", 1) in loud
+    assert len(loud) == len(set(loud))
+
+
 async def test_a_store_without_room_is_one_that_does_not_write() -> None:
     pair = Pair(replace(QUICK, waiting=1))
     await pair.sinks.start()
@@ -269,11 +296,11 @@ async def test_a_store_that_does_not_open_is_opened_later_where_one_is_enough() 
     assert pair.sinks.ready
     pair.b.closed = None
     await until(lambda: bool(pair.b.rows))
+    await until(lambda: ("sink-recovered", "b", None) in said(pair.a))
     begun = await pair.write(intent("2"))
     await pair.write(outcome("2"), begun)
     await pair.sinks.close()
-    assert calls(pair.b) == [("2", 0), ("2", 1)]
-    assert ("sink-recovered", "b", None) in said(pair.a)
+    assert [call for call in calls(pair.b) if call[0] == "2"] == [("2", 0), ("2", 1)]
 
 
 async def test_a_store_that_hangs_while_it_is_opened_holds_up_nobody_who_can_begin_without_it() -> None:

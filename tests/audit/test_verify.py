@@ -168,7 +168,7 @@ def test_checkpoints_of_another_place_or_key_or_of_nothing_are_found() -> None:
     assert told(Ledger(records[:2], {"w": None}, [right]).verdict()) == [
         "gap: record 4 of w is missing: a checkpoint covers it"
     ]
-    assert "is nowhere, and has a checkpoint that" in told(Ledger(records, {"w": None}, ["x"]).verdict())[0]
+    assert "tampered: a checkpoint of what is not there" in told(Ledger(records, {"w": None}, ["x"]).verdict())[0]
 
 
 def test_an_export_carries_the_hash_before() -> None:
@@ -177,7 +177,7 @@ def test_an_export_carries_the_hash_before() -> None:
     carried = [record._replace(prev=prev, columns=None) for record, prev in zip(records, before, strict=False)]
     assert Ledger(carried).verdict().code == 0
     assert told(Ledger([carried[0], carried[3]]).verdict()) == [
-        "gap: record 4 of w (row 4) comes after record 1: 2 before it are missing"
+        "gap: record 4 of w (row 4) comes after record 1: 2 missing before it"
     ]
     other, _ = Chain("w").extended([ROWS[3].record])
     _, (digest,) = other.extended([ROWS[3].record])

@@ -1,7 +1,7 @@
 """An admin key is made once, shown once, and written down before it holds."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,9 @@ class Kept:
     async def create(self, key: AdminKey, /) -> None:
         self.keys.append(key)
 
+    async def list(self) -> Sequence[AdminKey]:
+        return self.keys
+
 
 def run(kept: Kept, *arguments: str) -> tuple[int, str, str]:
     @asynccontextmanager
@@ -30,19 +33,14 @@ def run(kept: Kept, *arguments: str) -> tuple[int, str, str]:
         yield kept
 
     keys = typer.Typer()
-    add_admin(keys, open_keys)
-
-    @keys.command("other")
-    def other() -> None:
-        """Another verb, so that the first one has a name."""
-
-    done = CliRunner().invoke(keys, ["admin", *arguments])
+    add_admin(keys, open_keys, lambda _: None)
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(keys, list(arguments))
     return done.exit_code, done.stdout, done.stderr
 
 
 def test_a_key_is_shown_once_and_kept_as_its_hash() -> None:
     kept = Kept()
-    code, shown, told = run(kept, "alice", "--role", "viewer")
+    code, shown, told = run(kept, "admin", "alice", "--role", "viewer")
     [key] = kept.keys
     assert code == 0
     assert (key.name, key.role, key.expires_at) == ("alice", Role.VIEWER, None)
@@ -53,7 +51,7 @@ def test_a_key_is_shown_once_and_kept_as_its_hash() -> None:
 
 def test_a_key_may_end_and_be_told_as_json() -> None:
     kept = Kept()
-    code, shown, _ = run(kept, "bob", "--role", "admin", "--expires", "90d", "--json")
+    code, shown, _ = run(kept, "admin", "bob", "--role", "admin", "--expires", "90d", "--json")
     told, [key] = json.loads(shown), kept.keys
     assert code == 0
     assert (told["id"], told["role"], digest(told["key"])) == (key.id, "admin", key.digest)
@@ -64,5 +62,22 @@ def test_a_key_may_end_and_be_told_as_json() -> None:
 def test_what_cannot_be_made_is_told_and_nothing_is_kept() -> None:
     kept = Kept()
     for arguments in (("alice",), ("alice", "--role", "king"), ("", "--role", "admin")):
-        assert run(kept, *arguments)[0] == 2
+        assert run(kept, "admin", *arguments)[0] == 2
     assert kept.keys == []
+
+
+def test_admin_keys_are_listed_without_what_opens_anything() -> None:
+    kept = Kept()
+    _, alice, _ = run(kept, "admin", "alice", "--role", "viewer")
+    kept.keys.append(AdminKey("revoked1", "d", "bob\x1b[2J", Role.ADMIN, datetime.now(UTC), None, datetime.now(UTC)))
+    code, shown, _ = run(kept, "admins")
+    assert code == 0
+    rows = shown.splitlines()[1:]
+    for row, key, words in zip(
+        rows, kept.keys, (("alice", "viewer", "in force"), ("bob\\x1b", "revoked")), strict=True
+    ):
+        assert row.startswith(key.id)
+        assert all(word in row for word in words)
+    listed = json.loads(run(kept, "admins", "--json")[1])
+    assert [(one["id"], one["state"]) for one in listed] == [(kept.keys[0].id, "in force"), ("revoked1", "revoked")]
+    assert alice.strip() not in shown + str(listed)

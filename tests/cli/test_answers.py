@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from mcpgov.admin.parts import InvalidQuestion
 from mcpgov.app import build_cli
+from mcpgov.audit.reader import record_of
 from mcpgov.audit.record import IntentRecord
 from mcpgov.cli.answers import FileAnswers, question_of
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import stand_ins
-from mcpgov.store.audit_reader import parsed
 from tests.audit.calls import facts
 
 GITHUB = """\
@@ -77,6 +77,11 @@ def test_a_request_is_explained_as_the_verb_explains_it(answers: FileAnswers) ->
     assert said["decision"] == "tool-hidden"
 
 
+def test_roles_and_scopes_are_lines(answers: FileAnswers) -> None:
+    asked = question_of({"connection": "github", "kind": "agent", "roles": "Tools.Call\nTools.List", "scopes": "a\r\n"})
+    assert (asked.role, asked.scope) == (["Tools.Call", "Tools.List"], ["a"])
+
+
 def test_header_fields_and_annotations_are_lines(answers: FileAnswers) -> None:
     lines = {"headers": "X-Team=a, b\n\n Cookie = c=d ", "annotations": "readOnlyHint=true\n"}
     asked = question_of({"connection": "github", "tool": "a", **lines})
@@ -100,7 +105,7 @@ def test_a_question_that_cannot_be_asked_is_said_why(answers: FileAnswers, quest
 
 
 def test_a_recorded_decision_is_made_again(answers: FileAnswers) -> None:
-    record = parsed(IntentRecord(facts("1", connection="github")).row().record)
+    record = record_of(IntentRecord(facts("1", connection="github")).row().record)
     assert "The policies have changed since" in "\n".join(answers.replay(record))
 
 

@@ -3,61 +3,25 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner, Result
 
 from mcpgov.audit.reader import CallFilter, Following
-from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
-from mcpgov.cli.audit import build_audit_app, filtered, moment
+from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord
+from mcpgov.cli.audit import filtered, moment
 from mcpgov.decision import Reason
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.audit_reader import open_sqlite_reader
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.calls import NOW, facts
 from tests.cli.folder import furnish
-
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-HOSTILE = "evil\x1b[2J\u202e\n"
-
-
-class Ledger:
-    """A ledger with four calls, and the command line that reads it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.store = SqliteLedgerStore(path)
-        self.store.open()
-        self.pauses: list[float] = []
-        self.meanwhile: Callable[[], None] = self.interrupt
-        self.store.append(
-            [
-                ControlRecord(ControlEvent.START, NOW).row(),
-                IntentRecord(facts("1", NOW, tool="search", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")).row(),
-                self.outcome("1"),
-                DeniedRecord(facts("2", NOW, tool="delete"), Reason.TOOL_DENIED, total=900).row(),
-                IntentRecord(facts("3", NOW, method="tools/list")).row(),
-                DeniedRecord(facts("4", NOW, tool=HOSTILE), Reason.TOOL_HIDDEN).row(),
-            ]
-        )
-
-    def outcome(self, call_id: str) -> Row:
-        return OutcomeRecord(call_id, NOW, OutcomeStatus.OK, trace_id=TRACE, latency=Latency(total=12_345)).row()
-
-    def interrupt(self) -> None:
-        raise KeyboardInterrupt
-
-    def pause(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.meanwhile()
-
-    def run(self, *arguments: str, columns: int = 200) -> Result:
-        app = build_audit_app(lambda _: open_sqlite_reader(self.path), self.pause)
-        return CliRunner(env={"COLUMNS": str(columns)}).invoke(app, arguments)
+from tests.cli.read_ledger import HOSTILE, TRACE, Ledger
+from tests.store.altered import ALTERED, alter
 
 
 @pytest.fixture
@@ -179,6 +143,24 @@ def test_a_consent_is_found_by_its_reason_and_beside_calls_where_control_events_
     assert "consent-given" not in ledger.run("query", "status=open", "--control").stdout
     assert ledger.run("tail", "-n", "1").stdout.splitlines()[1].split()[2:] == shown[1:]
     assert "consent-given" in ledger.run("show", "c0ffee00").stdout
+
+
+def test_a_control_event_says_who_which_and_by_what_id_it_is_found(ledger: Ledger) -> None:
+    later = NOW + timedelta(hours=1)
+    said = (
+        (ControlEvent.KEY_CREATED, {"principal": "local:ops", "key": "3fGh81Kx", "name": "ci"}),
+        (ControlEvent.EXPORT_FAILING, {"export": "siem", "error": "503"}),
+        (ControlEvent.SINK_FAILED, {"sink": "/mnt/b.db", "why": "locked"}),
+        (ControlEvent.ADMIN_ACTED, {"admin": "admin:a1", "name": "dana", "role": "admin", "what": "POST /keys"}),
+    )
+    ledger.store.append([ControlRecord(event, later, details).row() for event, details in said])
+    rows = [row.split()[2:] for row in ledger.run("tail", "-n", "4").stdout.splitlines()[1:]]
+    assert rows == [
+        ["local:ops", "ci", "mcpgov", "key-created", "3fGh81Kx"],
+        ["siem", "mcpgov", "export-failing"],
+        ["/mnt/b.db", "mcpgov", "sink-failed"],
+        ["dana", "POST", "/keys", "admin-acted"],
+    ]
 
 
 def test_query_is_bounded_in_number_and_time(ledger: Ledger) -> None:
@@ -303,8 +285,12 @@ def test_show_gives_every_record_of_a_call(ledger: Ledger) -> None:
     assert result.exit_code == 0
     assert "gen_ai.tool.name" in result.stdout
     assert "mcpgov.latency.total_us" in result.stdout
+    assert re.search(r"^seq +[0-9]+ *$", result.stdout, re.MULTILINE)
+    assert re.search(r"^writer +[0-9a-f]+-[0-9a-f]{8} *$", result.stdout, re.MULTILINE)
     by_trace = ledger.run("show", TRACE, "--json").stdout.splitlines()
     assert [json.loads(line)["event"] for line in by_trace] == ["intent", "outcome"]
+    one, other = (json.loads(line) for line in by_trace)
+    assert (one["writer"], one["seq"] < other["seq"]) == (other["writer"], True)
 
 
 def test_show_of_an_id_that_there_is_not_fails(ledger: Ledger) -> None:
@@ -369,3 +355,19 @@ def test_show_tells_why_the_policies_cannot_be_read(
     refused = ledger.run("show", "2", "--explain")
     assert refused.exit_code == 1
     assert "policies/company.yaml:1:10: inbound must be a list" in refused.stderr
+
+
+@pytest.mark.parametrize("how", ALTERED)
+@pytest.mark.parametrize(
+    "verb", [("tail",), ("tail", "--json"), ("query", "--control"), ("query", "--csv"), ("show", "correlation-1")]
+)
+def test_a_record_that_somebody_altered_holds_up_no_other(ledger: Ledger, how: str, verb: tuple[str, ...]) -> None:
+    alter(ledger.path, how, 2)
+    result = ledger.run(*verb)
+    assert (result.exit_code, result.exception) == (0, None)
+
+
+def test_a_record_that_cannot_be_read_is_shown_as_one(ledger: Ledger) -> None:
+    alter(ledger.path, "garbage", 4)
+    line = ledger.run("tail").stdout.splitlines()[3]
+    assert line.split() == ["unreadable"]

@@ -72,12 +72,21 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def app(keys: MemoryKeys, store: Path) -> typer.Typer:
+def admin_keys() -> MemoryKeys:
+    return MemoryKeys()
+
+
+@pytest.fixture
+def app(keys: MemoryKeys, admin_keys: MemoryKeys, store: Path) -> typer.Typer:
     @asynccontextmanager
     async def open_keys(_config: Path | None) -> AsyncGenerator[MemoryKeys]:
         yield keys
 
-    return build_keys(open_keys, lambda _config: store)
+    @asynccontextmanager
+    async def open_admin_keys(_config: Path | None) -> AsyncGenerator[MemoryKeys]:
+        yield admin_keys
+
+    return build_keys(open_keys, lambda _config: store, open_admin_keys)
 
 
 def tried(app: typer.Typer, *arguments: str) -> Result:
@@ -123,6 +132,13 @@ def test_a_key_is_revoked_by_its_id_or_as_records_show_it(app: typer.Typer, keys
     assert all(record.revoked_at for record in keys.records.values())
 
 
+@pytest.mark.parametrize("written", ["k1234567", "mcpgov_admin_k1234567…", "Bearer mcpgov_admin_k1234567abcdefgh"])
+def test_an_admin_key_is_revoked_by_the_same_verb(app: typer.Typer, admin_keys: MemoryKeys, written: str) -> None:
+    admin_keys.records["k1234567"] = KeyRecord("k1234567", "0", "alice", "", NOW)
+    assert run(app, "revoke", written) == "revoked k1234567\n"
+    assert admin_keys.records["k1234567"].revoked_at is not None
+
+
 @pytest.mark.parametrize("before", ["", "Bearer "])
 def test_a_key_that_leaked_is_revoked_and_not_repeated(app: typer.Typer, keys: MemoryKeys, before: str) -> None:
     key = run(app, "create", "ci-agent").strip()
@@ -159,7 +175,7 @@ def test_no_more_than_an_id_is_repeated_of_a_key_that_is_not_known(app: typer.Ty
 def test_revoking_what_is_not_in_force_fails_and_says_where_to_look(app: typer.Typer, key: str, shown: str) -> None:
     result = tried(app, "revoke", key)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"There is no key {shown} in force. See `mcpgov keys list`.\n"
+    assert result.stderr == f"There is no key {shown} in force. See `mcpgov keys list` and `mcpgov keys admins`.\n"
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "evil\u202e", "a\nb", "\udcff", "x" * 129])

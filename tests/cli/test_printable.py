@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcpgov.cli.printable import printable, repeated
+from mcpgov.cli.printable import plural, printable, repeated
 from mcpgov.models import Json
 
 
@@ -36,3 +36,7 @@ def test_what_is_printed_cannot_do_anything_to_a_terminal(value: Json, shown: st
 )
 def test_no_more_of_a_key_than_its_id_is_repeated(argument: str, shown: str) -> None:
     assert repeated(argument) == shown
+
+
+def test_one_is_said_otherwise_than_none_and_many() -> None:
+    assert [plural(count, "day") for count in (0, 1, 2)] == ["0 days", "1 day", "2 days"]

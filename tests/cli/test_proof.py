@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from mcpgov.audit.chain import Chain
 from mcpgov.audit.checkpoints import KeptCheckpoint
 from mcpgov.audit.note import Signer, VerifierKey
 from mcpgov.audit.record import ControlEvent, ControlRecord, IntentRecord, OutcomeRecord
@@ -24,6 +25,8 @@ from tests.audit.calls import NOW, facts
 
 SIGNER = Signer(bytes(32))
 VKEY = str(SIGNER.key)
+OTHER = str(Signer(bytes(range(32))).key)
+ALONE = "Held against no checkpoint from elsewhere"
 
 
 class Site:
@@ -41,6 +44,7 @@ class Site:
         self.left = folder / "left"
         self.noted: list[Mapping[str, str | int]] = []
         self.mute = False
+        self.places: list[str] = []
 
     def evidence(self, source: str | None, config: Path | None) -> SqlEvidence:
         if config:
@@ -66,7 +70,14 @@ class Site:
 
     def run(self, *arguments: str) -> Result:
         audit = typer.Typer()
-        opening = Opening(self.evidence, lambda _source, _config: self.key, self.note, self.written, self.received)
+        opening = Opening(
+            self.evidence,
+            lambda _source, _config: self.key,
+            self.note,
+            self.written,
+            self.received,
+            lambda _config: self.places,
+        )
         add_proof(audit, opening)
         return CliRunner(env={"COLUMNS": "300"}).invoke(audit, arguments)
 
@@ -89,9 +100,9 @@ def site(tmp_path: Path) -> Site:
 
 def test_a_store_that_nobody_touched_is_ok(site: Site) -> None:
     shown = site.run("verify")
-    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert (shown.exit_code, shown.stderr) == (0, f"{ALONE}. See audit.checkpoints.\n")
     assert shown.stdout == (
-        "ok: 3 records of 1 writers, 1 checkpoints, 1 records after the last of them, 0 from before there were hashes\n"
+        "ok: 3 records of 1 writer, 1 checkpoint, 1 record after the last of them, 0 from before there were hashes\n"
     )
 
 
@@ -101,14 +112,14 @@ def test_that_the_configured_store_was_verified_is_written_down(site: Site) -> N
     assert site.noted == []
     site.run("verify")
     (noted,) = site.noted
-    assert {name: noted[name] for name in ("result", "records", "found", "uncovered", "key")} == {
+    assert {name: noted[name] for name in ("result", "records", "found", "uncovered", "compared", "key")} == {
+        "compared": 0,
         "result": "ok",
         "records": 3,
         "found": 0,
         "uncovered": 1,
         "key": SIGNER.key.name,
     }
-    assert str(noted["principal"]).startswith("local:")
 
 
 def test_a_verdict_that_cannot_be_written_down_is_told_all_the_same(site: Site) -> None:
@@ -165,23 +176,73 @@ def test_without_a_key_it_says_that_no_signature_was_checked(site: Site) -> None
 def test_a_key_may_be_given_as_itself_or_as_a_file(site: Site) -> None:
     site.key = None
     (site.folder / "verifier.key").write_text(f"{VKEY}\n")
-    other = str(Signer(bytes(range(32))).key)
-    assert site.run("verify", "--key", VKEY).stderr == ""
-    assert site.run("verify", "--key", str(site.folder / "verifier.key")).stderr == ""
-    assert site.run("verify", "--key", other).exit_code == 1
-    for wrong in ("x+y", str(site.folder / "none.key")):
-        assert "Invalid value" in site.run("verify", "--key", wrong).stderr
+    for given in (VKEY, str(site.folder / "verifier.key")):
+        assert "No signature" not in site.run("verify", "--key", given).stderr
+    assert site.run("verify", "--key", OTHER).exit_code == 1
+    assert "this is no verifier key" in site.run("verify", "--key", "x+y").stderr
+    assert "nonsense is neither a key nor a file" in site.run("verify", "--key", "nonsense").stderr
 
 
 def test_checkpoints_that_left_are_held_against_the_store(site: Site) -> None:
     site.leave()
-    assert site.run("verify", "--checkpoints", str(site.left)).exit_code == 0
+    shown = site.run("verify", "--checkpoints", str(site.left))
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout.endswith("\nheld against 1 checkpoint from elsewhere\n")
     site.change("DELETE FROM records WHERE seq > 1")
     site.change("DELETE FROM checkpoints")
     assert site.run("verify").exit_code == 0
     shown = site.run("verify", "--checkpoints", str(site.left))
     assert shown.exit_code == 2
-    assert "a checkpoint that left the house covers it, 1 are there" in shown.stdout
+    assert "a checkpoint that left the house covers it, 1 is there" in shown.stdout
+
+
+def test_to_have_compared_nothing_is_no_success(site: Site) -> None:
+    site.left.mkdir()
+    shown = site.run("verify", "--checkpoints", str(site.left))
+    assert (shown.exit_code, shown.stderr) == (4, f"{ALONE}. See audit.checkpoints.\n")
+    assert shown.stdout.startswith("not proved: ")
+    site.left.rmdir()
+    site.leave()
+    for arguments in (("--checkpoints", str(site.left)), ("--checkpoints", "sqlite:////worm"), ("--key", OTHER)):
+        site.places, site.key = [str(site.left)], Signer(bytes(range(32))).key
+        shown = site.run("verify", *arguments)
+        assert f"{ALONE}; left out: 1 of other keys ({SIGNER.key.name})" in shown.stderr
+        assert shown.exit_code == 1  # the checkpoint in the store is another's too
+    site.change("DELETE FROM checkpoints")
+    assert site.run("verify", "--checkpoints", str(site.left)).exit_code == 4
+    shown = site.run("verify", "--json")
+    told = json.loads(shown.stdout)
+    assert (shown.exit_code, shown.stderr, told["code"], told["compared"], told["left_out"]) == (4, "", 4, 0, 1)
+
+
+def test_checkpoints_of_other_logs_beside_ours_are_counted(site: Site) -> None:
+    site.leave()
+    other = Signer(bytes(range(32)))
+    (site.left / "other.note").write_text(other.checkpoint(Chain("w", 1, frontier=(bytes(32),))), "utf-8")
+    shown = site.run("verify", "--checkpoints", str(site.left))
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert f"held against 1 checkpoint from elsewhere; left out: 1 of other keys ({other.key.name})\n" in shown.stdout
+    told = json.loads(site.run("verify", "--checkpoints", str(site.left), "--json").stdout)
+    assert (told["compared"], told["left_out"]) == (1, 1)
+
+
+def test_the_configured_store_is_held_against_the_places_that_the_settings_name(site: Site) -> None:
+    site.leave()
+    site.places = ["postgresql://auditor:hunter2@db/nowhere", str(site.folder / "unmounted"), str(site.left)]
+    shown = site.run("verify")
+    assert "held against 1 checkpoint from elsewhere" in shown.stdout
+    assert "postgresql://db/nowhere: is not the URL of a database\n" in shown.stderr
+    assert "unmounted is no folder" in shown.stderr
+    assert "hunter2" not in shown.output
+    assert site.noted[-1]["compared"] == 1
+    site.change("DELETE FROM records")
+    site.change("DELETE FROM checkpoints")
+    site.change("DELETE FROM writers")
+    shown = site.run("verify")
+    assert (shown.exit_code, "covers it, nothing is there" in shown.stdout) == (2, True)
+    site.places = []
+    assert ALONE in site.run("verify").stderr
+    assert ALONE in site.run("verify", str(site.path)).stderr
 
 
 def test_a_checkpoint_that_left_and_is_false_is_told_and_is_no_success(site: Site) -> None:
@@ -201,7 +262,7 @@ def test_checkpoints_in_a_database_are_held_against_the_store_and_its_password_i
     note.write_text(note.read_text("utf-8").replace("\n2\n", "\n3\n"), "utf-8")
     shown = site.run("verify", "--checkpoints", url)
     assert shown.exit_code == 1
-    assert "left out: a checkpoint in postgresql://db/worm: " in shown.stderr
+    assert "left out: a checkpoint from postgresql://db/worm: " in shown.stderr
     for wrong in ("postgresql://auditor:hunter2@db", str(site.folder / "nowhere"), str(site.path)):
         refused = site.run("verify", "--checkpoints", wrong)
         assert (refused.exit_code, "--checkpoints" in refused.stderr) == (2, True)
@@ -214,12 +275,12 @@ def test_an_export_is_verified_elsewhere_packed_or_not(site: Site) -> None:
     plain.write_bytes(exported.encode())
     packed.write_bytes(gzip.compress(exported.encode()))
     for path in (plain, packed):
-        assert site.run("verify", str(path)).stdout.startswith("ok: 3 records")
+        assert site.run("verify", str(path)).stdout.startswith("ok: 3 records of 1 writer")
     plain.write_bytes(exported.encode()[:-9])
     packed.write_bytes(gzip.compress(exported.encode())[:-9])
     for path in (plain, packed):
         shown = site.run("verify", str(path))
-        assert (shown.exit_code, shown.stdout[:4]) == (3, "torn")
+        assert (shown.exit_code, shown.stdout[:10]) == (3, "torn: line")
     assert site.run("verify", str(site.folder / "none.jsonl")).exit_code == 4
 
 

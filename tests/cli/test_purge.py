@@ -39,7 +39,7 @@ def test_it_asks_before_it_removes() -> None:
     shown = ledger.run(answer="y\n")
     assert (
         shown.stdout.splitlines()[-1]
-        == "removed: 3 records of 1 writers, from 1970-01-01 00:00:00 to 1970-01-01 00:00:01 UTC"
+        == "removed: 3 records of 1 writer, from 1970-01-01 00:00:00 to 1970-01-01 00:00:01 UTC"
     )
     assert [(wanted.dry, wanted.days, wanted.keep_from) for wanted in ledger.asked[1:]] == [
         (True, 400, 7),
@@ -59,6 +59,7 @@ def test_a_dry_run_removes_nothing() -> None:
     assert ledger.run("--dry-run").stdout.startswith("would be removed: 3 records")
     assert all(wanted.dry for wanted in ledger.asked)
     assert Ledger(records=0).run().stdout == "nothing is older than 400 days\n"
+    assert Ledger(records=0).run("--older-than", "1d").stdout == "nothing is older than 1 day\n"
 
 
 @pytest.mark.parametrize("days", ["0d", "12h", "x", "-1d"])

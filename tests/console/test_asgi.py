@@ -14,6 +14,7 @@ MATRIX = {
     "GET /calls.csv": Role.VIEWER,
     "GET /calls/{id}": Role.VIEWER,
     "GET /usage": Role.VIEWER,
+    "GET /events": Role.VIEWER,
     "GET /catalog": Role.VIEWER,
     "GET /policies": Role.VIEWER,
     "GET /policies/explain": Role.VIEWER,

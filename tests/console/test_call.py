@@ -3,19 +3,18 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from mcpgov.audit.reader import Call
+from mcpgov.audit.reader import Call, record_of
 from mcpgov.audit.record import DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
 from mcpgov.audit.review import Kept
 from mcpgov.audit.values import Redacted
 from mcpgov.console.call import call_page, calls_of, parts_of, took
 from mcpgov.decision import Reason
 from mcpgov.models import OutcomeStatus
-from mcpgov.store.audit_reader import parsed
 from tests.audit.calls import NOW, facts
 
 
 def kept(*rows: Row) -> list[Kept]:
-    return [Kept(number, "w", number, "", parsed(row.record)) for number, row in enumerate(rows, 1)]
+    return [Kept(number, "w", number, "", record_of(row.record)) for number, row in enumerate(rows, 1)]
 
 
 def test_records_become_calls() -> None:
@@ -32,7 +31,7 @@ def test_records_become_calls() -> None:
 
 def test_the_parts_of_the_time_are_the_whole() -> None:
     latency = Latency(100, 200, 5_000, 6_000)
-    call = Call(1, parsed(OutcomeRecord("1", NOW, OutcomeStatus.OK, latency=latency).row().record))
+    call = Call(1, record_of(OutcomeRecord("1", NOW, OutcomeStatus.OK, latency=latency).row().record))
     assert list(parts_of(call, 6_000)) == [
         ("decision", "Decided", 100),
         ("audit", "Written down", 200),

@@ -50,7 +50,17 @@ class Seen(HTMLParser):
 
 async def test_no_page_has_a_script_a_style_in_place_or_anything_from_elsewhere(house: AdminHouse) -> None:
     await house.sign_in(Role.ADMIN)
-    for path in ("", "/calls/5", "/usage", "/catalog", "/policies", "/policies/company", "/policies/explain", "/keys"):
+    for path in (
+        "",
+        "/calls/5",
+        "/usage",
+        "/events",
+        "/catalog",
+        "/policies",
+        "/policies/company",
+        "/policies/explain",
+        "/keys",
+    ):
         seen = Seen()
         seen.feed((await house.open(path)).text)
         assert not {name for name in seen.names if name.startswith("on") or name == "script"}
@@ -81,6 +91,16 @@ async def test_a_call_shows_its_time_its_decision_and_both_records(house: AdminH
         assert shown in page
     assert "2 calls of one trace" in (await house.open(f"/calls/{TRACE}")).text
     assert "replayed" in (await house.open("/calls/6")).text
+
+
+async def test_a_call_is_shown_at_the_time_that_it_was_asked_for(house: AdminHouse) -> None:
+    await house.sign_in(Role.VIEWER)
+    asked, ended = "12:00:01.123", "12:00:09.123"
+    review = (await house.open()).text
+    row = next(part for part in review.split("<tr>") if "/console/calls/2" in part)
+    assert (asked in row, ended in row) == (True, False)
+    lead = next(part for part in (await house.open("/calls/2")).text.split("<p") if "Asked for by" in part)
+    assert (asked in lead, ended in lead) == (True, False)
 
 
 async def test_what_is_filtered_can_be_taken_away(house: AdminHouse) -> None:

@@ -178,7 +178,7 @@ def notes_in(folder: Path | None) -> list[str]:
 
 def verdict_on(ledger: Path, folder: Path | None = None) -> Verdict:
     """What mcpgov finds in a store or an export; the independent verifier agrees."""
-    roots, wrong = compared(notes_in(folder), SIGNER.key)
+    roots, wrong, _ = compared(notes_in(folder), SIGNER.key)
     assert wrong == []
     if ledger.suffix == ".jsonl":
         with ledger.open("rb") as file:

@@ -17,7 +17,7 @@ from mcpgov.audit.field_modes import FieldModes
 from mcpgov.audit.reader import CallFilter
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, Row
 from mcpgov.audit.redact import Digester
-from mcpgov.audit.review import ReviewReader, Verified
+from mcpgov.audit.review import InvalidCursor, ReviewReader, Verified
 from mcpgov.audit.values import redacted
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
@@ -344,6 +344,22 @@ class ReviewContract(IndexContract):
         kept.index()
         with kept.review() as review:
             assert ids(review, CallFilter(agent="a\0b", blueprint="'\u202e", principal="\0")) == ["1"]
+
+    def test_events_are_read_the_newest_first_and_each_once(self, kept: Reviewed) -> None:
+        rows = [ControlRecord(ControlEvent.RELOAD, NOW, {"number": number}).row() for number in range(5)]
+        kept.append([*rows[:3], IntentRecord(facts("1")).row(), OutcomeRecord("1", NOW, OutcomeStatus.OK).row()])
+        kept.append(rows[3:])
+        found: list[object] = []
+        with kept.review() as review:
+            cursor, more = "", True
+            while more:
+                page = review.events(2, cursor)
+                found += [one.record.get("mcpgov.control.number") for one in page.records]
+                assert all(len(one.hash) == 64 for one in page.records)
+                cursor, more = page.next, bool(page.next)
+            with pytest.raises(InvalidCursor):
+                review.events(2, "x")
+        assert [one for one in found if one is not None] == [4, 3, 2, 1, 0]
 
     def test_an_empty_ledger_is_no_error(self, kept: Reviewed) -> None:
         kept.append([])

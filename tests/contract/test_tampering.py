@@ -18,7 +18,7 @@ import pytest
 
 from mcpgov.audit.checkpoints import KeptCheckpoint
 from mcpgov.audit.export import ExportEvidence, export_lines
-from mcpgov.audit.record import Row
+from mcpgov.audit.record import Row, canonical
 from mcpgov.audit.verify import Kind, verify
 from mcpgov.audit.writer import LedgerStore
 from mcpgov.store.evidence import open_sqlite_evidence
@@ -32,6 +32,8 @@ from tests.contract.ledgers import SIGNER, VKEY, Gateways, MemoryEvidence, Memor
 
 TIMES = int(os.environ.get("MCPGOV_TAMPERING", "100"))
 CLEAN = 10 * TIMES
+PEAKS = ",".join(["0" * 64] * int("9" * 99).bit_count())
+ENDLESS = canonical({"mcpgov.control.event": "purged", "mcpgov.control.purged": [f"x:{'9' * 99}:{'0' * 64}:{PEAKS}"]})
 NO_LINES = (b"{}\n", b'{"entry":1,"hash":""}\n', b"null\n", b"\xff\n", b"[" * 9999 + b"\n", b"\n")
 
 
@@ -169,6 +171,44 @@ def test_a_column_that_does_not_say_what_the_record_says_is_found(tmp_path: Path
         verdict = verify(evidence, SIGNER.key, {})
     assert verdict.code == 1
     assert "filed" in verdict.findings[0].what
+
+
+AS_PURGE = "records SET record = ?, event = 'control', reason = 'purged'"
+NO_RECORDS = {
+    "record": ("records SET record = X'ff' WHERE id = 3", ()),
+    "a record in bytes": ("records SET record = CAST(record AS BLOB) WHERE id = 3", ()),
+    "a record in no UTF-8": ("records SET record = CAST(X'ff' AS TEXT) WHERE id = 3", ()),
+    "nesting": ("records SET record = ? WHERE id = 3", ("[" * 100_000,)),
+    "nesting in a purge": (
+        f"{AS_PURGE} WHERE id = 3",
+        ("[" * 100_000,),
+    ),
+    "number": ("records SET record = ? WHERE id = 3", (f'{{"a":{"9" * 5000}}}',)),
+    "call in a list": ("records SET record = json_set(record, '$.call_id', json('[1]')) WHERE id = 3", ()),
+    "call in an object": ("records SET record = json_set(record, '$.call_id', json('{}')) WHERE id = 3", ()),
+    "call in a number": ("records SET record = json_set(record, '$.call_id', 1) WHERE id = 3", ()),
+    "hash": ("records SET hash = 'zz' WHERE id = 3", ()),
+    "hash of very many bytes": ("records SET hash = 1000000000000 WHERE id = 3", ()),
+    "seq": ("records SET seq = 'zz' WHERE id = 3", ()),
+    "writer": ("records SET writer = X'ff' WHERE id = 3", ()),
+    "note": ("checkpoints SET note = X'ff'", ()),
+    "writers": ("writers SET seq = 'x', hash = 5", ()),
+    "more than there can be": (f"{AS_PURGE} WHERE id = 3", (ENDLESS,)),
+}
+
+
+@pytest.mark.parametrize(("change", "values"), NO_RECORDS.values(), ids=NO_RECORDS)
+def test_what_no_gateway_keeps_is_found_and_breaks_no_verifier(
+    tmp_path: Path, site: Site, change: str, values: tuple[str, ...]
+) -> None:
+    path, export = tmp_path / "forged.db", tmp_path / "ledger.jsonl"
+    path.write_bytes(site.store.read_bytes())
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE {change}", values)
+    assert verdict_on(path, site.folder).code == 1
+    with open_sqlite_evidence(path) as evidence:
+        export.write_text("".join(export_lines(evidence)), "utf-8")
+    assert verdict_on(export, site.folder).code in {0, 1, 2}
 
 
 def lines_of(site: Site) -> list[bytes]:

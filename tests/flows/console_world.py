@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from mcpgov.audit.reader import CallFilter
-from mcpgov.audit.record import DeniedRecord, Facts, IntentRecord, Latency, OutcomeRecord, Row
+from mcpgov.audit.record import (
+    ControlEvent,
+    ControlRecord,
+    DeniedRecord,
+    Facts,
+    IntentRecord,
+    Latency,
+    OutcomeRecord,
+    Row,
+)
 from mcpgov.decision import Decision, Reason
 from mcpgov.models import Connection, OutcomeStatus, RemoteUpstream
 from mcpgov.snapshot import Snapshot
@@ -56,6 +65,21 @@ TOOLS: Final = (
     ("github-readonly", "list_pull_requests", 14),
 )
 ENDS: Final = {OutcomeStatus.OK: 93, OutcomeStatus.TOOL_ERROR: 4, OutcomeStatus.FAILED: 2, OutcomeStatus.CLIENT_GONE: 1}
+EVENTS: Final = tuple(
+    ControlRecord(event, NOW, details)
+    for event, details in (
+        (ControlEvent.START, {"recovered": 0, "version": "0.0.0", "stamp": "5f" * 32, "digest_key": "8c1f2a90"}),
+        (
+            ControlEvent.KEY_CREATED,
+            {"principal": "local:ops", "key": "3fGh81Kx", "name": "ci-agent", "project": "payments"},
+        ),
+        (ControlEvent.ADMIN_SIGNED_IN, {"admin": "admin:Qm4Tz7Ua", "name": "Dana", "role": "admin", "what": "console"}),
+        (ControlEvent.SINK_FAILED, {"since": "2026-11-20T11:00:00Z", "why": "disk full", "sink": "/mnt/b/mcpgov.db"}),
+        (ControlEvent.RELOAD, {"old": "5f" * 32, "new": "a3" * 32, "trigger": "files", "owner": "ops"}),
+        (ControlEvent.EXPORT_FAILING, {"export": "siem", "error": "https://siem.contoso.com said 503 " * 4}),
+        (ControlEvent.VERIFIED, {"result": "ok", "principal": "local:auditor"}),
+    )
+)
 DENIED: Final = CallFilter(tool="delete_repository", limit=1)
 ENDED: Final = CallFilter(status="ok", tool="search_issues", limit=1)
 

@@ -21,6 +21,7 @@ from mcpgov.admin.access import AdminKey, Role, mint_admin_key
 from mcpgov.admin.asgi import AdminListener
 from mcpgov.admin.parts import AdminParts
 from mcpgov.admin.sessions import Gate
+from mcpgov.audit.exported import ExportState
 from mcpgov.audit.record import microseconds
 from mcpgov.cli.answers import FileAnswers
 from mcpgov.cli.serve import listener
@@ -37,18 +38,20 @@ from mcpgov.store.database import connect
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from tests.flows.console_world import DENIED, END, ENDED, Day, write_files
+from tests.flows.console_world import DENIED, END, ENDED, EVENTS, Day, write_files
 from tests.peers.node import RegistryUnreachable, install
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENS: Final = {"light": (1280, 860, False), "dark": (1280, 860, True), "narrow": (375, 780, False)}
 PATIENCE = 120  # seconds
+HOUR = timedelta(hours=1)
 PAGES: Final = {
     "review": "/console",
     "filtered": "/console?since=7d&decision=deny&principal=ci-agent&text=hidden",
     "nothing": "/console?tool=none",
     "refused": "/console?since=yesterday",
     "usage": "/console/usage",
+    "events": "/console/events",
     "catalog": "/console/catalog",
     "policies": "/console/policies",
     "policy": "/console/policies/company",
@@ -82,7 +85,7 @@ async def site(folder: Path) -> AsyncGenerator[Site]:
     snapshot = load_generation(config, {}, stand_ins)
     store = SqliteLedgerStore(path)
     store.open()
-    store.append(list(Day(snapshot, END).rows()))
+    store.append([*Day(snapshot, END).rows(), *(event.row() for event in EVENTS)])
     store.close(finished=True)
     while AuditIndexer(sqlite_place(path)).index():
         pass
@@ -99,7 +102,9 @@ async def site(folder: Path) -> AsyncGenerator[Site]:
         await gateway.create(KeyRecord(made, digest(secret.reveal()), name, "payments", END, scope=scope))
     with open_sqlite_review(path) as review, listener("127.0.0.1", 0) as sock:
         answers = FileAnswers(lambda: snapshot, config)
-        parts = AdminParts(review, answers, gateway, keys, forget, lambda: END, secrets.choice, "0.0.0")
+        failing = ExportState("siem", "https://siem", "jsonl", 7, 1200, END - HOUR, END - HOUR, "503, said siem")
+        states = (lambda: (failing,), lambda: {"/mnt/other-disk/mcpgov.db": END - HOUR})
+        parts = AdminParts(review, answers, gateway, keys, forget, lambda: END, secrets.choice, "0.0.0", *states)
         gate = Gate(keys, forget, secrets.token_bytes(32), lambda: END)
         server = GatewayServer(AdminListener(parts, gate, Sites.of("127.0.0.1", ""), Console(parts, gate)))
         serving = asyncio.create_task(server.serve_on(sock))

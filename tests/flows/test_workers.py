@@ -216,7 +216,7 @@ def test_what_keeps_workers_from_starting_is_said_once(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("2 workers would each count limits") == 1
     assert done.stderr.count("a client's session with a local server") == 1
-    assert "2 problem(s); nothing was started." in done.stderr
+    assert "2 problems; nothing was started." in done.stderr
     (tmp_path / "catalog" / "local.yaml").unlink()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 
+from mcpgov.audit.reader import CallFilter
+from mcpgov.audit.record import DeniedRecord
 from mcpgov.audit.review import ReviewReader
+from mcpgov.decision import Reason
 from mcpgov.store.audit_index import IndexPlace, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
+from tests.audit.calls import NOW, facts
 from tests.contract.review_contract import ReviewContract, Reviewed, Rows
+from tests.store.altered import ALTERED, alter
 
 
 class InSqlite(Reviewed):
@@ -44,3 +49,17 @@ class TestSqliteReview(ReviewContract):
 
     def forget_words(self, kept: Reviewed) -> None:
         kept.ask("INSERT INTO records_text (records_text) VALUES ('delete-all')")
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_a_record_that_somebody_altered_holds_up_no_other(tmp_path: Path, how: str) -> None:
+    kept = InSqlite(tmp_path / "mcpgov.db")
+    kept.append([DeniedRecord(facts(name, NOW), Reason.TOOL_DENIED).row() for name in "abcd"])
+    place, key = kept.ask("SELECT id, call_id FROM records WHERE call_id IS NOT NULL ORDER BY id")[1]
+    alter(tmp_path / "mcpgov.db", how, place)
+    kept.index()
+    with kept.review() as review:
+        shown = [call.get("call_id") for call in review.page(CallFilter()).calls]
+        assert all(name in shown for name in "acd")
+        assert [one.id for one in review.kept(key)] == [place]
+        assert review.state().behind == 0

@@ -118,3 +118,23 @@ def test_evidence_is_read_within_its_context(tmp_path: Path, store: SqliteLedger
     with pytest.raises(ValueError, match="within its context"):
         list(evidence.records())
     evidence.__exit__()
+
+
+@pytest.mark.parametrize("column", ["record = X'ff'", "hash = 'zz'", "seq = 'zz'"])
+def test_nothing_is_proved_of_what_no_gateway_keeps_so(tmp_path: Path, store: SqliteLedgerStore, column: str) -> None:
+    store.checkpoint(SIGNER.checkpoint, NOW)
+    with closing(sqlite3.connect(tmp_path / "mcpgov.db")) as database, database:
+        database.execute(f"UPDATE records SET {column} WHERE id = 4")
+    with (
+        open_sqlite_evidence(tmp_path / "mcpgov.db") as evidence,
+        pytest.raises(StoreUnavailable, match="row 4 is kept"),
+    ):
+        evidence.proofs("1")
+
+
+def test_a_record_is_proved_by_the_beginning_of_its_correlation_id(tmp_path: Path, store: SqliteLedgerStore) -> None:
+    store.checkpoint(SIGNER.checkpoint, NOW)
+    store.append([IntentRecord(facts("c0ffee")).row()])
+    with open_sqlite_evidence(tmp_path / "mcpgov.db") as evidence:
+        assert evidence.proofs("correlation-c0ff") == [f"{store.writer}:20"]
+        assert evidence.proofs("correl") == []

@@ -3,16 +3,19 @@
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from mcpgov.audit.record import ControlEvent, ControlRecord, microseconds
 from mcpgov.errors import StoreUnavailable
+from mcpgov.exports import new_format
 from mcpgov.store.export_log import AT_ONCE, Progress, SqlExports, open_sqlite_exports
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.audit.calls import NOW
 from tests.audit.exports import LOG, rows
+from tests.store.altered import ALTERED, alter
 
 HOUR = timedelta(hours=1)
 
@@ -42,6 +45,12 @@ def test_records_are_read_in_the_order_of_commit(store: SqliteLedgerStore, kept:
     assert first[1].record["gen_ai.tool.name"] == "search"
     assert [one.seq for one in kept.after(first[-1].id, 10)] == [3, 4, 5]
     assert kept.after(100, 10) == []
+
+
+def test_the_newest_record_is_the_last_that_was_committed(store: SqliteLedgerStore, kept: SqlExports) -> None:
+    assert kept.newest() is None
+    store.append(rows())
+    assert kept.newest() == kept.after(4, 1)[0]
 
 
 def test_a_span_of_time_is_read_in_batches(store: SqliteLedgerStore, kept: SqlExports) -> None:
@@ -125,3 +134,28 @@ def test_a_store_that_is_broken_is_unavailable(kept: SqlExports, tmp_path: Path)
         database.execute("DROP TABLE cursors")
     with pytest.raises(StoreUnavailable, match="no such table"):
         kept.move("a", 1)
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_a_record_that_somebody_altered_holds_up_no_other(
+    store: SqliteLedgerStore, kept: SqlExports, tmp_path: Path, how: str
+) -> None:
+    store.append(rows())
+    alter(tmp_path / "mcpgov.db", how, 2)
+    found = kept.after(0, 10)
+    assert [one.id for one in found] == [1, 2, 3, 4, 5]
+    for name in ("jsonl", "csv", "parquet", "cloudevents", "ocsf", "otlp", "syslog", "azure-monitor"):
+        assert sum(payload.count for payload in new_format(name, import_module).payloads(found)) == 5
+    kept.move("a", 1)
+    progress = kept.progress("a")
+    assert (progress.behind, progress.oldest) == (4, found[1].at)
+
+
+def test_what_was_said_of_a_failure_and_then_altered_is_left_out(
+    store: SqliteLedgerStore, kept: SqlExports, tmp_path: Path
+) -> None:
+    failed = ControlRecord(ControlEvent.EXPORT_FAILING, NOW, {"export": "a", "error": "siem: answered 503"})
+    store.append([failed.row()])
+    kept.fail("a", microseconds(NOW))
+    alter(tmp_path / "mcpgov.db", "garbage", 1)
+    assert kept.progress("a").error == ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 900_000  # bytes: collectors that take 1 MB take this
 NDJSON: Final = "application/x-ndjson"
-TROUBLE: Final = frozenset({"denied", "failed", "tool-error", "rpc-error", "not-sent", "unknown"})
+TROUBLE: Final = frozenset({"denied", "failed", "tool-error", "rpc-error", "not-sent", "unknown", "unreadable"})
 _DAY: Final = 86_400_000_000  # microseconds
 # W3C Trace Context; no trace or parent is all zeros.
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
