@@ -78,7 +78,8 @@ class Part:
     async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
         """The question, parsed as strictly as anybody's."""
         del principal, origins  # both were looked at where the client came in
-        self._request = parse_request(self.head, self._body, self._limits).with_session(self._session_id)
+        request = parse_request(self.head, self._body, self._limits)
+        self._request = replace(request, session_id=self._session_id)
         return self._request
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
