@@ -59,9 +59,10 @@ from mcpgov.observing import Watched, observing
 from mcpgov.openers import Openers
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
+from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs
+from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs, registry_settings
 from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
@@ -151,7 +152,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
-            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
+            registry = Registry(stages, registry_settings(settings))
+            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, registry)
             async with purging_daily(tended, utc_now, first=worker.first):
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
         finally:

@@ -3,6 +3,7 @@
     POST, GET, DELETE, OPTIONS /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
     GET /.well-known/oauth-protected-resource…      how clients sign in; public (see metadata.py)
     GET, POST /consent/…, GET /oauth/callback…      the pages where people consent, if there are any
+    GET /v0.1/servers…                              the registry: see mcpgov/registry
     GET /livez, /readyz                             for probes
 
 It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
@@ -79,16 +80,30 @@ class Pages(Protocol):
         ...
 
 
+class ReadRoom(Pages, Protocol):
+    """What tells callers of the catalog: an ASGI application that knows its own paths."""
+
+    def serves(self, path: bytes, /) -> bool:
+        """Whether a raw path is one of its own; it goes before those of the gateway."""
+        ...
+
+
 class Gateway:
     """The ASGI application of the data plane."""
 
     def __init__(
-        self, stages: Stages, settings: EndpointSettings, ready: Callable[[], bool], pages: Pages | None = None
+        self,
+        stages: Stages,
+        settings: EndpointSettings,
+        ready: Callable[[], bool],
+        pages: Pages | None = None,
+        registry: ReadRoom | None = None,
     ) -> None:
         self._stages = stages
         self._settings = settings
         self._ready = ready
         self._pages = pages
+        self._registry = registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -99,6 +114,8 @@ class Gateway:
             await answer_plainly(send, 200, b"live\n")
         elif path == b"/readyz":
             await answer_plainly(send, *((200, b"ready\n") if self._ready() else (503, b"not ready\n")))
+        elif self._registry is not None and self._registry.serves(path):
+            await self._registry(scope, receive, send)
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
             await self._govern(head_of(scope, path, self._settings.trusted_proxies), receive, send)
         elif path.startswith(METADATA):
