@@ -15,7 +15,6 @@ from statistics import median
 from mcpgov.registry.asked import Asked, cursor_of, parse_asked
 from mcpgov.registry.pages import Reach, Shelf, Told, page, version_item
 from mcpgov.reload import load_generation
-from mcpgov.snapshot import Snapshot
 from mcpgov.strict_json import dumps
 
 ENTRIES = 10_000
@@ -85,6 +84,29 @@ def questions(shelf: Shelf, entries: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def copied(snapshot: Snapshot) -> Shelf:
-    """The registry's part of a generation, made anew."""
-    return Shelf(replaced for one in snapshot.registry if (replaced := type(one)(**fields(one))))
+def part(shelf: Shelf) -> int:
+    """What the registry keeps of all servers, in bytes."""
+    size = sys.getsizeof
+    return sum(
+        size(one) + sum(map(size, (one.name, one.title, one.updated, one.ways, one.text, one.document, *one.ways)))
+        for one in shelf
+    )
+
+
+def main() -> None:
+    """Print what it costs."""
+    entries = int(sys.argv[1]) if len(sys.argv) > 1 else ENTRIES
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder, entries)
+        start = time.perf_counter()
+        shelf = load_generation(folder / "mcpgov.yaml").registry
+        print(f"{entries} entries read in {time.perf_counter() - start:.1f} s")
+        whole = held(lambda: load_generation(folder / "mcpgov.yaml"))
+    print(f"memory of an entry     {whole / entries:8.0f} bytes, of which the registry's {part(shelf) / entries:.0f}")
+    for called, ask in questions(shelf, entries).items():
+        print(f"{called:<28}{timed(ask):8.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

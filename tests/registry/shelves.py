@@ -53,3 +53,8 @@ def pages(servers: Shelf, query: str, reach: Reach = EVERYBODY) -> list[list[str
             return found
         query = f"{limit}&cursor={answer['metadata']['nextCursor']}"
     raise AssertionError("a list without end")
+
+
+def walked(servers: Shelf, query: str, reach: Reach = EVERYBODY) -> list[str]:
+    """The same from page to page, as one list."""
+    return [one for found in pages(servers, query, reach) for one in found]

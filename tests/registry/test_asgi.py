@@ -270,18 +270,23 @@ async def test_callers_who_need_no_key_to_call_see_what_strangers_see(tmp_path: 
     (tmp_path / "catalog" / "mail.yaml").write_text(without_references(FILES["mail"]))
     for registry, status in (("", 401), (ALL, 200)):
         config.write_text(config.read_text() + registry)
-        async with app.running(config) as running, aiohttp.ClientSession() as http:
-            async with listening(running.gateway) as url, http.get(f"{url}/servers") as reply:
-                assert reply.status == status
+        async with (
+            app.running(config) as running,
+            listening(running.gateway) as url,
+            aiohttp.ClientSession() as http,
+            http.get(f"{url}/servers") as reply,
+        ):
+            assert reply.status == status
 
 
-async def test_cards_are_served_where_they_are_asked_for(tmp_path: Path, gateway: House) -> None:
+async def test_without_the_setting_a_card_is_a_connection_like_any_other(gateway: House) -> None:
     assert gateway.http is not None
-    assert (await gateway.http.get(f"{gateway.url}/mcp/git/server-card")).status == 401  # a connection like any other
+    assert (await gateway.http.get(f"{gateway.url}/mcp/git/server-card")).status == 401
     assert (await gateway.http.get(f"{gateway.url}/.well-known/ai-catalog.json")).status == 404
-    other = tmp_path / "other"
-    other.mkdir()
-    async with serving(other, f"{ALL}experimental: {{ server_cards: true }}\n") as gateway:
+
+
+async def test_cards_are_served_where_they_are_asked_for(tmp_path: Path) -> None:
+    async with serving(tmp_path, f"{ALL}experimental: {{ server_cards: true }}\n") as gateway:
         catalog = await ask(gateway, "/.well-known/ai-catalog.json")
         assert catalog.headers["content-type"] == "application/ai-catalog+json"
         assert len(catalog.body["entries"]) == 4

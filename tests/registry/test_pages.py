@@ -10,7 +10,7 @@ from mcpgov.policy.glob import compile_wildcards
 from mcpgov.registry.asked import Asked, cursor_of, parse_asked
 from mcpgov.registry.pages import OFFICIAL, Reach, Shelf, page, rank, version_item, versions_page
 from mcpgov.yaml_source import Source
-from tests.registry.shelves import EVERYBODY, TOLD, WRITTEN, only, pages, shelf, text
+from tests.registry.shelves import EVERYBODY, TOLD, WRITTEN, only, pages, shelf, text, walked
 
 NAMES = [f"com.contoso/s{number:02}" for number in range(25)]
 MANY = shelf(*(text(name) for name in NAMES))
@@ -46,15 +46,26 @@ def test_a_search_goes_on_over_pages_that_do_not_repeat_it() -> None:
 def test_versions_follow_each_other_by_meaning_and_one_is_the_latest() -> None:
     git = ["com.contoso/git 1.9.0", "com.contoso/git 1.10.0", "com.contoso/git 2.0.0-beta.2"]
     for limit in (1, 2, 100):
-        assert sum(pages(GIT, f"limit={limit}"), []) == [*git, "com.contoso/old 1.0.0"]
+        assert walked(GIT, f"limit={limit}") == [*git, "com.contoso/old 1.0.0"]
         latest = [git[2], "com.contoso/old 1.0.0"]
-        assert sum(pages(GIT, f"limit={limit}&version=latest"), []) == latest
+        assert walked(GIT, f"limit={limit}&version=latest") == latest
     assert pages(GIT, "version=1.0.0") == [["com.contoso/old 1.0.0"]]
     assert pages(GIT, "include_deleted=true&version=latest")[0][-1] == "org.other/gone 1.0.0"
 
 
 def test_semantic_versions_are_ranked_as_their_specification_says() -> None:
-    order = ["nightly", "0.9", "1.0.0-1", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta", "1.0.0", "v1.0.1", "1.2", "1.10"]
+    order = [
+        "nightly",
+        "0.9",
+        "1.0.0-1",
+        "1.0.0-alpha",
+        "1.0.0-alpha.1",
+        "1.0.0-beta",
+        "1.0.0",
+        "v1.0.1",
+        "1.2",
+        "1.10",
+    ]
     assert sorted(order, key=rank) == order
     assert rank("1.0") == rank("1.0.0") == rank("1.0.0+build")
     assert rank("1." + "9" * 5000) == rank("nightly")
@@ -79,7 +90,7 @@ def test_what_changed_since_a_time_includes_what_was_deleted() -> None:
     servers = Shelf((*GIT, *shelf(text("com.contoso/new"), written=WRITTEN + timedelta(hours=1))))
     since = "updated_since=2026-11-01T13:00:00Z"
     assert pages(servers, since) == [["com.contoso/new 1.0.0"]]
-    assert sum(pages(servers, "limit=2&updated_since=2026-11-01T12:30:15Z"), [])[-1] == "org.other/gone 1.0.0"
+    assert walked(servers, "limit=2&updated_since=2026-11-01T12:30:15Z")[-1] == "org.other/gone 1.0.0"
 
 
 def test_the_versions_of_a_server_are_told_with_the_latest_first() -> None:
@@ -124,14 +135,16 @@ def test_pages_over_any_catalog_hold_what_one_page_would() -> None:
             *(
                 text(name, version, connection=f"{name[-3:]}-{number}", more=random.choice(["", "status: deleted\n"]))
                 for name in names
-                for number, version in enumerate(random.sample(["1", "1.2", "2.0.0-rc.1", "nightly"], random.randint(1, 4)))
+                for number, version in enumerate(
+                    random.sample(["1", "1.2", "2.0.0-rc.1", "nightly"], random.randint(1, 4))
+                )
             )
         )
         query = random.choice(["", "search=1", "version=latest", "include_deleted=true"])
         reach = random.choice([EVERYBODY, only("*-0", "*-2")])
         whole = pages(servers, f"limit=100&{query}", reach)
         assert len(whole) == 1
-        assert sum(pages(servers, f"limit={random.randint(1, 5)}&{query}", reach), []) == whole[0]
+        assert walked(servers, f"limit={random.randint(1, 5)}&{query}", reach) == whole[0]
 
 
 def test_nothing_of_an_upstream_is_in_any_answer_and_each_is_a_server_json() -> None:
@@ -139,7 +152,16 @@ def test_nothing_of_an_upstream_is_in_any_answer_and_each_is_a_server_json() -> 
     gone = text("com.contoso/b", more="status: deleted\n" + website("b"))
     servers = shelf(text("com.contoso/a", more=website("a")), gone)
     answer = cast("Any", page(servers, EVERYBODY, parse_asked(b"include_deleted=true"), TOLD))
-    for hidden in ("hosts.example", "secret-path", "t1", "X-Upstream-Key", "hidden", "HIDDEN_KEY", "the-value", "backend"):
+    for hidden in (
+        "hosts.example",
+        "secret-path",
+        "t1",
+        "X-Upstream-Key",
+        "hidden",
+        "HIDDEN_KEY",
+        "the-value",
+        "backend",
+    ):
         assert hidden not in json.dumps(answer)
     assert len(answer["servers"]) == 2
     for one in answer["servers"]:
