@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic import ValidationInfo as Info
 
+from mcpgov.aggregate_settings import Aggregate
 from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import (
@@ -271,6 +272,7 @@ class Settings(Shape):
     counters: Counters = Counters()
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
     loggers: dict[LoggerName, EventHub] = Field(default_factory=dict[str, EventHub])
+    aggregate: Annotated[Aggregate | None, Written] = None
     registry: Annotated[Registry, Written] = Registry()
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
