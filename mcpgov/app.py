@@ -65,9 +65,10 @@ from mcpgov.openers import Openers
 from mcpgov.pin_keeping import keep_current, pinning
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
+from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs
+from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs, registry_settings
 from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
@@ -160,7 +161,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching.add_done_callback(log_failure)
         try:
             shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
-            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, partial(serve_aggregate, shared))
+            aggregate, registry = partial(serve_aggregate, shared), Registry(stages, registry_settings(settings))
+            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, aggregate, registry)
             async with (
                 purging_daily(tended, utc_now, first=worker.first),
                 keep_current(pins, stages, listing=worker.first and not principal),

@@ -18,7 +18,9 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -31,9 +33,11 @@ from mcpgov.accounts import owners_of
 from mcpgov.aggregate_settings import unfit_aggregate
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.needs import unmet
+from mcpgov.catalog.server_json import listed
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
+from mcpgov.registry.pages import Shelf
 from mcpgov.settings import Settings, parse_settings
 from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
@@ -41,7 +45,7 @@ from mcpgov.worker import unshared
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from mcpgov.catalog.entries import Entry
     from mcpgov.settings_file import Vaults
@@ -54,7 +58,8 @@ LOOK_EVERY: Final = 2_000  # milliseconds between looks of our own
 ENDINGS: Final = frozenset({".yaml", ".yml"})
 TESTS: Final = (".test.yaml", ".test.yml")  # beside policies, and never one
 # Settings that need no restart.
-RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policies", "named_values"})
+RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policies", "named_values", "registry"})
+BEGINNING: Final = datetime.fromtimestamp(0, UTC)  # when a file was written of which nobody knows
 T = TypeVar("T")
 
 
@@ -83,6 +88,7 @@ class Reading:
     catalog: Mapping[Path, str]
     policies: Mapping[Path, str]
     problems: tuple[Problem, ...]
+    written: Mapping[Path, datetime] = field(default_factory=dict[Path, datetime])  # when each file of the catalog was
 
     @property
     def settings_text(self) -> str:
@@ -160,7 +166,7 @@ def read_files(path: Path | None, *, known: bool = False) -> Reading:
     catalog, policies = folders_of(place, settings)
     entries = found.take(partial(_texts, catalog, found)) or {}
     documents = found.take(partial(_texts, policies, found)) or {}
-    return Reading(place, settings, entries, documents, tuple(found.problems))
+    return Reading(place, settings, entries, documents, tuple(found.problems), _written(entries))
 
 
 def folders_of(place: Path, settings: str | None) -> tuple[Folder, Folder]:
@@ -194,6 +200,15 @@ def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
     return {place: text for place, text in texts.items() if text is not None}
 
 
+def _written(places: Iterable[Path]) -> dict[Path, datetime]:
+    """When each file was written, as far as it is still there."""
+    times: dict[Path, datetime] = {}
+    for place in places:
+        with suppress(OSError):
+            times[place] = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+    return times
+
+
 def generation_of(
     reading: Reading,
     variables: Mapping[str, str],
@@ -211,6 +226,9 @@ def generation_of(
     settings = found.take(lambda: parse_settings(reading.settings_text, str(reading.place), lookup))
     parsed = [found.take(partial(parse_entry, text, str(place), lookup)) for place, text in reading.catalog.items()]
     entries = [entry for entry in parsed if entry is not None]
+    times = [
+        reading.written.get(place, BEGINNING) for place, entry in zip(reading.catalog, parsed, strict=True) if entry
+    ]
     references = PolicyReferences(settings.named_values if settings else {}, lookup)
     policies = load_policies(reading.policies, references)
     found.problems.extend(policies.problems)
@@ -228,7 +246,7 @@ def generation_of(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
         )
     snapshot = assemble(reading.stamp, settings or Settings(), entries, policies.documents)
-    return replace(snapshot, secrets=tuple(references.drawn))
+    return replace(snapshot, secrets=tuple(references.drawn), registry=Shelf(map(listed, entries, times)))
 
 
 def _unfit(settings: Settings, source: Source, entries: Sequence[Entry], workers: int) -> Iterator[Problem]:

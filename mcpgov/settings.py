@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic import ValidationInfo as Info
@@ -43,7 +44,7 @@ from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_redis_url
-from mcpgov.shapes import NUMBER, TEXT, Flag, NotYet, PolicyNames, Shape, Written, count, read_model, resolved_text
+from mcpgov.shapes import NUMBER, TEXT, Flag, PolicyNames, Shape, Written, count, read_model, resolved_text
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _VALUE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
+_SERVERS: Final = re.compile(r"[A-Za-z0-9._/*?-]{1,200}")
+_SEEN: Final = {"anyOf": [{"enum": ["none", "all"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +230,31 @@ class Secrets(Shape):
         return self
 
 
+def _seen(value: object) -> tuple[str, ...]:
+    mend = "write none, all, or names of servers like [com.contoso/*]"
+    if value in ("none", "all"):
+        return ("*",) if value == "all" else ()
+    names = cast("list[object]", value) if isinstance(value, list) else []
+    found = tuple(name for name in names if isinstance(name, str) and _SERVERS.fullmatch(name))
+    if not names or len(found) < len(names):
+        raise Unfit("is neither none nor all, nor a list of names of servers", mend)
+    return found
+
+
+def _shown(seen: tuple[str, ...]) -> str | list[str]:
+    return list(seen) or "none"
+
+
+class Registry(Shape):
+    """Who sees the registry. `anonymous`: the servers that callers without a credential see, as names and patterns."""
+
+    anonymous: Annotated[tuple[str, ...], PlainValidator(_seen), PlainSerializer(_shown), WithJsonSchema(_SEEN)] = ()
+
+
 class Experimental(Shape):
-    """What may change or go without notice. Nothing at present."""
+    """What may change or go without notice. `server_cards`: MCP server cards, and the AI catalog that lists them."""
+
+    server_cards: Flag = False
 
 
 class Settings(Shape):
@@ -247,7 +273,7 @@ class Settings(Shape):
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
     loggers: dict[LoggerName, EventHub] = Field(default_factory=dict[str, EventHub])
     aggregate: Annotated[Aggregate | None, Written] = None
-    registry: NotYet = None
+    registry: Annotated[Registry, Written] = Registry()
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
     secrets: Secrets = Secrets()

@@ -15,6 +15,7 @@ from mcpgov.errors import InvalidConfiguration, Refusal
 from mcpgov.models import AuthType
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.glob import compile_wildcards
+from mcpgov.registry.pages import Shelf
 from mcpgov.settings import Settings
 from mcpgov.yaml_source import nearest
 
@@ -36,7 +37,8 @@ _NO_CONNECTION: Final = "There is no such connection."
 class Snapshot:
     """What is in force. `stamp` is a digest over every file it was made from; it stands in each audit record.
 
-    `documents` are all policies there are, in force or not; `secrets` what they drew in, which no explanation may show.
+    `documents` are all policies there are, in force or not; `secrets` what they drew in, which no explanation may show;
+    `registry` the servers as they are shown to who may see them.
     """
 
     stamp: str
@@ -45,6 +47,7 @@ class Snapshot:
     settings: Settings = field(default=Settings())
     documents: Mapping[str, PolicyDocument] = field(default_factory=dict[str, "PolicyDocument"], repr=False)
     secrets: tuple[Secret, ...] = ()
+    registry: Shelf = field(default=Shelf(), repr=False)
 
     def connection(self, name: str, principal: Principal) -> Connection:
         """The connection exposed at /mcp/{name}: never "all of them".

@@ -20,6 +20,7 @@ from mcpgov.identity.entra_token import AllowedCallers, EntraTenant
 from mcpgov.identity.oidc_token import CONFIGURATION, OidcIssuer
 from mcpgov.identity.trusted_proxy import TrustedProxy
 from mcpgov.models import AuthType
+from mcpgov.registry.asgi import RegistrySettings
 from mcpgov.strict_json import JsonLimits
 
 if TYPE_CHECKING:
@@ -60,6 +61,17 @@ def endpoint_settings(settings: Settings, seal_key: bytes) -> EndpointSettings:
         sites=sites_of(settings),
         trusted_proxies=settings.trusted_proxies,
         metadata=resource_metadata(settings),
+    )
+
+
+def registry_settings(settings: Settings) -> RegistrySettings:
+    """What the registry is told."""
+    return RegistrySettings(
+        gateway=public_url_of(settings),
+        places=tuple(dict.fromkeys(("authorization", *settings.identity.caller_headers))),
+        trusted_proxies=settings.trusted_proxies,
+        metadata=resource_metadata(settings),
+        cards=settings.experimental.server_cards,
     )
 
 

@@ -35,7 +35,7 @@ PURE = (
     *("aggregate.naming", "aggregate.merging", "aggregate.search", "aggregate.callbacks"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("catalog.offer", "catalog.clients", "catalog.foundry", "catalog.shown_tools", "catalog.azure_policy"),
-    *("catalog.arm", "catalog.api_center"),
+    *("catalog.arm", "catalog.api_center", "catalog.listed", "registry.asked", "registry.pages", "registry.cards"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(
         "endpoint.metadata",

@@ -137,7 +137,11 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("azure:", "azure is empty"),
         ("azure: {}", "tenant_id is missing"),
         ("identity: { proxy: { user_header: X-User } }", "no proxy is trusted"),
-        ("registry: { anonymous: true }", "registry is not supported yet"),
+        ("registry: { anonymous: true }", "anonymous is neither none nor all"),
+        ("registry: { anonymous: [] }", "anonymous is neither none nor all"),
+        ("registry: { anonymous: ['a b'] }", "anonymous is neither none nor all"),
+        ("registry: { anonymous: [com.contoso/*, 7] }", "anonymous is neither none nor all"),
+        ("registry:", "registry is empty"),
         ("experimental: { warp: true }", "no key warp"),
         ("trusted_proxies: [10.0.0.1/8]", "not a network"),
         ("trusted_proxies: [0.0.0.0/0]", "trusts everyone"),
@@ -245,13 +249,21 @@ def test_a_folder_is_named_as_written_where_the_current_one_was_deleted(
 
 
 def test_all_errors_are_told_at_once() -> None:
-    found = problems("listen: x\nregistry: {}\naudit:\n  durability: cache\n  stroe: y\ncounters: redis\n")
+    found = problems("listen: x\nregistry: []\naudit:\n  durability: cache\n  stroe: y\ncounters: redis\n")
     assert sorted((problem.line, problem.column) for problem in found) == [(1, 9), (2, 11), (4, 15), (5, 3), (6, 11)]
 
 
 def test_an_unknown_key_names_its_nearest_neighbour() -> None:
     (found,) = problems("identity: { key_header: [X-Key] }")
     assert "key_headers" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [("{}", ()), ("{ anonymous: none }", ()), ("{ anonymous: all }", ("*",)), ("{ anonymous: [a/*] }", ("a/*",))],
+)
+def test_who_shows_no_credential_sees_what_is_said_and_else_nothing(said: str, seen: tuple[str, ...]) -> None:
+    assert parse_settings(f"registry: {said}", "x").registry.anonymous == seen
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:8080", "localhost:8080", "127.7.7.7:1", "'[::1]:8080'"])

@@ -15,6 +15,7 @@ from mcpgov.stage_settings import (
     private_origins,
     public_url_of,
     redirect_urls,
+    registry_settings,
     resource_metadata,
     trusted_proxy,
 )
@@ -157,3 +158,13 @@ def test_without_a_registration_nobody_consents_at_entra(tmp_path: Path) -> None
     assert alone is not None
     assert entra_consent(alone) is None
     assert azure_identity(alone).app is None
+
+
+def test_the_registry_is_told_where_the_gateway_is_and_where_credentials_stand(tmp_path: Path) -> None:
+    text = (
+        "public_url: https://mcp.contoso.com\nidentity: { key_headers: [x-key] }\nexperimental: { server_cards: true }"
+    )
+    told = registry_settings(parse_settings(text, str(tmp_path / "mcpgov.yaml")))
+    assert (told.gateway, told.places, told.cards) == ("https://mcp.contoso.com", ("authorization", "x-key"), True)
+    plain = registry_settings(Settings())
+    assert (plain.gateway, plain.metadata, plain.cards) == ("http://127.0.0.1:8080", None, False)

@@ -16,15 +16,16 @@ import json
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-from mcpgov.catalog.server_shape import LONGEST_LINE, OURS, SCHEMA, ServerJson, wrong_with
+from mcpgov.catalog.listed import OURS, Listed, Way, offered
+from mcpgov.catalog.server_shape import LONGEST_LINE, SCHEMA, ServerJson, wrong_with
 from mcpgov.catalog.withheld import without_literals
 from mcpgov.errors import InvalidConfiguration, Problem, Refusal
-from mcpgov.models import RemoteUpstream
-from mcpgov.strict_json import JsonLimits, parse
+from mcpgov.strict_json import JsonLimits, dumps, parse
 from mcpgov.yaml_source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from mcpgov.catalog.entries import Entry
     from mcpgov.models import Json
@@ -148,37 +149,51 @@ def _remote(document: Document) -> Document:
 
 def published(entry: Entry, gateway: str, stamp: str) -> Document:
     """An entry as everybody may see it: `gateway` is its public URL, `stamp` that of the generation."""
-    remotes: list[Json] = [
-        {"type": "streamable-http", "url": f"{gateway.rstrip('/')}/mcp/{served.connection.name}"}
-        for served in entry.connections
-    ]
+    return offered(described(entry), ways_of(entry), gateway, stamp)
+
+
+def listed(entry: Entry, updated: datetime) -> Listed:
+    """An entry as the registry keeps it; `updated` is when its file was written, in UTC."""
+    text = f"{entry.name}\n{entry.title}\n{entry.description}".lower()
+    named = cast("Document", cast("Document", entry.source.value)["connections"])
+    ways = ways_of(entry) or tuple(Way(name, "") for name in named)
+    said = (entry.name, entry.version, entry.title, entry.listing.status.value)
+    return Listed(*said, updated.replace(microsecond=0), ways, text, dumps(described(entry)))
+
+
+def ways_of(entry: Entry) -> tuple[Way, ...]:
+    """The connections of an entry; of one that is deleted there are none."""
+    return tuple(Way(one.connection.name, one.connection.client_auth_type.value) for one in entry.connections)
+
+
+def described(entry: Entry) -> Document:
+    """What everybody may see of an entry, whatever the gateway is called and whoever asks."""
     listing = entry.listing
     words: Document = {
         "publisher": listing.publisher,
         "categories": list(listing.categories),
         "registry": listing.registry,
         "environments": list(listing.environments),
-        "authentication": list(dict.fromkeys(one.connection.client_auth_type.value for one in entry.connections)),
     }
-    hosts = frozenset(_hosts(entry))
+    hosts = frozenset(_hosts(cast("Document", entry.source.value)))
     shown = {name: listing.server[name] for name in _SHOWABLE if name in listing.server}
     made: Document = {"$schema": SCHEMA, "name": entry.name}
     made |= {"title": entry.title} if entry.title else {}
     made |= {"description": entry.description or entry.title or entry.name[:LONGEST_LINE], "version": entry.version}
     made |= {name: value for name, value in shown.items() if not _names(value, hosts)}
-    made |= {"remotes": remotes} if remotes else {}
-    made["_meta"] = {OURS: {**{word: said for word, said in words.items() if said}, STAMP: stamp}}
+    made["_meta"] = {OURS: {word: said for word, said in words.items() if said}}
     return made
 
 
-def _hosts(entry: Entry) -> Iterator[str]:
-    """Every host that an entry may lead to, and those that its members of server.json name."""
-    for served in entry.connections:
-        upstream = served.connection.upstream
-        if isinstance(upstream, RemoteUpstream):
-            yield from (urlsplit(url).hostname or "" for url in (upstream.url, *upstream.backends))
-    remotes = entry.listing.server.get("remotes", [])
-    for remote in cast("list[Document]", remotes):
+def _hosts(document: Document) -> Iterator[str]:
+    """Every host that an entry's file leads to, be it served or not, and those that its members of server.json name."""
+    urls = [str(document.get("upstream", ""))]
+    for one in cast("dict[str, Document]", document["connections"]).values():
+        backends = (one or {}).get("backends", [])
+        urls += map(str, backends.values() if isinstance(backends, dict) else cast("list[Json]", backends))
+    yield from (urlsplit(url).hostname or "" for url in urls)
+    server = cast("Document", document.get("server", {}))
+    for remote in cast("list[Document]", server.get("remotes", [])):
         yield urlsplit(str(remote["url"])).netloc.rpartition("@")[2].partition(":")[0].lower()
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from mcpgov.catalog.listed import OURS
 from mcpgov.credential.references import Unfit
 from mcpgov.shapes import Flag
 from mcpgov.strict_json import dumps
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mcpgov.yaml_source import Path, Source
 
 SCHEMA: Final = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
-OURS: Final = "dev.mcpgov/catalog"  # in `_meta`: what server.json has no member for
 PUBLISHED: Final = "io.modelcontextprotocol.registry/publisher-provided"
 MOST_PUBLISHED: Final = 4096  # bytes
 LONGEST_NAME: Final = 200

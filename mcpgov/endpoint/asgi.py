@@ -4,6 +4,7 @@
     POST, DELETE /mcp                               the aggregate, which is a client of govern() for each of its members
     GET /.well-known/oauth-protected-resource…      how clients sign in; public (see metadata.py)
     GET, POST /consent/…, GET /oauth/callback…      the pages where people consent, if there are any
+    GET /v0.1/servers…                              the registry: see mcpgov/registry
     GET /livez, /readyz                             for probes
 
 It decides nothing. It reads, hands over, streams what comes back, and watches whether the client is still there:
@@ -81,6 +82,14 @@ class Pages(Protocol):
         ...
 
 
+class ReadRoom(Pages, Protocol):
+    """What tells callers of the catalog: an ASGI application that knows its own paths."""
+
+    def serves(self, path: bytes, /) -> bool:
+        """Whether a raw path is one of its own; it goes before those of the gateway."""
+        ...
+
+
 class Gateway:
     """The ASGI application of the data plane. `aggregate` takes a request at /mcp to its end."""
 
@@ -91,12 +100,14 @@ class Gateway:
         ready: Callable[[], bool],
         pages: Pages | None = None,
         aggregate: Callable[[Exchange], Awaitable[None]] | None = None,
+        registry: ReadRoom | None = None,
     ) -> None:
         self._stages = stages
         self._settings = settings
         self._ready = ready
         self._pages = pages
         self._aggregate = aggregate
+        self._registry = registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -107,6 +118,8 @@ class Gateway:
             await answer_plainly(send, 200, b"live\n")
         elif path == b"/readyz":
             await answer_plainly(send, *((200, b"ready\n") if self._ready() else (503, b"not ready\n")))
+        elif self._registry is not None and self._registry.serves(path):
+            await self._registry(scope, receive, send)
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
             head = head_of(scope, path, self._settings.trusted_proxies)
             await self._govern(head, receive, send, whole=path == PREFIX[:-1])

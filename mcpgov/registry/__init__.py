@@ -1,0 +1,1 @@
+"""The MCP Registry API: the read side of the catalog."""
