@@ -44,6 +44,7 @@ from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
+from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
@@ -303,7 +304,9 @@ def build_cli() -> typer.Typer:
     keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
     add_admin(keys, opens.admin_keys, opens.find_store)
     cli.add_typer(keys, name="keys")
-    cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
+    connections = build_connections(open_probe, opens.consents)
+    add_verify(connections, Verifying(open_probe, opens.review, GuardedWeb))
+    cli.add_typer(connections, name="connections")
     catalog = build_catalog()
     add_adding(catalog, opens.registry)
     add_publish(catalog, arm_caller)

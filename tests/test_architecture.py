@@ -23,7 +23,7 @@ PURE = (
     *("audit.exported", "audit.formats", "audit.happened"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("catalog.offer", "catalog.clients", "catalog.foundry", "catalog.shown_tools", "catalog.azure_policy"),
-    *("catalog.arm", "catalog.api_center"),
+    *("catalog.arm", "catalog.api_center", "catalog.routing"),
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(
         "endpoint.metadata",
