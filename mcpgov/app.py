@@ -52,6 +52,7 @@ from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
+from mcpgov.health import PATIENCE, Health, asking, every
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, identities
 from mcpgov.limiter import Limiter
@@ -108,6 +109,7 @@ class Running:
     parts: IdentityParts
     worker: Worker
     telemetry: Telemetry
+    health: Health
 
 
 @asynccontextmanager
@@ -115,7 +117,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable.
 
     `principal` is who runs it, where that is not to serve: the records of its start and stop say so, and which worker
-    it is, and what is done beside the calls (purging, exports, sending checkpoints) is left to one that does.
+    it is, and what is done beside the calls (purging, exports, checkpoints, health) is left to one that does.
     """
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
@@ -126,11 +128,12 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
+    health = Health(lambda: generations.current().connections, ledger.control, utc_now)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
-        observing(Watched(generations.current, ledger, report, lag, behind), load) as telemetry,
+        observing(Watched(generations.current, ledger, report, lag, behind, health.available), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
@@ -153,8 +156,10 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching.add_done_callback(log_failure)
         try:
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
-            async with purging_daily(tended, utc_now, first=worker.first):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
+            prober = Probe(stages, time.monotonic, PATIENCE)
+            pause = every(settings.health.every) if worker.first and not principal else None
+            async with purging_daily(tended, utc_now, first=worker.first), asking(health, prober, pause):
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -259,7 +264,7 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
         *(admin, gateway.storage, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows),
-        *(utc_now, gateway.telemetry.prometheus, lambda: export_states(gateway.storage)),
+        *(utc_now, gateway.telemetry.prometheus, lambda: export_states(gateway.storage), gateway.health.of),
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:

@@ -58,7 +58,7 @@ LAYERS = (
         *("host_tokens", "event_hubs", "logger_settings", "arm_caller", "catalog_files", "registry_client"),
     ),
     ("pipeline",),
-    ("endpoint.asgi", "registry", "admin", "console", "demo", "probe"),
+    ("endpoint.asgi", "registry", "admin", "console", "demo", "probe", "health"),
     ("stage_settings", "cli"),
     ("identities",),
     ("storage",),

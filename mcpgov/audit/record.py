@@ -101,6 +101,8 @@ class ControlEvent(StrEnum):
     EXPORT_FAILING = "export-failing"  # a place takes no records; they wait
     EXPORT_RECOVERED = "export-recovered"
     EXPORT_REFUSED = "export-refused"  # records that a place will never take, and others were taken
+    CONNECTION_UNAVAILABLE = "connection-unavailable"  # its server cannot be used
+    CONNECTION_AVAILABLE = "connection-available"
     WRITERS = "writers"  # names the last record of writers that ended
 
 
