@@ -77,6 +77,7 @@ def gateway(tmp_path: Path) -> Gateway:
     call = facts("1", NOW, tool="search")
     call = replace(call, head=replace(call.head, connection="github"))
     stranger = replace(facts("2", NOW), principal=None)
+    stranger = replace(stranger, head=replace(stranger.head, connection="github"))
     gateway.append(
         IntentRecord(call).row(),
         OutcomeRecord("1", NOW, OutcomeStatus.OK).row(),
