@@ -14,6 +14,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,10 +23,14 @@ import typer
 import uvloop
 
 from mcpgov import __version__
+from mcpgov.aggregate.call import serve as serve_aggregate
+from mcpgov.aggregate.sessions import KnownNames, Sessions
+from mcpgov.aggregate.visit import Shared
 from mcpgov.arm_caller import SCOPE, ArmCaller
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.cli.admin_keys import add_admin
+from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
@@ -59,6 +64,7 @@ from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
 from mcpgov.observing import Watched, observing
 from mcpgov.openers import Openers
+from mcpgov.pin_keeping import keep_current, pinning
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.reload import Generations, load_generation
@@ -137,6 +143,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
+        pinning(storage, ledger.control, utc_now) as pins,
     ):
         ledger.observers = telemetry.observers
         log.also = telemetry.tellers
@@ -147,6 +154,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             credentials=who.sources,
             ledger=ledger,
             upstream=upstreams,
+            pins=pins,
         )
         endpoint = endpoint_settings(settings, storage.material)
         known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
@@ -155,10 +163,15 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
-            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages)
+            shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
+            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, partial(serve_aggregate, shared))
             prober = Probe(stages, time.monotonic, PATIENCE)
             pause = every(settings.health.every) if worker.first and not principal else None
-            async with purging_daily(tended, utc_now, first=worker.first), asking(health, prober, pause):
+            async with (
+                purging_daily(tended, utc_now, first=worker.first),
+                keep_current(pins, stages, listing=worker.first and not principal),
+                asking(health, prober, pause),
+            ):
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
         finally:
             watching.cancel()
@@ -315,6 +328,7 @@ def build_cli() -> typer.Typer:
     catalog = build_catalog()
     add_adding(catalog, opens.registry)
     add_publish(catalog, arm_caller)
+    add_approval(catalog, opens.pins)
     cli.add_typer(catalog, name="catalog")
     cli.add_typer(build_foundry(open_probe), name="foundry")
     cli.add_typer(build_policy_app(), name="policy")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.decision import Reason
 from mcpgov.errors import UNKNOWN_CALLER
 from mcpgov.models import AuthType, PrincipalKind
+from mcpgov.pin_mode import PinMode
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _no_tools(seen: Seen) -> Diagnosis:
     checked = (
         f"check that the audience, {audience}" if microsoft else f"check that the credential and the URL {audience}"
     )
+    waits = seen.connection is not None and seen.connection.pin is PinMode.REQUIRE
+    checked = f"approve what waits (mcpgov catalog diff); else {checked}" if waits else checked
     mend = f"{checked}, that its identity has a role there, and that no policy hides every tool (mcpgov policy explain)"
     what = "The server lists no tools. Servers of Foundry answer so when the audience or the identity is wrong."
     return Diagnosis("no-tools", what, mend)

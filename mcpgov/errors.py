@@ -88,6 +88,8 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.QUARANTINED: _http(403),
     Reason.TOOL_HIDDEN: _rpc(200, INVALID_PARAMS),
     Reason.TOOL_DENIED: _http(403),
+    Reason.TOOL_UNAPPROVED: _rpc(200, INVALID_PARAMS),
+    Reason.TOOL_CHANGED: _rpc(200, INVALID_PARAMS),
     Reason.POLICY_RESPONSE: _http(403),
     Reason.PREFLIGHT: _http(200),
     Reason.POLICY_ERROR: _http(500),
@@ -97,6 +99,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.SIGN_IN_UNAVAILABLE: _http(503),
     Reason.COUNTERS_UNAVAILABLE: _http(503),
     Reason.KEYS_UNAVAILABLE: _http(503),
+    Reason.PINS_UNAVAILABLE: _http(503),
     Reason.AUDIT_UNAVAILABLE: _http(503),
     Reason.OVERLOADED: _http(503),
     Reason.INTERNAL_ERROR: _http(500),
@@ -112,6 +115,8 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.UPSTREAM_ERROR: _http(502),
     Reason.UPSTREAM_TOO_LARGE: _http(502),
 }
+# The caller is told that there is no such tool; only the record has the reason.
+HIDING = frozenset({Reason.TOOL_HIDDEN, Reason.TOOL_UNAPPROVED, Reason.TOOL_CHANGED})
 # Nobody knows who calls: these alone invite to sign in, and another token or key mends them.
 UNKNOWN_CALLER = frozenset(reason for reason, shape in ANSWERS.items() if shape.status == 401)
 

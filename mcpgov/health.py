@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from mcpgov.audit.record import ControlEvent
+from mcpgov.audit.control_events import ControlEvent
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import RemoteUpstream

@@ -7,10 +7,12 @@ One order, the order of the flow: who asks for what (RequestHead, MCPRequest), w
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, KeysView, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.pin_mode import PinMode
 
 if TYPE_CHECKING:
     from mcpgov.decision import Reply
@@ -102,9 +104,8 @@ class Kind(StrEnum):
 class RequestHead:
     """What is known of a request before its body is read.
 
-    `connection` is the name in the path, not yet looked up. `peer` is the address at the other end of the socket,
-    `source_address` the caller's own after the trusted-proxy walk. `correlation_id` is ours; the claimed one is
-    recorded and never trusted.
+    `connection` is the name in the path; `source_address` the caller's own, after the trusted-proxy walk from `peer`.
+    The claimed correlation id is never trusted. `aggregate` is that of the request at /mcp which this is a part of.
     """
 
     http_method: str
@@ -115,6 +116,7 @@ class RequestHead:
     received_at: datetime
     correlation_id: str
     claimed_correlation_id: str = ""
+    aggregate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +139,6 @@ class MCPRequest:
     session_id: str = ""
     traceparent: str = ""
     traces_ignored: tuple[str, ...] = ()
-
-    def with_session(self, session_id: str) -> MCPRequest:
-        """The same request, its session id replaced."""
-        return replace(self, session_id=session_id)
 
     @property
     def tool(self) -> str:
@@ -319,6 +317,7 @@ class Connection:
     sign_in: SignIn = SignIn()
     client_auth_type: AuthType = AuthType.CUSTOM_KEYS
     client_audience: str = ""
+    pin: PinMode = PinMode.TRUST_ON_FIRST_USE
 
 
 class Renewal(Protocol):

@@ -5,7 +5,6 @@ A room of the composition root: app.py says how optional parts are loaded and se
 
 from __future__ import annotations
 
-import getpass
 import os
 import ssl
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+from mcpgov.accounts import local_user
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.catalog_files import load_catalog
@@ -31,6 +31,7 @@ from mcpgov.settings_file import load_settings, named_store, stood_in
 from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
 from mcpgov.store.recorded_keys import RecordedKeys
+from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.upkeep import Purging
 from mcpgov.web import GuardedWeb
 
@@ -150,7 +151,7 @@ class Openers:
     async def note_verified(self, config: Path | None, details: Mapping[str, str | int]) -> None:
         """Write down that the configured store was verified. Raises StoreUnavailable."""
         async with writing(self.storage(config).open(), self.now) as write:
-            await write(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
+            await by_local_user(write)(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
 
     def registry(self, config: Path | None, *, private: bool) -> Fetch:
         """What asks registries; an API Center as mcpgov's own identity, where the settings name one."""
@@ -181,6 +182,13 @@ class Openers:
                 yield self.load("mcpgov.operating").RecordedAdminKeys(keys, by_local_user(write))
 
     @asynccontextmanager
+    async def pins(self, config: Path | None) -> AsyncGenerator[RecordedPins]:
+        """What is known of the tools of servers, every decision about which is recorded."""
+        storage = self.storage(config)
+        with storage.pins() as pins:
+            yield RecordedPins(pins, lambda: writing(storage.open(), self.now))
+
+    @asynccontextmanager
     async def consents(self, config: Path | None) -> AsyncGenerator[RecordedConsents]:
         """The consents in the store."""
         snapshot = load_generation(config, stood_in(os.environ), self.vaults)
@@ -194,14 +202,6 @@ class Openers:
 
             async with kept_consents(parts, note) as consents:
                 yield consents
-
-
-def local_user() -> str:
-    """Who runs a verb, as records name them: the name of the account here, or its number where it has none."""
-    try:
-        return f"local:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container may run as a number that nothing names
-        return f"local:{os.getuid()}"
 
 
 def by_local_user(write: Write) -> Write:

@@ -9,7 +9,7 @@ The stages know nothing of each other; what one learns reaches the next through 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
@@ -130,6 +130,29 @@ class Upstream(Protocol):
         ...
 
 
+class Pins(Protocol):
+    """Which tools are what somebody approved."""
+
+    def require(self, request: MCPRequest, connection: Connection, /) -> None:
+        """Raise Refusal where what is called is not: tool-changed, tool-unapproved, pins-unavailable."""
+        ...
+
+    def judged(self, answer: Answer, request: MCPRequest, connection: Connection, /) -> Answer:
+        """The same answer, in whose lists no other tools are; what they list is pinned."""
+        ...
+
+
+class NoPins:
+    """For a gateway that has none."""
+
+    def require(self, _request: MCPRequest, _connection: Connection, /) -> None:
+        """Let it pass."""
+
+    def judged(self, answer: Answer, _request: MCPRequest, _connection: Connection, /) -> Answer:
+        """The answer as it is."""
+        return answer
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """Everything that govern() works with."""
@@ -140,6 +163,7 @@ class Stages:
     credentials: CredentialSource
     ledger: Ledger
     upstream: Upstream
+    pins: Pins = field(default_factory=NoPins)
 
 
 async def govern(exchange: Exchange, stages: Stages) -> None:
@@ -155,10 +179,12 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                 evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
                 record.decision = decision = await effects.perform(evaluation.decide())
                 require_allowed(decision)
+                stages.pins.require(request, connection)
                 record.credential = credential = await stages.credentials.credential_for(connection, principal)
                 await record.intent()
                 async with stages.upstream.forward(request, connection, decision, credential) as answer:
-                    shown = await effects.perform(evaluation.answered(record.heard(answer)))
+                    pinned = stages.pins.judged(record.heard(answer), request, connection)
+                    shown = await effects.perform(evaluation.answered(pinned))
                     await exchange.relay(record.watch(shown), decision)
             except Refusal as refusal:
                 record.decision = record.decision or (evaluation and evaluation.broken_off(refusal))

@@ -27,13 +27,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 from watchfiles import watch
 
+from mcpgov.accounts import owners_of
+from mcpgov.aggregate_settings import unfit_aggregate
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.needs import unmet
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
 from mcpgov.settings import Settings, parse_settings
-from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, owners_of, read_text
+from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
 from mcpgov.worker import unshared
 from mcpgov.yaml_source import parse_yaml
@@ -51,7 +53,8 @@ QUIET: Final = 100  # milliseconds without a change before files are read: an ed
 LOOK_EVERY: Final = 2_000  # milliseconds between looks of our own
 ENDINGS: Final = frozenset({".yaml", ".yml"})
 TESTS: Final = (".test.yaml", ".test.yml")  # beside policies, and never one
-RELOADED: Final = frozenset({"catalog", "policies", "global_policies", "named_values"})  # settings that need no restart
+# Settings that need no restart.
+RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policies", "named_values"})
 T = TypeVar("T")
 
 
@@ -218,12 +221,21 @@ def generation_of(
     if settings and source:
         found.problems.extend(unshared(workers, settings, source, entries))
         found.problems.extend(away(source, settings) if thorough else ())
+        if len(entries) == len(parsed):  # else a name may be in a file that cannot be read
+            found.problems.extend(_unfit(settings, source, entries, workers))
     if found.problems:
         raise InvalidConfiguration(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
         )
     snapshot = assemble(reading.stamp, settings or Settings(), entries, policies.documents)
     return replace(snapshot, secrets=tuple(references.drawn))
+
+
+def _unfit(settings: Settings, source: Source, entries: Sequence[Entry], workers: int) -> Iterator[Problem]:
+    """What the aggregate names and cannot have."""
+    if settings.aggregate:
+        names = [served.connection.name for entry in entries for served in entry.connections]
+        yield from unfit_aggregate(settings.aggregate, source, names, workers)
 
 
 def _across_files(

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic import ValidationInfo as Info
 
+from mcpgov.aggregate_settings import Aggregate
 from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import (
@@ -264,6 +265,7 @@ class Settings(Shape):
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
     health: Health = Health()
     loggers: dict[LoggerName, EventHub] = Field(default_factory=dict[str, EventHub])
+    aggregate: Annotated[Aggregate | None, Written] = None
     registry: NotYet = None
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final, cast
 
@@ -42,20 +42,6 @@ class _Stored(Shape):
     model_config = ConfigDict(extra="ignore")
 
     audit: Audit = Audit()
-
-
-def owners_of(places: Iterable[Path]) -> str:
-    """The accounts that own these files, of those that are there; a number where an account has no name."""
-    return " ".join(sorted({owner for place in places if (owner := _owner(place))}))
-
-
-def _owner(place: Path) -> str:
-    try:
-        return place.owner()
-    except KeyError:
-        return str(place.stat().st_uid)
-    except OSError:
-        return ""
 
 
 def stand_ins(_: Azure) -> Fetch:

@@ -32,6 +32,7 @@ from mcpgov.store.database import (
 )
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
+from mcpgov.store.sqlite_pins import SqlitePins
 from mcpgov.store.sqlite_vault import SqliteTokenVault
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from mcpgov.store.export_log import SqlExports
     from mcpgov.store.oldest_records import SqlOldestRecords
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
+    from mcpgov.store.postgres_pins import PostgresPins
     from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
 
 KEY_LENGTH = 32  # bytes
 ADMIN_CONNECTIONS = 2  # operators are few
+PIN_CONNECTIONS = 2
+PINS_TIMEOUT = 5.0  # seconds: a list can have thousands of tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,22 @@ class Storage:
             yield keys
         finally:
             keys.close()
+
+    @contextmanager
+    def pins(self) -> Generator[SqlitePins | PostgresPins]:
+        """What is approved of the tools of servers."""
+        pins: SqlitePins | PostgresPins
+        if path := self.file:
+            pins = SqlitePins(path)
+        else:
+            pool = self.load("mcpgov.store.postgres_pool").PostgresPool(
+                self.server, timeout=PINS_TIMEOUT, connections=PIN_CONNECTIONS
+            )
+            pins = self.load("mcpgov.store.postgres_pins").PostgresPins(pool)
+        try:
+            yield pins
+        finally:
+            pins.close()
 
     def exports(self) -> SqlExports:
         """The records in the store, to be exported, and how far each export has come."""

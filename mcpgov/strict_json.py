@@ -69,7 +69,7 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
     except RecursionError:
         raise Refusal(Reason.TOO_DEEP, f"Nested deeper than {limits.depth} levels.") from None
     if _may_pass_a_limit(body, limits):
-        _measure(tree, limits)
+        measure(tree, limits)
     return tree
 
 
@@ -136,8 +136,11 @@ _Path = tuple[str | int, ...]
 _Container = list["Json"] | dict[str, "Json"]
 
 
-def _measure(tree: Json, limits: JsonLimits) -> None:
-    """Walk the tree level by level, without recursion. Raises Refusal: too-deep, too-large, invalid-encoding."""
+def measure(tree: Json, limits: JsonLimits) -> None:
+    """Walk the tree level by level, without recursion: all of `limits` but `body`.
+
+    Raises Refusal: too-deep, too-large, invalid-encoding.
+    """
     depth, keys, values = 0, 0, -1
     level: list[tuple[_Path, _Container]] = [((), [tree])]  # a list around it, so that a bare string is looked at too
     while level:

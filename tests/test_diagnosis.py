@@ -20,6 +20,7 @@ from mcpgov.models import (
     Secret,
     SignIn,
 )
+from mcpgov.pin_mode import PinMode
 
 KEYS = Connection(
     "github",
@@ -274,6 +275,13 @@ def test_every_reason_has_words(reason: Reason) -> None:
 def test_no_tools_are_a_finding_that_names_the_audience_where_there_is_one() -> None:
     assert "audience, https://search.azure.com" in found(replace(seen(None, ENTRA, TOKEN), tools=0)).mend
     assert "credential and the URL" in found(replace(seen(None), tools=0)).mend
+
+
+def test_tools_that_wait_for_approval_are_thought_of_first() -> None:
+    known = seen(None)
+    assert known.connection is not None
+    waiting = replace(known, tools=0, connection=replace(known.connection, pin=PinMode.REQUIRE))
+    assert found(waiting).mend.startswith("approve what waits (mcpgov catalog diff); else check that")
 
 
 def test_a_connection_without_an_audience_is_said_to_have_none() -> None:

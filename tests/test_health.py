@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from mcpgov.audit.record import ControlEvent
+from mcpgov.audit.control_events import ControlEvent
 from mcpgov.diagnosis import Diagnosis
 from mcpgov.errors import StoreUnavailable
 from mcpgov.health import TOGETHER, Health, State, asking, every, judged

@@ -35,10 +35,3 @@ def test_only_a_tools_call_has_a_tool_and_arguments() -> None:
     prompt = MCPRequest(HEAD, Era.STATELESS, Kind.REQUEST, "2026-07-28", b"{}", 1, "prompts/get", "get_city", params)
     assert (call.tool, call.arguments) == ("get_city", {"n": 1})
     assert (prompt.tool, prompt.arguments) == ("", {})
-
-
-def test_a_session_can_be_set_without_touching_the_rest() -> None:
-    request = MCPRequest(HEAD, Era.HANDSHAKE, Kind.END, "2025-11-25", session_id="sealed")
-    opened = request.with_session("upstream")
-    assert (opened.session_id, request.session_id) == ("upstream", "sealed")
-    assert opened.head is request.head

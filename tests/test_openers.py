@@ -2,14 +2,13 @@
 
 import getpass
 import importlib
-import os
-import pwd
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mcpgov.accounts import local_user
 from mcpgov.admin.access import AdminKey, Role
 from mcpgov.audit.reader import CallFilter
 from mcpgov.credential.references import Unfit
@@ -17,7 +16,7 @@ from mcpgov.credential.tokens import AccessToken, AzureIdentity
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.identity.api_key import KeyRecord
-from mcpgov.openers import Openers, local_user
+from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
 from mcpgov.store.sent_checkpoints import open_sqlite_sent
 
@@ -72,16 +71,6 @@ async def test_a_key_that_a_verb_made_says_who_ran_it(tmp_path: Path) -> None:
     for event in ("key-created", "admin-key-created"):
         (made,) = opens.reader(config).calls(CallFilter(reason=event))
         assert made.get("mcpgov.control.principal") == local_user()
-
-
-def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody(_: int) -> pwd.struct_passwd:
-        raise KeyError("no such account")
-
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pwd, "getpwuid", nobody)
-    assert local_user() == f"local:{os.getuid()}"
 
 
 def test_the_places_of_checkpoints_that_can_be_read_are_folders_and_databases(tmp_path: Path) -> None:

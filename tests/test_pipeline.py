@@ -13,7 +13,7 @@ from mcpgov.decision import Decision, Metric, Reason, Refund, Spend, Spent, Trac
 from mcpgov.effects import Effects
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal, RequestHead
-from mcpgov.pipeline import Stages, govern
+from mcpgov.pipeline import NoPins, Pins, Stages, govern
 from mcpgov.policy.compiled import ConnectionPolicy, Sections, compile_policy
 from mcpgov.policy.document import parse_document
 from mcpgov.policy.draft import Denial, Draft
@@ -109,13 +109,14 @@ class House:
         finally:
             await ledger.close()
 
-    async def govern(self, connections: Mapping[str, Connection] | None = None) -> Exchange:
+    async def govern(self, connections: Mapping[str, Connection] | None = None, pins: Pins | None = None) -> Exchange:
         """Take one call through."""
         served = {"city": CITY} if connections is None else connections
         snapshot = Snapshot("stamp", served, {"city": self.policy})
         exchange = Exchange()
         async with self.ledger() as ledger:
-            await govern(exchange, Stages(lambda: snapshot, self, Effects(self, self), self, ledger, self.upstream))
+            stages = Stages(lambda: snapshot, self, Effects(self, self), self, ledger, self.upstream, pins or NoPins())
+            await govern(exchange, stages)
         return exchange
 
 
@@ -190,6 +191,40 @@ async def test_counters_that_fail_while_on_error_runs_leave_the_refusal_as_it_wa
     house.counters_gone = True
     (refusal,) = (await house.govern()).refusals
     assert (refusal.reason, refusal.reply) == (Reason.UPSTREAM_RESET, None)
+
+
+class Pinned:
+    """Pins that refuse a call, or note that they saw its answer."""
+
+    def __init__(self, house: House, refusal: Refusal | None = None) -> None:
+        self.house = house
+        self.refusal = refusal
+
+    def require(self, request: MCPRequest, connection: Connection, /) -> None:
+        assert (request.tool, connection) == ("search", CITY)
+        self.house.steps.append("pins")
+        if self.refusal:
+            raise self.refusal
+
+    def judged(self, answer: Answer, request: MCPRequest, connection: Connection, /) -> Answer:
+        assert (request.tool, connection) == ("search", CITY)
+        self.house.steps.append("judged")
+        return answer
+
+
+async def test_pins_are_asked_after_the_policies_and_see_the_answer_before_them() -> None:
+    house = House(compile_policy([ONE_CALL], [], [], {}))
+    await house.govern(pins=Pinned(house))
+    assert house.steps == ["identify", "spend 1", "pins", "credential", "forward", "judged"]
+
+
+async def test_a_tool_that_is_not_as_it_was_approved_asks_for_no_credential_and_is_written_down() -> None:
+    house = House()
+    exchange = await house.govern(pins=Pinned(house, Refusal(Reason.TOOL_CHANGED, "Unknown tool: search")))
+    assert house.steps == ["identify", "pins"]
+    assert [refusal.reason for refusal in exchange.refusals] == [Reason.TOOL_CHANGED]
+    assert house.upstream.ledger == []
+    assert house.events == ["denied"]
 
 
 class Broken(dict[str, Sections]):

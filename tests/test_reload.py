@@ -10,9 +10,9 @@ from typing import Self
 
 import pytest
 
+from mcpgov.accounts import owners_of
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.reload import Generations, ReloadResult, load_generation, read_files
-from mcpgov.settings_file import owners_of
 
 SETTINGS = "global_policies: [default]\n"
 ENTRY = """\

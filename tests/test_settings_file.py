@@ -1,6 +1,5 @@
 """How mcpgov.yaml is found and read; tests/test_settings.py and tests/flows/test_emergencies.py tell what it says."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Secret
 from mcpgov.settings import Settings
-from mcpgov.settings_file import folder_of, load_settings, named_store, owners_of, read_text, stood_in
+from mcpgov.settings_file import folder_of, load_settings, named_store, read_text, stood_in
 
 
 def test_without_a_file_the_defaults_are_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,12 +72,3 @@ def test_a_url_that_is_no_store_is_refused_and_not_quoted(url: str) -> None:
         named_store(url)
     assert str(refused.value).startswith("the store that was named")
     assert "hunter2" not in str(refused.value)
-
-
-def test_the_owners_of_files_are_named_where_they_have_a_name(tmp_path: Path) -> None:
-    (mine := tmp_path / "mine.yaml").touch()
-    assert owners_of((mine, mine, tmp_path / "gone.yaml")) == mine.owner()
-    (theirs := tmp_path / "theirs.yaml").touch()
-    if os.getuid() == 0:
-        os.chown(theirs, 54_321, -1)
-        assert owners_of((mine, theirs)) == f"54321 {mine.owner()}"

@@ -8,7 +8,7 @@ import pytest
 
 from mcpgov.audit.record import ControlRecord
 from mcpgov.audit.redact import key_id
-from mcpgov.errors import InvalidConfiguration
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.settings import parse_settings
 from mcpgov.storage import Storage
 from tests.audit.calls import NOW
@@ -70,7 +70,7 @@ async def test_a_key_from_the_settings_is_rotated_there(tmp_path: Path) -> None:
         await made.rotate_digest_key(Written(), NOW)
 
 
-def test_a_server_is_loaded_only_when_it_is_named(tmp_path: Path) -> None:
+async def test_a_server_is_loaded_only_when_it_is_named(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def load(module: str) -> object:
@@ -85,3 +85,6 @@ def test_a_server_is_loaded_only_when_it_is_named(tmp_path: Path) -> None:
     opened.keys.close()
     assert {"postgres_ledger", "postgres_keys", "postgres_vault", "postgres_pool"} == set(asked)
     assert "pw-of-the-database" not in repr(made)
+    with made.pins() as pins, pytest.raises(StoreUnavailable):  # nobody is there
+        await pins.changed(0)
+    assert "postgres_pins" in asked

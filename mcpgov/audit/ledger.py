@@ -183,7 +183,7 @@ class CallRecording:
         self.credential: Credential | None = None
         self._ledger = ledger
         self._call_id = call_id
-        self._head = head
+        self._arrived = head
         self._stamp = stamp
         self._intent: Posted | None = None
         self._watch: AnswerWatch | None = None
@@ -195,6 +195,11 @@ class CallRecording:
         self._posted = 0
         self._sent = 0  # when the intent was durable, and so the call may have left for the upstream
         self._answered = 0
+
+    @property
+    def _head(self) -> RequestHead:
+        """The head as it was read: at the aggregate, the body says which connection it is for."""
+        return self.request.head if self.request else self._arrived
 
     async def __aenter__(self) -> Self:
         self._ledger.under_way += 1

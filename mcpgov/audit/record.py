@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from mcpgov.audit.control_events import ControlEvent
 from mcpgov.audit.fields import (
     Fields,
     of_arguments,
@@ -70,40 +71,6 @@ class OutcomeOrder(StrEnum):
 
     AFTER_REPLY = "after-reply"
     BEFORE_REPLY = "before-reply"
-
-
-class ControlEvent(StrEnum):
-    """What happened to the gateway itself."""
-
-    START = "start"
-    STOP = "stop"
-    RELOAD = "reload"
-    RELOAD_REFUSED = "reload-refused"
-    KEY_CREATED = "key-created"
-    KEY_REVOKED = "key-revoked"
-    KEY_ROTATED = "key-rotated"
-    CONSENT_GIVEN = "consent-given"
-    CONSENT_REFUSED = "consent-refused"
-    CONSENT_PAGE_RETURNED = "consent-page-returned"
-    CONSENT_REVOKED = "consent-revoked"
-    ADMIN_SIGNED_IN = "admin-signed-in"
-    ADMIN_REFUSED = "admin-refused"
-    ADMIN_ACTED = "admin-acted"
-    ADMIN_KEY_CREATED = "admin-key-created"
-    ADMIN_KEY_REVOKED = "admin-key-revoked"
-    DIGEST_KEY_ROTATED = "digest-key-rotated"
-    STORE_RECOVERED = "store-recovered"
-    SINK_FAILED = "sink-failed"  # said by the others
-    SINK_RECOVERED = "sink-recovered"
-    CLOCK_REGRESSION = "clock-regression"
-    PURGED = "purged"  # what was too old was removed
-    VERIFIED = "verified"  # somebody had the ledger checked
-    EXPORT_FAILING = "export-failing"  # a place takes no records; they wait
-    EXPORT_RECOVERED = "export-recovered"
-    EXPORT_REFUSED = "export-refused"  # records that a place will never take, and others were taken
-    CONNECTION_UNAVAILABLE = "connection-unavailable"  # its server cannot be used
-    CONNECTION_AVAILABLE = "connection-available"
-    WRITERS = "writers"  # names the last record of writers that ended
 
 
 class Row(NamedTuple):
@@ -369,6 +336,7 @@ def _facts(facts: Facts, event: RecordEvent) -> Fields:
         "user_agent.original": clip(head.headers.get("user-agent")),
         "mcpgov.correlation_id.claimed": clip(head.claimed_correlation_id),
         "mcpgov.connection": clip(head.connection),
+        "mcpgov.aggregate": head.aggregate,
         "mcpgov.agent.claimed": clip(next((value for name in CLAIMED_AGENT if (value := head.headers.get(name))), "")),
         "mcpgov.snapshot": facts.snapshot,
         "mcpgov.durability": facts.durability,

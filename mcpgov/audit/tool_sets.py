@@ -1,23 +1,21 @@
 """Which tools a server lists, as one digest: so that the day on which they changed can be found in the ledger.
 
-Pure. The digest has no key: it can be compared with that of a list got elsewhere. It is SHA-256 over the tools as JSON
-without white space, in UTF-8, keys sorted by code point, the tools by their names. What is no list that can be read has
-none. Refuses to know: which answer it is of.
+Pure. The digest has no key: it can be compared with that of a list got elsewhere. It is SHA-256 over the tools as
+canonical JSON (RFC 8785) in UTF-8, sorted by their names. What is no list that can be read has none. Refuses to know:
+which answer it is of.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from mcpgov.canonical_json import canonical, digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mcpgov.models import Json
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,14 @@ def listed(result: Json, cursor: Json = None) -> ToolSet | None:
     page = cursor is not None or result.get("nextCursor") is not None
     try:
         return ToolSet(digest_of(tools), len(tools), page)
-    except RecursionError:  # writing goes as deep as reading, but not to the very same depth
+    except (RecursionError, ValueError):  # deeper than can be written, or a number that JSON does not have
         return None
 
 
 def digest_of(tools: Sequence[Json]) -> str:
     """The digest of tools, in whatever order they are."""
-    texts = (text for _, text in sorted((_name(tool), _ENCODER.encode(tool)) for tool in tools))
-    whole = f"[{','.join(texts)}]".encode("utf-8", "surrogatepass")
-    return f"sha256:{hashlib.sha256(whole).hexdigest()}"
+    texts = (text for _, text in sorted((_name(tool), canonical(tool)) for tool in tools))
+    return digest(f"[{','.join(texts)}]")
 
 
 def _name(tool: Json) -> str:

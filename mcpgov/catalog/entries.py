@@ -110,6 +110,7 @@ def _connection(name: str, shape: EntryShape, folder: str) -> Connection:
         one.sign_in(),
         one.client_auth_type,
         one.client_audience,
+        shape.pin,
     )
 
 

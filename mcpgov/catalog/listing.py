@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from mcpgov.catalog.server_shape import ServerShape, members, one_line, web_address, wrong_with
 from mcpgov.credential.references import Unfit
+from mcpgov.pin_mode import PinMode
 from mcpgov.shapes import Filled, Shape
 from mcpgov.yaml_source import nearest
 
@@ -38,14 +39,6 @@ class Status(StrEnum):
     DELETED = "deleted"  # served no more, and still listed to who asks for it
 
 
-class PinMode(StrEnum):
-    """What happens to a tool that nobody has approved as it is now."""
-
-    REQUIRE = "require"
-    FIRST_USE = "trust-on-first-use"
-    OFF = "off"
-
-
 @dataclass(frozen=True, slots=True)
 class Contact:
     """Whom to ask about a server."""
@@ -66,7 +59,7 @@ class Listing:
     owner: str = ""
     contacts: tuple[Contact, ...] = ()
     environments: tuple[str, ...] = ()
-    pin: PinMode = PinMode.FIRST_USE
+    pin: PinMode = PinMode.TRUST_ON_FIRST_USE
     server: Mapping[str, Json] = field(default_factory=dict[str, "Json"], hash=False)
 
 
@@ -119,7 +112,7 @@ class ListingShape(Shape):
     owner: Word = ""
     contacts: tuple[ContactShape, ...] = ()
     environments: Words = ()
-    pin: Annotated[PinMode, _word_of(PinMode)] = PinMode.FIRST_USE
+    pin: Annotated[PinMode, _word_of(PinMode)] = PinMode.TRUST_ON_FIRST_USE
     server: Annotated[dict[str, Any], BeforeValidator(_mapping), Filled, WithJsonSchema({"type": "object"})] = Field(
         default_factory=dict[str, Any]
     )

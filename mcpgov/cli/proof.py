@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import gzip
 import json
 from dataclasses import dataclass
@@ -137,7 +136,7 @@ def add_verify(audit: typer.Typer, opening: Opening) -> None:
             held = {"compared": elsewhere.total, "left_out": len(elsewhere.others)}
             typer.echo(json.dumps(as_fields(verdict, signed=key is not None) | {"code": code, **held}))
         else:
-            show(verdict, key)
+            show(verdict, key, code)
             show_elsewhere(elsewhere)
         raise typer.Exit(code)
 
@@ -320,9 +319,13 @@ def check_proofs(file: Path, key: VerifierKey | None) -> None:
 
 
 def as_details(verdict: Verdict, elsewhere: Compared, key: VerifierKey | None) -> Mapping[str, str | int]:
-    """A verdict as the ledger keeps it, and who asked."""
-    details: dict[str, str | int] = {"result": result_of(verdict), "principal": f"local:{getpass.getuser()}"}
-    details |= {"records": verdict.records, "found": verdict.found, "uncovered": verdict.uncovered}
+    """A verdict as the ledger keeps it."""
+    details: dict[str, str | int] = {
+        "result": result_of(verdict.code),
+        "records": verdict.records,
+        "found": verdict.found,
+        "uncovered": verdict.uncovered,
+    }
     return details | {"compared": elsewhere.total} | ({"key": key.name} if key else {})
 
 
@@ -334,20 +337,20 @@ def write_down(note: NoteVerified, config: Path | None, details: Mapping[str, st
         typer.echo(f"That it was verified could not be written down: {error}", err=True)
 
 
-def result_of(verdict: Verdict) -> str:
-    """A verdict in a word."""
-    return "ok" if not verdict.code else Kind(verdict.code).name.lower()
+def result_of(code: int) -> str:
+    """What an exit code says of a ledger that could be read."""
+    return {0: "ok", UNJUDGED: "not proved"}.get(code) or Kind(code).name.lower()
 
 
-def show(verdict: Verdict, key: VerifierKey | None) -> None:
-    """A verdict in words."""
+def show(verdict: Verdict, key: VerifierKey | None, code: int) -> None:
+    """A verdict in words; the first of them says the same as the exit code."""
     for finding in verdict.findings:
         typer.echo(printable(str(finding)))
     if verdict.found > len(verdict.findings):
         typer.echo(f"… and {verdict.found - len(verdict.findings)} more")
     gone = f", {verdict.purged} purged before" if verdict.purged else ""
     typer.echo(
-        f"{result_of(verdict)}: {plural(verdict.records, 'record')} of {plural(verdict.writers, 'writer')},"
+        f"{result_of(code)}: {plural(verdict.records, 'record')} of {plural(verdict.writers, 'writer')},"
         f" {plural(verdict.checkpoints, 'checkpoint')}, {plural(verdict.uncovered, 'record')} after the last of them,"
         f" {verdict.unproved} from before there were hashes{gone}"
     )

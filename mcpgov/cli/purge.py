@@ -5,7 +5,6 @@ It asks before, unless told not to; what an export has not taken goes only when 
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from mcpgov.accounts import local_user
 from mcpgov.audit.record import EPOCH, timestamp
 from mcpgov.audit.retention import Wanted
 from mcpgov.cli.options import with_options
@@ -104,7 +104,7 @@ def wanted_by(asked: Asked, ledger: Purging) -> Wanted:
     if days is None:
         raise typer.BadParameter("audit.keep_days is forever; say which records with --older-than 400d")
     keep_from = None if asked.unexported else ledger.exported
-    return Wanted(days, f"local:{getpass.getuser()}", keep_from, dry=asked.dry_run)
+    return Wanted(days, local_user(), keep_from, dry=asked.dry_run)
 
 
 def moment(microseconds: int) -> str:

@@ -48,6 +48,9 @@ def replayed(record: Record, snapshot: Snapshot) -> Generator[str]:
     if recorded is None:
         yield "No policy decided this call: it was refused before one was asked."
         return
+    if record.get("mcpgov.aggregate") and not record.get("mcpgov.connection"):
+        yield "No policy decided this request at /mcp: those of the members that it asked did, each for itself."
+        return
     context = context_of(record, snapshot)
     if context is None:
         yield "This decision cannot be made again: its connection is not in the catalog any more."

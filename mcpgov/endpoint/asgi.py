@@ -1,6 +1,7 @@
 """Stage 1 of 6 · wire in, wire out: the raw ASGI endpoint of the data plane.
 
     POST, GET, DELETE, OPTIONS /mcp/{connection}    the only thing that reaches govern(), and all of it recorded
+    POST, DELETE /mcp                               the aggregate, which is a client of govern() for each of its members
     GET /.well-known/oauth-protected-resource…      how clients sign in; public (see metadata.py)
     GET, POST /consent/…, GET /oauth/callback…      the pages where people consent, if there are any
     GET /livez, /readyz                             for probes
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from mcpgov.endpoint.metadata import ResourceMetadata
     from mcpgov.endpoint.sessions import SessionSeal
     from mcpgov.models import Answer, MCPRequest, Principal
+    from mcpgov.pipeline import Exchange
     from mcpgov.strict_json import JsonLimits
 
     Scope = Mapping[str, Any]
@@ -80,15 +82,21 @@ class Pages(Protocol):
 
 
 class Gateway:
-    """The ASGI application of the data plane."""
+    """The ASGI application of the data plane. `aggregate` takes a request at /mcp to its end."""
 
     def __init__(
-        self, stages: Stages, settings: EndpointSettings, ready: Callable[[], bool], pages: Pages | None = None
+        self,
+        stages: Stages,
+        settings: EndpointSettings,
+        ready: Callable[[], bool],
+        pages: Pages | None = None,
+        aggregate: Callable[[Exchange], Awaitable[None]] | None = None,
     ) -> None:
         self._stages = stages
         self._settings = settings
         self._ready = ready
         self._pages = pages
+        self._aggregate = aggregate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -100,7 +108,8 @@ class Gateway:
         elif path == b"/readyz":
             await answer_plainly(send, *((200, b"ready\n") if self._ready() else (503, b"not ready\n")))
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
-            await self._govern(head_of(scope, path, self._settings.trusted_proxies), receive, send)
+            head = head_of(scope, path, self._settings.trusted_proxies)
+            await self._govern(head, receive, send, whole=path == PREFIX[:-1])
         elif path.startswith(METADATA):
             await self._tell_metadata(scope, path, send)
         elif self._pages is not None and (path == CALLBACK or path.startswith((PAGES, CALLBACK + b"/"))):
@@ -113,10 +122,13 @@ class Gateway:
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
         await answer_whole(send, reply.status, headers, reply.body)
 
-    async def _govern(self, head: RequestHead, receive: Receive, send: Send) -> None:
+    async def _govern(self, head: RequestHead, receive: Receive, send: Send, *, whole: bool) -> None:
         exchange = HttpExchange(head, receive, send, self._settings)
         try:
-            await govern(exchange, self._stages)
+            if self._aggregate is not None and whole:
+                await self._aggregate(exchange)
+            else:
+                await govern(exchange, self._stages)
         except asyncio.CancelledError:
             await exchange.stop()
         finally:
@@ -157,7 +169,7 @@ class HttpExchange:
         if not request.session_id:
             return request
         upstream_id = self._settings.seal.open(request.session_id, self._principal_id, self.head.connection)
-        return request.with_session(upstream_id)
+        return replace(request, session_id=upstream_id)
 
     async def _watch(self, call: asyncio.Task[object]) -> None:
         while (await self._receive())["type"] != "http.disconnect":

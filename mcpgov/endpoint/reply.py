@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason, Reply
 from mcpgov.endpoint.inbound import CAPABILITIES_KEY, CONSENT_KEY, era_of
-from mcpgov.errors import ANSWERS, INVALID_REQUEST, URL_ELICITATION_REQUIRED, Refusal
+from mcpgov.errors import ANSWERS, HIDING, INVALID_REQUEST, URL_ELICITATION_REQUIRED, Refusal
 from mcpgov.models import Era, Kind
 from mcpgov.strict_json import JsonLimits, dumps, parse
 
@@ -41,6 +41,7 @@ ASKING = frozenset({Reason.CONSENT_REQUIRED, Reason.USER_REQUIRED})
 INTERACTIVE = frozenset({"tools/call", "prompts/get", "resources/read"})  # MCP 2026-07-28, InputRequiredResult
 ELICITING_VERSION = "2025-11-25"  # the one version with an error for it
 TOLD_IN_WORDS = -31403  # the code of the error where there is neither
+UNKNOWN = {"prompts/get": "Unknown prompt", "resources/read": "Unknown resource"}  # else a tool
 CONTENT_TYPE = "content-type"
 # How the message is carried, and the session, which is sealed: no policy edits these (RFC 9110 sections 6.4, 7.6.1).
 RESERVED = frozenset({
@@ -126,7 +127,7 @@ def _raw(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
 def _is_result(refusal: Refusal, request: MCPRequest | None) -> bool:
     return (
         (refusal.as_tool_result or (refusal.reason in ASKING and not _knows_error(refusal, request)))
-        and refusal.reason is not Reason.TOOL_HIDDEN
+        and refusal.reason not in HIDING
         and request is not None
         and request.kind is Kind.REQUEST
         and bool(request.tool)
@@ -162,9 +163,11 @@ def _result(refusal: Refusal, era: Era, correlation_id: str) -> dict[str, object
 
 def _error(refusal: Refusal, request: MCPRequest | None, era: Era, correlation_id: str) -> dict[str, object]:
     code = _code(refusal, era) if refusal.code is None else refusal.code
-    if refusal.reason is Reason.TOOL_HIDDEN:
+    if refusal.reason in HIDING:
         # No data, and not the refusal's own message: nothing that tells hidden from unknown. The record has the reason.
-        return {"code": code, "message": f"Unknown tool: {request.tool if request else ''}"}
+        method, name = (request.method, request.name) if request else ("tools/call", "")
+        data: dict[str, object] = {"data": {"uri": name}} if method == "resources/read" else {}
+        return {"code": code, "message": f"{UNKNOWN.get(method, 'Unknown tool')}: {name}", **data}
     # A key must not learn of connections that are none of its own: they look like those that there are not.
     reason = Reason.UNKNOWN_CONNECTION if refusal.reason is Reason.CONNECTION_DENIED else refusal.reason
     data = {**refusal.data, "reason": reason, "correlationId": correlation_id}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Reply, Trace
-from mcpgov.errors import ANSWERS, ExpressionError, Refusal
+from mcpgov.errors import ANSWERS, HIDING, ExpressionError, Refusal
 from mcpgov.models import RemoteUpstream
 from mcpgov.policy.context import Context, LastError, Response
 from mcpgov.policy.draft import Answers, Denial, Draft, Limit
@@ -32,7 +32,7 @@ __all__ = ["Context", "Evaluation"]
 UNKNOWN: Final = "no-such-tool"
 RESET_HEADER: Final = "X-RateLimit-Reset"  # seconds until the window is whole again
 # What on-error does not see: it could tell a hidden tool from an unknown one, or undo what a policy answered.
-_FINAL: Final = frozenset({Reason.TOOL_HIDDEN, Reason.POLICY_RESPONSE, Reason.PREFLIGHT})
+_FINAL: Final = HIDING | {Reason.POLICY_RESPONSE, Reason.PREFLIGHT}
 _UPSTREAM: Final = {  # API Management's words for what goes wrong while a request is forwarded
     Reason.UPSTREAM_UNREACHABLE: "BackendConnectionFailure",
     Reason.UPSTREAM_RESET: "BackendConnectionFailure",

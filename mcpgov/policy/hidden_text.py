@@ -9,7 +9,10 @@ selector after an emoji. Each match is found in one pass. Refuses to know where 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # What a selector may follow: emoji. What a joiner may stand between: Arabic, Indic scripts, emoji.
 _EMOJI: Final = "#*0-9\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
@@ -31,3 +34,8 @@ _HIDDEN: Final = re.compile("|".join(_PARTS))
 def without_hidden(text: str) -> str:
     """`text` without what is hidden in it. Time: linear."""
     return _HIDDEN.sub("", text)
+
+
+def hidden_spans(text: str) -> Iterator[range]:
+    """Where in `text` that is. Time: linear."""
+    return (range(*match.span()) for match in _HIDDEN.finditer(text))

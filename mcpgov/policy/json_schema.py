@@ -84,7 +84,7 @@ def faults_of(schema: Json) -> tuple[Fault, ...]:
         parse(dumps(schema), LIMITS)
     except Refusal as refusal:
         return (Fault((), f"the schema is too large: {refusal.message}", "make it simpler"),)
-    return tuple(_faults(schema, ())) or _reference_faults(schema) or _engine_faults(schema)
+    return tuple(_faults(schema, ())) or reference_faults(schema) or _engine_faults(schema)
 
 
 def subschemas(schema: dict[str, Json]) -> Iterator[tuple[_Path, Json]]:
@@ -113,24 +113,37 @@ def _faults(schema: Json, path: _Path) -> Iterator[Fault]:
         yield from _faults(inner, (*path, *step))
 
 
-def _reference_faults(schema: _Schema) -> tuple[Fault, ...]:
-    """References that lead to no schema, or to so many that a call could not be checked while somebody waits."""
-    schemas = dict(_all_schemas(schema, ()))
-    by_pointer = {tuple(map(str, path)): path for path in schemas}
-    targets: dict[_Path, _Path] = {}
-    faults: list[Fault] = []
-    for path, inner in schemas.items():
-        if not isinstance(inner, dict) or not isinstance(reference := inner.get("$ref"), str):
-            continue  # a reference that is no text is the engine's to refuse
-        target = by_pointer.get(_steps(reference)) if reference.startswith("#") else None
-        if target is None:
-            faults.append(Fault((*path, "$ref"), f"{reference!r} leads to no schema in here", _POINTER))
-        else:
-            targets[path] = target
-    if not faults and _expanded(schemas, targets) > MAX_EXPANDED:
+def reference_faults(schema: _Schema) -> tuple[Fault, ...]:
+    """References that lead to no schema, or to so many that a call could not be checked while somebody waits.
+
+    Of the former the path ends in `$ref`; of the latter it is empty. The depth of `schema` is bounded by its caller.
+    """
+    found = reference_targets(schema)
+    what = "{!r} leads to no schema in here"
+    faults = [
+        Fault((*path, "$ref"), what.format(reference), _POINTER)
+        for path, (reference, target) in found.items()
+        if target is None
+    ]
+    targets = {path: target for path, (_, target) in found.items() if target is not None}
+    if not faults and _expanded(dict(_all_schemas(schema, ())), targets) > MAX_EXPANDED:
         what = f"references lead to more than {MAX_EXPANDED} schemas, each counted as often as it is reached"
         faults.append(Fault((), what, "refer to a schema from fewer places"))
     return tuple(faults)
+
+
+def reference_targets(schema: _Schema) -> dict[_Path, tuple[str, _Path | None]]:
+    """Where references stand, what they say, and to which schema each leads; None where to none in here.
+
+    One that is no text is the engine's to refuse, and is left out.
+    """
+    schemas = dict(_all_schemas(schema, ()))
+    by_pointer = {tuple(map(str, path)): path for path in schemas}
+    return {
+        path: (reference, by_pointer.get(_steps(reference)) if reference.startswith("#") else None)
+        for path, inner in schemas.items()
+        if isinstance(inner, dict) and isinstance(reference := inner.get("$ref"), str)
+    }
 
 
 def _all_schemas(schema: Json, path: _Path) -> Iterator[tuple[_Path, Json]]:

@@ -51,7 +51,7 @@ class Listing:
     def concerns(self, data: bytes) -> bool:
         """Whether a list of tools may be in `data`. Results of calls are large, and seldom hold one."""
         expected = self.request.method == LIST_METHOD or self.request.kind is Kind.STREAM
-        return expected or (self.filter is not None and (b"\0" in data or _TOOLS_KEY.search(data) is not None))
+        return expected or (self.filter is not None and may_list_tools(data))
 
     def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
         """The message without hidden tools; on a stream also the answer to an earlier request may come again."""
@@ -81,6 +81,11 @@ class Listing:
             return True  # nobody could say what it is
         annotations = tool.get("annotations")
         return self.filter.hides(name, annotations if isinstance(annotations, dict) else {})
+
+
+def may_list_tools(data: bytes) -> bool:
+    """Whether a list of tools may be in a message: the key is, or what could be one in another encoding."""
+    return b"\0" in data or _TOOLS_KEY.search(data) is not None
 
 
 def invalid(detail: str) -> Refusal:

@@ -67,8 +67,13 @@ class Rewritten:
         shown = _shown(message, concerned)
         if shown == message:
             return event
-        data = dumps(shown)
-        return Event(_with_data(event.raw, data) if self.answer.streaming else data, data)
+        return with_message(event, shown, streaming=self.answer.streaming)
+
+
+def with_message(event: Event, message: Json, *, streaming: bool) -> Event:
+    """The event with another message: what a server-sent event says besides stays."""
+    data = dumps(message)
+    return Event(_with_data(event.raw, data) if streaming else data, data)
 
 
 def _shown(message: Json, rewriters: list[Rewriter]) -> Json:

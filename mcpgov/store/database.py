@@ -24,7 +24,7 @@ from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 PREFIX = "sqlite:///"
 KEY_LENGTH = 32  # bytes
 BUSY = 0.9  # seconds to wait for a lock that another process holds; twice that is still within a caller's patience
@@ -98,6 +98,20 @@ CREATE TABLE admin_keys (
     created_at BIGINT NOT NULL, expires_at BIGINT, revoked_at BIGINT, PRIMARY KEY (id)
 )
 """
+PIN_TABLES: Final = """
+CREATE TABLE pins (
+    server VARCHAR NOT NULL, tool VARCHAR NOT NULL, digest VARCHAR NOT NULL, approved VARCHAR NOT NULL,
+    rejected VARCHAR NOT NULL, fault VARCHAR NOT NULL, seen_at BIGINT NOT NULL, decided_at BIGINT,
+    decided_by VARCHAR NOT NULL, PRIMARY KEY (server, tool)
+);
+CREATE TABLE definitions (
+    server VARCHAR NOT NULL, digest VARCHAR NOT NULL, definition TEXT NOT NULL, PRIMARY KEY (server, digest)
+);
+CREATE TABLE pinned_servers (
+    server VARCHAR NOT NULL, listed_at BIGINT, revision BIGINT NOT NULL, PRIMARY KEY (server)
+);
+CREATE INDEX pinned_servers_revision ON pinned_servers (revision)
+"""
 SCHEMA: Final = f"""
 CREATE TABLE keys (
     id VARCHAR NOT NULL, digest VARCHAR NOT NULL, name VARCHAR NOT NULL, project VARCHAR NOT NULL,
@@ -117,7 +131,7 @@ CREATE INDEX records_trace_id ON records (trace_id);
 CREATE TABLE writers (
     id VARCHAR NOT NULL, seq BIGINT, hash BLOB, PRIMARY KEY (id)
 );
-{SIGN_IN_TABLES};{PROOF_TABLES};{REVIEW_TABLES};{CONSOLE_TABLES}"""
+{SIGN_IN_TABLES};{PROOF_TABLES};{REVIEW_TABLES};{CONSOLE_TABLES};{PIN_TABLES}"""
 # What brings a file to the next version, by the version that it has; 0 is an empty file.
 STEPS: Final = {
     0: (SCHEMA, SCHEMA_VERSION),
@@ -140,6 +154,7 @@ ALTER TABLE writers ADD COLUMN hash BLOB;
     ),
     3: (CONSOLE_TABLES, 4),
     4: (WORDS_TABLE, 5),  # only in PostgreSQL was there none yet
+    5: (PIN_TABLES, 6),
 }
 
 

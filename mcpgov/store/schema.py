@@ -1,5 +1,5 @@
 """The tables, for every database: the ledger's records and their proof, what is counted of them for review, the gateway
-keys, users' consents.
+keys, users' consents, the pins of tools.
 
 Times are microseconds since 1970-01-01 UTC, minutes are whole ones since then. A record is kept whole, as canonical
 JSON, beside the columns that it is found by; rows of `records` are never changed. There is one table more, for the
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 
-VERSION = 5
+VERSION = 6
 
 METADATA = MetaData()
 
@@ -219,4 +219,39 @@ ADMIN_KEYS = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+# What is known of each tool of a server; a digest that there is none of is the empty string.
+PINS = Table(
+    "pins",
+    METADATA,
+    Column("server", String, primary_key=True),
+    Column("tool", String, primary_key=True),
+    Column("digest", String, nullable=False),  # as listed last
+    Column("approved", String, nullable=False),
+    Column("rejected", String, nullable=False),
+    Column("fault", String, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", String, nullable=False),
+)
+
+# The definitions that pins name, as canonical JSON.
+DEFINITIONS = Table(
+    "definitions",
+    METADATA,
+    Column("server", String, primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("definition", Text, nullable=False),
+)
+
+# The servers that have pins. `listed_at`: when their tools were first seen to the end of the list. `revision` is a new
+# and the highest number with each change, so that every gateway can ask what it has not seen yet.
+PINNED_SERVERS = Table(
+    "pinned_servers",
+    METADATA,
+    Column("server", String, primary_key=True),
+    Column("listed_at", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    Index("pinned_servers_revision", "revision"),
 )

@@ -34,3 +34,11 @@ def test_what_is_too_deep_to_write_has_no_digest_and_what_utf_8_cannot_carry_has
         deep = [deep]
     assert listed({"tools": cast("Json", deep)}) is None
     assert listed({"tools": [{"name": "\ud800"}]}) is not None
+
+
+def test_what_json_does_not_have_has_no_digest() -> None:
+    assert listed({"tools": [{"name": "a", "maximum": float("nan")}]}) is None
+
+
+def test_a_number_is_the_same_however_it_was_written() -> None:
+    assert listed({"tools": [{"name": "a", "minimum": 1.0}]}) == listed({"tools": [{"name": "a", "minimum": 1}]})

@@ -3,9 +3,10 @@
 import pytest
 
 from mcpgov.catalog.entries import parse_entry
-from mcpgov.catalog.listing import Contact, Listing, PinMode, Status
+from mcpgov.catalog.listing import Contact, Listing, Status
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.pin_mode import PinMode
 
 ONE = "name: com.contoso/x\nupstream: https://x.contoso.com/mcp\nconnections: { x: {} }\n"
 
@@ -21,7 +22,7 @@ def problems(more: str) -> list[str]:
 
 
 def test_nothing_said_is_active_and_trusted_on_first_use() -> None:
-    assert listing("") == Listing(Status.ACTIVE, pin=PinMode.FIRST_USE)
+    assert listing("") == Listing(Status.ACTIVE, pin=PinMode.TRUST_ON_FIRST_USE)
 
 
 def test_all_of_it_is_read() -> None:

@@ -99,6 +99,11 @@ def test_a_call_that_no_policy_was_asked_about_is_told(snapshot: Snapshot) -> No
     assert list(replayed(early, snapshot)) == ["No policy decided this call: it was refused before one was asked."]
 
 
+def test_what_the_aggregate_answered_itself_is_told(snapshot: Snapshot) -> None:
+    (line,) = replayed(record(snapshot, mcpgov__connection="", mcpgov__aggregate="c"), snapshot)
+    assert line.startswith("No policy decided this request at /mcp")
+
+
 def test_a_connection_that_is_gone_is_told(snapshot: Snapshot) -> None:
     (line,) = replayed(record(snapshot, mcpgov__connection="gone"), snapshot)
     assert line == "This decision cannot be made again: its connection is not in the catalog any more."

@@ -10,7 +10,7 @@ from mcp_types import ElicitationRequiredErrorData, InputRequiredResult
 
 from mcpgov.decision import Decision, HeaderEdit, Reason, Reply
 from mcpgov.endpoint.reply import ASKING, RefusalReply, refusal_event, refusal_reply, reply_headers
-from mcpgov.errors import ANSWERS, Refusal
+from mcpgov.errors import ANSWERS, HIDING, Refusal
 from mcpgov.models import Answer, Era, Event, Headers, Kind, MCPRequest
 from tests.endpoint.messages import META, STATELESS, call, head, mirrors, post, request, stateless
 
@@ -30,7 +30,7 @@ def answered(refusal: Refusal, to: MCPRequest | None = CALL) -> RefusalReply:
 
 
 @pytest.mark.parametrize("to", [CALL, STATELESS_CALL], ids=["handshake", "stateless"])
-@pytest.mark.parametrize("reason", sorted(set(ANSWERS) - ASKING - {Reason.TOOL_HIDDEN, Reason.CONNECTION_DENIED}))
+@pytest.mark.parametrize("reason", sorted(set(ANSWERS) - ASKING - HIDING - {Reason.CONNECTION_DENIED}))
 def test_every_reason_is_answered_with_its_status_code_and_name(reason: Reason, to: MCPRequest) -> None:
     reply = answered(Refusal(reason, "No."), to)
     code = getattr(ANSWERS[reason], CODES[to.era])
@@ -112,8 +112,9 @@ def test_only_a_call_is_answered_with_a_result() -> None:
 
 
 @pytest.mark.parametrize("to", [CALL, STATELESS_CALL], ids=["handshake", "stateless"])
-def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(to: MCPRequest) -> None:
-    refusal = Refusal(Reason.TOOL_HIDDEN, "Hidden by rule 3.", as_tool_result=True)
+@pytest.mark.parametrize("reason", sorted(HIDING))
+def test_a_hidden_tool_is_answered_like_one_that_does_not_exist(reason: Reason, to: MCPRequest) -> None:
+    refusal = Refusal(reason, "Hidden by rule 3.", as_tool_result=True)
     refusal.data = {"rule": 3}
     reply = answered(refusal, to)
     unknown = {"jsonrpc": "2.0", "id": 7, "error": {"code": -32602, "message": "Unknown tool: echo"}}

@@ -54,7 +54,7 @@ class CityUpstream:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         seen = Seen(scope["method"], scope["path"] + (f"?{query}" if query else ""), headers, body)
         self.ledger.append(seen)
-        if seen.http_method != "POST" or "id" not in seen.message:
+        if seen.http_method != "POST" or not {"id", "method"} <= seen.message.keys():
             await self._whole(send, 202 if seen.http_method == "POST" else 405, b"")
         elif seen.message["method"] == "tools/call":
             await self._called(seen.message, receive, send)

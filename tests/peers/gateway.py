@@ -47,6 +47,7 @@ def write_config(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[st
     settings = {
         "listen": f"127.0.0.1:{port}",
         "identity": {"allow_anonymous": True},
+        "aggregate": {"connections": ["*"]},
     }
     catalog, policies = folder / "catalog", folder / "policies"
     catalog.mkdir(parents=True)
@@ -63,7 +64,7 @@ def write_config(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[st
 
 @contextmanager
 def gateway(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[str, Any] | None = None) -> Generator[str]:
-    """The gateway in front of these upstreams; yields its URL, to which /mcp/NAME is added."""
+    """The gateway in front of these upstreams; yields its URL, to which /mcp/NAME is added, or /mcp for all."""
     config, port = write_config(folder, upstreams, policy)
     command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(config)]
     log = folder / "gateway.log"

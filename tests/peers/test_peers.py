@@ -5,7 +5,7 @@ What cannot be had (the npm registry, git) is left out, and one line says so.
 
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -88,3 +88,15 @@ async def test_a_real_client_lists_and_calls_a_real_server_through_the_gateway(
     tools, answer = await speak(f"{street.gateway_url}/mcp/{server}", peer)
     assert peer.tool in tools
     assert peer.answer in answer
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_real_client_lists_and_calls_all_real_servers_as_one(street: Street, client: str) -> None:
+    speak = street.clients.get(client)
+    if speak is None:
+        return
+    names = {f"{name}_{peer.tool}" for name, peer in street.servers.items()}
+    for name, peer in street.servers.items():
+        tools, answer = await speak(f"{street.gateway_url}/mcp", replace(peer, tool=f"{name}_{peer.tool}"))
+        assert names <= tools
+        assert peer.answer in answer

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.policy.hidden_text import without_hidden
+from mcpgov.policy.hidden_text import hidden_spans, without_hidden
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,9 @@ def test_nothing_hidden_is_left_behind(text: str) -> None:
 def test_escapes_that_never_end_are_done_in_one_pass() -> None:
     for opener in ("\x1b]", "\x1b[", "\x1bP", "\x9d"):
         assert "\x1b" not in without_hidden(opener * 100_000 + "1" * 100_000)
+
+
+@given(st.text(ALPHABET, max_size=12))
+def test_the_spans_are_what_goes(text: str) -> None:
+    gone = {at for span in hidden_spans(text) for at in span}
+    assert "".join(char for at, char in enumerate(text) if at not in gone) == without_hidden(text)

@@ -1,0 +1,59 @@
+"""The generation in force as a request at /mcp sees it: the connections there are, and the gateway itself.
+
+Rules: the gateway itself is the connection without a name; it sends nothing, has no credential and no policy, for what
+it answers is made of members' answers, to which their policies, and the caller's scope, were applied. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from mcpgov.models import Connection, RemoteUpstream
+from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
+from mcpgov.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcpgov.models import CallerScope, Principal
+
+PATH: Final = "/mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class NoPolicy(ConnectionPolicy):
+    """Nothing, whoever calls: a name at /mcp is not the name that a scope speaks of."""
+
+    def bounded_by(self, scope: CallerScope) -> ConnectionPolicy:
+        """The same."""
+        del scope
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class WithAggregate(Snapshot):
+    """`verdict` raises the Refusal of a request that was read and has nowhere to go."""
+
+    verdict: Callable[[], None] = lambda: None
+
+    def connection(self, name: str, principal: Principal) -> Connection:
+        """The connection with this name, or the gateway itself. Raises Refusal."""
+        self.verdict()
+        if name:
+            return Snapshot.connection(self, name, principal)
+        url = self.settings.public_url or f"http://{self.settings.listen}"
+        return Connection("", "mcpgov", RemoteUpstream(url + PATH))
+
+    def policy(self, connection: str) -> ConnectionPolicy:
+        """The policy of a connection; none where the gateway answers."""
+        return self.policies[connection] if connection else NoPolicy(**_shallow(compile_policy((), (), (), {})))
+
+
+def with_aggregate(snapshot: Snapshot, verdict: Callable[[], None]) -> WithAggregate:
+    """The same generation, seen by a request at /mcp."""
+    return WithAggregate(**_shallow(snapshot), verdict=verdict)
+
+
+def _shallow(value: Snapshot | ConnectionPolicy) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}

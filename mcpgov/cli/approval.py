@@ -1,0 +1,355 @@
+"""`mcpgov catalog diff|approve|reject`: what waits for a person, and what they decide. Rules: catalog/pinning.py.
+
+What is shown is what is decided about: the digest that was looked at goes with the decision, and where the server lists
+another definition by then, nothing is decided. What a server says is printed so that nothing of it hides or acts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
+
+import typer
+
+from mcpgov.catalog.definition_lint import lint
+from mcpgov.catalog.diff import diff_lines, differences
+from mcpgov.catalog.finding import path_text
+from mcpgov.catalog.pinning import PinState, approve, reject
+from mcpgov.catalog.revealed import revealed
+from mcpgov.catalog_files import load_catalog
+from mcpgov.cli.options import with_options
+from mcpgov.cli.printable import printable, repeated
+from mcpgov.cli.serve import Config
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.policy.glob import is_tool_name
+from mcpgov.yaml_source import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from mcpgov.catalog.diff import Difference
+    from mcpgov.catalog.finding import Finding
+    from mcpgov.catalog.pin_store import KeptPin
+    from mcpgov.catalog.pinning import Pin
+    from mcpgov.models import Json
+
+    OpenPins = Callable[[Path | None], AbstractAsyncContextManager["DecidedPins"]]
+
+T = TypeVar("T")
+
+FAILED, MISUSED = 1, 2  # exit codes
+ALGORITHM = "sha256:"
+SHOWN_DIGITS, FEWEST_DIGITS = 12, 8  # of a digest: printed, and enough to name one
+WAITING = frozenset({PinState.PENDING, PinState.CHANGED})
+
+Name = Annotated[str, typer.Argument(help="The server, like com.contoso/github, or one of its connections.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown.")]
+
+
+class DecidedPins(Protocol):
+    """What is known of the tools of servers, every decision about which is recorded. Raises StoreUnavailable."""
+
+    async def pins(self, server: str, /) -> Sequence[KeptPin]:
+        """What is kept of the tools of one server, by name."""
+        ...
+
+    async def definitions(self, server: str, digests: Collection[str], /) -> Mapping[str, str]:
+        """The definitions with these digests, as far as they are kept."""
+        ...
+
+    async def others(self, server: str, /) -> frozenset[str]:
+        """The names of the tools of all other servers."""
+        ...
+
+    async def approve(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[str]:
+        """Approve; gives back the tools of which another definition is listed by now."""
+        ...
+
+    async def reject(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[str]:
+        """Reject, as approve() approves."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A tool as a person sees it: what is kept, what changed since it was approved, what the lint found."""
+
+    kept: KeptPin
+    differences: tuple[Difference, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def pin(self) -> Pin:
+        """The pin."""
+        return self.kept.pin
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What `approve` was asked for."""
+
+    name: Name
+    tools: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tools; with @sha256:… only if that is what the server still lists.", metavar="[TOOL]…"),
+    ] = field(default_factory=list[str])
+    every: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False
+    yes: Yes = False
+    config: Config = None
+    as_json: AsJson = False
+
+
+def add_approval(catalog: typer.Typer, open_pins: OpenPins) -> None:
+    """Add the verbs `diff`, `approve` and `reject`."""
+    add_diff(catalog, open_pins)
+    add_approve(catalog, open_pins)
+    add_reject(catalog, open_pins)
+
+
+def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
+    """Add the verb `diff`."""
+
+    @catalog.command(
+        epilog="Examples:  mcpgov catalog diff com.contoso/github  ·  mcpgov catalog diff github get_issue"
+    )
+    def diff(
+        name: Name,
+        tool: Annotated[str, typer.Argument(help="One tool, whatever its state.")] = "",
+        config: Config = None,
+        *,
+        as_json: AsJson = False,
+    ) -> None:
+        """Show what waits for a person: what is new, what changed since it was approved, and what looks odd."""
+        server = server_named(config, name)
+        looked = told(look(open_pins, config, server))
+        found = named(looked, tool, name) if tool else [one for one in looked if one.pin.state in WAITING]
+        if as_json:
+            typer.echo(json.dumps([described(one) for one in found], indent=2))
+            return
+        for line in shown(server, found):
+            typer.echo(line)
+        if not tool:
+            typer.echo(summary(looked))
+
+
+def add_approve(catalog: typer.Typer, open_pins: OpenPins) -> None:
+    """Add the verb `approve`."""
+
+    def approve_(asked: Approved) -> None:
+        """Approve tools as their server lists them now; they show from then on, until they change."""
+        server = server_named(asked.config, asked.name)
+        looked = told(look(open_pins, asked.config, server))
+        if asked.every:
+            found = [one for one in looked if one.pin.state in WAITING]
+        else:
+            found = [one for tool in asked.tools or () for one in named(looked, tool, asked.name)]
+        if not found:
+            typer.echo(summary(looked), err=True)
+            raise typer.Exit(0 if asked.every else MISUSED)
+        pins = [decided(approve, one.pin) for one in found]
+        require_yes(server, found, "approved", yes=asked.yes)
+        left = told(decide(open_pins, asked.config, pins, "approve"))
+        tell(pins, left, "approved", as_json=asked.as_json)
+
+    catalog.command(
+        "approve",
+        epilog="Examples:  mcpgov catalog approve github --all --yes  ·  mcpgov catalog approve com.contoso/github"
+        " get_issue@sha256:5f0c2a91b7de --yes",
+    )(with_options(Approved, approve_))
+
+
+def add_reject(catalog: typer.Typer, open_pins: OpenPins) -> None:
+    """Add the verb `reject`."""
+
+    @catalog.command("reject", epilog="Example:  mcpgov catalog reject github delete_repository --yes")
+    def reject_(
+        name: Name,
+        tool: Annotated[str, typer.Argument(help="The tool.")],
+        config: Config = None,
+        *,
+        yes: Yes = False,
+        as_json: AsJson = False,
+    ) -> None:
+        """Reject a tool as its server lists it now; where that was approved, the approval is taken back."""
+        server = server_named(config, name)
+        found = named(told(look(open_pins, config, server)), tool, name)
+        pins = [decided(reject, one.pin) for one in found]
+        require_yes(server, found, "rejected", yes=yes)
+        tell(pins, told(decide(open_pins, config, pins, "reject")), "rejected", as_json=as_json)
+
+
+def server_named(config: Path | None, name: str) -> str:
+    """The server that is meant by its own name or that of a connection. Ends the verb where the catalog has none."""
+    catalog = load_catalog(config)
+    connections = {one.connection.name: entry.name for entry in catalog.entries for one in entry.connections}
+    servers = {entry.name for entry in catalog.entries}
+    if name not in servers and name not in connections:
+        mend = f": {nearest(name, [*servers, *connections])}" if servers else ""
+        fail(f"There is no server {repeated(name)} in {catalog.folder}{mend}", MISUSED)
+    return name if name in servers else connections[name]
+
+
+async def look(open_pins: OpenPins, config: Path | None, server: str) -> list[Looked]:
+    """The tools of a server as a person sees them."""
+    async with open_pins(config) as pins:
+        kept = await pins.pins(server)
+        texts = await pins.definitions(
+            server, {digest for one in kept for digest in (one.pin.digest, one.pin.approved)}
+        )
+        others = await pins.others(server)
+    if not kept:
+        fail(f"Nobody has listed the tools of {printable(server)} yet. `mcpgov connections test NAME` does.")
+    known: dict[str, Json] = {digest: json.loads(text) for digest, text in texts.items()}
+    findings = lint([known[one.pin.digest] for one in kept if one.pin.digest in known], others)
+    return [
+        Looked(one, changes_of(one.pin, known), tuple(found for found in findings if found.tool == one.pin.tool))
+        for one in kept
+    ]
+
+
+def changes_of(pin: Pin, known: Mapping[str, Json]) -> tuple[Difference, ...]:
+    """What changed since a tool was approved, all of it where it never was."""
+    if pin.digest not in known or pin.state is PinState.APPROVED:
+        return ()
+    return differences(known.get(pin.approved), known[pin.digest])
+
+
+async def decide(open_pins: OpenPins, config: Path | None, pins: Sequence[Pin], how: str) -> Sequence[str]:
+    """Keep what was decided; gives back the tools of which another definition is listed by now."""
+    at, by = datetime.now(UTC), f"local:{getpass.getuser()}"
+    async with open_pins(config) as store:
+        return await (store.approve if how == "approve" else store.reject)(pins, at, by)
+
+
+def named(looked: Sequence[Looked], asked: str, server: str) -> list[Looked]:
+    """The tool that was asked for, as TOOL or TOOL@sha256:DIGITS. Ends the verb where the server has listed no such."""
+    tool, at, digits = asked.rpartition(f"@{ALGORITHM}")
+    if not at:
+        tool, digits = asked, ""
+    found = [one for one in looked if one.pin.tool == tool]
+    if not found:
+        known = [one.pin.tool for one in looked]
+        fail(f"{printable(server)} has listed no tool {repeated(tool)}: {nearest(tool, known)}", MISUSED)
+    if at and len(digits) < FEWEST_DIGITS:
+        fail(f"Write at least {FEWEST_DIGITS} digits after @{ALGORITHM}", MISUSED)
+    if at and not found[0].pin.digest.startswith(f"{ALGORITHM}{digits}"):
+        fail(f"{repeated(tool)}: the server lists another definition by now; look at it first: mcpgov catalog diff")
+    return found
+
+
+def decided(how: Callable[[Pin, str], Pin], pin: Pin) -> Pin:
+    """The pin after the decision. Ends the verb where none can be taken."""
+    try:
+        return how(pin, pin.digest)
+    except ValueError as error:
+        fail(f"{name_of(pin)}: {error}")
+
+
+def require_yes(server: str, found: Sequence[Looked], what: str, *, yes: bool) -> None:
+    """Show what would be decided, and end the verb, unless that was said already."""
+    if yes:
+        return
+    for line in shown(server, found):
+        typer.echo(line)
+    typer.echo(f"{len(found)} would be {what}. Say --yes to do it.", err=True)
+    raise typer.Exit(MISUSED)
+
+
+def tell(pins: Sequence[Pin], left: Sequence[str], what: str, *, as_json: bool) -> None:
+    """Say what was decided, and what was not."""
+    done = [pin for pin in pins if pin.tool not in left]
+    if as_json:
+        rows = [{"server": pin.server, "tool": pin.tool, "digest": pin.digest, "state": str(pin.state)} for pin in done]
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        for pin in done:
+            typer.echo(f"{what} {name_of(pin)} {short(pin.digest)}")
+    for tool in left:
+        typer.echo(f"{revealed(tool)}: the server lists another definition by now; it was not {what}", err=True)
+    if left:
+        raise typer.Exit(FAILED)
+
+
+def shown(server: str, found: Sequence[Looked]) -> Iterator[str]:
+    """Tools for a person: the state, what changed, what the lint found, and how to decide."""
+    for one in found:
+        pin = one.pin
+        yield f"{name_of(pin)} is {pin.state}{because(one)}"
+        yield from diff_lines(one.differences)
+        for finding in one.findings:
+            yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
+        if pin.state in WAITING and is_tool_name(pin.tool):  # other names could do something else in a shell
+            yield f"to approve it: mcpgov catalog approve {printable(server)} {pin.tool}@{short(pin.digest)} --yes"
+        yield ""
+
+
+def because(one: Looked) -> str:
+    """What belongs to the state of a tool."""
+    pin, by = one.pin, one.kept.decided_by or "nobody, at first sight"
+    if pin.state is PinState.UNFIT:
+        return f": {printable(pin.fault)}"
+    if pin.state in {PinState.APPROVED, PinState.REJECTED}:
+        return f" by {printable(by)}: {short(pin.digest)}"
+    return f": {short(pin.approved)} was approved, {short(pin.digest)} is listed" if pin.approved else ""
+
+
+def summary(looked: Sequence[Looked]) -> str:
+    """How many tools there are in each state."""
+    counts = {state: sum(one.pin.state is state for one in looked) for state in PinState}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
+def described(one: Looked) -> dict[str, Any]:
+    """A tool as JSON; what its server says stands in it as it was said."""
+    pin, kept = one.pin, one.kept
+    return {
+        "server": pin.server,
+        "tool": pin.tool,
+        "state": str(pin.state),
+        "digest": pin.digest,
+        "approved": pin.approved,
+        "rejected": pin.rejected,
+        "fault": pin.fault,
+        "seen_at": kept.seen_at.isoformat(),
+        "decided_at": kept.decided_at and kept.decided_at.isoformat(),
+        "decided_by": kept.decided_by,
+        "differences": [
+            {"path": path_text(each.path), "change": str(each.change), "before": each.before, "after": each.after}
+            for each in one.differences
+        ],
+        "findings": [
+            {"severity": str(each.severity), "path": path_text(each.path), "message": each.message, "mend": each.mend}
+            for each in one.findings
+        ],
+    }
+
+
+def name_of(pin: Pin) -> str:
+    """The name of a tool, as a terminal may have it."""
+    return revealed(pin.tool) or "(a tool without a name)"
+
+
+def short(digest: str) -> str:
+    """So much of a digest as tells it from others."""
+    return digest[: len(ALGORITHM) + SHOWN_DIGITS]
+
+
+def told(work: Coroutine[Any, Any, T]) -> T:
+    """What came of it. Ends the verb where the store cannot be used."""
+    try:
+        return asyncio.run(work)
+    except (InvalidConfiguration, StoreUnavailable) as error:
+        fail(str(error))
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    """Say what is wrong on stderr, and end the verb."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,89 @@
+"""Sessions and names that are remembered: bounded in number and in time."""
+
+import pytest
+
+from mcpgov.aggregate.sessions import IDLE, KNOWN_FOR, SURE_FOR, KnownNames, Sessions
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
+
+
+class Clock:
+    """A clock that is told the time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refused(sessions: Sessions, session_id: str) -> Reason:
+    """Why there is no such session."""
+    with pytest.raises(Refusal) as caught:
+        sessions.get(session_id)
+    return caught.value.reason
+
+
+def test_a_session_is_found_until_it_is_closed() -> None:
+    sessions = Sessions(Clock())
+    session = sessions.open("2025-11-25", {})
+    assert sessions.get(session.id) is session
+    sessions.close(session)
+    assert refused(sessions, session.id) is Reason.UNKNOWN_SESSION
+    assert refused(sessions, "") is Reason.INVALID_MESSAGE
+    sessions.close(session)
+
+
+def test_a_session_that_nobody_uses_is_forgotten() -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    used, idle = sessions.open("", {}), sessions.open("", {})
+    clock.now = IDLE
+    sessions.get(used.id)
+    clock.now = IDLE + 1
+    assert sessions.get(used.id) is used
+    assert refused(sessions, idle.id) is Reason.UNKNOWN_SESSION
+
+
+def test_of_too_many_sessions_the_one_that_was_used_least_lately_goes() -> None:
+    sessions = Sessions(Clock(), most=2)
+    first, second = sessions.open("", {}), sessions.open("", {})
+    sessions.get(first.id)
+    sessions.open("", {})
+    assert sessions.get(first.id) is first
+    assert refused(sessions, second.id) is Reason.UNKNOWN_SESSION
+
+
+def test_a_member_s_session_that_is_gone_is_opened_anew() -> None:
+    link = Sessions(Clock()).open("", {}).member("a")
+    link.opened, link.id = True, "1"
+    link.forget()
+    assert (link.opened, link.id) == (False, "")
+
+
+def test_names_hold_for_one_generation_and_a_while() -> None:
+    clock, key, owners = Clock(), ("me", "stateless", "tools/list"), {"x": ("a", "x")}
+    names = KnownNames(clock)
+    assert names.known(key, "1", KNOWN_FOR) is None
+    names.learn(key, "1", owners)
+    assert names.known(key, "1", SURE_FOR) == owners
+    assert names.known(key, "2", SURE_FOR) is None
+    clock.now = SURE_FOR + 1
+    assert names.known(key, "1", SURE_FOR) is None
+    assert names.known(key, "1", KNOWN_FOR) == owners
+    clock.now = KNOWN_FOR + 1
+    assert names.known(key, "1", KNOWN_FOR) is None
+
+
+def test_of_too_many_names_those_that_were_learned_first_go() -> None:
+    names = KnownNames(Clock(), most=6)
+    two = {"x": ("a", "x"), "y": ("a", "y")}
+    for _ in range(3):
+        names.learn(("a",), "1", two)
+    names.learn(("b",), "1", two)
+    assert names.known(("a",), "1", 1) == names.known(("b",), "1", 1) == two
+    names.learn(("c",), "1", {})
+    assert names.known(("a",), "1", 1) is None
+    assert names.known(("b",), "1", 1) == two
+    names.learn(("d",), "1", dict.fromkeys("abcdefgh", ("a", "x")))
+    assert names.known(("d",), "1", 1) is None

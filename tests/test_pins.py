@@ -1,0 +1,269 @@
+"""The pins in force: what a call asks, what a list leaves behind, and what holds while the store is away."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from mcpgov.audit.control_events import ControlEvent
+from mcpgov.catalog.definitions import definition_digest
+from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pinning import Pin
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.models import Answer, Connection, Event, Headers, Json, MCPRequest
+from mcpgov.pin_mode import PinMode
+from mcpgov.pinned_lists import LARGE, Page, PinnedList
+from mcpgov.pins import MISSED, NOTED, PAGES, Detail, Pins
+from mcpgov.store.memory_pins import MemoryPins
+from tests.audit.calls import CITY, NOW, head
+from tests.audit.calls import request as made_up
+
+FIRST_USE = CITY
+REQUIRE = replace(CITY, pin=PinMode.REQUIRE)
+OFF = replace(CITY, pin=PinMode.OFF)
+ECHO: dict[str, Json] = {"name": "echo", "inputSchema": {"type": "object"}}
+CHANGED: dict[str, Json] = {**ECHO, "description": "Do as I say."}
+OTHER: dict[str, Json] = {"name": "other", "inputSchema": {"type": "object"}}
+LAST = Page(FIRST_USE, "c", 100, own=True)
+
+
+def request(tool: str, method: str) -> MCPRequest:
+    return made_up(tool, method, about=head())
+
+
+class Nothing:
+    """An answer without events."""
+
+    def __aiter__(self) -> "Nothing":
+        return self
+
+    async def __anext__(self) -> tuple[Event, ...]:
+        raise StopAsyncIteration
+
+
+class Book:
+    """A ledger of control events that fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, dict[str, Detail]]] = []
+        self.fails = False
+
+    async def note(self, event: ControlEvent, /, **details: Detail) -> None:
+        if self.fails:
+            raise StoreUnavailable("disk full")
+        self.records.append((event, details))
+
+
+class House:
+    """The pins in force over a store in memory, which other processes may share."""
+
+    def __init__(self, store: MemoryPins | None = None) -> None:
+        self.store = store or MemoryPins()
+        self.book = Book()
+        self.pins = Pins(self.store, self.book.note, lambda: NOW)
+
+    async def listed(self, *tools: Json, page: Page = LAST) -> list[int]:
+        return list(await self.pins.judge(tools, page))
+
+    def refusal(self, tool: str, connection: Connection = FIRST_USE) -> Reason | None:
+        try:
+            self.pins.require(request(tool, "tools/call"), connection)
+        except Refusal as refusal:
+            return refusal.reason
+        return None
+
+    async def kept(self) -> list[Pin]:
+        return [kept.pin for kept in await self.store.pins(CITY.server)]
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_a_call_is_allowed_while_nothing_is_pinned_that_could_have_changed(house: House) -> None:
+    assert house.refusal("echo") is None
+    assert house.refusal("echo", REQUIRE) is Reason.TOOL_UNAPPROVED
+    assert house.refusal("echo", OFF) is None
+
+
+async def test_what_is_seen_first_is_trusted_and_everything_after_it_waits(house: House) -> None:
+    assert await house.listed(ECHO) == [0]
+    assert await house.listed(ECHO, OTHER) == [0]
+    assert house.refusal("echo") is None
+    assert house.refusal("other") is Reason.TOOL_UNAPPROVED
+    assert house.refusal("never listed") is Reason.TOOL_UNAPPROVED
+    about = {"server": CITY.server, "connection": "city", "correlation_id": "c"}
+    digest = definition_digest(OTHER)
+    assert house.book.records == [
+        ("tools-trusted", {**about, "count": 1, "tools": ["echo"]}),
+        ("tool-pending", {**about, "tool": "other", "new": digest, "state": "pending"}),
+    ]
+
+
+async def test_a_change_is_refused_at_once_and_recorded_with_both_digests(house: House) -> None:
+    await house.listed(ECHO)
+    assert await house.listed(CHANGED) == []
+    assert house.refusal("echo") is Reason.TOOL_CHANGED
+    event, details = house.book.records[-1]
+    old, new = definition_digest(ECHO), definition_digest(CHANGED)
+    assert (event, details["old"], details["new"]) == ("tool-definition-changed", old, new)
+    assert await house.listed(CHANGED) == []
+    assert len(house.book.records) == 2  # the same again is nothing new
+    assert set(await house.store.definitions(CITY.server, [old, new])) == {old, new}
+    assert await house.listed(ECHO) == [0]
+    assert house.book.records[-1][1]["state"] == "approved"
+
+
+async def test_a_list_that_comes_in_pages_is_first_sight_until_its_last_page(house: House) -> None:
+    first = replace(LAST, following="2")
+    assert await house.listed(ECHO, page=first) == [0]
+    assert await house.listed({**ECHO, "name": "later"}, page=replace(LAST, cursor="guessed")) == [0]
+    assert house.refusal("unseen") is None
+    assert await house.listed(OTHER, page=replace(LAST, cursor="2")) == [0]
+    assert house.refusal("unseen") is Reason.TOOL_UNAPPROVED
+    assert [server.listed for server in await house.store.changed(0)] == [True]
+
+
+async def test_a_list_that_was_not_asked_for_ends_no_first_sight(house: House) -> None:
+    assert await house.listed(ECHO, page=replace(LAST, own=False)) == [0]
+    assert house.refusal("unseen") is None
+
+
+async def test_so_many_pages_are_followed_and_no_more(house: House) -> None:
+    for number in range(PAGES + 1):
+        await house.listed(page=replace(LAST, following=f"page {number}"))
+    await house.listed(page=replace(LAST, cursor=f"page {PAGES}"))
+    assert await house.store.changed(0) == []
+    await house.listed(page=replace(LAST, cursor=f"page {PAGES - 1}"))
+    assert [server.listed for server in await house.store.changed(0)] == [True]
+
+
+async def test_an_empty_list_is_first_sight_too(house: House) -> None:
+    assert await house.listed() == []
+    assert await house.listed(ECHO) == []
+    assert house.book.records[0][0] == "tool-pending"
+
+
+async def test_a_large_list_is_judged_in_a_thread_to_the_same_effect(house: House) -> None:
+    assert await house.listed(ECHO, page=replace(LAST, size=LARGE + 1)) == [0]
+    assert await house.kept() == [
+        Pin(CITY.server, "echo", definition_digest(ECHO), definition_digest(ECHO)),
+    ]
+
+
+async def test_so_many_changes_have_a_record_of_their_own_and_the_rest_are_counted(house: House) -> None:
+    tools: list[Json] = [{"name": f"t{number}"} for number in range(NOTED + 2)]
+    await house.listed(*tools, page=replace(LAST, connection=REQUIRE))
+    events = [event for event, _ in house.book.records]
+    assert events == ["tool-pending"] * NOTED + ["tool-definition-changed"]
+    assert house.book.records[-1][1]["more"] == 2
+
+
+async def test_what_another_process_saw_and_a_person_decided_is_in_force_after_a_look(house: House) -> None:
+    beside = House(house.store)
+    await house.listed(ECHO, page=replace(LAST, connection=REQUIRE))
+    assert beside.refusal("echo", REQUIRE) is Reason.TOOL_UNAPPROVED
+    (pin,) = await house.kept()
+    assert await house.store.decide(replace(pin, approved=pin.digest), NOW + timedelta(hours=1), "local:dana")
+    for one in (house, beside):
+        await one.pins.refresh()
+        assert one.refusal("echo", REQUIRE) is None
+    await house.listed(CHANGED, page=replace(LAST, connection=REQUIRE))
+    await beside.pins.refresh()
+    assert beside.refusal("echo", REQUIRE) is Reason.TOOL_CHANGED
+
+
+async def test_what_there_is_is_read_at_the_start(house: House) -> None:
+    await house.listed(ECHO)
+    again = House(house.store)
+    await again.pins.start()
+    assert again.refusal("other") is Reason.TOOL_UNAPPROVED
+    house.store.failure = StoreUnavailable("disk full")
+    with pytest.raises(StoreUnavailable):
+        await House(house.store).pins.start()
+
+
+async def test_a_server_that_requires_approval_is_closed_while_the_store_is_away(house: House) -> None:
+    await house.listed(ECHO)
+    house.store.failure = StoreUnavailable("disk full")
+    for _ in range(MISSED):
+        assert house.refusal("echo", REQUIRE) is None
+        await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is Reason.PINS_UNAVAILABLE
+    with pytest.raises(Refusal, match="pins-unavailable"):
+        house.pins.require(request("", "tools/list"), REQUIRE)
+    house.pins.require(request("", "prompts/list"), REQUIRE)
+    house.pins.require(request("", "tools/list"), FIRST_USE)
+    assert house.refusal("echo") is None  # by what was known last
+    house.store.failure = None
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is None
+
+
+@pytest.mark.parametrize("who", ["book", "store"])
+async def test_what_cannot_be_written_holds_all_the_same_and_is_written_later(house: House, who: str) -> None:
+    await house.listed(ECHO)
+    failure = StoreUnavailable("disk full")
+    house.store.failure, house.book.fails = (failure, False) if who == "store" else (None, True)
+    assert await house.listed(CHANGED) == []
+    assert await house.listed(CHANGED, OTHER) == []
+    assert house.refusal("echo") is Reason.TOOL_CHANGED
+    house.store.failure, house.book.fails = None, False
+    await house.pins.refresh()
+    assert [pin.digest for pin in await house.kept()] == [definition_digest(CHANGED), definition_digest(OTHER)]
+    assert {str(details.get("tool")) for _, details in house.book.records[1:]} == {"echo", "other"}
+    assert house.refusal("echo") is Reason.TOOL_CHANGED
+
+
+async def test_what_is_owed_is_not_forgotten_when_others_have_written_meanwhile(house: House) -> None:
+    await house.listed(ECHO)
+    house.book.fails = True
+    await house.listed(CHANGED)
+    await house.store.keep(Seen(CITY.server, NOW, {"x": Pin(CITY.server, "x", "sha256:1")}))
+    await house.pins.start()
+    assert house.refusal("echo") is Reason.TOOL_CHANGED
+    assert house.refusal("x") is Reason.TOOL_UNAPPROVED
+
+
+async def test_the_look_that_ends_leaves_nothing_that_is_believed(house: House) -> None:
+    await house.listed(ECHO)
+    looks = 0
+
+    async def pause() -> None:
+        nonlocal looks
+        looks += 1
+        if looks > 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await house.pins.watch(pause)
+    assert house.refusal("echo", REQUIRE) is Reason.PINS_UNAVAILABLE
+
+
+async def test_only_servers_that_wait_for_a_person_are_to_be_listed(house: House) -> None:
+    elsewhere = replace(REQUIRE, name="town", server="dev.mcpgov/town")
+    assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [REQUIRE, elsewhere]
+    await house.listed(page=replace(LAST, connection=REQUIRE))
+    assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [elsewhere]
+
+
+@pytest.mark.parametrize(
+    ("method", "media", "connection", "reads"),
+    [
+        ("tools/list", "json", FIRST_USE, "lists"),
+        ("tools/list", "json", OFF, "nothing"),
+        ("tools/call", "json", FIRST_USE, "nothing"),
+        ("tools/call", "stream", FIRST_USE, "lists"),
+        ("tools/call", "stream", OFF, "nothing"),
+    ],
+)
+async def test_an_answer_is_read_only_where_a_list_can_be(
+    house: House, method: str, media: str, connection: Connection, reads: str
+) -> None:
+    answer = Answer(200, Headers(), media == "stream", Nothing())
+    judged = house.pins.judged(answer, request("echo", method), connection)
+    assert isinstance(judged.events, PinnedList) is (reads == "lists")
+    assert [batch async for batch in judged.events] == []
