@@ -49,6 +49,7 @@ from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
+from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
@@ -56,6 +57,7 @@ from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
+from mcpgov.health import PATIENCE, Health, asking, every
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, identities
 from mcpgov.limiter import Limiter
@@ -114,6 +116,7 @@ class Running:
     parts: IdentityParts
     worker: Worker
     telemetry: Telemetry
+    health: Health
 
 
 @asynccontextmanager
@@ -121,7 +124,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable.
 
     `principal` is who runs it, where that is not to serve: the records of its start and stop say so, and which worker
-    it is, and what is done beside the calls (purging, exports, sending checkpoints) is left to one that does.
+    it is, and what is done beside the calls (purging, exports, checkpoints, health) is left to one that does.
     """
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
@@ -132,11 +135,12 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
+    health = Health(lambda: generations.current().connections, ledger.control, utc_now)
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
-        observing(Watched(generations.current, ledger, report, lag, behind), load) as telemetry,
+        observing(Watched(generations.current, ledger, report, lag, behind, health.available), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
@@ -163,11 +167,14 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
             aggregate, registry = partial(serve_aggregate, shared), Registry(stages, registry_settings(settings))
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, aggregate, registry)
+            prober = Probe(stages, time.monotonic, PATIENCE)
+            pause = every(settings.health.every) if worker.first and not principal else None
             async with (
                 purging_daily(tended, utc_now, first=worker.first),
                 keep_current(pins, stages, listing=worker.first and not principal),
+                asking(health, prober, pause),
             ):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry)
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -272,7 +279,7 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     room, parts = load("mcpgov.operating"), gateway.parts
     looked_after = room.Operated(
         *(admin, gateway.storage, config, gateway.generations.current, gateway.ledger, parts.keys, parts.rows),
-        *(utc_now, gateway.telemetry.prometheus, lambda: export_states(gateway.storage)),
+        *(utc_now, gateway.telemetry.prometheus, lambda: export_states(gateway.storage), gateway.health.of),
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
@@ -317,7 +324,9 @@ def build_cli() -> typer.Typer:
     keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
     add_admin(keys, opens.admin_keys, opens.find_store)
     cli.add_typer(keys, name="keys")
-    cli.add_typer(build_connections(open_probe, opens.consents), name="connections")
+    connections = build_connections(open_probe, opens.consents)
+    add_verify(connections, Verifying(open_probe, opens.review, GuardedWeb))
+    cli.add_typer(connections, name="connections")
     catalog = build_catalog()
     add_adding(catalog, opens.registry)
     add_publish(catalog, arm_caller)

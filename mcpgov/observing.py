@@ -39,7 +39,7 @@ EXTRA: Final = "pip install 'mcpgov[otel]', or unset the variable"
 @dataclass(frozen=True, slots=True)
 class Watched:
     """The parts of a gateway that are looked at. `lag` is in seconds, for each place that checkpoints are sent to, and
-    `behind` for each export.
+    `behind` for each export; `available` says of each connection whether its server is there, as far as that is known.
     """
 
     current: Callable[[], Snapshot]
@@ -47,6 +47,7 @@ class Watched:
     reporter: Reporter
     lag: Callable[[], Mapping[str, float]]
     behind: Callable[[], Mapping[str, float]] = dict
+    available: Callable[[], Mapping[str, bool]] = dict
 
     def connections(self) -> Mapping[str, object]:
         """Those of the catalog in force."""
@@ -139,4 +140,5 @@ def readings(shape: type[Readings], watched: Watched) -> Readings:
         lag=watched.lag(),
         behind=watched.behind(),
         sinks=ledger.sinks.states,
+        available=watched.available(),
     )

@@ -17,7 +17,7 @@ from mcpgov.admin.asgi import AdminListener
 from mcpgov.admin.parts import AdminParts
 from mcpgov.admin.sessions import Gate, way_in
 from mcpgov.audit.record import ControlEvent, ControlRecord
-from mcpgov.cli.answers import FileAnswers
+from mcpgov.cli.answers import FileAnswers, unasked
 from mcpgov.console.asgi import Console
 from mcpgov.endpoint.limits import Sites
 from mcpgov.store.audit_index import indexing
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcpgov.admin.access import AdminKeyStore
     from mcpgov.audit.exported import ExportState
     from mcpgov.audit.ledger import AuditLedger
+    from mcpgov.health import ConnectionHealth
     from mcpgov.identities import Keys, Rows
     from mcpgov.prometheus import Prometheus
     from mcpgov.settings import Admin
@@ -52,6 +53,7 @@ class Operated:
     now: Callable[[], datetime]
     prometheus: Prometheus | None = None
     exports: Callable[[], Sequence[ExportState]] = tuple  # blocks
+    health: Callable[[str], ConnectionHealth] = unasked
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
         gate = Gate(admin_keys, note, secrets.token_bytes(32), gateway.now, token)
         parts = AdminParts(
             review,
-            FileAnswers(gateway.current, gateway.config),
+            FileAnswers(gateway.current, gateway.config, gateway.health),
             RecordedKeys(gateway.keys, write, gateway.rows),
             RecordedAdminKeys(admin_keys, write),
             note,

@@ -31,7 +31,8 @@ WAITS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 @dataclass(frozen=True, slots=True)
 class Readings:
     """How the gateway is at a moment. `lag` is in seconds, for each place that checkpoints are sent to, and so is
-    `behind`, for each export; `sinks` are the stores of the ledger, and whether each took what it was given last.
+    `behind`, for each export; `sinks` are the stores of the ledger, and whether each took what it was given last;
+    `available` says whether the server of a connection can be used, where that is known.
     """
 
     version: str
@@ -47,6 +48,7 @@ class Readings:
     lag: Mapping[str, float] = field(default_factory=dict[str, float])
     behind: Mapping[str, float] = field(default_factory=dict[str, float])
     sinks: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    available: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
 
 class Prometheus:
@@ -126,6 +128,8 @@ class Gauges(Collector):
         yield labelled("mcpgov_export_lag_seconds", behind, "export", now.behind)
         ready = "Whether a store of the ledger took what it was given last: 1, or 0."
         yield labelled("mcpgov_sink_ready", ready, "sink", now.sinks)
+        there = "Whether the server of a connection can be used: 1, or 0; none where that is not known."
+        yield labelled("mcpgov_connection_available", there, "connection", now.available)
         reloads = CounterMetricFamily("mcpgov_reloads", "Changes of files, by what came of them.", labels=["result"])
         reloads.add_metric(["in-force"], now.reloads)
         reloads.add_metric(["refused"], now.reloads_refused)

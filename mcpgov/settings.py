@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+_EVERY: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 _VALUE_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,256}")
 _SERVERS: Final = re.compile(r"[A-Za-z0-9._/*?-]{1,200}")
 _SEEN: Final = {"anyOf": [{"enum": ["none", "all"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
@@ -251,6 +253,22 @@ class Registry(Shape):
     anonymous: Annotated[tuple[str, ...], PlainValidator(_seen), PlainSerializer(_shown), WithJsonSchema(_SEEN)] = ()
 
 
+def _every(value: object) -> float | None:
+    if value == "off":
+        return None
+    match = _EVERY.fullmatch(value) if isinstance(value, str) else None
+    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
+    if not 10 <= seconds <= 86_400:
+        raise Unfit("is no time from 10s to 24h", "write it like 5m, or off")
+    return float(seconds)
+
+
+class Health(Shape):
+    """How often servers are asked whether they are there, in seconds; None is never."""
+
+    every: Annotated[float | None, PlainValidator(_every), TEXT] = 300.0
+
+
 class Experimental(Shape):
     """What may change or go without notice. `server_cards`: MCP server cards, and the AI catalog that lists them."""
 
@@ -271,6 +289,7 @@ class Settings(Shape):
     audit: Audit = Audit()
     counters: Counters = Counters()
     named_values: dict[Annotated[str, AfterValidator(_value_name)], NamedValue] = Field(default_factory=dict)
+    health: Health = Health()
     loggers: dict[LoggerName, EventHub] = Field(default_factory=dict[str, EventHub])
     aggregate: Annotated[Aggregate | None, Written] = None
     registry: Annotated[Registry, Written] = Registry()

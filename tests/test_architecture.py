@@ -36,6 +36,7 @@ PURE = (
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("catalog.offer", "catalog.clients", "catalog.foundry", "catalog.shown_tools", "catalog.azure_policy"),
     *("catalog.arm", "catalog.api_center", "catalog.listed", "registry.asked", "registry.pages", "registry.cards"),
+    "catalog.routing",
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(
         "endpoint.metadata",
@@ -81,7 +82,7 @@ LAYERS = (
         ),
     ),
     ("pipeline",),
-    ("endpoint.asgi", "registry", "admin", "console", "demo", "probe", "first_sight", "aggregate"),
+    ("endpoint.asgi", "registry", "admin", "console", "demo", "probe", "first_sight", "health", "aggregate"),
     ("stage_settings", "cli"),
     ("identities",),
     ("storage",),

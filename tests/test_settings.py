@@ -42,6 +42,14 @@ def test_without_a_word_everything_has_its_default() -> None:
     assert settings.secrets.material is None
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("off", None), ("10s", 10), ("5m", 300), ("24h", 86_400), ('"1h"', 3600)]
+)
+def test_servers_are_asked_as_often_as_is_written(written: str, seconds: int | None) -> None:
+    assert parse_settings(f"health: {{ every: {written} }}", "mcpgov.yaml").health.every == seconds
+    assert parse_settings("{}", "mcpgov.yaml").health.every == 300
+
+
 def test_every_key_can_be_set() -> None:
     text = f"""
 listen: "[::1]:9000"
@@ -147,6 +155,9 @@ def test_an_absolute_store_stays_where_it_is() -> None:
         ("trusted_proxies: [0.0.0.0/0]", "trusts everyone"),
         ("trusted_proxies: ['::/0']", "trusts everyone"),
         ("trusted_proxies: [10]", "not a network"),
+        ("health: { every: 5 }", "every is no time from 10s to 24h"),
+        ("health: { every: 9s }", "every is no time from 10s to 24h"),
+        ("health: { every: 25h }", "every is no time from 10s to 24h"),
         ("limits: { depth: 3 }", "depth must be a whole number of levels from 4 to 256"),
         ("limits: { body_bytes: 1e9 }", "must be"),
         ("limits: { body_bytes: 1MB }", "body_bytes must be a whole number of bytes from 1024 to 67108864"),

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServedConnection:
-    """A connection as operators see it: no key, no query of a URL. `tools` are those with policies of their own."""
+    """A connection as operators see it: no key, no query of a URL. `tools` are those with policies of their own.
+
+    `health` is what is known of its server, `problem` and `why` what is wrong, `since` when that was first found.
+    """
 
     name: str
     server: str
@@ -31,6 +34,10 @@ class ServedConnection:
     timeout: float
     policies: tuple[str, ...] = ()
     tools: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    health: str = "unknown"
+    problem: str = ""
+    why: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)

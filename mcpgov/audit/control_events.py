@@ -39,4 +39,6 @@ class ControlEvent(StrEnum):
     TOOL_DEFINITION_CHANGED = "tool-definition-changed"
     TOOL_APPROVED = "tool-approved"
     TOOL_REJECTED = "tool-rejected"
+    CONNECTION_UNAVAILABLE = "connection-unavailable"  # its server cannot be used
+    CONNECTION_AVAILABLE = "connection-available"
     WRITERS = "writers"  # names the last record of writers that ended

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from mcpgov.admin.parts import InvalidQuestion, Policy, ServedConnection, Server
+from mcpgov.audit.record import timestamp
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.cli.explained import as_json, explain_request, left_out, lines_of
 from mcpgov.cli.hiding import Hiding
@@ -21,6 +22,7 @@ from mcpgov.cli.question import Question, annotations_of, context_of
 from mcpgov.cli.replayed import replayed
 from mcpgov.destinations import origin
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.health import NOTHING_KNOWN
 from mcpgov.models import LocalUpstream, PrincipalKind
 from mcpgov.reload import read_files
 from mcpgov.settings_file import lookup_for, read_text, stand_ins
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.reader import Record
     from mcpgov.catalog.entries import ConnectionEntry, Entry
+    from mcpgov.health import ConnectionHealth
     from mcpgov.models import Connection
     from mcpgov.reload import Reading
     from mcpgov.snapshot import Snapshot
@@ -39,12 +42,24 @@ LISTS: Final = {"headers": "header", "annotations": "annotation", "roles": "role
 PORTS: Final = {"https": 443, "http": 80}
 
 
+def unasked(connection: str) -> ConnectionHealth:
+    """What is known of a server that nobody asks."""
+    del connection
+    return NOTHING_KNOWN
+
+
 class FileAnswers:
     """The Answers of a running gateway. Titles and texts are read from the files; what is decided by is in force."""
 
-    def __init__(self, current: Callable[[], Snapshot], config: Path | None) -> None:
+    def __init__(
+        self,
+        current: Callable[[], Snapshot],
+        config: Path | None,
+        health: Callable[[str], ConnectionHealth] = unasked,
+    ) -> None:
         self._current = current
         self._config = config
+        self._health = health
 
     def stamp(self) -> str:
         """The digest over every file of the generation in force."""
@@ -53,7 +68,7 @@ class FileAnswers:
     def servers(self) -> Sequence[Server]:
         """The catalog in force; of a file that was changed and refused since, what is in force of it."""
         snapshot, reading = self._current(), read_files(self._config)
-        served = (server_of(entry, snapshot) for entry in entries_of(reading))
+        served = (server_of(entry, snapshot, self._health) for entry in entries_of(reading))
         return [server for server in served if server.connections]
 
     def policies(self) -> Sequence[Policy]:
@@ -116,10 +131,10 @@ def entries_of(reading: Reading) -> list[Entry]:
     return found
 
 
-def server_of(entry: Entry, snapshot: Snapshot) -> Server:
+def server_of(entry: Entry, snapshot: Snapshot, health: Callable[[str], ConnectionHealth] = unasked) -> Server:
     """A server, with those of its connections that are in force."""
     connections = (
-        served_as(one, snapshot.connections[one.connection.name])
+        served_as(one, snapshot.connections[one.connection.name], health(one.connection.name))
         for one in entry.connections
         if one.connection.name in snapshot.connections
     )
@@ -127,11 +142,14 @@ def server_of(entry: Entry, snapshot: Snapshot) -> Server:
     return Server(*about, entry.policies, tuple(connections))
 
 
-def served_as(entry: ConnectionEntry, connection: Connection) -> ServedConnection:
+def served_as(
+    entry: ConnectionEntry, connection: Connection, health: ConnectionHealth = NOTHING_KNOWN
+) -> ServedConnection:
     """A connection as operators see it."""
     return ServedConnection(
         *(connection.name, connection.server, place_of(connection), connection.auth_type.value),
         *(connection.client_auth_type.value, connection.timeout, entry.policies, tuple(entry.tools.items())),
+        *(health.state.value, health.problem, health.why, timestamp(health.since) if health.since else ""),
     )
 
 

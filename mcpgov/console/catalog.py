@@ -48,6 +48,7 @@ def connection(one: ServedConnection) -> Markup:
     rows = [
         ("Served at", tag("code", f"/mcp/{one.name}")),
         ("Upstream", tag("code", one.upstream)),
+        *([("Server", health_of(one))] if one.health != "unknown" else []),
         ("Signs in with", one.auth_type),
         ("Clients sign in with", one.client_auth_type),
         ("Timeout", f"{one.timeout:g} s"),
@@ -67,6 +68,12 @@ def connection(one: ServedConnection) -> Markup:
         ),
         class_="inner",
     )
+
+
+def health_of(one: ServedConnection) -> Markup:
+    """Whether its server is there, since when, and what is wrong."""
+    since = f", since {one.since[:16].replace('T', ' ')} UTC" if one.since else ""
+    return join(tag("strong", one.health) if one.why else one.health, since, f": {one.why}" if one.why else "")
 
 
 def policy_links(names: Sequence[str]) -> Markup:

@@ -1,6 +1,7 @@
 """What the admin plane asks of the files is answered as the verbs answer it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mcpgov.app import build_cli
 from mcpgov.audit.reader import record_of
 from mcpgov.audit.record import IntentRecord
 from mcpgov.cli.answers import FileAnswers, question_of
+from mcpgov.health import NOTHING_KNOWN, ConnectionHealth, State
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import stand_ins
 from tests.audit.calls import facts
@@ -59,6 +61,17 @@ def test_the_catalog_is_told_without_a_secret(answers: FileAnswers) -> None:
     assert local.connections[0].upstream == "local: python3"
     assert "hunter2" not in repr((github, local))
     assert len(answers.stamp()) == 64
+
+
+def test_what_is_known_of_a_server_is_told_with_its_connection(answers: FileAnswers) -> None:
+    sick = ConnectionHealth(State.UNAVAILABLE, "unreachable", "Nothing answers.", datetime(2026, 11, 20, tzinfo=UTC))
+    snapshot = load_generation(None, vaults=stand_ins)
+    asked = FileAnswers(lambda: snapshot, None, lambda name: sick if name == "github" else NOTHING_KNOWN)
+    github, local = (server.connections[0] for server in asked.servers())
+    assert (github.health, github.problem, github.why) == ("unavailable", "unreachable", "Nothing answers.")
+    assert github.since.startswith("2026-11-20T00:00:00")
+    assert (local.health, local.since) == ("unknown", "")
+    assert {one.health for server in answers.servers() for one in server.connections} == {"unknown"}
 
 
 def test_policies_are_told_with_their_text_and_where_they_are_in_force(answers: FileAnswers) -> None:

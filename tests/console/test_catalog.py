@@ -1,6 +1,8 @@
 """The catalog's page."""
 
-from mcpgov.console.catalog import catalog_page
+from dataclasses import replace
+
+from mcpgov.console.catalog import catalog_page, health_of
 from tests.admin.house import SOME_SERVERS
 
 
@@ -15,3 +17,11 @@ def test_each_connection_says_what_it_is_and_leads_on() -> None:
     ):
         assert shown in page
     assert "The catalog is empty" in str(catalog_page((), "a" * 64))
+
+
+def test_a_server_that_cannot_be_used_says_why_and_since_when() -> None:
+    (server,) = SOME_SERVERS
+    sick = replace(server.connections[0], health="unavailable", why="<Nothing> answers.", since="2026-11-20T08:30:00Z")
+    shown = str(catalog_page([replace(server, connections=(sick,))], "a" * 64))
+    assert "<strong>unavailable</strong>, since 2026-11-20 08:30 UTC: &lt;Nothing&gt; answers." in shown
+    assert str(health_of(replace(sick, health="available", why="", since=""))) == "available"
