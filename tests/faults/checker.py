@@ -181,11 +181,20 @@ def answered(records: Sequence[Mapping[str, Any]], *, made: bool) -> Iterator[st
         yield "wrong-outcome"
 
 
+def ended_unknown(records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the next start ended the call."""
+    return any(record["event"] == "outcome" and record.get("mcpgov.status") == "unknown" for record in records)
+
+
 def refused(reason: str, records: Sequence[Mapping[str, Any]], *, made: bool) -> Iterator[str]:
-    """A refusal was written down with its reason; for want of a ledger, there was no call."""
+    """A refusal was written down with its reason; for want of a ledger, there was no call.
+
+    A call whose outcome the store would not take before the end was ended as `unknown` by the next start, which
+    knows no reason.
+    """
     if reason == "audit-unavailable":
         yield from ["refused-and-executed"] if made else []
     elif not records:
         yield "unrecorded-refusal"
-    elif reason not in {record.get(name) for record in records for name in WHY}:
+    elif reason not in {record.get(name) for record in records for name in WHY} and not ended_unknown(records):
         yield "wrong-reason"

@@ -150,6 +150,18 @@ class RefusesSome(SqliteLedgerStore):
         super().append(rows)
 
 
+class RefusesTheLast(SqliteLedgerStore):
+    """Keeps nothing any more from the first time that many calls end at once: they are ended by the next start."""
+
+    full = False
+
+    def append(self, rows: Sequence[Row]) -> None:
+        self.full = self.full or sum(row.event == "outcome" for row in rows) > 4
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+        super().append(rows)
+
+
 def changed(statement: str) -> Store:
     """A store whose file is changed behind its back when it lets go."""
 

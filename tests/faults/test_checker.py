@@ -108,6 +108,15 @@ def test_a_true_history_has_no_findings() -> None:
     assert true_history().find() == []
 
 
+def test_a_failure_whose_outcome_was_never_taken_is_true_and_one_with_another_reason_is_not() -> None:
+    """What a client was told before the store gave out does not stand in the record that the next start writes."""
+    history = true_history()
+    told(history, 1, got="refused", reason="upstream-timeout")
+    assert history.find() == []
+    instead(history, 7, record("outcome", "2", "t9", mcpgov_status="failed", mcpgov_reason="upstream-failed"))
+    assert [finding.kind for finding in history.find()] == ["wrong-reason"]
+
+
 @pytest.mark.parametrize("kind", PLANTED)
 def test_a_planted_fault_is_found(kind: str) -> None:
     history = true_history()

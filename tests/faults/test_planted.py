@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from tests.faults.planted import PLANTED, DropsAnOutcome, NeverRecovers, RefusesSome
+from tests.faults.planted import PLANTED, DropsAnOutcome, NeverRecovers, RefusesSome, RefusesTheLast
 from tests.faults.rig import Rig, Store
 
 TRUE_RUNS = 5
@@ -20,7 +20,7 @@ async def test_a_component_with_a_fault_is_found(fault: str, tmp_path: Path) -> 
     assert kind in {finding.kind for finding in rig.findings()}
 
 
-@pytest.mark.parametrize("store", [SqliteLedgerStore, RefusesSome])
+@pytest.mark.parametrize("store", [SqliteLedgerStore, RefusesSome, RefusesTheLast])
 async def test_nothing_is_found_in_true_runs_crashes_and_failures_of_the_store_among_them(
     store: Store, tmp_path: Path
 ) -> None:
