@@ -167,12 +167,11 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
             aggregate, registry = partial(serve_aggregate, shared), Registry(stages, registry_settings(settings))
             gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, aggregate, registry)
-            prober = Probe(stages, time.monotonic, PATIENCE)
             pause = every(settings.health.every) if worker.first and not principal else None
             async with (
                 purging_daily(tended, utc_now, first=worker.first),
                 keep_current(pins, stages, listing=worker.first and not principal),
-                asking(health, prober, pause),
+                asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
         finally:

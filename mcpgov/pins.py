@@ -95,8 +95,6 @@ class Pins:
         pin = known.pins.get(tool)
         if pin is None and connection.pin is PinMode.TRUST_ON_FIRST_USE and not known.listed:
             return  # nothing is pinned yet, so nothing can have changed
-        if pin is not None and pin.state is PinState.APPROVED:
-            return
         pinned = PinnedServer(known.name, connection.pin, known.pins, first_sight=not known.listed)
         if refusal := pinned.refusal_of_call(tool):
             raise refusal

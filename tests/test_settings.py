@@ -3,7 +3,6 @@
 import base64
 import os
 import secrets
-from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration, Problem
-from mcpgov.identity_settings import Azure
 from mcpgov.models import Secret
 from mcpgov.settings import Address, Settings, parse_settings
-from mcpgov.settings_file import Vaults, folder_of, lookup_for, no_vaults, read_text, stand_ins
+from mcpgov.settings_file import folder_of, lookup_for, read_text, stand_ins
 
 KEY = base64.b64encode(bytes(range(100, 140))).decode()
 
@@ -336,65 +334,6 @@ def test_what_is_no_readable_text_file_is_refused(tmp_path: Path) -> None:
     for name, says in (("", "not a file"), ("pipe", "not a file"), ("binary", "not text"), ("loop", "cannot be read")):
         with pytest.raises(InvalidConfiguration, match=says):
             read_text(tmp_path / name)
-
-
-GUID = "00000000-1111-2222-3333-444444444444"
-VAULT = "https://contoso.vault.azure.net/secrets"
-IN_VAULT = f"""
-azure: {{ tenant_id: {GUID} }}
-secrets: {{ key: "${{secret:{VAULT}/key}}" }}
-counters: "${{secret:{VAULT}/redis}}"
-named_values: {{ pat: "${{secret:{VAULT}/pat}}" }}
-"""
-
-
-def test_secrets_come_from_the_key_vault_that_azure_says_how_to_ask() -> None:
-    known = {f"{VAULT}/key": KEY, f"{VAULT}/redis": "redis://cache", f"{VAULT}/pat": "s3cret"}
-    asked: list[str] = []
-
-    def vaults(azure: Azure) -> Callable[[str], str]:
-        asked.append(azure.tenant_id)
-        return known.__getitem__
-
-    settings = parse_settings(IN_VAULT, "x", lookup_for(IN_VAULT, Path("x"), {}, vaults))
-    assert asked == [GUID]
-    assert settings.secrets.key == Secret(KEY)
-    assert settings.counters.url == Secret("redis://cache")
-    assert settings.named_values == {"pat": Secret("s3cret")}
-
-
-def test_verbs_that_need_no_secret_fetch_none(tmp_path: Path) -> None:
-    place = tmp_path / "mcpgov.yaml"
-    place.write_text(IN_VAULT)
-    assert loaded(place).secrets.material
-
-
-def refusals(text: str, vaults: Vaults = stand_ins) -> list[str]:
-    with pytest.raises(InvalidConfiguration) as caught:
-        parse_settings(text, "x", lookup_for(text, Path("x"), {}, vaults))
-    return [f"{problem.line}:{problem.column} {problem.message}" for problem in caught.value.problems]
-
-
-def test_without_azure_there_is_nobody_to_ask_a_key_vault_as() -> None:
-    text = f"secrets: {{ key: '${{secret:{VAULT}/key}}' }}"
-    assert refusals(text) == ["1:17 key comes from a Key Vault, and nothing says who mcpgov is there"]
-
-
-def test_who_was_given_no_way_to_ask_refuses_and_never_serves_with_a_stand_in() -> None:
-    assert [line.rpartition(", ")[2] for line in refusals(IN_VAULT, no_vaults)] == [
-        "and no Key Vault is asked here"
-    ] * 3
-
-
-def test_nothing_is_fetched_where_azure_is_wrong() -> None:
-    assert refusals(IN_VAULT.replace(GUID, "common")) == ["2:21 tenant_id is not an id of Entra"]
-    assert refusals("[]") == ["1:1 must be a mapping"]
-
-
-def test_what_asks_a_key_vault_does_not_come_from_one() -> None:
-    text = f"azure: {{ tenant_id: {GUID}, app: {{ client_id: {GUID}, client_secret: '${{secret:{VAULT}/x}}' }} }}"
-    (found,) = refusals(text)
-    assert "client_secret is what Key Vault is asked with, and cannot come from there" in found
 
 
 def test_a_litellm_reference_is_one_of_the_environment() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mcpgov.decision import Reason
 from mcpgov.endpoint.reply import refusal_event, refusal_reply
-from mcpgov.errors import ANSWERS, Refusal
+from mcpgov.errors import ANSWERS, HIDING, Refusal
 from mcpgov.models import MCPRequest
 from tests.endpoint.messages import call, head, mirrors, post, stateless
 
@@ -24,7 +24,7 @@ def test_the_correlation_id_is_on_every_answer_that_says_no_and_in_every_error(
         refusal = Refusal(reason, "No.", as_tool_result=as_tool_result)
         reply = refusal_reply(refusal, to, about)
         assert dict(reply.headers)[b"x-correlation-id"] == b"correlation"
-        # An error for an unknown tool has no data: a hidden one must not differ from it.
-        expected = reason is not Reason.TOOL_HIDDEN
+        # An error for an unknown tool has no data: one that is hidden must not differ from it.
+        expected = reason not in HIDING
         for message in (reply.body, refusal_event(refusal, to, about).partition(b"data: ")[2]):
             assert ('"correlationId": "correlation"' in json.dumps(json.loads(message))) is expected

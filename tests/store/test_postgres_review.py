@@ -165,7 +165,7 @@ def test_an_older_database_gets_the_index_of_words(postgres: PostgresServer) -> 
     url = postgres.database()
     with closing(connect(url)) as connection:
         bring_up_to_date(connection)
-        connection.execute("DROP TABLE records_text")
+        connection.execute("DROP TABLE records_text, pins, definitions, pinned_servers")
         connection.execute("UPDATE mcpgov_schema SET version = 4")
         bring_up_to_date(connection)
     assert ask(url, "SELECT to_regclass('records_text') IS NOT NULL") == [(True,)]
