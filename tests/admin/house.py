@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ from mcpgov.identity.api_key import digest
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
+from mcpgov.store.memory_pins import MemoryPins
+from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
@@ -49,6 +51,7 @@ SOME_SERVERS = (
                 (("delete", ("owners-only",)),),
             ),
         ),
+        "require",
     ),
 )
 SOME_POLICIES = (
@@ -131,6 +134,8 @@ class AdminHouse:
     answers: MadeUpAnswers
     keys: Mapping[Role, str]
     noted: list[tuple[str, Mapping[str, str]]]
+    pins: MemoryPins
+    records: list[ControlRecord]
     now: datetime = LATER
     cookie: str = ""
 
@@ -211,18 +216,24 @@ def admin_house(
         noted.append((event, details))
 
     made: list[AdminHouse] = []
+    records: list[ControlRecord] = []
+
+    async def write(record: ControlRecord) -> None:
+        records.append(record)
 
     def now() -> datetime:
         return made[0].now if made else LATER
 
     answers, keys, gateway = MadeUpAnswers(), SqliteAdminKeys(path), SqliteKeyStore(path)
     with open_sqlite_review(path) as review:
-        parts = AdminParts(review, answers, gateway, keys, note, now, secrets.choice, "0.0.0")
+        pins = MemoryPins()
+        recorded = RecordedPins(pins, lambda: nullcontext(write))
+        parts = AdminParts(review, answers, gateway, keys, note, now, secrets.choice, "0.0.0", recorded)
         gate = Gate(keys, note, SEAL, now, link)
         console = Console(parts, gate, secure=secure)
         metrics = b"mcpgov_calls_total 6.0\n"
         listener = AdminListener(parts, gate, Sites.of("127.0.0.1", ""), console, lambda: metrics)
-        made.append(AdminHouse(listener, console, gate, parts, answers, {}, noted))
+        made.append(AdminHouse(listener, console, gate, parts, answers, {}, noted, pins, records))
         yield made[0]
     gateway.close()
     store.close(finished=True)

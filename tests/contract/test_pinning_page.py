@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 
 from mcpgov.catalog import definition_lint, definitions, pinning, schema_lint
+from mcpgov.catalog.approval import Looked
 from mcpgov.catalog.definition_lint import lint
 from mcpgov.catalog.definitions import definition_digest
 from mcpgov.catalog.diff import differences
 from mcpgov.catalog.pin_store import KeptPin
 from mcpgov.catalog.pinning import Pin
-from mcpgov.cli.approval import Looked, shown, summary
+from mcpgov.cli.approval import shown, summary
 from mcpgov.pin_mode import PinMode
 from tests.audit.calls import NOW
 
