@@ -15,11 +15,14 @@ from mcpgov.admin.asgi import AdminListener
 from mcpgov.admin.parts import AdminParts, InvalidQuestion, Policy, ServedConnection, Server
 from mcpgov.admin.sessions import Gate
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
+from mcpgov.catalog.definitions import definition_digest, definition_text
+from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pinning import Pin
 from mcpgov.console.asgi import Console
 from mcpgov.decision import Reason
 from mcpgov.endpoint.limits import Sites
 from mcpgov.identity.api_key import digest
-from mcpgov.models import OutcomeStatus
+from mcpgov.models import Json, OutcomeStatus
 from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.memory_pins import MemoryPins
@@ -37,9 +40,11 @@ HOST = "127.0.0.1:8081"
 SEAL = bytes(range(32))
 TRACE = "f" * 32
 HOSTILE = '<script>alert(1)</script>" onx="\u202e\x1b[2J'
+CITY = "dev.mcpgov/city"
+SEARCH: dict[str, Json] = {"name": "search", "description": "Finds a place.", "inputSchema": {"type": "object"}}
 SOME_SERVERS = (
     Server(
-        "dev.mcpgov/city",
+        CITY,
         "City",
         "1.0.0",
         "Weather and transit",
@@ -237,6 +242,17 @@ def admin_house(
         yield made[0]
     gateway.close()
     store.close(finished=True)
+
+
+async def listed(house: AdminHouse, *tools: dict[str, Json], trusted: bool = False, server: str = CITY) -> None:
+    """Keep what a server lists; `trusted` as it is now."""
+    digests = {definition_digest(tool): tool for tool in tools}
+    pins = {
+        str(tool["name"]): Pin(server, str(tool["name"]), digest, digest if trusted else "")
+        for digest, tool in digests.items()
+    }
+    texts = {digest: definition_text(tool) for digest, tool in digests.items()}
+    await house.pins.keep(Seen(server, NOW, pins, texts, to_end=True))
 
 
 async def with_keys(house: AdminHouse) -> AdminHouse:
