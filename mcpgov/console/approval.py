@@ -132,10 +132,11 @@ def tool_card(server: str, one: Looked, frame: Frame) -> Markup:
     listed = tag("code", short(pin.digest), title=pin.digest)
     approved = tag("code", short(pin.approved), title=pin.approved)
     digests = join(approved, " was approved, ", listed, " is listed.") if pin.approved else join(listed, " is listed.")
+    by = f" Decided by {one.kept.decided_by}." if pin.state is PinState.REJECTED else ""
     return tag(
         "section",
         tag("h3", tag("code", name_of(pin)), " ", state_badge(pin.state)),
-        tag("p", digests, f" Seen on {day(one.kept.seen_at)}.", class_="quiet"),
+        tag("p", digests, f" Seen on {day(one.kept.seen_at)}.{by}", class_="quiet"),
         [finding(found) for found in one.findings],
         difference(one) if is_whole(one) else too_long(one),
         decision(server, one, frame) if decides(frame) and is_whole(one) else None,
@@ -245,7 +246,7 @@ def take_back(server: str, one: Looked, frame: Frame) -> Markup:
         "form",
         hidden(frame),
         tag("input", type="hidden", name="tools", value=named([one])),
-        tag("button", "Take the approval back", aria_label=f"Take the approval of {name} back", class_="danger"),
+        tag("button", "Take the approval back", aria_label=f"Take the approval back: {name}", class_="danger"),
         method="post",
         action=f"{approval_path(server)}/reject",
     )

@@ -61,10 +61,10 @@ def server_card(server: Server, standing: Standing = UNSEEN) -> Markup:
 def tools_of(server: Server, standing: Standing) -> Markup:
     """How the tools of a server come to be trusted, where they stand, and the way to decide about them."""
     waiting = standing.waiting
-    way = f"{many(waiting, 'tool')} {'waits' if waiting == 1 else 'wait'} for you" if waiting else "Its tools"
+    way = f"{many(waiting, 'tool')} waiting" if waiting else "Its tools"
     return tag(
         "p",
-        tag("span", f"Tools: {server.pin}", class_="quiet"),
+        tag("span", f"pin: {server.pin}", class_="quiet"),
         [state_badge(state, count) for state, count in standing.counts.items()]
         or tag("span", "nobody has listed any" if server.pin != OFF else "nobody looks at them", class_="quiet"),
         tag("a", way, href=approval_path(server.name), class_="button" if waiting else None),

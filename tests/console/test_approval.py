@@ -64,6 +64,7 @@ async def test_what_was_shown_is_approved_by_a_form_and_the_ledger_says_by_whom(
     await house.send(f"{AT}/reject", form=await house.token(), tools=shown(SEARCH))
     page = (await house.open(AT)).text
     assert "1 tool rejected" in page
+    assert f"Decided by {record.details['principal']}." in page
     assert 'formaction="' not in page  # it can only be approved after all
     assert forms(page) == [{"search": definition_digest(SEARCH)}]
 

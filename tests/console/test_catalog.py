@@ -33,7 +33,7 @@ def test_a_server_shows_its_mode_and_where_its_tools_stand_and_leads_to_them() -
     (server,) = SOME_SERVERS
     standing = Standing(listed=True, counts={PinState.APPROVED: 1_200, PinState.PENDING: 1, PinState.CHANGED: 1})
     page = str(catalog_page([server], "a" * 64, {CITY: standing}))
-    for shown in ("Tools: require", "1,200 approved", "1 pending", "1 changed", "2 tools wait for you"):
+    for shown in ("pin: require", "1,200 approved", "1 pending", "1 changed", "2 tools waiting"):
         assert shown in page
     assert 'href="/console/catalog/dev.mcpgov%2Fcity"' in page
     assert "nobody has listed any" in str(catalog_page([server], "a" * 64, {}))
