@@ -41,13 +41,17 @@ def test_a_store_is_named_by_its_path_or_url_or_by_the_settings(tmp_path: Path) 
 async def test_pins_are_opened_only_where_a_gateway_has_started(tmp_path: Path) -> None:
     config, store = tmp_path / "mcpgov.yaml", tmp_path / "ledger.db"
     config.write_text("audit: { store: 'sqlite:///ledger.db' }\n")
-    with pytest.raises(InvalidConfiguration, match=r"ledger.db: the store is not there yet \(start the gateway once"):
+    with pytest.raises(
+        InvalidConfiguration, match=r"ledger.db: the store is not there yet \(start the gateway once with"
+    ):
         await openers().pins(config).__aenter__()
     assert not store.exists()
     older = sqlite3.connect(store)
     older.execute("PRAGMA user_version = 5")
     older.close()
-    with pytest.raises(InvalidConfiguration, match=r"ledger.db: the store knows no pins yet \(start the gateway once"):
+    with pytest.raises(
+        InvalidConfiguration, match=r"ledger.db: the store knows no pins yet \(start the gateway once with"
+    ):
         await openers().pins(config).__aenter__()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcpgov.catalog.definition_lint import lint
-from mcpgov.catalog.diff import differences
+from mcpgov.catalog.diff import diff_lines, differences
 from mcpgov.catalog.finding import Severity, path_text
 from mcpgov.catalog.pinning import PinState
 from mcpgov.catalog.revealed import revealed
@@ -63,11 +63,12 @@ class DecidedPins(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A tool as a person sees it."""
+    """A tool as a person sees it. `lines` are the differences as diff.py writes them for people."""
 
     kept: KeptPin
     differences: tuple[Difference, ...] = ()
     findings: tuple[Finding, ...] = ()
+    lines: tuple[str, ...] = ()
 
     @property
     def pin(self) -> Pin:
@@ -126,7 +127,11 @@ def compared(kept: Sequence[KeptPin], texts: Mapping[str, str], others: Collecti
     findings: dict[str, list[Finding]] = {}
     for finding in lint([known[one.pin.digest] for one in kept if one.pin.digest in known], others):
         findings.setdefault(finding.tool, []).append(finding)
-    return [Looked(one, changes_of(one.pin, known), tuple(findings.get(one.pin.tool, ()))) for one in kept]
+    changes = [changes_of(one.pin, known) for one in kept]
+    return [
+        Looked(one, changed, tuple(findings.get(one.pin.tool, ())), tuple(diff_lines(changed)))
+        for one, changed in zip(kept, changes, strict=True)
+    ]
 
 
 def changes_of(pin: Pin, known: Mapping[str, Json]) -> tuple[Difference, ...]:
@@ -137,7 +142,7 @@ def changes_of(pin: Pin, known: Mapping[str, Json]) -> tuple[Difference, ...]:
 
 
 def described(one: Looked) -> dict[str, Any]:
-    """A tool as JSON; what its server says stands in it as it was said."""
+    """A tool as JSON; what its server says stands in `differences` as it was said, in `lines` so that nothing hides."""
     pin, kept = one.pin, one.kept
     return {
         "server": pin.server,
@@ -154,6 +159,7 @@ def described(one: Looked) -> dict[str, Any]:
             {"path": path_text(each.path), "change": str(each.change), "before": each.before, "after": each.after}
             for each in one.differences
         ],
+        "lines": list(one.lines),
         "findings": [
             {"severity": str(each.severity), "path": path_text(each.path), "message": each.message, "mend": each.mend}
             for each in one.findings

@@ -16,7 +16,6 @@ import typer
 
 from mcpgov.accounts import local_user
 from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, name_of, short
-from mcpgov.catalog.diff import diff_lines
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinning import PinState, approve, reject
 from mcpgov.catalog.revealed import revealed
@@ -226,7 +225,7 @@ def shown(server: str, found: Sequence[Looked]) -> Iterator[str]:
     for one in found:
         pin = one.pin
         yield f"{name_of(pin)} is {pin.state}{because(one)}"
-        yield from diff_lines(one.differences)
+        yield from one.lines
         for finding in one.findings:
             yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
         if one.waits and is_tool_name(pin.tool):  # other names could do something else in a shell

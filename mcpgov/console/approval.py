@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.catalog.approval import counted, name_of, short
-from mcpgov.catalog.diff import diff_lines
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinning import PinState
 from mcpgov.catalog.revealed import CLOSING, OPENING
@@ -153,7 +152,7 @@ def finding(found: Finding) -> Markup:
 
 def is_whole(one: Looked) -> bool:
     """Whether all that changed can be shown."""
-    return sum(len(line) for line in diff_lines(one.differences)) <= LONGEST
+    return sum(map(len, one.lines)) <= LONGEST
 
 
 def too_long(one: Looked) -> Markup:
@@ -164,13 +163,13 @@ def too_long(one: Looked) -> Markup:
 
 def difference(one: Looked) -> Markup:
     """What changed, line by line."""
-    lines = [line(text) for text in diff_lines(one.differences)]
+    lines = [line(text) for text in one.lines]
     about = f"What changed in {name_of(one.pin)}" if one.pin.approved else f"The definition of {name_of(one.pin)}"
     return tag("pre", lines, tabindex="0", role="region", aria_label=about, class_="diff")
 
 
 def line(text: str) -> Markup:
-    """One line of diff_lines(): a path, or what was or is there."""
+    """One of the lines: a path, or what was or is there."""
     sign = text[2:3] if text.startswith("  ") else ""
     name = {"-": "was", "+": "is"}.get(sign, "path")
     parts = [tag("mark", part) if part.startswith(OPENING) else part for part in _MARKED.split(text)]

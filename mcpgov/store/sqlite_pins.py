@@ -52,7 +52,9 @@ VALUES (?, ?, (SELECT coalesce(max(revision), 0) + 1 FROM pinned_servers)) ON CO
 SET listed_at = coalesce(pinned_servers.listed_at, excluded.listed_at), revision = excluded.revision
 """
 THERE: Final = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'pins'"
-MEND: Final = "start the gateway once (mcpgov serve), so that servers are listed; or name the right file in audit.store"
+MEND: Final = (
+    "start the gateway once with `mcpgov serve`, so that servers are listed; or name the right file in audit.store"
+)
 
 
 def require_pins(path: Path) -> None:

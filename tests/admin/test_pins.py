@@ -27,6 +27,7 @@ async def test_tools_are_listed_with_what_changed_and_what_was_found(house: Admi
         definition_digest(SEARCH),
     )
     assert [(one["path"], one["after"]) for one in tool["differences"]] == [("description", POISONED["description"])]
+    assert r"  + Finds a place⟦\u{200B ZERO WIDTH SPACE}⟧" in tool["lines"][2]
     assert tool["findings"][0]["message"] == r"hidden characters: \u{200B ZERO WIDTH SPACE}"
 
 
