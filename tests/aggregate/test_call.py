@@ -195,7 +195,7 @@ async def test_without_a_session_nothing_but_initialize_is_answered(both: House)
     assert (reply.status, reply.message["error"]["data"]["reason"]) == (400, "invalid-message")
 
 
-async def test_there_is_no_stream_to_listen_to(both: House) -> None:
+async def test_where_no_member_can_be_listened_to_there_is_no_stream(both: House) -> None:
     client = await at_mcp(both)
     async with client.http.get(client.url, headers={**client.headers, "Mcp-Session-Id": await hello(client)}) as reply:
         assert (reply.status, reply.headers["allow"]) == (405, "POST, DELETE")
