@@ -1,8 +1,8 @@
 """What the gateway answers itself at /mcp: the greeting of either era, merged lists, search_tools, a session's end.
 
 Rules: it offers what it can pass on: tools, prompts, resources, completions, logs, and word of their changes, whether
-or not a member has any. What a member says of itself is not repeated. A server/discover is answered with 2026-07-28 only
-where every member that answers speaks it: else clients of both eras would miss members.
+or not a member has any. What a member says of itself is not repeated. A server/discover is answered with 2026-07-28
+only where every member that answers speaks it: else clients of both eras would miss members.
 """
 
 from __future__ import annotations
