@@ -273,6 +273,21 @@ def test_a_good_change_is_put_in_force_and_a_call_keeps_the_generation_it_began_
     assert list(began_with.connections) == ["github"]
 
 
+def test_a_reload_parses_only_the_files_whose_bytes_changed(folder: Path) -> None:
+    other, changed = folder / "catalog" / "other.yaml", folder / "catalog" / "changed.yaml"
+    other.write_text("name: a/other\nupstream: https://a.example\nconnections: { other: {} }\n")
+    changed.write_text("name: a/changed\nupstream: https://a.example\nconnections: { one: {} }\n")
+    holder = generations(folder)
+    before = holder.current().files
+    changed.write_text("name: a/changed\nupstream: https://a.example\nconnections: { two: {} }\n")
+    assert holder.try_reload().problems == ()
+    assert holder.current().files[other] is before[other]
+    assert set(holder.current().connections) == {"github", "other", "two"}
+    other.unlink()
+    holder.try_reload()
+    assert other not in holder.current().files
+
+
 def test_a_reload_takes_a_secret_that_was_rotated(folder: Path) -> None:
     (folder / "key").write_text("old")
     (folder / "catalog" / "github.yaml").write_text(ENTRY.replace("env:KEY", "file:key"))
