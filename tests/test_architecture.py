@@ -77,6 +77,8 @@ LAYERS = (
             "arm_caller",
             "catalog_files",
             "registry_client",
+            "entry_files",
+            "text_files",
             "pins",
             "pinned_lists",
         ),

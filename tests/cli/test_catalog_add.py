@@ -251,6 +251,22 @@ def test_a_file_that_is_no_server_json_names_what_is_wrong(config: Path, tmp_pat
     assert "cannot be read" in run(config, "import", str(file)).stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("é" * 25_000_000, "larger than 1048576 bytes"), ('{"a":' * 10_000 + "1" + "}" * 10_000, "cannot be read")],
+    ids=["50 MB", "10,000 levels"],
+)
+def test_a_file_that_is_too_large_or_too_deep_is_refused_and_nothing_is_written(
+    config: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    before = files(config)
+    file = tmp_path / "server.json"
+    file.write_text(text)
+    result = run(config, "import", str(file))
+    assert (result.exit_code, files(config)) == (1, before)
+    assert said in result.stderr
+
+
 CONNECTION: Document = {
     "name": "orders",
     "properties": {
