@@ -31,6 +31,7 @@ Path = tuple[str | int, ...]
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
+MOST_NAMED: Final = 100  # of the words there are, in one message: a catalog may have thousands
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")  # only an escape can make these; no UTF-8 can carry the latter
@@ -88,11 +89,14 @@ def parse_yaml(text: str, file: str) -> Source:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A mend that names the known word closest to `name`, or all of them when none is close."""
+    """A mend that names the known word closest to `name`, or when none is close all of them, up to MOST_NAMED."""
     words = sorted(known)
     folded = {word.lower(): word for word in words}
     close = difflib.get_close_matches(name.lower(), folded, n=1)
-    return f"did you mean {folded[close[0]]}?" if close else f"known here: {', '.join(words)}"
+    if close:
+        return f"did you mean {folded[close[0]]}?"
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"known here: {', '.join(words[:MOST_NAMED])}{more}" if words else "there is none here"
 
 
 class _Stop(Exception):

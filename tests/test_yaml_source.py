@@ -165,6 +165,8 @@ def test_problem_finds_the_value_the_key_and_what_would_hold_them() -> None:
 def test_nearest_names_the_close_word_or_all_of_them() -> None:
     assert nearest("addreses", ["addresses", "action"]) == "did you mean addresses?"
     assert nearest("zzz", ["b", "a"]) == "known here: a, b"
+    assert nearest("zzz", []) == "there is none here"
+    assert nearest("zzz", [f"n{number}" for number in range(10_000)]).endswith(" and 9900 more")
 
 
 def test_a_word_is_near_whatever_its_case() -> None:
