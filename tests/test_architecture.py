@@ -75,6 +75,7 @@ LAYERS = (
             "event_hubs",
             "logger_settings",
             "arm_caller",
+            "publishing",
             "catalog_files",
             "registry_client",
             "entry_files",

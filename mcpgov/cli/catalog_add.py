@@ -20,6 +20,7 @@ from mcpgov.catalog.adopt import Clients, adopt, rewritten
 from mcpgov.catalog.client_files import NAMESPACE, is_client_file, read_client_file, read_relaxed
 from mcpgov.catalog.entries import EntryShape
 from mcpgov.catalog.importers import Asked, Found, Page, Refused, from_registry, read_page
+from mcpgov.catalog.offer import NotOffered
 from mcpgov.catalog.presets import PRESETS, drafted, variables_of
 from mcpgov.catalog.server_json import parse_server_json
 from mcpgov.catalog.urls import check_url
@@ -29,6 +30,7 @@ from mcpgov.catalog.yaml_text import yaml_text
 from mcpgov.catalog_files import Catalog, fitting, load_catalog, write_new
 from mcpgov.cli.catalog import FAILED, MISUSED, AsJson, fail
 from mcpgov.cli.check import in_columns
+from mcpgov.cli.offered import base_of, loaded, offered
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
@@ -250,26 +252,21 @@ def adopt_(wanted: Adoption) -> None:
     try:
         clients = Clients(auth_type(wanted.client_auth), wanted.client_audience)
         adopted = adopt(read_text(wanted.file), choice, clients, wanted.name)
-        gateway = gateway_of(read)
-    except (Unfit, InvalidConfiguration) as error:
+        base_of(read.with_texts({}).settings)
+    except (Unfit, InvalidConfiguration, NotOffered) as error:
         mend = f" ({printable(error.mend)})" if isinstance(error, Unfit) else ""
         fail(f"{wanted.file} {printable_lines(str(error))}{mend}")
     count, refused = keep(read, [adopted.draft], f"mcpgov catalog adopt {wanted.file.name}")
     tell(refused)
     if not count:
         raise typer.Exit(FAILED)
-    typer.echo(json.dumps(rewritten(adopted, gateway, clients), indent=2))
-    if not gateway.startswith("https://"):
+    offer = offered(loaded(wanted.config), adopted.connection)
+    typer.echo(json.dumps(rewritten(adopted, offer), indent=2))
+    if not offer.url.startswith("https://"):
         typer.echo("note: the platform reaches https alone: set public_url in mcpgov.yaml", err=True)
     if clients.auth_type is AuthType.CUSTOM_KEYS:
         key = f"mcpgov keys create NAME --connection {adopted.connection}"
         typer.echo(f"note: put a gateway key in its place: {key}", err=True)
-
-
-def gateway_of(read: Catalog) -> str:
-    """The URL of the gateway. Raises InvalidConfiguration."""
-    settings = read.with_texts({}).settings
-    return str(settings.public_url or f"http://{settings.listen}")
 
 
 def keep(read: Catalog, drafts: Sequence[Draft], origin: str, *, dry_run: bool = False) -> tuple[int, list[Refused]]:
