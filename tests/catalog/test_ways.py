@@ -76,7 +76,7 @@ def test_variables_of_a_url_are_filled_from_what_is_said_or_from_their_defaults(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://mcp.contoso.com/mcp", "https://127.0.0.1/mcp", "https://169.254.169.254/latest"]
+    "url", ["http://mcp.contoso.com/mcp", "https://127.0.0.1/mcp", "https://169.254.0.1/latest"]
 )
 def test_a_target_that_is_not_public_is_refused_unless_it_may_be_private(url: str) -> None:
     assert refused(remotes=[remote(url)])
