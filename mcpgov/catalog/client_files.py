@@ -19,7 +19,7 @@ from mcpgov.catalog.ways import Choice, Draft, free_name, slug
 from mcpgov.catalog.withheld import is_public, names_a_secret, reference, variable
 from mcpgov.credential.references import Unfit
 from mcpgov.errors import Refusal
-from mcpgov.strict_json import JsonLimits, parse
+from mcpgov.strict_json import JsonLimits, parse, with_lines
 
 if TYPE_CHECKING:
     from mcpgov.models import Json
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 
 LIMITS: Final = JsonLimits(body=1024 * 1024, depth=20, string=64 * 1024)
 NAMESPACE: Final = "local"
-# A text, or what JSON has not and editors allow: a comment, a comma at the end.
-_EXTRA: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL)
-_PLACEHOLDER: Final = re.compile(r"\$\{(?:(?P<kind>input|env):)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)(?::-[^}]*)?\}")
+# A text, or what JSON has not and editors allow: a comment, a comma at the end. What does not end goes to the end of the
+# file, and nothing is tried twice: a stranger's file must not keep us busy.
+_EXTRA: Final = re.compile(
+    r'''"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|//[^\n]*+|/\*(?:.*?\*/|.*+)'''
+    r'''|,(?=(?:\s++|//[^\n]*+|/\*.*?\*/)*+[}\]])''',
+    re.DOTALL,
+)
+_PLACEHOLDER: Final = re.compile(r"\$\{(?:(?P<kind>input|env):)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)(?::-[^}$]*+)?\}")
 _REMOTE: Final = frozenset({"http", "streamable-http", "streamableHttp"})
 
 
@@ -56,11 +61,18 @@ def read_client_file(text: str, file: str, namespace: str = NAMESPACE) -> Page:
 
 def read_relaxed(text: str) -> Json:
     """JSON with comments and commas at the end, as editors write it. Raises Unfit."""
-    plain = _EXTRA.sub(lambda match: match[0] if match[0].startswith('"') else " ", text.removeprefix("\ufeff"))
+    plain = _EXTRA.sub(_plain, text.removeprefix("\ufeff"))
     try:
         return parse(plain.encode("utf-8", "surrogatepass"), LIMITS)
     except Refusal as refusal:
-        raise Unfit(f"cannot be read: {refusal.message}", "write it as JSON") from None
+        raise Unfit(f"cannot be read: {with_lines(refusal.message, plain)}", "write it as JSON") from None
+
+
+def _plain(match: re.Match[str]) -> str:
+    """What JSON has not as blanks, so that everything else stays where it is."""
+    found = match[0]
+    unended = found.startswith("/*") and (len(found) < len("/**/") or not found.endswith("*/"))
+    return found if found.startswith('"') or unended else re.sub(r"[^\n]", " ", found)
 
 
 def _servers(tree: Json) -> Document | None:

@@ -110,6 +110,34 @@ def test_comments_are_no_part_of_a_text() -> None:
         "a": "http://x/*y*/,]",
         "b": [1],
     }
-    for text in ("", "{", '{"a": 1, "a": 2}', '{"a": "b', "[1,,]"):
+    for text in ("", "{", '{"a": 1, "a": 2}', '{"a": "b', "[1,,]", "[1] /* x", "[1] /*/", '{"a": "\\'):
         with pytest.raises(Unfit, match="cannot be read"):
             read_relaxed(text)
+
+
+def test_what_is_no_json_is_named_by_line_and_column() -> None:
+    with pytest.raises(Unfit, match=r"Not JSON at line 3, column 3: Expecting"):
+        read_relaxed('{ /* two\nlines */ "a": 1, // more\n  x }')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,' + "/**/" * 100_000 + "x}",
+        '{"a":1,' + "//\n " * 100_000 + "x}",
+        '{"a":1' + ", " * 100_000 + "x}",
+        "{" + "/* " * 100_000,
+        "{," + "/* " * 100_000,
+        '{"' + '\\"' * 100_000,
+        '{"' + '\\"' * 100_000 + "\\",
+    ],
+    ids=lambda text: text[:9],
+)
+def test_a_file_that_is_made_to_keep_us_busy_is_refused_at_once(text: str) -> None:
+    with pytest.raises(Unfit, match="cannot be read"):
+        read_relaxed(text)
+
+
+def test_placeholders_without_an_end_do_not_keep_us_busy_either() -> None:
+    made = draft('{"url": "https://x.contoso.com", "headers": {"X-Key": "' + "${a:-" * 12_000 + '"}}')
+    assert "${env:MCP_X_X_KEY}" in str(made.document)
