@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.catalog.client_files import read_relaxed
+from mcpgov.catalog.foreign_values import token_note
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
 from mcpgov.catalog.withheld import reference
@@ -81,6 +82,7 @@ def adopt(text: str, choice: Choice, clients: Clients, server: str = "") -> Adop
         said["clientAuthType"] = clients.auth_type.value
     if clients.audience:
         said["clientAudience"] = clients.audience
+    notes += token_note(said, target)
     document["connections"] = {connection: said}
     return Adopted(Draft(document, tuple(notes)), connection, properties.original)
 

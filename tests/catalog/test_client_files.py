@@ -52,18 +52,25 @@ def test_what_is_asked_for_and_what_is_literal_become_references() -> None:
             "github": {
                 "authType": "CustomKeys",
                 "keys": {
-                    "Authorization": "Bearer ${env:GITHUB_PAT}",
-                    "X-Own": "${env:Own_Key}",
+                    "Authorization": "Bearer ${env:MCP_GITHUB_AUTHORIZATION}",
+                    "X-Own": "${env:MCP_GITHUB_X_OWN}",
                     "X-MCP-Readonly": "true",
                 },
             }
         },
     }
-    assert github.notes == ()
+    assert github.notes == (
+        "MCP_GITHUB_AUTHORIZATION stands for ${input:github-pat} of Authorization",
+        "MCP_GITHUB_X_OWN stands for ${env:Own_Key} of X-Own",
+    )
     assert time.document["command"] == ["uvx", "mcp-server-time==1.0", "--zone=UTC"]
-    assert time.document["env"] == {"KEY": "${env:MCP_TIME_SERVER_KEY}", "MODE": "${env:MODE}", "LOG": "debug"}
+    assert time.document["env"] == {
+        "KEY": "${env:MCP_TIME_SERVER_KEY}",
+        "MODE": "${env:MCP_TIME_SERVER_MODE}",
+        "LOG": "debug",
+    }
     assert time.document["cwd"] == "servers"
-    assert [note.split()[0] for note in time.notes] == ["starts", "its", "KEY"]
+    assert [note.split()[0] for note in time.notes] == ["starts", "its", "KEY", "MCP_TIME_SERVER_MODE"]
     assert "ghp_literal" not in str(time)
     assert [(one.label, one.why) for one in page.refused] == [("odd", "mcp.json says nothing of it")]
 
