@@ -41,17 +41,17 @@ _KEPT: Final = ("publisher", "categories", "environments")  # of what another ga
 _SHOWABLE: Final = ("repository", "websiteUrl", "icons")  # unless they name a host of the upstream
 
 
-def parse_server_json(text: str, file: str) -> Document:
+def parse_server_json(text: str, file: str, *, ours: bool = True) -> Document:
     """The keys and values of the entry that a server.json is; nothing yet says how it is reached.
 
-    Raises InvalidConfiguration with every problem. What was exported comes back whole.
+    Raises InvalidConfiguration with every problem. What was exported comes back whole, with `ours`.
     """
     try:
         tree = parse(text.encode("utf-8", "surrogatepass"), LIMITS)
     except Refusal as refusal:
         said = with_lines(refusal.message, text)
         raise InvalidConfiguration((Problem(file, 0, 0, said, "write one server.json"),)) from None
-    return read_server_json(tree, file)
+    return read_server_json(tree, file, ours=ours)
 
 
 def read_server_json(tree: Json, file: str, *, ours: bool = True) -> Document:

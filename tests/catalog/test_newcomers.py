@@ -39,9 +39,8 @@ def test_a_version_that_leads_elsewhere_is_refused_with_both_places(url: str) ->
     known = there(document("a"))
     with pytest.raises(Unfit) as caught:
         Newcomers(known).let_in(document("b", url))
-    assert str(caught.value) == f"leads to {place_of(document('b', url))}, and com.contoso/github in the catalog to" + (
-        " https://api.contoso.com"
-    )
+    theirs = place_of(document("b", url))
+    assert str(caught.value) == f"leads to {theirs}, and com.contoso/github in the catalog to https://api.contoso.com"
     assert "--other-host" in caught.value.mend
     Newcomers(known, other_host=True).let_in(document("b", url))
 
@@ -65,7 +64,9 @@ def test_a_program_of_this_machine_is_another_place() -> None:
 def test_no_newcomer_is_sent_what_another_server_is_sent() -> None:
     ours = keyed("git-hub", "Authorization", "MCP_GIT_HUB_AUTHORIZATION")
     theirs = keyed("git", "Hub-Authorization", "MCP_GIT_HUB_AUTHORIZATION", "com.evil/git")
-    with pytest.raises(Unfit, match="would be sent MCP_GIT_HUB_AUTHORIZATION, which com.contoso/github is sent") as caught:
+    with pytest.raises(
+        Unfit, match=r"would be sent MCP_GIT_HUB_AUTHORIZATION, which com\.contoso/github is sent"
+    ) as caught:
         Newcomers(there(ours)).let_in(theirs)
     assert "--connection" in caught.value.mend
     newcomers = Newcomers(())
