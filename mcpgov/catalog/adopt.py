@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from mcpgov.catalog.client_files import read_relaxed
+from mcpgov.catalog.foreign_values import token_note
 from mcpgov.catalog.foundry import connection_body
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
@@ -84,6 +85,7 @@ def adopt(text: str, choice: Choice, clients: Clients, server: str = "") -> Adop
         said["clientAuthType"] = clients.auth_type.value
     if clients.audience:
         said["clientAudience"] = clients.audience
+    notes += token_note(said, target)
     document["connections"] = {connection: said}
     return Adopted(Draft(document, tuple(notes)), connection, properties.original)
 
