@@ -8,6 +8,7 @@ import pytest
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.entry_files import parse_file
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.reload import Generations, ReloadResult
 
 PLACE = Path("catalog/new.yaml")
 PLAIN = "name: com.contoso/new\nupstream: https://new.contoso.com\nconnections: { new: {} }\n"
@@ -68,3 +69,24 @@ def test_a_folder_to_work_in_is_that_of_the_settings() -> None:
     text = "name: a/b\ncommand: [x]\ncwd: there\nconnections: { x: {} }\n"
     entry = parse_file(PLACE, text, NOW, EnvironmentAndFiles({}, "/srv"), None).entry
     assert "/srv/there" in repr(entry.connections[0].connection.upstream)
+
+
+async def silent(_: ReloadResult) -> None:
+    """A report that nobody reads."""
+
+
+def test_a_reload_parses_only_the_files_whose_bytes_changed(tmp_path: Path) -> None:
+    other, changed = tmp_path / "catalog" / "other.yaml", tmp_path / "catalog" / "changed.yaml"
+    other.parent.mkdir()
+    (tmp_path / "mcpgov.yaml").write_text("{}")
+    other.write_text("name: a/other\nupstream: https://a.example\nconnections: { other: {} }\n")
+    changed.write_text("name: a/changed\nupstream: https://a.example\nconnections: { one: {} }\n")
+    holder = Generations(tmp_path / "mcpgov.yaml", silent)
+    before = holder.current().files
+    changed.write_text("name: a/changed\nupstream: https://a.example\nconnections: { two: {} }\n")
+    assert holder.try_reload().problems == ()
+    assert holder.current().files[other] is before[other]
+    assert set(holder.current().connections) == {"other", "two"}
+    other.unlink()
+    holder.try_reload()
+    assert other not in holder.current().files
