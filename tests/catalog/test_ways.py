@@ -91,7 +91,7 @@ def test_two_halves_of_a_reference_make_none() -> None:
     assert refused(remotes=[remote(headers=[{"name": "X-A", "value": "{a}{t}", "variables": asked}])]).startswith(
         "has a $"
     )
-    secret = {"name": "X-A", "value": "{a}{b}", "variables": halves, "isSecret": True}
+    secret: Json = {"name": "X-A", "value": "{a}{b}", "variables": halves, "isSecret": True}
     assert keys(secret) == {"X-A": "${env:MCP_X_X_A}"}
     mixed = keys({"name": "X-A", "value": "{env:X} {t}", "variables": asked})
     assert mixed == {"X-A": "{env:X} ${env:MCP_X_T}"}
