@@ -99,6 +99,41 @@ def test_an_empty_catalog_serves_nothing(folder: Path) -> None:
     assert names(folder) == []
 
 
+def test_bad_entries_hide_neither_each_other_nor_what_is_in_force(folder: Path) -> None:
+    holder, catalog = generations(folder), folder / "catalog"
+    good = holder.current()
+    entry = "name: {}\nupstream: {}\nconnections: {{ {}: {{}} }}\n"
+    bad = {
+        "a-name": (entry.format("no slash", "https://a.example", "a"), "is not a server name of the MCP registry"),
+        "b-connection": (entry.format("x/b", "https://a.example", "B!"), "is not the name of a connection"),
+        "c-metadata": (entry.format("x/c", "https://169.254.169.254/latest", "c"), "not a public address"),
+        "d-octal": (entry.format("x/d", "https://0251.0376.0251.0376/", "d"), "not a public address"),
+        "e-here": (entry.format("x/e", "https://localhost/", "e"), "a name on your own network"),
+        "f-plain": (entry.format("x/f", "http://a.example", "f"), "is plain http"),
+        "n-twice": (entry.format("com.contoso/github", "https://a.example", "g"), "is also in"),
+        "h-large": ("#" * 50_000_000, "larger than 1048576 bytes"),
+        "i-deep": ("x: " + "[" * 10_000, "nested deeper than 32 levels"),
+        "j-alias": ("a: &a [*a]", "an alias is not allowed"),
+    }
+    for name, (text, _) in bad.items():
+        (catalog / f"{name}.yaml").write_text(text)
+    (catalog / "k-loop.yaml").symlink_to("k-loop.yaml")
+    (catalog / "l-folder.yaml").symlink_to(catalog)
+    told = {Path(problem.file).stem: str(problem) for problem in holder.try_reload().problems}
+    for name, said in {name: said for name, (_, said) in bad.items()}.items():
+        assert said in told[name]
+    assert "cannot be read" in told["k-loop"]
+    assert "this is not a file" in told["l-folder"]
+    assert holder.current() is good
+
+
+def test_a_catalog_that_leads_to_itself_is_told(folder: Path) -> None:
+    (folder / "loop").symlink_to("loop")
+    (folder / "mcpgov.yaml").write_text("catalog: loop")
+    with pytest.raises(InvalidConfiguration, match=r"the folder .*loop cannot be read"):
+        names(folder)
+
+
 def test_every_problem_of_every_file_is_told_at_once(folder: Path) -> None:
     (folder / "mcpgov.yaml").write_text("listen: x\nglobal_policies: [defalt]\n")
     (folder / "catalog" / "other.yaml").write_text("nam: x")
@@ -271,6 +306,21 @@ def test_a_good_change_is_put_in_force_and_a_call_keeps_the_generation_it_began_
     assert (result.old, result.new) == (began_with.stamp, holder.current().stamp)
     assert list(holder.current().connections) == ["github-eu"]
     assert list(began_with.connections) == ["github"]
+
+
+def test_a_reload_parses_only_the_files_whose_bytes_changed(folder: Path) -> None:
+    other, changed = folder / "catalog" / "other.yaml", folder / "catalog" / "changed.yaml"
+    other.write_text("name: a/other\nupstream: https://a.example\nconnections: { other: {} }\n")
+    changed.write_text("name: a/changed\nupstream: https://a.example\nconnections: { one: {} }\n")
+    holder = generations(folder)
+    before = holder.current().files
+    changed.write_text("name: a/changed\nupstream: https://a.example\nconnections: { two: {} }\n")
+    assert holder.try_reload().problems == ()
+    assert holder.current().files[other] is before[other]
+    assert set(holder.current().connections) == {"github", "other", "two"}
+    other.unlink()
+    holder.try_reload()
+    assert other not in holder.current().files
 
 
 def test_a_reload_takes_a_secret_that_was_rotated(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """The generation in force as a request at /mcp sees it: the connections there are, and the gateway itself.
 
 Rules: the gateway itself is the connection without a name; it sends nothing, has no credential and no policy, for what
-it answers is made of members' answers, to which their policies, and the caller's scope, were applied. Pure.
+it answers is made of members' answers, to which their policies, their pins and the caller's scope were applied. Nothing
+of it is pinned: one caller's list would become the measure of another's. Pure.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.models import Connection, RemoteUpstream
+from mcpgov.pin_mode import PinMode
 from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
 from mcpgov.snapshot import Snapshot
 
@@ -43,7 +45,7 @@ class WithAggregate(Snapshot):
         if name:
             return Snapshot.connection(self, name, principal)
         url = self.settings.public_url or f"http://{self.settings.listen}"
-        return Connection("", "mcpgov", RemoteUpstream(url + PATH))
+        return Connection("", "mcpgov", RemoteUpstream(url + PATH), pin=PinMode.OFF)
 
     def policy(self, connection: str) -> ConnectionPolicy:
         """The policy of a connection; none where the gateway answers."""

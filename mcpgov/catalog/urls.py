@@ -26,7 +26,7 @@ _URL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
 _METADATA_NAMES: Final = ("metadata.google.internal", "metadata.goog", "metadata")
-_PRIVATE_NAMES: Final = ("localhost", "local", "internal", "home.arpa")
+_PRIVATE_NAMES: Final = ("localhost", "local", "localdomain", "internal", "home.arpa")
 _FIXED: Final = re.compile(
     r"(?P<host>[A-Za-z0-9._-]{1,253}):(?P<port>[0-9]{1,5}):(?P<address>[0-9.]+|\[[0-9A-Fa-f:.]+\])(?::(?P<other>[0-9]{1,5}))?"
 )

@@ -21,15 +21,17 @@ from mcpgov.catalog.client_files import NAMESPACE, is_client_file, read_client_f
 from mcpgov.catalog.importers import Asked, Found, Page, Refused, from_registry, read_page
 from mcpgov.catalog.listed import OURS
 from mcpgov.catalog.newcomers import Newcomers
+from mcpgov.catalog.offer import NotOffered
 from mcpgov.catalog.presets import PRESETS, drafted, variables_of
 from mcpgov.catalog.server_json import STAMP, parse_server_json
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, reached
 from mcpgov.catalog.withheld import reference
-from mcpgov.catalog_files import Catalog, load_catalog
+from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.catalog import FAILED, MISUSED, AsJson, fail
 from mcpgov.cli.catalog_write import governed, keep, mended, printable_lines, shown, tell
 from mcpgov.cli.check import in_columns
+from mcpgov.cli.offered import base_of, loaded, offered
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
@@ -307,27 +309,24 @@ def adopt_(wanted: Adoption) -> None:
         clients = Clients(auth_type(wanted.client_auth), wanted.client_audience)
         adopted = adopt(read_text(wanted.file), choice, clients, wanted.name)
         let_in(Newcomers(read.entries, other_host=wanted.other_host), adopted.draft, versions=False)
-        gateway = gateway_of(read)
+        base_of(read.with_texts({}).settings)
     except Unfit as unfit:
         fail(f"{wanted.file} {printable(str(unfit))} ({printable(mended(unfit))})")
     except InvalidConfiguration as invalid:
         fail(printable_lines(str(invalid)))
+    except NotOffered as error:
+        fail(f"{wanted.file} {printable_lines(str(error))}")
     count, refused = keep(read, [adopted.draft], f"mcpgov catalog adopt {wanted.file.name}")
     tell(refused)
     if not count:
         raise typer.Exit(FAILED)
-    typer.echo(json.dumps(rewritten(adopted, gateway, clients), indent=2))
-    if not gateway.startswith("https://"):
+    offer = offered(loaded(wanted.config), adopted.connection)
+    typer.echo(json.dumps(rewritten(adopted, offer), indent=2))
+    if not offer.url.startswith("https://"):
         typer.echo("note: the platform reaches https alone: set public_url in mcpgov.yaml", err=True)
     if clients.auth_type is AuthType.CUSTOM_KEYS:
         key = f"mcpgov keys create NAME --connection {adopted.connection}"
         typer.echo(f"note: put a gateway key in its place: {key}", err=True)
-
-
-def gateway_of(read: Catalog) -> str:
-    """The URL of the gateway. Raises InvalidConfiguration."""
-    settings = read.with_texts({}).settings
-    return str(settings.public_url or f"http://{settings.listen}")
 
 
 def show_presets(*, as_json: bool) -> None:

@@ -119,11 +119,11 @@ def page(shelf: Shelf, reach: Reach, asked: Asked, told: Told) -> Document:
     last: Listed | None = None
     latest: Listed | None = None
     for one in shelf.after(asked.after):
-        if not _matches(one, asked) or not reach.ways(one):
+        if asked.version not in {"", LATEST, one.version} or not _matches(one, asked) or not reach.ways(one):
             continue
         if latest is None or latest.name != one.name:
             latest = latest_of(shelf.versions(one.name, reach))
-        if asked.version and one.version != asked.version and not (asked.version == LATEST and one is latest):
+        if asked.version == LATEST and one is not latest:
             continue
         if last is not None and len(servers) == asked.limit:
             metadata["nextCursor"] = cursor_of(asked, last.name, last.version)

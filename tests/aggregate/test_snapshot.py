@@ -6,6 +6,7 @@ from mcpgov.aggregate.snapshot import with_aggregate
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import CallerScope, Principal, PrincipalKind, RemoteUpstream
+from mcpgov.pin_mode import PinMode
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.settings import Settings
 from mcpgov.snapshot import Snapshot
@@ -26,6 +27,7 @@ def test_the_gateway_itself_is_there_for_everybody_with_no_policy() -> None:
     seen = with_aggregate(BASE, nothing)
     own = seen.connection("", NOBODY)
     assert (own.name, own.upstream) == ("", RemoteUpstream("http://127.0.0.1:8080/mcp"))
+    assert own.pin is PinMode.OFF  # its members' tools are pinned; this list is another for each caller
     policy = seen.policy("")
     assert policy.bounded_by(NOBODY.scope) is policy
     assert policy.is_empty

@@ -240,6 +240,22 @@ def test_a_file_that_is_no_server_json_names_what_is_wrong(config: Path, tmp_pat
     assert "Not JSON at line 2, column 1" in run(config, "import", str(file)).stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("é" * 25_000_000, "larger than 1048576 bytes"), ('{"a":' * 10_000 + "1" + "}" * 10_000, "cannot be read")],
+    ids=["50 MB", "10,000 levels"],
+)
+def test_a_file_that_is_too_large_or_too_deep_is_refused_and_nothing_is_written(
+    config: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    before = files(config)
+    file = tmp_path / "server.json"
+    file.write_text(text)
+    result = run(config, "import", str(file))
+    assert (result.exit_code, files(config)) == (1, before)
+    assert said in result.stderr
+
+
 CONNECTION: Document = {
     "name": "orders",
     "properties": {
@@ -258,6 +274,7 @@ def test_a_connection_is_adopted_and_printed_as_it_leads_to_the_gateway(config: 
     result = run(config, "adopt", str(file), "--name", "com.contoso/orders")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["properties"]["target"] == "https://gw.contoso.com/mcp/orders"
+    assert '"Authorization": "Bearer <gateway key' in result.stdout
     assert "mcpgov keys create NAME --connection orders" in result.stderr
     assert "https alone" not in result.stderr
     assert "hunter2" not in result.output + written(config, "orders.yaml")
@@ -267,6 +284,24 @@ def test_the_platform_reaches_https_alone(config: Path, tmp_path: Path) -> None:
     file = tmp_path / "connection.json"
     file.write_text(json.dumps(CONNECTION))
     assert "set public_url" in run(config, "adopt", str(file)).stderr
+
+
+def test_a_connection_is_rewritten_for_the_header_that_keys_come_in(config: Path, tmp_path: Path) -> None:
+    config.write_text("public_url: https://gw.contoso.com\nidentity: { key_headers: [X-API-Key] }\n")
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(CONNECTION))
+    keys = json.loads(run(config, "adopt", str(file)).stdout)["properties"]["credentials"]["keys"]
+    assert list(keys) == ["X-Api-Key"]
+
+
+def test_without_a_url_that_agents_could_call_nothing_is_adopted(config: Path, tmp_path: Path) -> None:
+    config.write_text("listen: 0.0.0.0:8080\n")
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(CONNECTION))
+    result = run(config, "adopt", str(file))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "public_url" in result.stderr
+    assert not list(tmp_path.rglob("orders.yaml"))
 
 
 @pytest.mark.parametrize(
