@@ -310,11 +310,12 @@ def adopt_(wanted: Adoption) -> None:
         adopted = adopt(read_text(wanted.file), choice, clients, wanted.name)
         let_in(Newcomers(read.entries, other_host=wanted.other_host), adopted.draft, versions=False)
         base_of(read.with_texts({}).settings)
-    except (Unfit, NotOffered) as unfit:
-        mend = f" ({printable(mended(unfit))})" if isinstance(unfit, Unfit) else ""
-        fail(f"{wanted.file} {printable_lines(str(unfit))}{mend}")
+    except Unfit as unfit:
+        fail(f"{wanted.file} {printable(str(unfit))} ({printable(mended(unfit))})")
     except InvalidConfiguration as invalid:
         fail(printable_lines(str(invalid)))
+    except NotOffered as error:
+        fail(f"{wanted.file} {printable_lines(str(error))}")
     count, refused = keep(read, [adopted.draft], f"mcpgov catalog adopt {wanted.file.name}")
     tell(refused)
     if not count:

@@ -30,7 +30,15 @@ NOT_PUBLIC = (
     *("[2002:7f00:1::]", "[2001:0:4136:e378:8000:63bf:80ff:fffe]", "[64:ff9b:1::1]", "[fe80::1]", "[fec0::1]"),
     *("localhost.localdomain", "ip6-localhost.localdomain"),
     *("[ff02::1]", "[2001:db8::1]"),
-    *("localhost", "LOCALHOST", "a.localhost", "printer.local", "printer.internal", "nas.home.arpa"),
+    *(
+        "localhost",
+        "LOCALHOST",
+        "a.localhost",
+        "printer.local",
+        "localhost.localdomain",
+        "printer.internal",
+        "nas.home.arpa",
+    ),
 )
 METADATA = (
     *("169.254.169.254", "0xA9FEA9FE", "2852039166", "169.254.43518", "0251.0376.0251.0376", "169.254.170.2"),
