@@ -32,7 +32,7 @@ PURE = (
         "audit.control_events",
     ),
     *("catalog.schema_lint", "catalog.text_lint", "catalog.finding", "catalog.revealed", "catalog.lookalikes"),
-    *("aggregate.naming", "aggregate.merging", "aggregate.search", "aggregate.callbacks"),
+    *("aggregate.naming", "aggregate.merging", "aggregate.search", "aggregate.callbacks", "aggregate.events"),
     *("trace_context", "semantic_conventions", "upstream.traced"),
     *("catalog.offer", "catalog.clients", "catalog.foundry", "catalog.shown_tools", "catalog.azure_policy"),
     *("catalog.arm", "catalog.api_center", "catalog.listed", "registry.asked", "registry.pages", "registry.cards"),
