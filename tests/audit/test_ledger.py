@@ -135,6 +135,20 @@ async def test_every_exit_leaves_exactly_one_end(
     assert (found[-1]["mcpgov.status"], reason) == ending
 
 
+@pytest.mark.parametrize(
+    ("fault", "events", "status"), [("credential", ["denied"], "denied"), ("body", ["intent", "outcome"], "failed")]
+)
+async def test_a_call_that_is_cut_off_for_being_late_says_so(
+    ledger: AuditLedger, store: FaultyStore, fault: str, events: list[str], status: str
+) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await Flow(ledger, fault, asyncio.CancelledError(Reason.UPSTREAM_TIMEOUT)).govern()
+    found = await finished(ledger, store)
+    assert [record["event"] for record in found] == events
+    reason = found[-1].get("mcpgov.reason") or found[-1]["mcpgov.decision.reason"]
+    assert (found[-1]["mcpgov.status"], reason) == (status, "upstream-timeout")
+
+
 async def test_a_refusal_that_cannot_be_delivered_is_still_recorded_once(
     ledger: AuditLedger, store: FaultyStore
 ) -> None:
