@@ -59,8 +59,7 @@ def test_a_caller_that_opens_too_many_loses_its_own() -> None:
     mine = [sessions.open("me", "", {}) for _ in range(2)]
     other = sessions.open("other", "", {})
     sessions.get(mine[0].id)
-    for _ in range(3):
-        newest = sessions.open("me", "", {})
+    newest = [sessions.open("me", "", {}) for _ in range(3)][-1]
     assert sessions.get(other.id) is other
     assert sessions.get(newest.id) is newest
     assert refused(sessions, mine[0].id) is refused(sessions, mine[1].id) is Reason.UNKNOWN_SESSION
