@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from mcpgov.aggregate.merging import Listed
     from mcpgov.aggregate.naming import Found
     from mcpgov.aggregate.sessions import MemberSession, Session
-    from mcpgov.aggregate.visit import Shared
     from mcpgov.decision import Decision
     from mcpgov.models import Answer, Json, MCPRequest, Principal, RequestHead
+    from mcpgov.pipeline import Stages
     from mcpgov.snapshot import Snapshot
     from mcpgov.strict_json import JsonLimits
 
@@ -112,13 +112,19 @@ class Asking:
     """Asks the members for one caller, whose request at /mcp has this head."""
 
     def __init__(
-        self, shared: Shared, snapshot: Snapshot, principal: Principal, request: MCPRequest, patience: float
+        self,
+        stages: Stages,
+        limits: JsonLimits,
+        snapshot: Snapshot,
+        principal: Principal,
+        request: MCPRequest,
+        patience: float,
     ) -> None:
         """`snapshot` has the members and nobody else; none is waited for longer than `patience`, in seconds."""
-        self._stages = replace(shared.stages, identity=Known(principal), snapshot=lambda: snapshot)
+        self._stages = replace(stages, identity=Known(principal), snapshot=lambda: snapshot)
         self._members = tuple(snapshot.connections)
         self._patience = patience
-        self._limits = shared.limits
+        self._limits = limits
         self._head = request.head
         self._era = request.era
         self._meta = {

@@ -58,7 +58,7 @@ class Visit:
         self.principal = principal.id
         self.session: Session | None = None
         own = replace(snapshot, connections=MappingProxyType({name: snapshot.connections[name] for name in members}))
-        self.asking = Asking(shared, own, principal, request, settings.timeout)
+        self.asking = Asking(shared.stages, shared.limits, own, principal, request, settings.timeout)
         self._names = shared.names
         self._looked: set[str] = set()
         self._key = (self.principal, request.era.value)
