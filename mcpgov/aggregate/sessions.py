@@ -29,6 +29,7 @@ SESSIONS: Final = 10_000
 OF_ONE: Final = 1_000  # of these; a caller that opens more loses its own
 IDLE: Final = 1800.0  # seconds without a request
 NAMES: Final = 200_000  # that are known, of all callers
+USUAL: Final = 64  # characters of a name; a longer one counts as several
 KNOWN_FOR: Final = 300.0  # seconds
 SURE_FOR: Final = 5.0  # seconds in which a name that is not known is not looked for again
 
@@ -138,7 +139,7 @@ class KnownNames:
         """Take in what a list says."""
         self._forget(key)
         self._lists[key] = Names(stamp, self._clock(), owners)
-        self._size += len(owners) + 1
+        self._size += _weight(owners)
         while self._size > self._most:
             self._forget(next(iter(self._lists)))
 
@@ -151,4 +152,8 @@ class KnownNames:
 
     def _forget(self, key: tuple[str, ...]) -> None:
         if names := self._lists.pop(key, None):
-            self._size -= len(names.owners) + 1
+            self._size -= _weight(names.owners)
+
+
+def _weight(owners: Owners) -> int:
+    return 1 + sum(1 + len(name) // USUAL for name in owners)
