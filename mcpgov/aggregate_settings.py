@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import AfterValidator
 
 from mcpgov.credential.references import Unfit
-from mcpgov.shapes import Filled, Flag, Shape
+from mcpgov.shapes import Filled, Flag, Seconds, Shape
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -39,12 +39,15 @@ def _separator(text: str) -> str:
 
 
 class Aggregate(Shape):
-    """Which connections are one server at /mcp, in this order, and how what they offer is called there."""
+    """Which connections are one server at /mcp, in this order, and how what they offer is called there; `timeout`, in
+    seconds, is for all that one of them answers to one question, page after page.
+    """
 
     connections: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Filled]
     prefix: Literal["always", "conditional", "never"] = "always"
     separator: Annotated[str, AfterValidator(_separator)] = "_"
     search_tools: Flag = False
+    timeout: Seconds = 30.0
 
 
 def unfit_aggregate(

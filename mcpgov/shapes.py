@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_SECONDS: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)s")
+_LONGEST: Final = 240.0  # seconds
 _HOP_BY_HOP: Final = "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"  # RFC 9110 section 7.6.1
 _NO_KEY: Final = re.compile(rf"{_HOP_BY_HOP}|host|content-.*|accept|accept-encoding|expect|mcp-.*", re.IGNORECASE)
 
@@ -117,6 +119,14 @@ def resolved_text(value: object, info: Info) -> Secret:
     return resolve(value, lookup_of(info))
 
 
+def _seconds(value: object) -> float:
+    match = _SECONDS.fullmatch(value) if isinstance(value, str) else None
+    seconds = float(match[1]) if match else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= _LONGEST:
+        raise Unfit("is not a time from 1s to 240s", "write it like 90s")
+    return float(seconds)
+
+
 def _not_yet(_: object) -> NoReturn:
     raise Unfit("is not supported yet", "remove it")
 
@@ -127,4 +137,5 @@ NUMBER: Final = WithJsonSchema({"type": "integer"})
 Written: Final = BeforeValidator(written)
 Filled: Final = _Filled(filled)
 NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
+Seconds = Annotated[float, PlainValidator(_seconds), TEXT]  # how long something is waited for
 Flag = Annotated[bool, Field(strict=True)]

@@ -17,7 +17,7 @@ from mcpgov.aggregate.merging import LISTS, TOOLS, list_result, page_of, speaks,
 from mcpgov.aggregate.search import SEARCH, found_result, matching, two_tools
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS
-from mcpgov.errors import Refusal
+from mcpgov.errors import INVALID_PARAMS, Refusal
 from mcpgov.messages import mapping
 from mcpgov.models import Answer, Era, Event, Headers, Kind
 from mcpgov.strict_json import dumps
@@ -38,6 +38,8 @@ OFFERED: Final[Mapping[str, Mapping[str, Json]]] = {
     "resources": {"listChanged": True, "subscribe": True},
     "completions": {},
 }
+HELLO: Final = 32 * 1024  # bytes that a client may say of itself; they are kept for as long as its session
+LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")  # RFC 5424
 WITHOUT_STREAM: Final = "POST, DELETE"
 
 
@@ -108,7 +110,7 @@ class Answering:
             case "ping", Era.HANDSHAKE:
                 return {}
             case "logging/setLevel", Era.HANDSHAKE if self._visit.session:
-                self._visit.session.level = text_at(request.params, "level")
+                self._visit.session.level = _level(request.params)
                 await self._visit.asking.set_level(self._visit.session)
                 return {}
             case "tools/call", _ if self._visit.searching and request.tool == SEARCH:
@@ -133,7 +135,9 @@ class Answering:
         asked = text_at(params, "protocolVersion")
         version = asked if asked in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[0]
         said: dict[str, Json] = {key: params[key] for key in ("capabilities", "clientInfo") if key in params}
-        self._opened = self._sessions.open(version, said).id
+        if len(dumps(said)) > HELLO:
+            raise Refusal(Reason.TOO_LARGE, f"A client says at most {HELLO} bytes of itself.")
+        self._opened = self._sessions.open(self._visit.principal, version, said).id
         offered = {**_offered(), "logging": {}}
         return {"protocolVersion": version, "capabilities": offered, "serverInfo": dict(_named())}
 
@@ -148,6 +152,16 @@ class Answering:
             "cacheScope": "private",
             "_meta": {SERVER_INFO: dict(_named())},
         }
+
+
+def _level(params: Mapping[str, Json]) -> str:
+    """The level of logging/setLevel. Raises Refusal (invalid-message) for what is none."""
+    level = text_at(params, "level")
+    if level not in LEVELS:
+        refusal = Refusal(Reason.INVALID_MESSAGE, f'"params.level" must be one of {", ".join(LEVELS)}.')
+        refusal.code = INVALID_PARAMS
+        raise refusal
+    return level
 
 
 def _offered() -> dict[str, Json]:

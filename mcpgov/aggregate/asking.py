@@ -1,7 +1,8 @@
 """Asks the members on a caller's behalf: each question is a request of its own through govern().
 
 So each has its own decision, credential and record, which names the request at /mcp that it is a part of. Rules: who
-calls was found out once, at /mcp; a member that refuses, fails or is slow is left out, and says nothing of the others.
+calls was found out once, at /mcp; a member that refuses, fails, is slow, or answers without end is left out, and says
+nothing of the others; all are asked at once, so that those that hang keep nobody waiting but themselves.
 What the client said of itself when it came, its capabilities included, is said to each member.
 """
 
@@ -11,10 +12,10 @@ import asyncio
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mcpgov.aggregate.merging import found_in, text_at
+from mcpgov.aggregate.patience import within
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS, parse_request
 from mcpgov.errors import Refusal
@@ -39,10 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE: Final = 30.0  # seconds for a member's answer to a question of ours
-AT_ONCE: Final = 16  # members that are asked at a time
 PAGES: Final = 100  # of one member's list
-MOST: Final = 10_000  # of what is in it; what comes after is not asked for
+MOST: Final = 10_000  # of what is in it
+LARGEST: Final = 16 << 20  # bytes of it; what comes after is not asked for, and a page that is larger is refused
 LISTEN: Final = "subscriptions/listen"
 METHOD_NOT_FOUND: Final = -32601
 GONE: Final = 404  # MCP 2025-11-25: the server no longer has the session
@@ -71,6 +71,7 @@ class Part:
         self.head = head
         self.refusal: Refusal | None = None
         self.status = 0
+        self.size = 0
         self.session = ""
         self.message: Mapping[str, Json] = {}
         self._body = body
@@ -95,6 +96,9 @@ class Part:
             return
         async for events in answer.events:
             for event in events:
+                self.size += len(event.raw)
+                if self.size > LARGEST:
+                    raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an answer that is too large.")
                 message = parse_message(event.data or b"")
                 if message and self._request and answers(message, self._request.id):
                     self.message = message
@@ -108,24 +112,24 @@ class Asking:
     """Asks the members for one caller, whose request at /mcp has this head."""
 
     def __init__(
-        self, stages: Stages, limits: JsonLimits, snapshot: Snapshot, principal: Principal, request: MCPRequest
+        self,
+        stages: Stages,
+        limits: JsonLimits,
+        snapshot: Snapshot,
+        principal: Principal,
+        request: MCPRequest,
+        patience: float,
     ) -> None:
-        """`snapshot` has the members and nobody else; none is waited for longer than PATIENCE."""
-        self._snapshot = snapshot
-        self._stages = replace(stages, identity=Known(principal), snapshot=self._hurried)
+        """`snapshot` has the members and nobody else; none is waited for longer than `patience`, in seconds."""
+        self._stages = replace(stages, identity=Known(principal), snapshot=lambda: snapshot)
         self._members = tuple(snapshot.connections)
+        self._patience = patience
         self._limits = limits
         self._head = request.head
         self._era = request.era
         self._meta = {
             key: value for key, value in mapping(request.params.get("_meta")).items() if key != "progressToken"
         }
-        self._room = asyncio.Semaphore(AT_ONCE)
-
-    def _hurried(self) -> Snapshot:
-        connections = self._snapshot.connections.items()
-        hurried = {name: replace(one, timeout=min(one.timeout, PATIENCE)) for name, one in connections}
-        return replace(self._snapshot, connections=MappingProxyType(hurried))
 
     async def lists(self, listed: Listed, session: Session | None) -> tuple[list[Found], list[str]]:
         """What the members list, and those that do not answer."""
@@ -147,7 +151,7 @@ class Asking:
     async def opened(self, member: str, session: Session) -> MemberSession:
         """The session with a member, opened now if it is not. Raises Refusal."""
         link = session.member(member)
-        async with link.lock:
+        async with within(self._patience), link.lock:
             if not link.opened:
                 hello = {"protocolVersion": session.version, **session.hello}
                 part = await self.ask(member, "initialize", hello)
@@ -244,30 +248,29 @@ class Asking:
     async def _listed(self, member: str, listed: Listed, session: Session | None) -> list[Found]:
         """Every page of a member's list. Raises Unanswered, Refusal."""
         found: list[Found] = []
-        cursor, known = "", {""}
+        cursor, known, size = "", {""}, 0
         for _ in range(PAGES):
-            result = await self._page(member, listed, {"cursor": cursor} if cursor else {}, session)
+            part = await self._page(member, listed, {"cursor": cursor} if cursor else {}, session)
+            result, size = mapping(part.message.get("result")), size + part.size
             found += found_in(listed, member, result)
             cursor = text_at(result, "nextCursor")
-            if cursor in known or len(found) >= MOST:
+            if cursor in known or len(found) >= MOST or size > LARGEST:
                 break
             known.add(cursor)
         return found
 
-    async def _page(
-        self, member: str, listed: Listed, params: Mapping[str, Json], session: Session | None
-    ) -> Mapping[str, Json]:
-        """One page; of a server that has no such lists, an empty one."""
+    async def _page(self, member: str, listed: Listed, params: Mapping[str, Json], session: Session | None) -> Part:
+        """One page; of a server that has no such lists, one without a result."""
         link = await self.opened(member, session) if session else None
         part = await self.ask(member, listed.method, params, link)
         if part.status == GONE and link is not None and link.id and session is not None:
             link.forget()
             part = await self.ask(member, listed.method, params, await self.opened(member, session))
         if mapping(part.message.get("error")).get("code") == METHOD_NOT_FOUND:
-            return {}
+            return part
         if part.refusal is not None or "result" not in part.message:
             raise Unanswered
-        return mapping(part.message["result"])
+        return part
 
     async def _each(
         self, members: Sequence[str], ask: Callable[[str], Coroutine[Any, Any, T]]
@@ -275,11 +278,11 @@ class Asking:
         """What each member says, in this order; None where it did not answer."""
 
         async def one(member: str) -> tuple[str, T | None]:
-            async with self._room:
-                try:
+            try:
+                async with within(self._patience):
                     return member, await ask(member)
-                except (Unanswered, Refusal):
-                    return member, None
+            except (Unanswered, Refusal):
+                return member, None
 
         return await asyncio.gather(*map(one, members))  # which hands on why it is cancelled, as a group does not
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.aggregate.answering import Answering
 from mcpgov.aggregate.asking import GONE, headed
-from mcpgov.aggregate.callbacks import Renumbered, asked_by
+from mcpgov.aggregate.callbacks import Letters, Renumbered
 from mcpgov.aggregate.events import Numbered, left_at
 from mcpgov.aggregate.merging import LISTS, PROMPTS, RESOURCES, TOOLS, require_cursor, text_at
 from mcpgov.aggregate.search import CALL, SEARCH
@@ -89,6 +89,7 @@ class AggregateCall:
         self._visit: Visit | None = None
         self._verdict: Refusal | None = None
         self._link: MemberSession | None = None
+        self._letters = Letters()
         self._open: Exact | None = None
 
     async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
@@ -123,10 +124,9 @@ class AggregateCall:
             if answer.status == GONE and self._link is not None:
                 self._link.forget()
             kept = tuple(field for field in answer.headers.fields if field[0] != SESSION)
-            answer = replace(answer, headers=Headers(kept))
-            if self._link is not None and answer.streaming:
-                told = Rewritten(answer, (Renumbered(self.head.connection),))
-                answer = replace(answer, events=Numbered(told, self.head.connection))
+            told = Rewritten(answer, (Renumbered(self.head.connection, self._letters),))
+            events = Numbered(told, self.head.connection) if self._link and answer.streaming else told
+            answer = replace(answer, headers=Headers(kept), events=events)
         await self._exchange.relay(answer, decision)
 
     async def refuse(self, refusal: Refusal) -> None:
@@ -172,7 +172,7 @@ class AggregateCall:
         if session and request.method == "notifications/cancelled":
             member = session.calls.get(exact(request.params.get("requestId")) or ("", ""), "")
             body = request.body
-        elif session and request.kind is Kind.RESPONSE and (asked := asked_by(request.id)):
+        elif session and request.kind is Kind.RESPONSE and (asked := session.letters.answered(request.id)):
             member, body = asked[0], with_value(request.body, ("id",), asked[1])
         elif request.kind is Kind.STREAM and (left := left_at(self.head.headers.get(LAST_EVENT))):
             member, body = left[0], b""
@@ -212,10 +212,12 @@ class AggregateCall:
 
     async def _in_session(self, visit: Visit, request: MCPRequest) -> MCPRequest:
         """The request in the member's session, where there are sessions. Raises Refusal."""
-        session = visit.session
+        session, member = visit.session, self.head.connection
+        self._letters = session.letters if session else self._letters
+        if request.kind is Kind.REQUEST:
+            self._letters.sent(request.id, member)
         if session is None:
             return request
-        member = self.head.connection
         self._link = link = await visit.asking.opened(member, session)
         if request.kind is Kind.REQUEST:
             self._open = exact(request.id)

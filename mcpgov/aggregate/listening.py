@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.aggregate.callbacks import Renumbered
+from mcpgov.aggregate.callbacks import Letters, Renumbered
 from mcpgov.aggregate.events import ACKNOWLEDGED, Subscribed, acknowledged, honoured, without_id
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
@@ -96,10 +96,13 @@ class Listening:
 
     async def _hear(self, member: str, answer: Answer) -> None:
         """What one member says."""
-        begun, rewriter = self._begun[member], Renumbered(member) if self._session else Subscribed(self._id)
+        begun, letters = self._begun[member], self._session.letters if self._session else Letters()
+        apart = Renumbered(member, letters)
         if self._session:
             begun.set_result({})
-        async for events in Rewritten(answer, (rewriter,)):
+        else:
+            letters.sent(self._id, member)
+        async for events in Rewritten(answer, (apart,) if self._session else (Subscribed(self._id), apart)):
             told = tuple(without_id(event) for event in events if self._tells(begun, event))
             if told:
                 await self._said.put(told)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.aggregate.callbacks import Letters
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 SESSIONS: Final = 10_000
+OF_ONE: Final = 1_000  # of these; a caller that opens more loses its own
 IDLE: Final = 1800.0  # seconds without a request
 NAMES: Final = 200_000  # that are known, of all callers
+USUAL: Final = 64  # characters of a name; a longer one counts as several
 KNOWN_FOR: Final = 300.0  # seconds
 SURE_FOR: Final = 5.0  # seconds in which a name that is not known is not looked for again
 
@@ -50,12 +53,14 @@ class Session:
     """One client's session. `hello` is what it said of itself, `calls` says which member has which open request."""
 
     id: str
+    principal: str
     version: str
     hello: Mapping[str, Json]
     used: float
     level: str = ""  # of the log lines that the client wants
     members: dict[str, MemberSession] = field(default_factory=dict[str, MemberSession])
     calls: dict[Exact, str] = field(default_factory=dict["Exact", str])
+    letters: Letters = field(default_factory=Letters)
 
     def member(self, name: str) -> MemberSession:
         """The session with a member, perhaps not yet opened."""
@@ -65,17 +70,23 @@ class Session:
 class Sessions:
     """All of them. `clock` is monotonic, in seconds."""
 
-    def __init__(self, clock: Callable[[], float], most: int = SESSIONS) -> None:
+    def __init__(self, clock: Callable[[], float], most: int = SESSIONS, of_one: int = OF_ONE) -> None:
         self._clock = clock
         self._most = most
+        self._of_one = of_one
         self._open: OrderedDict[str, Session] = OrderedDict()  # the one that was used last is the last
+        self._whose: dict[str, OrderedDict[str, None]] = {}  # in the same order
 
-    def open(self, version: str, hello: Mapping[str, Json]) -> Session:
-        """A new one."""
-        session = Session(secrets.token_hex(16), version, hello, self._clock())
+    def open(self, principal: str, version: str, hello: Mapping[str, Json]) -> Session:
+        """A new one, of the caller with this id."""
+        session = Session(secrets.token_hex(16), principal, version, hello, self._clock())
         self._open[session.id] = session
+        own = self._whose.setdefault(principal, OrderedDict())
+        own[session.id] = None
+        if len(own) > self._of_one:
+            self.close(self._open[next(iter(own))])
         while len(self._open) > self._most or self._is_idle(next(iter(self._open.values()))):
-            self._open.popitem(last=False)
+            self.close(next(iter(self._open.values())))
         return session
 
     def get(self, session_id: str) -> Session:
@@ -87,11 +98,17 @@ class Sessions:
             raise Refusal(Reason.UNKNOWN_SESSION, "There is no such session. Initialize a new one.")
         session.used = self._clock()
         self._open.move_to_end(session_id)
+        self._whose[session.principal].move_to_end(session_id)
         return session
 
     def close(self, session: Session) -> None:
         """Forget a session."""
-        self._open.pop(session.id, None)
+        if self._open.pop(session.id, None) is None:
+            return
+        own = self._whose[session.principal]
+        del own[session.id]
+        if not own:
+            del self._whose[session.principal]
 
     def _is_idle(self, session: Session) -> bool:
         return self._clock() - session.used > IDLE
@@ -122,7 +139,7 @@ class KnownNames:
         """Take in what a list says."""
         self._forget(key)
         self._lists[key] = Names(stamp, self._clock(), owners)
-        self._size += len(owners) + 1
+        self._size += _weight(owners)
         while self._size > self._most:
             self._forget(next(iter(self._lists)))
 
@@ -135,4 +152,8 @@ class KnownNames:
 
     def _forget(self, key: tuple[str, ...]) -> None:
         if names := self._lists.pop(key, None):
-            self._size -= len(names.owners) + 1
+            self._size -= _weight(names.owners)
+
+
+def _weight(owners: Owners) -> int:
+    return 1 + sum(1 + len(name) // USUAL for name in owners)

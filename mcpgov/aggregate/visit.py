@@ -53,11 +53,15 @@ class Visit:
         self.naming = Naming(members, settings.prefix, settings.separator)
         self.searching = settings.search_tools
         self.request = request
+        self.principal = principal.id
+        self.request = request
+        self.principal = principal.id
         self.session: Session | None = None
         own = replace(snapshot, connections=MappingProxyType({name: snapshot.connections[name] for name in members}))
-        self.asking = Asking(shared.stages, shared.limits, own, principal, request)
+        self.asking = Asking(shared.stages, shared.limits, own, principal, request, settings.timeout)
         self._names = shared.names
-        self._key = (principal.id, request.era.value)
+        self._looked: set[str] = set()
+        self._key = (self.principal, request.era.value)
         self._stamp = snapshot.stamp
 
     async def items(self, listed: Listed) -> tuple[list[Item], list[str]]:
@@ -101,7 +105,9 @@ class Visit:
         """What is picked from a list: from what it said before, or, where that has it not, from the list itself."""
         key = (*self._key, listed.method)
         owner = pick(self._names.known(key, self._stamp, KNOWN_FOR) or {})
-        if owner is None and self._names.known(key, self._stamp, SURE_FOR) is None:
+        again = listed.method in self._looked or self._names.known(key, self._stamp, SURE_FOR) is not None
+        if owner is None and not again:
+            self._looked.add(listed.method)  # a request with many names waits for those that hang only once
             await self.items(listed)
             owner = pick(self._names.known(key, self._stamp, KNOWN_FOR) or {})
         return owner

@@ -290,6 +290,8 @@ class CallRecording:
     def _how_it_ended(self, error: BaseException | None) -> tuple[OutcomeStatus, Reason | None]:
         """The status and reason of a call that nobody refused."""
         if isinstance(error, asyncio.CancelledError):
+            if Reason.UPSTREAM_TIMEOUT in error.args:  # said by who asks several, and waits for none too long
+                return OutcomeStatus.FAILED if self._sent else OutcomeStatus.DENIED, Reason.UPSTREAM_TIMEOUT
             gone = Reason.CLIENT_GONE in error.args  # said by the endpoint, which saw the client leave
             return OutcomeStatus.CANCELLED, Reason.CLIENT_GONE if gone else Reason.GATEWAY_STOPPING
         if self._client_gone:

@@ -24,7 +24,7 @@ from mcpgov.credential.references import Lookup, Unfit, has_reference
 from mcpgov.credential.strength import check_filled
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
-from mcpgov.shapes import TEXT, Filled, Flag, PolicyNames, Shape, key_header, read_model, resolved_text
+from mcpgov.shapes import TEXT, Filled, Flag, PolicyNames, Seconds, Shape, key_header, read_model, resolved_text
 from mcpgov.yaml_source import Source, parse_yaml
 
 if TYPE_CHECKING:
@@ -32,13 +32,11 @@ if TYPE_CHECKING:
 
     from mcpgov.errors import Problem
 
-LONGEST_TIMEOUT: Final = 240.0
 _CONNECTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BACKEND_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")  # RFC 9110 section 5.5, ASCII only
-_SECONDS: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +203,6 @@ def _path(value: str) -> str:
     return value
 
 
-def _seconds(value: object) -> float:
-    match = _SECONDS.fullmatch(value) if isinstance(value, str) else None
-    seconds = float(match[1]) if match else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 1 <= seconds <= LONGEST_TIMEOUT:
-        raise Unfit("is not a time from 1s to 240s", "write it like 90s")
-    return float(seconds)
-
-
 def _by_name(value: object) -> object:
     """A list of backends as a mapping too: by their numbers, which are no names."""
     if not isinstance(value, list | dict):
@@ -287,7 +277,7 @@ class ConnectionShape(SignInShape):
     """What is said of one connection."""
 
     keys: dict[Annotated[str, AfterValidator(key_header)], HeaderValue] = Field(default_factory=dict[str, Secret])
-    timeout: Annotated[float, PlainValidator(_seconds), TEXT] = 90.0
+    timeout: Seconds = 90.0
     backends: Annotated[dict[BackendKey, Url], BeforeValidator(_by_name)] = Field(default_factory=dict[int | str, str])
     resolve: tuple[Annotated[tuple[str, str], PlainValidator(_fixed), TEXT], ...] = ()
     policies: PolicyNames = ()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mcpgov.aggregate.answering import HELLO as LARGEST_HELLO
 from mcpgov.aggregate.merging import PAGE
 from tests.aggregate.houses import Town, aggregate, at_mcp, entry, names, put_together
 from tests.flows.house import rpc
@@ -85,3 +86,35 @@ async def test_ping_is_answered_in_a_session(tmp_path: Path) -> None:
         assert reply.message == {"jsonrpc": "2.0", "id": 5, "result": {}}
         reply = await client.handshake_request("tasks/list", {}, mcp_session_id=session)
         assert (reply.status, reply.message["error"]["code"]) == (200, -32601)
+
+
+async def test_what_a_client_says_of_itself_is_kept_and_so_has_a_bound(tmp_path: Path) -> None:
+    async with aggregate(tmp_path, kyoto=Town([])) as built:
+        client = await at_mcp(built)
+        large = {"capabilities": {"experimental": {"x": "y" * LARGEST_HELLO}}, "protocolVersion": "2025-11-25"}
+        reply = await client.post(rpc("initialize", large), {})
+        assert reply.message["error"]["data"]["reason"] == "too-large"
+        assert "mcp-session-id" not in reply.headers
+
+
+async def test_what_is_no_level_of_logs_is_refused(tmp_path: Path) -> None:
+    async with aggregate(tmp_path, kyoto=Town([])) as built:
+        client = await at_mcp(built)
+        session = (await client.post(rpc("initialize", {"protocolVersion": "2025-11-25", **HELLO}), {})).headers
+        for level, code in (("warning", 0), ("x" * 1000, -32602), (1, -32602)):
+            asked = {"level": level}
+            reply = await client.handshake_request("logging/setLevel", asked, mcp_session_id=session["mcp-session-id"])
+            assert reply.message.get("error", {}).get("code", 0) == code
+
+
+async def test_a_member_whose_list_a_policy_refuses_is_left_out(tmp_path: Path) -> None:
+    async with aggregate(tmp_path, kyoto=Town(["search"]), osaka=Town(["search"])) as built:
+        written = (tmp_path / "catalog/kyoto.yaml").read_text()
+        built.write("policies/closed.yaml", "inbound: [ip-filter: { action: forbid, addresses: [127.0.0.1] }]")
+        built.write("catalog/kyoto.yaml", written.replace("policies: []", "policies: [closed]"))
+        built.reload()
+        message = (await (await at_mcp(built)).request("tools/list")).message
+        assert names(message) == ["osaka_search"]
+        assert message["result"]["_meta"] == {"dev.mcpgov/aggregate": {"unavailable": ["kyoto"]}}
+        (denied,) = await built.records(event="denied")
+        assert (denied["mcpgov.connection"], denied["mcpgov.decision.reason"]) == ("kyoto", "source-ip-denied")

@@ -29,7 +29,7 @@ class Flow:
 
     ledger: AuditLedger
     fault: str = ""
-    error: Exception = field(default_factory=RuntimeError)
+    error: BaseException = field(default_factory=RuntimeError)
     answer: bytes = RESULT
     status: int = 200
     head: RequestHead = field(default_factory=head)

@@ -107,18 +107,21 @@ async def test_a_refusal_is_told_only_once_it_is_durable(ledger: AuditLedger, st
 
 
 NO_ACCESS = Refusal(Reason.CREDENTIAL_UNAVAILABLE, "no")
+LATE = asyncio.CancelledError(Reason.UPSTREAM_TIMEOUT)
 TIMEOUT = Refusal(Reason.UPSTREAM_TIMEOUT, "late", detail="after 90 s")
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "events", "ending"),
+    ("fault", "error", "events", "end"),
     [
         ("identify", NO_ACCESS, ["denied"], ("denied", "credential-unavailable")),
         ("read", NO_ACCESS, ["denied"], ("denied", "credential-unavailable")),
         ("credential", NO_ACCESS, ["denied"], ("denied", "credential-unavailable")),
         ("credential", RuntimeError(), ["denied"], ("denied", "internal-error")),
         ("read", ClientGone(), ["denied"], ("client-gone", "client-gone")),
+        ("read", LATE, ["denied"], ("denied", "upstream-timeout")),
         ("connect", TIMEOUT, ["intent", "outcome"], ("failed", "upstream-timeout")),
+        ("body", LATE, ["intent", "outcome"], ("failed", "upstream-timeout")),
         ("body", TIMEOUT, ["intent", "outcome"], ("failed", "upstream-timeout")),
         ("connect", RuntimeError(), ["intent", "outcome"], ("failed", "internal-error")),
         ("relay", ClientGone(), ["intent", "outcome"], ("client-gone", "client-gone")),
@@ -126,13 +129,13 @@ TIMEOUT = Refusal(Reason.UPSTREAM_TIMEOUT, "late", detail="after 90 s")
     ],
 )
 async def test_every_exit_leaves_exactly_one_end(
-    ledger: AuditLedger, store: FaultyStore, fault: str, error: Exception, events: list[str], ending: tuple[str, str]
+    ledger: AuditLedger, store: FaultyStore, fault: str, error: BaseException, events: list[str], end: tuple[str, str]
 ) -> None:
-    await Flow(ledger, fault, error).govern()
+    await asyncio.wait({asyncio.ensure_future(Flow(ledger, fault, error).govern())})  # which LATE gets out of
     found = await finished(ledger, store)
     assert [record["event"] for record in found] == events
     reason = found[-1].get("mcpgov.reason") or found[-1]["mcpgov.decision.reason"]
-    assert (found[-1]["mcpgov.status"], reason) == ending
+    assert (found[-1]["mcpgov.status"], reason) == end
 
 
 async def test_a_refusal_that_cannot_be_delivered_is_still_recorded_once(

@@ -77,14 +77,15 @@ async def together(tmp_path: Path) -> AsyncGenerator[House]:
 
 @pytest.mark.parametrize("name", CLIENTS)
 async def test_a_real_client_lists_and_calls_what_all_members_have(tmp_path: Path, name: str) -> None:
-    async with asyncio.timeout(30), together(tmp_path) as built, CLIENTS[name](f"{built.url}/mcp") as client:
-        tools = members(await client.list_tools(), "tools")
-        assert [tool.name for tool in tools] == ["red_greet", "blue_greet"]
-        for tool in ("red_greet", "blue_greet"):
-            heard: list[float] = []
-            answer = await client.call_tool(tool, {"who": "Ada"}, **hearing(name, heard))
-            assert answer.content[0].text == f"{tool[:-6]} greets Ada"
-            assert heard == [1.0]
+    async with asyncio.timeout(30), together(tmp_path) as built:
+        async with CLIENTS[name](f"{built.url}/mcp") as client:
+            tools = members(await client.list_tools(), "tools")
+            assert [tool.name for tool in tools] == ["red_greet", "blue_greet"]
+            for tool in ("red_greet", "blue_greet"):
+                heard: list[float] = []
+                answer = await client.call_tool(tool, {"who": "Ada"}, **hearing(name, heard))
+                assert answer.content[0].text == f"{tool[:-6]} greets Ada"
+                assert heard == [1.0]
         calls = await built.records(event="intent", **{"mcp.method.name": "tools/call"})
         recorded = [(call["mcpgov.connection"], call["gen_ai.tool.name"]) for call in calls]
         assert recorded == [("red", "greet"), ("blue", "greet")]
