@@ -32,6 +32,7 @@ from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
+from mcpgov.store.sqlite_pins import require_pins
 from mcpgov.upkeep import Purging
 from mcpgov.web import GuardedWeb
 
@@ -183,8 +184,13 @@ class Openers:
 
     @asynccontextmanager
     async def pins(self, config: Path | None) -> AsyncGenerator[RecordedPins]:
-        """What is known of the tools of servers, every decision about which is recorded."""
+        """What is known of the tools of servers, every decision about which is recorded.
+
+        Raises InvalidConfiguration where no gateway has started with this store yet.
+        """
         storage = self.storage(config)
+        if storage.file:
+            require_pins(storage.file)
         with storage.pins() as pins:
             yield RecordedPins(pins, lambda: writing(storage.open(), self.now))
 

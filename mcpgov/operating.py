@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from mcpgov.console.asgi import Console
 from mcpgov.endpoint.limits import Sites
 from mcpgov.store.audit_index import indexing
 from mcpgov.store.recorded_keys import RecordedKeys
+from mcpgov.store.recorded_pins import RecordedPins
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -77,7 +78,12 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
 
     url = admin.public_url or f"http://{admin.listen}"
     sites = Sites.of(admin.listen.host, admin.public_url or "")
-    with storage.admin_keys() as admin_keys, indexing(storage.index_place()), storage.review() as review:
+    with (
+        storage.admin_keys() as admin_keys,
+        indexing(storage.index_place()),
+        storage.review() as review,
+        storage.pins() as pins,
+    ):
         token = await way_in(admin_keys, gateway.now(), loopback=admin.listen.loopback)
         gate = Gate(admin_keys, note, secrets.token_bytes(32), gateway.now, token)
         parts = AdminParts(
@@ -89,6 +95,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
             gateway.now,
             secrets.choice,
             __version__,
+            RecordedPins(pins, lambda: nullcontext(write)),
             gateway.exports,
             lambda: gateway.ledger.sinks.failed,
         )

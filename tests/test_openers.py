@@ -2,6 +2,7 @@
 
 import getpass
 import importlib
+import sqlite3
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from mcpgov.audit.reader import CallFilter
 from mcpgov.credential.references import Unfit
 from mcpgov.credential.tokens import AccessToken, AzureIdentity
 from mcpgov.decision import Reason
-from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.errors import InvalidConfiguration, Refusal, StoreUnavailable
 from mcpgov.identity.api_key import KeyRecord
 from mcpgov.openers import Openers
 from mcpgov.settings_file import no_vaults
@@ -35,6 +36,23 @@ def test_a_store_is_named_by_its_path_or_url_or_by_the_settings(tmp_path: Path) 
     assert opens.storage_named(None, config).file == tmp_path / "ledger.db"
     assert opens.storage_named(str(tmp_path / "other.db"), config).file == tmp_path / "other.db"
     assert opens.storage_named(f"sqlite:///{tmp_path}/other.db", config).file == tmp_path / "other.db"
+
+
+async def test_pins_are_opened_only_where_a_gateway_has_started(tmp_path: Path) -> None:
+    config, store = tmp_path / "mcpgov.yaml", tmp_path / "ledger.db"
+    config.write_text("audit: { store: 'sqlite:///ledger.db' }\n")
+    with pytest.raises(
+        InvalidConfiguration, match=r"ledger.db: the store is not there yet \(start the gateway once with"
+    ):
+        await openers().pins(config).__aenter__()
+    assert not store.exists()
+    older = sqlite3.connect(store)
+    older.execute("PRAGMA user_version = 5")
+    older.close()
+    with pytest.raises(
+        InvalidConfiguration, match=r"ledger.db: the store knows no pins yet \(start the gateway once with"
+    ):
+        await openers().pins(config).__aenter__()
 
 
 def test_a_store_that_nobody_wrote_to_has_no_verifier_key(tmp_path: Path) -> None:

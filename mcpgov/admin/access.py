@@ -33,7 +33,7 @@ class Role(StrEnum):
     """What somebody may do, from the least to the most."""
 
     VIEWER = "viewer"  # look
-    OPERATOR = "operator"  # make and revoke gateway keys
+    OPERATOR = "operator"  # make and revoke gateway keys, approve and reject tools
     ADMIN = "admin"  # make and revoke admin keys
 
     def allows(self, needed: Role) -> bool:
@@ -55,6 +55,7 @@ class Fault(StrEnum):
     INVALID_REQUEST = "invalid-request"
     NOT_FOUND = "not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    CONFLICT = "conflict"
     TOO_LARGE = "too-large"
     STORE_UNAVAILABLE = "store-unavailable"
 
@@ -70,6 +71,7 @@ STATUS: Final = {
     Fault.INVALID_REQUEST: 400,
     Fault.NOT_FOUND: 404,
     Fault.METHOD_NOT_ALLOWED: 405,
+    Fault.CONFLICT: 409,
     Fault.TOO_LARGE: 413,
     Fault.STORE_UNAVAILABLE: 503,
 }

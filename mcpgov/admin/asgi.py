@@ -16,6 +16,7 @@ from mcpgov.admin.audit import AuditRoutes
 from mcpgov.admin.catalog import CatalogRoutes
 from mcpgov.admin.keys import KeyRoutes
 from mcpgov.admin.openapi import openapi
+from mcpgov.admin.pins import PinRoutes
 from mcpgov.admin.policies import PolicyRoutes
 from mcpgov.admin.routes import BASE, Asked, Reply, Route, check_query, find_route, parse_body
 from mcpgov.endpoint.limits import read_body
@@ -73,7 +74,7 @@ class AdminListener:
         self._sites = sites
         self._pages = pages
         self._note = parts.note
-        groups = (AuditRoutes(parts), KeyRoutes(parts), CatalogRoutes(parts), PolicyRoutes(parts))
+        groups = (AuditRoutes(parts), KeyRoutes(parts), CatalogRoutes(parts), PinRoutes(parts), PolicyRoutes(parts))
         self.routes = (*(route for group in groups for route in group.routes()), self._document_route())
         self._document = openapi(self.routes, parts.version)
 

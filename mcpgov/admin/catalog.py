@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.routes import Asked, Reply, Route
+from mcpgov.catalog.approval import Standing, standing_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mcpgov.admin.parts import AdminParts
+
+UNSEEN: Final = Standing()
 
 
 class CatalogRoutes:
@@ -18,6 +23,7 @@ class CatalogRoutes:
 
     def __init__(self, parts: AdminParts) -> None:
         self._answers = parts.answers
+        self._pins = parts.pins
 
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
@@ -31,7 +37,13 @@ class CatalogRoutes:
     async def servers(self, _: Asked) -> Reply:
         """The catalog in force."""
         found = await asyncio.to_thread(self._answers.servers)
-        return Reply({"stamp": self._answers.stamp(), "servers": [asdict(server) for server in found]})
+        standings = await self.standings()
+        servers = [{**asdict(server), "tools": asdict(standings.get(server.name, UNSEEN))} for server in found]
+        return Reply({"stamp": self._answers.stamp(), "servers": servers})
+
+    async def standings(self) -> Mapping[str, Standing]:
+        """How many tools of each server are in each state, by the name of the server. Raises StoreUnavailable."""
+        return {known.name: standing_of(known) for known in await self._pins.servers()}
 
     async def connections(self, _: Asked) -> Reply:
         """Every connection in force."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mcpgov.audit.exported import ExportState
     from mcpgov.audit.reader import Record
     from mcpgov.audit.review import ReviewReader
+    from mcpgov.catalog.approval import DecidedPins
     from mcpgov.identity.api_key import KeyStore
 
 
@@ -42,7 +43,7 @@ class ServedConnection:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of the catalog, and the connections it is served as."""
+    """A server of the catalog, and the connections it is served as. `pin` is how its tools come to be trusted."""
 
     name: str
     title: str
@@ -50,6 +51,7 @@ class Server:
     description: str
     policies: tuple[str, ...]
     connections: tuple[ServedConnection, ...]
+    pin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +112,6 @@ class AdminParts:
     now: Callable[[], datetime]
     choose: Callable[[str], str]  # one character of an alphabet, unpredictably
     version: str
+    pins: DecidedPins
     exports: Callable[[], Sequence[ExportState]] = tuple  # blocks
     failed_sinks: Callable[[], Mapping[str, datetime]] = dict  # since when

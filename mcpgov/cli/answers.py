@@ -133,13 +133,14 @@ def entries_of(reading: Reading) -> list[Entry]:
 
 def server_of(entry: Entry, snapshot: Snapshot, health: Callable[[str], ConnectionHealth] = unasked) -> Server:
     """A server, with those of its connections that are in force."""
-    connections = (
+    connections = tuple(
         served_as(one, snapshot.connections[one.connection.name], health(one.connection.name))
         for one in entry.connections
         if one.connection.name in snapshot.connections
     )
+    pin = next((snapshot.connections[one.name].pin.value for one in connections), "")  # an entry has one
     about = (entry.name, entry.title, entry.version, entry.description)
-    return Server(*about, entry.policies, tuple(connections))
+    return Server(*about, entry.policies, connections, pin)
 
 
 def served_as(

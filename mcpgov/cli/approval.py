@@ -7,16 +7,15 @@ another definition by then, nothing is decided. What a server says is printed so
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from mcpgov.catalog.definition_lint import lint
-from mcpgov.catalog.diff import diff_lines, differences
+from mcpgov.accounts import local_user
+from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, name_of, short
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinning import PinState, approve, reject
 from mcpgov.catalog.revealed import revealed
@@ -29,66 +28,23 @@ from mcpgov.policy.glob import is_tool_name
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from mcpgov.catalog.diff import Difference
-    from mcpgov.catalog.finding import Finding
-    from mcpgov.catalog.pin_store import KeptPin
+    from mcpgov.catalog.approval import DecidedPins, Looked
     from mcpgov.catalog.pinning import Pin
-    from mcpgov.models import Json
 
-    OpenPins = Callable[[Path | None], AbstractAsyncContextManager["DecidedPins"]]
+    OpenPins = Callable[[Path | None], AbstractAsyncContextManager[DecidedPins]]
 
 T = TypeVar("T")
 
 FAILED, MISUSED = 1, 2  # exit codes
-ALGORITHM = "sha256:"
-SHOWN_DIGITS, FEWEST_DIGITS = 12, 8  # of a digest: printed, and enough to name one
-WAITING = frozenset({PinState.PENDING, PinState.CHANGED})
+FEWEST_DIGITS = 8  # of a digest that names a definition
 
 Name = Annotated[str, typer.Argument(help="The server, like com.contoso/github, or one of its connections.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown.")]
-
-
-class DecidedPins(Protocol):
-    """What is known of the tools of servers, every decision about which is recorded. Raises StoreUnavailable."""
-
-    async def pins(self, server: str, /) -> Sequence[KeptPin]:
-        """What is kept of the tools of one server, by name."""
-        ...
-
-    async def definitions(self, server: str, digests: Collection[str], /) -> Mapping[str, str]:
-        """The definitions with these digests, as far as they are kept."""
-        ...
-
-    async def others(self, server: str, /) -> frozenset[str]:
-        """The names of the tools of all other servers."""
-        ...
-
-    async def approve(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[str]:
-        """Approve; gives back the tools of which another definition is listed by now."""
-        ...
-
-    async def reject(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[str]:
-        """Reject, as approve() approves."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A tool as a person sees it: what is kept, what changed since it was approved, what the lint found."""
-
-    kept: KeptPin
-    differences: tuple[Difference, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def pin(self) -> Pin:
-        """The pin."""
-        return self.kept.pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +85,7 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
         """Show what waits for a person: what is new, what changed since it was approved, and what looks odd."""
         server = server_named(config, name)
         looked = told(look(open_pins, config, server))
-        found = named(looked, tool, name) if tool else [one for one in looked if one.pin.state in WAITING]
+        found = named(looked, tool, name) if tool else [one for one in looked if one.waits]
         if as_json:
             typer.echo(json.dumps([described(one) for one in found], indent=2))
             return
@@ -147,7 +103,7 @@ def add_approve(catalog: typer.Typer, open_pins: OpenPins) -> None:
         server = server_named(asked.config, asked.name)
         looked = told(look(open_pins, asked.config, server))
         if asked.every:
-            found = [one for one in looked if one.pin.state in WAITING]
+            found = [one for one in looked if one.waits]
         else:
             found = [one for tool in asked.tools or () for one in named(looked, tool, asked.name)]
         if not found:
@@ -196,34 +152,21 @@ def server_named(config: Path | None, name: str) -> str:
     return name if name in servers else connections[name]
 
 
-async def look(open_pins: OpenPins, config: Path | None, server: str) -> list[Looked]:
-    """The tools of a server as a person sees them."""
+async def look(open_pins: OpenPins, config: Path | None, server: str) -> Sequence[Looked]:
+    """The tools of a server as a person sees them. Ends the verb where nobody has listed any."""
     async with open_pins(config) as pins:
-        kept = await pins.pins(server)
-        texts = await pins.definitions(
-            server, {digest for one in kept for digest in (one.pin.digest, one.pin.approved)}
+        looked = await look_at(pins, server)
+    if not looked:
+        fail(
+            f"Nobody has listed the tools of {printable(server)} yet. Start the gateway (mcpgov serve), or list them:"
+            " mcpgov connections test NAME"
         )
-        others = await pins.others(server)
-    if not kept:
-        fail(f"Nobody has listed the tools of {printable(server)} yet. `mcpgov connections test NAME` does.")
-    known: dict[str, Json] = {digest: json.loads(text) for digest, text in texts.items()}
-    findings = lint([known[one.pin.digest] for one in kept if one.pin.digest in known], others)
-    return [
-        Looked(one, changes_of(one.pin, known), tuple(found for found in findings if found.tool == one.pin.tool))
-        for one in kept
-    ]
-
-
-def changes_of(pin: Pin, known: Mapping[str, Json]) -> tuple[Difference, ...]:
-    """What changed since a tool was approved, all of it where it never was."""
-    if pin.digest not in known or pin.state is PinState.APPROVED:
-        return ()
-    return differences(known.get(pin.approved), known[pin.digest])
+    return looked
 
 
 async def decide(open_pins: OpenPins, config: Path | None, pins: Sequence[Pin], how: str) -> Sequence[str]:
     """Keep what was decided; gives back the tools of which another definition is listed by now."""
-    at, by = datetime.now(UTC), f"local:{getpass.getuser()}"
+    at, by = datetime.now(UTC), local_user()
     async with open_pins(config) as store:
         return await (store.approve if how == "approve" else store.reject)(pins, at, by)
 
@@ -235,7 +178,7 @@ def named(looked: Sequence[Looked], asked: str, server: str) -> list[Looked]:
         tool, digits = asked, ""
     found = [one for one in looked if one.pin.tool == tool]
     if not found:
-        known = [one.pin.tool for one in looked]
+        known = [name_of(one.pin) for one in looked if one.pin.tool]
         fail(f"{printable(server)} has listed no tool {repeated(tool)}: {nearest(tool, known)}", MISUSED)
     if at and len(digits) < FEWEST_DIGITS:
         fail(f"Write at least {FEWEST_DIGITS} digits after @{ALGORITHM}", MISUSED)
@@ -282,10 +225,10 @@ def shown(server: str, found: Sequence[Looked]) -> Iterator[str]:
     for one in found:
         pin = one.pin
         yield f"{name_of(pin)} is {pin.state}{because(one)}"
-        yield from diff_lines(one.differences)
+        yield from one.lines
         for finding in one.findings:
             yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
-        if pin.state in WAITING and is_tool_name(pin.tool):  # other names could do something else in a shell
+        if one.waits and is_tool_name(pin.tool):  # other names could do something else in a shell
             yield f"to approve it: mcpgov catalog approve {printable(server)} {pin.tool}@{short(pin.digest)} --yes"
         yield ""
 
@@ -302,43 +245,8 @@ def because(one: Looked) -> str:
 
 def summary(looked: Sequence[Looked]) -> str:
     """How many tools there are in each state."""
-    counts = {state: sum(one.pin.state is state for one in looked) for state in PinState}
-    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-
-
-def described(one: Looked) -> dict[str, Any]:
-    """A tool as JSON; what its server says stands in it as it was said."""
-    pin, kept = one.pin, one.kept
-    return {
-        "server": pin.server,
-        "tool": pin.tool,
-        "state": str(pin.state),
-        "digest": pin.digest,
-        "approved": pin.approved,
-        "rejected": pin.rejected,
-        "fault": pin.fault,
-        "seen_at": kept.seen_at.isoformat(),
-        "decided_at": kept.decided_at and kept.decided_at.isoformat(),
-        "decided_by": kept.decided_by,
-        "differences": [
-            {"path": path_text(each.path), "change": str(each.change), "before": each.before, "after": each.after}
-            for each in one.differences
-        ],
-        "findings": [
-            {"severity": str(each.severity), "path": path_text(each.path), "message": each.message, "mend": each.mend}
-            for each in one.findings
-        ],
-    }
-
-
-def name_of(pin: Pin) -> str:
-    """The name of a tool, as a terminal may have it."""
-    return revealed(pin.tool) or "(a tool without a name)"
-
-
-def short(digest: str) -> str:
-    """So much of a digest as tells it from others."""
-    return digest[: len(ALGORITHM) + SHOWN_DIGITS]
+    counts = counted(one.pin.state for one in looked)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def told(work: Coroutine[Any, Any, T]) -> T:

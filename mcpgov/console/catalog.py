@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
+from mcpgov.admin.catalog import UNSEEN
+from mcpgov.catalog.pinning import PinState
 from mcpgov.console.html import Markup, join, link, tag
 from mcpgov.console.layout import CONSOLE, empty
+from mcpgov.pin_mode import PinMode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mcpgov.admin.parts import ServedConnection, Server
+    from mcpgov.catalog.approval import Standing
+
+OFF: Final = PinMode.OFF.value
+MOODS: Final = {
+    PinState.APPROVED: "ok",
+    PinState.PENDING: "trouble",
+    PinState.CHANGED: "trouble",
+    PinState.REJECTED: "denied",
+    PinState.UNFIT: "denied",
+}
 
 
-def catalog_page(servers: Sequence[Server], stamp: str) -> Markup:
-    """The page."""
+def catalog_page(servers: Sequence[Server], stamp: str, standings: Mapping[str, Standing]) -> Markup:
+    """The page. `standings` says where the tools of each server stand."""
     count = sum(len(server.connections) for server in servers)
     lead = f"{many(len(servers), 'server')}, {many(count, 'connection')}. The catalog changes by its files alone."
-    shown = [server_card(server) for server in servers] or empty(
+    shown = [server_card(server, standings.get(server.name, UNSEEN)) for server in servers] or empty(
         "The catalog is empty.", "Add a file to the catalog folder."
     )
     files = tag("p", "Files: ", tag("code", stamp[:16], title=stamp), class_="quiet")
@@ -29,7 +43,7 @@ def many(count: int, thing: str) -> str:
     return f"{count:,} {thing}" + ("" if count == 1 else "s")
 
 
-def server_card(server: Server) -> Markup:
+def server_card(server: Server, standing: Standing = UNSEEN) -> Markup:
     """One server and its connections."""
     version = tag("small", server.version) if server.version else None
     return tag(
@@ -38,9 +52,35 @@ def server_card(server: Server) -> Markup:
         tag("p", tag("code", server.name), class_="quiet"),
         tag("p", server.description) if server.description else None,
         tag("p", "Policies of the server: ", policy_links(server.policies)) if server.policies else None,
+        tools_of(server, standing),
         tag("div", [connection(one) for one in server.connections], class_="facts"),
         class_="card",
     )
+
+
+def tools_of(server: Server, standing: Standing) -> Markup:
+    """How the tools of a server come to be trusted, where they stand, and the way to decide about them."""
+    waiting = standing.waiting
+    way = f"{many(waiting, 'tool')} waiting" if waiting else "Its tools"
+    return tag(
+        "p",
+        tag("span", f"pin: {server.pin}", class_="quiet"),
+        [state_badge(state, count) for state, count in standing.counts.items()]
+        or tag("span", "nobody has listed any" if server.pin != OFF else "nobody looks at them", class_="quiet"),
+        tag("a", way, href=approval_path(server.name), class_="button" if waiting else None),
+        class_="standing",
+    )
+
+
+def state_badge(state: PinState, count: int | None = None) -> Markup:
+    """A state that tools are in, and how many."""
+    said = f"{count:,} {state}" if count is not None else str(state)
+    return tag("span", tag("i", class_="dot"), said, class_=f"status {MOODS[state]}")
+
+
+def approval_path(server: str) -> str:
+    """Where the tools of a server have their page."""
+    return f"{CONSOLE}/catalog/{quote(server, safe='')}"
 
 
 def connection(one: ServedConnection) -> Markup:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Person, Role
 from mcpgov.admin.audit import AuditRoutes
+from mcpgov.admin.catalog import CatalogRoutes
 from mcpgov.admin.filters import filter_of
 from mcpgov.admin.keys import KeyRoutes
+from mcpgov.admin.pins import PinRoutes
 from mcpgov.admin.policies import PolicyRoutes
 from mcpgov.admin.routes import Asked, Reply
 from mcpgov.audit.record import RecordEvent
+from mcpgov.catalog.pinning import approve, reject
+from mcpgov.console.approval import approval_page, named_in
 from mcpgov.console.call import call_page, calls_of, trace_page
-from mcpgov.console.catalog import catalog_page
+from mcpgov.console.catalog import approval_path, catalog_page
 from mcpgov.console.events import events_page, not_well
 from mcpgov.console.keys import Said, keys_page
 from mcpgov.console.layout import CONSOLE, Frame
@@ -25,6 +29,7 @@ from mcpgov.console.usage import usage_page
 
 if TYPE_CHECKING:
     from mcpgov.admin.parts import AdminParts
+    from mcpgov.admin.pins import Deciding
     from mcpgov.audit.reader import Call
     from mcpgov.audit.review import Kept
     from mcpgov.console.html import Markup
@@ -82,6 +87,8 @@ class ConsolePages:
         self._parts = parts
         self._audit = AuditRoutes(parts)
         self._keys = KeyRoutes(parts)
+        self._catalog = CatalogRoutes(parts)
+        self._pins = PinRoutes(parts)
         self._policies = PolicyRoutes(parts)
 
     def routes(self) -> tuple[PageRoute, ...]:
@@ -95,6 +102,9 @@ class ConsolePages:
             PageRoute("GET", "/usage", view, self.usage),
             PageRoute("GET", "/events", view, self.events),
             PageRoute("GET", "/catalog", view, self.catalog),
+            PageRoute("GET", "/catalog/{server}", view, self.tools),
+            PageRoute("POST", "/catalog/{server}/approve", Role.OPERATOR, self.approve),
+            PageRoute("POST", "/catalog/{server}/reject", Role.OPERATOR, self.reject),
             PageRoute("GET", "/policies", view, self.policies),
             PageRoute("GET", "/policies/explain", view, self.question),
             PageRoute("POST", "/policies/explain", view, self.explain),
@@ -169,7 +179,33 @@ class ConsolePages:
     async def catalog(self, _: Visit) -> Shown:
         """The catalog in force."""
         servers = await asyncio.to_thread(self._parts.answers.servers)
-        return Shown("Catalog", "Catalog", catalog_page(servers, self._parts.answers.stamp()))
+        page = catalog_page(servers, self._parts.answers.stamp(), await self._catalog.standings())
+        return Shown("Catalog", "Catalog", page)
+
+    async def tools(self, visit: Visit) -> Shown:
+        """The tools of a server, and what waits."""
+        return await self._tools_with(visit)
+
+    async def approve(self, visit: Visit) -> Shown:
+        """Approve tools as they were shown."""
+        return await self._decide(visit, approve)
+
+    async def reject(self, visit: Visit) -> Shown:
+        """Reject tools as they were shown."""
+        return await self._decide(visit, reject)
+
+    async def _decide(self, visit: Visit, how: Deciding) -> Shown:
+        server = visit.path["server"]
+        try:
+            await self._pins.decide(visit.person, server, named_in(visit.form.get("tools", "")), how)
+        except AdminRefusal as refusal:
+            return await self._tools_with(visit, refusal)
+        return Shown(to=approval_path(server))
+
+    async def _tools_with(self, visit: Visit, refusal: AdminRefusal | None = None) -> Shown:
+        servers, looked = await self._pins.looked(visit.path["server"])
+        page = approval_page(servers, looked, visit.frame, refusal.message if refusal else "")
+        return Shown("Tools", "Catalog", page, refusal.status if refusal else 200)
 
     async def policies(self, _: Visit) -> Shown:
         """Every policy."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from mcpgov.catalog.pin_store import KeptPin, PinStore
+    from mcpgov.catalog.pin_store import KeptPin, KnownServer, PinStore
     from mcpgov.catalog.pinning import Pin
 
     Write = Callable[[ControlRecord], Awaitable[None]]
@@ -24,6 +24,10 @@ class RecordedPins:
         self._store = store
         self._writing = writing
 
+    async def servers(self) -> Sequence[KnownServer]:
+        """All that is known of each server. Raises StoreUnavailable."""
+        return await self._store.changed(0)
+
     async def pins(self, server: str) -> Sequence[KeptPin]:
         """What is kept of the tools of one server, by name. Raises StoreUnavailable."""
         return await self._store.pins(server)
@@ -34,8 +38,7 @@ class RecordedPins:
 
     async def others(self, server: str) -> frozenset[str]:
         """The names of the tools of all other servers. Raises StoreUnavailable."""
-        servers = await self._store.changed(0)
-        return frozenset(tool for other in servers if other.name != server for tool in other.pins if tool)
+        return frozenset(tool for other in await self.servers() if other.name != server for tool in other.pins if tool)
 
     async def approve(self, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[str]:
         """Approve what `pins` say is approved; gives back the tools of which another definition is listed by now, of

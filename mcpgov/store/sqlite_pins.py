@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mcpgov.audit.record import microseconds
 from mcpgov.catalog.pin_store import KeptPin, KnownServer
 from mcpgov.catalog.pinning import Pin
-from mcpgov.store.database import connect, unavailable
+from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.store.database import connect, connect_to_read, unavailable
 from mcpgov.store.sqlite_keys import moment, optional
 
 if TYPE_CHECKING:
@@ -50,6 +51,19 @@ INSERT INTO pinned_servers (server, listed_at, revision)
 VALUES (?, ?, (SELECT coalesce(max(revision), 0) + 1 FROM pinned_servers)) ON CONFLICT (server) DO UPDATE
 SET listed_at = coalesce(pinned_servers.listed_at, excluded.listed_at), revision = excluded.revision
 """
+THERE: Final = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'pins'"
+MEND: Final = (
+    "start the gateway once with `mcpgov serve`, so that servers are listed; or name the right file in audit.store"
+)
+
+
+def require_pins(path: Path) -> None:
+    """Raise InvalidConfiguration, which says what is to be done, where no gateway has kept pins in this file yet."""
+    if not path.exists():
+        raise InvalidConfiguration((Problem(str(path), 0, 0, "the store is not there yet", MEND),))
+    with unavailable(path), closing(connect_to_read(path)) as database:
+        if not database.execute(THERE).fetchone()[0]:
+            raise InvalidConfiguration((Problem(str(path), 0, 0, "the store knows no pins yet", MEND),))
 
 
 class SqlitePins:

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Generator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,13 +15,18 @@ from mcpgov.admin.asgi import AdminListener
 from mcpgov.admin.parts import AdminParts, InvalidQuestion, Policy, ServedConnection, Server
 from mcpgov.admin.sessions import Gate
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
+from mcpgov.catalog.definitions import definition_digest, definition_text
+from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pinning import Pin
 from mcpgov.console.asgi import Console
 from mcpgov.decision import Reason
 from mcpgov.endpoint.limits import Sites
 from mcpgov.identity.api_key import digest
-from mcpgov.models import OutcomeStatus
+from mcpgov.models import Json, OutcomeStatus
 from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
+from mcpgov.store.memory_pins import MemoryPins
+from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
@@ -35,9 +40,11 @@ HOST = "127.0.0.1:8081"
 SEAL = bytes(range(32))
 TRACE = "f" * 32
 HOSTILE = '<script>alert(1)</script>" onx="\u202e\x1b[2J'
+CITY = "dev.mcpgov/city"
+SEARCH: dict[str, Json] = {"name": "search", "description": "Finds a place.", "inputSchema": {"type": "object"}}
 SOME_SERVERS = (
     Server(
-        "dev.mcpgov/city",
+        CITY,
         "City",
         "1.0.0",
         "Weather and transit",
@@ -49,6 +56,7 @@ SOME_SERVERS = (
                 (("delete", ("owners-only",)),),
             ),
         ),
+        "require",
     ),
 )
 SOME_POLICIES = (
@@ -131,6 +139,8 @@ class AdminHouse:
     answers: MadeUpAnswers
     keys: Mapping[Role, str]
     noted: list[tuple[str, Mapping[str, str]]]
+    pins: MemoryPins
+    records: list[ControlRecord]
     now: datetime = LATER
     cookie: str = ""
 
@@ -211,21 +221,38 @@ def admin_house(
         noted.append((event, details))
 
     made: list[AdminHouse] = []
+    records: list[ControlRecord] = []
+
+    async def write(record: ControlRecord) -> None:
+        records.append(record)
 
     def now() -> datetime:
         return made[0].now if made else LATER
 
     answers, keys, gateway = MadeUpAnswers(), SqliteAdminKeys(path), SqliteKeyStore(path)
     with open_sqlite_review(path) as review:
-        parts = AdminParts(review, answers, gateway, keys, note, now, secrets.choice, "0.0.0")
+        pins = MemoryPins()
+        recorded = RecordedPins(pins, lambda: nullcontext(write))
+        parts = AdminParts(review, answers, gateway, keys, note, now, secrets.choice, "0.0.0", recorded)
         gate = Gate(keys, note, SEAL, now, link)
         console = Console(parts, gate, secure=secure)
         metrics = b"mcpgov_calls_total 6.0\n"
         listener = AdminListener(parts, gate, Sites.of("127.0.0.1", ""), console, lambda: metrics)
-        made.append(AdminHouse(listener, console, gate, parts, answers, {}, noted))
+        made.append(AdminHouse(listener, console, gate, parts, answers, {}, noted, pins, records))
         yield made[0]
     gateway.close()
     store.close(finished=True)
+
+
+async def listed(house: AdminHouse, *tools: dict[str, Json], trusted: bool = False, server: str = CITY) -> None:
+    """Keep what a server lists; `trusted` as it is now."""
+    digests = {definition_digest(tool): tool for tool in tools}
+    pins = {
+        str(tool["name"]): Pin(server, str(tool["name"]), digest, digest if trusted else "")
+        for digest, tool in digests.items()
+    }
+    texts = {digest: definition_text(tool) for digest, tool in digests.items()}
+    await house.pins.keep(Seen(server, NOW, pins, texts, to_end=True))
 
 
 async def with_keys(house: AdminHouse) -> AdminHouse:

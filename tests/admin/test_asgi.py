@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mcpgov.admin.access import Role
-from tests.admin.house import AdminHouse
+from mcpgov.catalog.definitions import definition_digest
+from tests.admin.house import SEARCH, AdminHouse, listed
 
 # Every route and the least role that may use it. A route that is not here fails the test below.
 MATRIX = {
@@ -26,6 +27,9 @@ MATRIX = {
     "POST /admin-keys": Role.ADMIN,
     "DELETE /admin-keys/{id}": Role.ADMIN,
     "GET /catalog": Role.VIEWER,
+    "GET /catalog/{server}/pins": Role.VIEWER,
+    "POST /catalog/{server}/approve": Role.OPERATOR,
+    "POST /catalog/{server}/reject": Role.OPERATOR,
     "GET /connections": Role.VIEWER,
     "GET /connections/{name}": Role.VIEWER,
     "GET /policies": Role.VIEWER,
@@ -33,7 +37,11 @@ MATRIX = {
     "GET /policies/{name}": Role.VIEWER,
     "GET /openapi.json": Role.VIEWER,
 }
+AT = "/catalog/dev.mcpgov%2Fcity"
+DECISION = {"tool": "search", "digest": definition_digest(SEARCH)}
 BODIES = {
+    f"{AT}/approve": DECISION,
+    f"{AT}/reject": DECISION,
     "/keys": {"name": "ci"},
     "/admin-keys": {"name": "dana", "role": "viewer"},
     "/policies/explain": {"connection": "city"},
@@ -48,7 +56,12 @@ def test_the_matrix_names_every_route(house: AdminHouse) -> None:
 @pytest.mark.parametrize("route", MATRIX)
 async def test_a_route_is_for_its_role_and_those_above(house: AdminHouse, route: str, role: Role | None) -> None:
     method, path = route.split()
-    path = path.replace("{id}", "1").replace("{name}", "company" if "policies" in path else "city")
+    await listed(house, SEARCH)
+    path = (
+        path.replace("{id}", "1")
+        .replace("/catalog/{server}", AT)
+        .replace("{name}", "company" if "policies" in path else "city")
+    )
     if role is None:
         answered = await house.ask(method, f"/admin/v1{path}")
         assert (answered.status, answered.json["error"]["reason"]) == (401, "credential-missing")

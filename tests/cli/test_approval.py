@@ -172,6 +172,9 @@ def test_what_there_is_not_is_said_with_what_is_near(desk: Desk) -> None:
     assert (unknown.exit_code, "did you mean read_note" in unknown.output) == (2, True)
     nobody = desk.run("diff", "githib")
     assert (nobody.exit_code, "There is no server githib" in nobody.output) == (2, True)
+    assert "did you mean github" in nobody.output
+    keeping(desk, {**READ, "name": "evil\x1b[2J"})
+    assert "evil\\u{1B ESCAPE}[2J" in desk.run("diff", "github", "evil[2J").output
     (desk.config.parent / "catalog" / "github.yaml").unlink()
     assert desk.run("diff", "githib").exit_code == 2
 

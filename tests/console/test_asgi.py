@@ -1,11 +1,13 @@
 """The console over HTTP: nobody is let in without something, no form counts that came from elsewhere."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mcpgov.admin.access import Role
-from tests.admin.house import HOST, AdminHouse, admin_house, with_keys
+from mcpgov.catalog.definitions import definition_digest
+from tests.admin.house import HOST, SEARCH, AdminHouse, admin_house, listed, with_keys
 
 # Every page and form, and the least role that may use it. One that is not here fails the test below.
 MATRIX = {
@@ -16,6 +18,9 @@ MATRIX = {
     "GET /usage": Role.VIEWER,
     "GET /events": Role.VIEWER,
     "GET /catalog": Role.VIEWER,
+    "GET /catalog/{server}": Role.VIEWER,
+    "POST /catalog/{server}/approve": Role.OPERATOR,
+    "POST /catalog/{server}/reject": Role.OPERATOR,
     "GET /policies": Role.VIEWER,
     "GET /policies/explain": Role.VIEWER,
     "POST /policies/explain": Role.VIEWER,
@@ -26,7 +31,11 @@ MATRIX = {
     "POST /admin-keys": Role.ADMIN,
     "POST /admin-keys/{id}/revoke": Role.ADMIN,
 }
+AT = "/catalog/dev.mcpgov%2Fcity"
+SHOWN = json.dumps({"search": definition_digest(SEARCH)})
 FORMS = {
+    f"{AT}/approve": {"tools": SHOWN},
+    f"{AT}/reject": {"tools": SHOWN},
     "/keys": {"name": "ci"},
     "/admin-keys": {"name": "x", "role": "viewer"},
     "/policies/explain": {"connection": "city"},
@@ -41,7 +50,8 @@ def test_the_matrix_names_every_page(house: AdminHouse) -> None:
 @pytest.mark.parametrize("route", MATRIX)
 async def test_a_page_is_for_its_role_and_those_above(house: AdminHouse, route: str, role: Role | None) -> None:
     method, _, path = route.partition(" ")
-    path = path.replace("{id}", "1").replace("{name}", "company")
+    path = path.replace("{id}", "1").replace("{name}", "company").replace("/catalog/{server}", AT)
+    await listed(house, SEARCH)
     if role is None:
         answered = await (house.open(path) if method == "GET" else house.send(path))
         assert answered.status == (200 if route == "GET " else 401)
@@ -54,7 +64,7 @@ async def test_a_page_is_for_its_role_and_those_above(house: AdminHouse, route: 
     else:
         answered = await house.send(path, None, form=await house.token(), **FORMS.get(path, {}))
     if role.allows(MATRIX[route]):
-        assert answered.status in ({404} if path.endswith("revoke") else {200})
+        assert answered.status in ({404} if path.endswith("revoke") else {200, 303})
     else:
         assert (answered.status, "needs the role" in answered.text) == (403, True)
 

@@ -4,7 +4,7 @@ import json
 from html.parser import HTMLParser
 
 from mcpgov.admin.access import Role
-from tests.admin.house import HOSTILE, TRACE, AdminHouse
+from tests.admin.house import HOSTILE, SEARCH, TRACE, AdminHouse, listed
 
 
 async def test_the_review_shows_the_calls_and_what_stands_out(house: AdminHouse) -> None:
@@ -49,6 +49,7 @@ class Seen(HTMLParser):
 
 
 async def test_no_page_has_a_script_a_style_in_place_or_anything_from_elsewhere(house: AdminHouse) -> None:
+    await listed(house, SEARCH)
     await house.sign_in(Role.ADMIN)
     for path in (
         "",
@@ -56,6 +57,7 @@ async def test_no_page_has_a_script_a_style_in_place_or_anything_from_elsewhere(
         "/usage",
         "/events",
         "/catalog",
+        "/catalog/dev.mcpgov%2Fcity",
         "/policies",
         "/policies/company",
         "/policies/explain",

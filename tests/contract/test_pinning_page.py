@@ -7,12 +7,11 @@ import re
 from pathlib import Path
 
 from mcpgov.catalog import definition_lint, definitions, pinning, schema_lint
-from mcpgov.catalog.definition_lint import lint
-from mcpgov.catalog.definitions import definition_digest
-from mcpgov.catalog.diff import differences
+from mcpgov.catalog.approval import compared
+from mcpgov.catalog.definitions import definition_digest, definition_text
 from mcpgov.catalog.pin_store import KeptPin
 from mcpgov.catalog.pinning import Pin
-from mcpgov.cli.approval import Looked, shown, summary
+from mcpgov.cli.approval import shown, summary
 from mcpgov.pin_mode import PinMode
 from tests.audit.calls import NOW
 
@@ -26,8 +25,9 @@ def blocks(language: str) -> list[str]:
 def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
     before, after = map(json.loads, blocks("json"))
     pin = Pin("com.contoso/notes", "read_note", definition_digest(after), definition_digest(before))
-    looked = Looked(KeptPin(pin, NOW), differences(before, after), lint([after]))
-    assert blocks("text") == ["\n".join([*shown(pin.server, [looked]), summary([looked])]) + "\n"]
+    texts = {definition_digest(tool): definition_text(tool) for tool in (before, after)}
+    looked = compared([KeptPin(pin, NOW)], texts, ())
+    assert blocks("text") == ["\n".join([*shown(pin.server, looked), summary(looked)]) + "\n"]
 
 
 def test_every_mode_and_state_has_its_row() -> None:

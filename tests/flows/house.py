@@ -204,10 +204,12 @@ async def house_that_knows_its_url(
 
 
 @asynccontextmanager
-async def house(folder: Path, settings: str = "", audit: str = "") -> AsyncGenerator[House]:
+async def house(
+    folder: Path, settings: str = "", audit: str = "", store: str = "sqlite:///audit.db"
+) -> AsyncGenerator[House]:
     """A gateway running from `folder`, whose catalog is still empty. `audit` goes on from `, `."""
     built = House(folder)
-    built.write("mcpgov.yaml", f'audit: {{ store: "sqlite:///audit.db"{audit} }}\n{settings}')
+    built.write("mcpgov.yaml", f'audit: {{ store: "{store}"{audit} }}\n{settings}')
     (folder / "catalog").mkdir(exist_ok=True)
     (folder / "policies").mkdir(exist_ok=True)
     async with app.running(folder / "mcpgov.yaml") as running, aiohttp.ClientSession() as http:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ from mcpgov.admin.asgi import AdminListener
 from mcpgov.admin.parts import AdminParts
 from mcpgov.admin.sessions import Gate
 from mcpgov.audit.exported import ExportState
-from mcpgov.audit.record import microseconds
+from mcpgov.audit.record import ControlRecord, microseconds
 from mcpgov.cli.answers import FileAnswers
 from mcpgov.cli.serve import listener
 from mcpgov.console.asgi import Console
@@ -35,10 +35,12 @@ from mcpgov.settings_file import stand_ins
 from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.database import connect
+from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
-from tests.flows.console_world import DENIED, END, ENDED, EVENTS, Day, write_files
+from mcpgov.store.sqlite_pins import SqlitePins
+from tests.flows.console_world import DENIED, END, ENDED, EVENTS, LISTS, Day, seen, write_files
 from tests.peers.node import RegistryUnreachable, install
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -53,6 +55,7 @@ PAGES: Final = {
     "usage": "/console/usage",
     "events": "/console/events",
     "catalog": "/console/catalog",
+    "approval": "/console/catalog/com.contoso%2Fgithub",
     "policies": "/console/policies",
     "policy": "/console/policies/company",
     "explain": "/console/policies/explain?connection=github&tool=delete_repository",
@@ -78,6 +81,10 @@ async def forget(_: str, __: Mapping[str, str]) -> None:
     """Nobody reads what is noted here."""
 
 
+async def unread(_: ControlRecord) -> None:
+    """Nor what is decided."""
+
+
 @asynccontextmanager
 async def site(folder: Path) -> AsyncGenerator[Site]:
     """Serve the console over a day of calls."""
@@ -100,11 +107,17 @@ async def site(folder: Path) -> AsyncGenerator[Site]:
     for name, scope in (("ci-agent", CallerScope(("github*",), ("get_*", "list_*"))), ("support-bot", CallerScope())):
         made, secret = mint_key(secrets.choice)
         await gateway.create(KeyRecord(made, digest(secret.reveal()), name, "payments", END, scope=scope))
+    pins = SqlitePins(path)
+    for tools, trusted in LISTS:
+        await pins.keep(seen(tools, trusted=trusted))
+    recorded = RecordedPins(pins, lambda: nullcontext(unread))
     with open_sqlite_review(path) as review, listener("127.0.0.1", 0) as sock:
         answers = FileAnswers(lambda: snapshot, config)
         failing = ExportState("siem", "https://siem", "jsonl", 7, 1200, END - HOUR, END - HOUR, "503, said siem")
         states = (lambda: (failing,), lambda: {"/mnt/other-disk/mcpgov.db": END - HOUR})
-        parts = AdminParts(review, answers, gateway, keys, forget, lambda: END, secrets.choice, "0.0.0", *states)
+        parts = AdminParts(
+            review, answers, gateway, keys, forget, lambda: END, secrets.choice, "0.0.0", recorded, *states
+        )
         gate = Gate(keys, forget, secrets.token_bytes(32), lambda: END)
         server = GatewayServer(AdminListener(parts, gate, Sites.of("127.0.0.1", ""), Console(parts, gate)))
         serving = asyncio.create_task(server.serve_on(sock))
@@ -192,6 +205,9 @@ async def test_every_page_works_without_a_script(tmp_path: Path, name: str, caps
                 await page.screenshot(path=Path(pictures, f"{what}-{name}.png"))
         assert "This is the recorded decision" in await text_at(page, place, "denied")
         assert "This is the recorded decision" in await text_at(page, place, "call")
+        await page.goto(place.url + place.pages["approval"])
+        await page.click("button:has-text('Approve') >> nth=1")
+        assert "1 tool waiting" in await page.inner_text("main")
         await page.goto(f"{place.url}/console/keys")
         await page.click("text=Make a gateway key")
         await page.fill("#n-name", "erin")
