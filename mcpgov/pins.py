@@ -18,6 +18,7 @@ import structlog
 
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.catalog.pin_store import KnownServer, Seen
+from mcpgov.catalog.pinned_place import name_in, pinned_as, place_in
 from mcpgov.catalog.pinning import PinnedServer, PinState
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
@@ -91,7 +92,7 @@ class Pins:
             raise Refusal(Reason.PINS_UNAVAILABLE, message, headers=(("Retry-After", "1"),))
         if not tool:
             return
-        known = self._of(connection.server)
+        known = self._of(pinned_as(connection))
         pin = known.pins.get(tool)
         if pin is None and connection.pin is PinMode.TRUST_ON_FIRST_USE and not known.listed:
             return  # nothing is pinned yet, so nothing can have changed
@@ -107,7 +108,7 @@ class Pins:
 
     async def judge(self, tools: Sequence[Json], page: Page) -> Collection[int]:
         """The places of those of `tools` that are shown. Raises Refusal: upstream-too-large."""
-        server = page.connection.server
+        server = pinned_as(page.connection)
         known = self._of(server)
         pinned = PinnedServer(server, page.connection.pin, known.pins, first_sight=not known.listed)
         judgement = await asyncio.to_thread(pinned.judge, tools) if page.size > LARGE else pinned.judge(tools)
@@ -121,7 +122,7 @@ class Pins:
         return [
             connection
             for connection in connections
-            if connection.pin is PinMode.REQUIRE and not self._of(connection.server).listed
+            if connection.pin is PinMode.REQUIRE and not self._of(pinned_as(connection)).listed
         ]
 
     def _of(self, server: str) -> KnownServer:
@@ -158,7 +159,7 @@ class Pins:
             self._missed = 0
 
     async def _keep(self, judgement: Judgement, page: Page, *, to_end: bool) -> None:
-        server = page.connection.server
+        server = pinned_as(page.connection)
         pins = {pin.tool: pin for pin in judgement.pins}
         seen = Seen(server, self.now(), pins, judgement.definitions, to_end)
         self._known[server] = self._of(server).after(seen)
@@ -205,7 +206,7 @@ class Pins:
 
 def records_of(owed: Owed) -> Iterator[tuple[ControlEvent, dict[str, Detail]]]:
     """What is written down of changes: one record for all that is trusted, one for each that is not, up to a bound."""
-    server: dict[str, Detail] = {"server": owed.seen.server, **owed.about}
+    server: dict[str, Detail] = {"server": name_in(owed.seen.server), "place": place_in(owed.seen.server), **owed.about}
     changes = list(owed.changes.values())
     trusted = [change.tool for change in changes if is_trusted(change)]
     if trusted:

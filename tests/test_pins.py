@@ -9,10 +9,11 @@ import pytest
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.catalog.definitions import definition_digest
 from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pinned_place import pinned_as, place_in
 from mcpgov.catalog.pinning import Pin
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
-from mcpgov.models import Answer, Connection, Event, Headers, Json, MCPRequest
+from mcpgov.models import Answer, Connection, Event, Headers, Json, MCPRequest, RemoteUpstream
 from mcpgov.pin_mode import PinMode
 from mcpgov.pinned_lists import LARGE, Page, PinnedList
 from mcpgov.pins import MISSED, NOTED, PAGES, Detail, Pins
@@ -21,6 +22,7 @@ from tests.audit.calls import CITY, NOW, head
 from tests.audit.calls import request as made_up
 
 FIRST_USE = CITY
+WHERE = pinned_as(CITY)
 REQUIRE = replace(CITY, pin=PinMode.REQUIRE)
 OFF = replace(CITY, pin=PinMode.OFF)
 ECHO: dict[str, Json] = {"name": "echo", "inputSchema": {"type": "object"}}
@@ -75,7 +77,7 @@ class House:
         return None
 
     async def kept(self) -> list[Pin]:
-        return [kept.pin for kept in await self.store.pins(CITY.server)]
+        return [kept.pin for kept in await self.store.pins(WHERE)]
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ async def test_what_is_seen_first_is_trusted_and_everything_after_it_waits(house
     assert house.refusal("echo") is None
     assert house.refusal("other") is Reason.TOOL_UNAPPROVED
     assert house.refusal("never listed") is Reason.TOOL_UNAPPROVED
-    about = {"server": CITY.server, "connection": "city", "correlation_id": "c"}
+    about = {"server": CITY.server, "place": place_in(WHERE), "connection": "city", "correlation_id": "c"}
     digest = definition_digest(OTHER)
     assert house.book.records == [
         ("tools-trusted", {**about, "count": 1, "tools": ["echo"]}),
@@ -112,9 +114,26 @@ async def test_a_change_is_refused_at_once_and_recorded_with_both_digests(house:
     assert (event, details["old"], details["new"]) == ("tool-definition-changed", old, new)
     assert await house.listed(CHANGED) == []
     assert len(house.book.records) == 2  # the same again is nothing new
-    assert set(await house.store.definitions(CITY.server, [old, new])) == {old, new}
+    assert set(await house.store.definitions(WHERE, [old, new])) == {old, new}
     assert await house.listed(ECHO) == [0]
     assert house.book.records[-1][1]["state"] == "approved"
+
+
+async def test_what_is_approved_at_one_place_is_not_approved_where_the_server_is_moved_to(house: House) -> None:
+    moved = replace(REQUIRE, upstream=RemoteUpstream("https://elsewhere.example/mcp"))
+    await house.listed(ECHO, page=replace(LAST, connection=REQUIRE))
+    (pin,) = await house.kept()
+    await house.store.decide(replace(pin, approved=pin.digest), NOW, "local:dana")
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is None
+    assert house.refusal("echo", moved) is Reason.TOOL_UNAPPROVED
+    assert house.pins.unlisted([REQUIRE, moved]) == [moved]
+    assert await house.listed(ECHO, page=replace(LAST, connection=moved)) == []
+    assert house.refusal("echo", moved) is Reason.TOOL_UNAPPROVED
+    event, details = house.book.records[-1]
+    told = (event, details["server"], details["place"])
+    assert told == ("tool-pending", CITY.server, "https://elsewhere.example:443")
+    assert house.refusal("echo", REQUIRE) is None  # back where it was
 
 
 async def test_a_list_that_comes_in_pages_is_first_sight_until_its_last_page(house: House) -> None:
@@ -150,7 +169,7 @@ async def test_an_empty_list_is_first_sight_too(house: House) -> None:
 async def test_a_large_list_is_judged_in_a_thread_to_the_same_effect(house: House) -> None:
     assert await house.listed(ECHO, page=replace(LAST, size=LARGE + 1)) == [0]
     assert await house.kept() == [
-        Pin(CITY.server, "echo", definition_digest(ECHO), definition_digest(ECHO)),
+        Pin(WHERE, "echo", definition_digest(ECHO), definition_digest(ECHO)),
     ]
 
 
@@ -222,7 +241,7 @@ async def test_what_is_owed_is_not_forgotten_when_others_have_written_meanwhile(
     await house.listed(ECHO)
     house.book.fails = True
     await house.listed(CHANGED)
-    await house.store.keep(Seen(CITY.server, NOW, {"x": Pin(CITY.server, "x", "sha256:1")}))
+    await house.store.keep(Seen(WHERE, NOW, {"x": Pin(WHERE, "x", "sha256:1")}))
     await house.pins.start()
     assert house.refusal("echo") is Reason.TOOL_CHANGED
     assert house.refusal("x") is Reason.TOOL_UNAPPROVED

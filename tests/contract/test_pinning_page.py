@@ -24,10 +24,15 @@ def blocks(language: str) -> list[str]:
 
 def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
     before, after = map(json.loads, blocks("json"))
-    pin = Pin("com.contoso/notes", "read_note", definition_digest(after), definition_digest(before))
+    pin = Pin(
+        "com.contoso/notes https://notes.contoso.com:443",
+        "read_note",
+        definition_digest(after),
+        definition_digest(before),
+    )
     texts = {definition_digest(tool): definition_text(tool) for tool in (before, after)}
     looked = compared([KeptPin(pin, NOW)], texts, ())
-    assert blocks("text") == ["\n".join([*shown(pin.server, looked), summary(looked)]) + "\n"]
+    assert blocks("text") == ["\n".join([*shown("com.contoso/notes", looked), summary(looked)]) + "\n"]
 
 
 def test_every_mode_and_state_has_its_row() -> None:

@@ -182,8 +182,12 @@ async def test_what_an_operator_approves_in_the_admin_api_is_called(notes: Notes
         await keys.create(AdminKey(key_id, digest(key.reveal()), "dana", Role.OPERATOR, app.utc_now()))
     at, headers = "/admin/v1/catalog/dev.mcpgov%2Fnotes", {"Host": "127.0.0.1:8081", **bearer(key.reveal())}
     async with operating(operated(gateway)) as made, listening(made.listener) as url, aiohttp.ClientSession() as http:
-        async with http.get(URL(f"{url}{at}/pins", encoded=True), headers=headers) as answer:
-            read, write = (await answer.json())["tools"]
+        tools: list[dict[str, Any]] = []
+        async with asyncio.timeout(20):
+            while len(tools) < 2:  # they come on two pages
+                async with http.get(URL(f"{url}{at}/pins", encoded=True), headers=headers) as answer:
+                    tools = (await answer.json())["tools"]
+        read, write = tools
         assert [(tool["tool"], tool["state"]) for tool in (read, write)] == [
             ("read_note", "pending"),
             ("write_note", "pending"),
