@@ -1,14 +1,16 @@
 """The pins in force: what a call asks, what a list leaves behind, and what holds while the store is away."""
 
 import asyncio
+import secrets
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.catalog.definitions import definition_digest
-from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pin_store import FIRST_SIGHT, Seen
 from mcpgov.catalog.pinned_place import pinned_as, place_in
 from mcpgov.catalog.pinning import Pin
 from mcpgov.decision import Reason
@@ -64,7 +66,8 @@ class House:
     def __init__(self, store: MemoryPins | None = None) -> None:
         self.store = store or MemoryPins()
         self.book = Book()
-        self.pins = Pins(self.store, self.book.note, lambda: NOW)
+        self.now = NOW
+        self.pins = Pins(self.store, self.book.note, lambda: self.now)
 
     async def listed(self, *tools: Json, page: Page = LAST) -> list[int]:
         return list(await self.pins.judge(tools, page))
@@ -152,12 +155,57 @@ async def test_a_list_that_was_not_asked_for_ends_no_first_sight(house: House) -
 
 
 async def test_so_many_pages_are_followed_and_no_more(house: House) -> None:
-    for number in range(PAGES + 1):
-        await house.listed(page=replace(LAST, following=f"page {number}"))
-    await house.listed(page=replace(LAST, cursor=f"page {PAGES}"))
-    assert await house.store.changed(0) == []
-    await house.listed(page=replace(LAST, cursor=f"page {PAGES - 1}"))
+    cursors = [None, *(secrets.token_hex(4) for _ in range(PAGES))]
+    for cursor, following in pairwise(cursors):
+        assert await house.listed({"name": f"t{cursor}"}, page=replace(LAST, cursor=cursor, following=following)) == [0]
     assert [server.listed for server in await house.store.changed(0)] == [True]
+    assert await house.listed({"name": "more"}, page=replace(LAST, cursor=cursors[-1], following="x")) == []
+    assert house.refusal("unseen") is Reason.TOOL_UNAPPROVED
+
+
+async def test_a_page_that_leads_to_itself_is_the_last(house: House) -> None:
+    await house.listed(ECHO, page=replace(LAST, following="2"))
+    assert house.refusal("unseen") is None
+    await house.listed(page=replace(LAST, cursor="2", following="2"))
+    assert house.refusal("unseen") is Reason.TOOL_UNAPPROVED
+
+
+@pytest.mark.parametrize("tools", [[], [ECHO]])
+async def test_first_sight_ends_an_hour_after_it_began_also_over_a_restart(house: House, tools: list[Json]) -> None:
+    endless = replace(LAST, following="2")
+    house.now = NOW - FIRST_SIGHT + timedelta(seconds=1)
+    await house.listed(*tools, page=endless)
+    again = House(house.store)
+    await again.pins.start()
+    assert await again.listed(OTHER, page=endless) == [0]
+    assert (again.refusal("unseen"), again.pins.unlisted([FIRST_USE])) == (None, [FIRST_USE])
+    again.now = NOW + timedelta(seconds=1)
+    assert await again.listed(CHANGED | {"name": "late"}, page=endless) == []
+    assert (again.refusal("unseen"), again.refusal("late")) == (Reason.TOOL_UNAPPROVED, Reason.TOOL_UNAPPROVED)
+    assert again.pins.unlisted([FIRST_USE, REQUIRE]) == [REQUIRE]
+
+
+async def test_of_lists_that_come_at_once_only_one_is_the_first(house: House) -> None:
+    lists: list[Json] = [{**ECHO, "description": str(at)} for at in range(8)]
+    large = replace(LAST, size=LARGE + 1)
+    shown = await asyncio.gather(*(house.listed(tool, page=large) for tool in lists))
+    assert sorted(map(len, shown)) == [0] * 7 + [1]
+    (first,) = [at for at, places in enumerate(shown) if places]
+    assert [pin.approved for pin in await house.kept()] == [definition_digest(lists[first])]
+
+
+async def test_an_older_store_is_believed_as_it_is(house: House) -> None:
+    await house.listed(ECHO, OTHER, page=replace(LAST, connection=REQUIRE))
+    older = MemoryPins()
+    await older.keep(Seen(WHERE, NOW, {"echo": Pin(WHERE, "echo", "sha256:1", rejected="sha256:1")}))
+    for pin in await house.kept():
+        await house.store.decide(replace(pin, approved=pin.digest), NOW, "local:dana")
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is None
+    house.pins.store = older
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is Reason.TOOL_UNAPPROVED
+    assert house.refusal("other", REQUIRE) is Reason.TOOL_UNAPPROVED
 
 
 async def test_an_empty_list_is_first_sight_too(house: House) -> None:
@@ -262,9 +310,9 @@ async def test_the_look_that_ends_leaves_nothing_that_is_believed(house: House) 
     assert house.refusal("echo", REQUIRE) is Reason.PINS_UNAVAILABLE
 
 
-async def test_only_servers_that_wait_for_a_person_are_to_be_listed(house: House) -> None:
+async def test_servers_of_which_tools_are_pinned_are_to_be_listed_once(house: House) -> None:
     elsewhere = replace(REQUIRE, name="town", server="dev.mcpgov/town")
-    assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [REQUIRE, elsewhere]
+    assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [FIRST_USE, REQUIRE, elsewhere]
     await house.listed(page=replace(LAST, connection=REQUIRE))
     assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [elsewhere]
 

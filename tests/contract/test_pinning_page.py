@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
-from mcpgov.catalog import definition_lint, definitions, pinning, schema_lint
+from mcpgov import pins
+from mcpgov.catalog import definition_lint, definitions, pin_store, pinning, schema_lint
 from mcpgov.catalog.approval import compared
 from mcpgov.catalog.definitions import definition_digest, definition_text
 from mcpgov.catalog.pin_store import KeptPin
@@ -47,5 +49,6 @@ def test_the_bounds_are_those_in_force() -> None:
         *(256 << 10, 1 << 20),
     )
     assert (definitions.MAX_TOOLS, definitions.MAX_LIST, pinning.MAX_PINS) == (5_000, 8 << 20, 10_000)
+    assert (pinning.MAX_KEPT, pins.PAGES, pin_store.FIRST_SIGHT) == (32 << 20, 100, timedelta(hours=1))
     assert (schema_lint.MAX_DEPTH, schema_lint.MAX_SCHEMAS, schema_lint.MAX_ENUM) == (32, 1_000, 1_000)
     assert (schema_lint.MAX_LEAST, schema_lint.MAX_OPEN, definition_lint.MAX_DESCRIPTION) == (10_000, 4, 4_096)
