@@ -102,8 +102,10 @@ class Pins:
             raise refusal
 
     def judged(self, answer: Answer, request: MCPRequest, connection: Connection) -> Answer:
-        """The same answer, in whose lists there are only tools that may be called; what they list is kept."""
-        if connection.pin is PinMode.OFF or not (request.method == LIST_METHOD or answer.streaming):
+        """The same answer, in whose lists there are only tools that may be called; what they list is kept. Whatever was
+        asked: a list may be in any answer, for a client that reads it otherwise than we do.
+        """
+        if connection.pin is PinMode.OFF:
             return answer
         return replace(answer, events=PinnedList(answer, request, connection, self.judge))
 

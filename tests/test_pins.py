@@ -322,7 +322,8 @@ async def test_servers_of_which_tools_are_pinned_are_to_be_listed_once(house: Ho
     [
         ("tools/list", "json", FIRST_USE, "lists"),
         ("tools/list", "json", OFF, "nothing"),
-        ("tools/call", "json", FIRST_USE, "nothing"),
+        ("tools/call", "json", FIRST_USE, "lists"),
+        ("tools/call", "json", OFF, "nothing"),
         ("tools/call", "stream", FIRST_USE, "lists"),
         ("tools/call", "stream", OFF, "nothing"),
     ],
