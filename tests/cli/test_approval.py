@@ -29,6 +29,9 @@ WRITE: dict[str, Json] = {"name": "write_note", "inputSchema": {"type": "object"
 ODD: dict[str, Json] = {"name": "x; rm -rf ~", "inputSchema": {"type": "object"}}
 
 
+HOSTILE = "rm\x1b]0;pwned\x07_x\r\x08"
+
+
 class Desk:
     """A catalog, a store of pins, and the verbs over them."""
 
@@ -234,6 +237,33 @@ def test_what_there_is_not_is_said_with_what_is_near(desk: Desk) -> None:
     assert "evil\\u{1B ESCAPE}[2J" in desk.run("diff", "github", "evil[2J").output
     (desk.config.parent / "catalog" / "github.yaml").unlink()
     assert desk.run("diff", "githib").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("diff", "github"),
+        ("diff", "github", "zzz"),
+        ("diff", "github", "zzz\x1b[2J"),
+        ("diff", "github", "--json"),
+        ("diff", "gith\x1bub"),
+        ("approve", "github", "--all"),
+        ("approve", "github", "--all", "--yes"),
+        ("approve", "github", "rm\x07", "--yes"),
+        ("approve", "github", HOSTILE, "--place", "x\x1b[2J", "--yes"),
+        ("approve", "github", f"{HOSTILE}@sha256:\x1b", "--yes"),
+        ("approve", "github", f"{HOSTILE}@sha256:{'0' * 64}", "--yes"),
+        ("reject", "github", HOSTILE, "--yes"),
+        ("reject", "github", HOSTILE),
+    ],
+)
+def test_nothing_that_a_server_says_acts_on_the_terminal(desk: Desk, typed: tuple[str, ...]) -> None:
+    schema: Json = {"type": "object", "properties": {HOSTILE: {"type": "string", "$ref": f"file:{HOSTILE}"}}}
+    said: dict[str, Json] = {"description": HOSTILE, "title": HOSTILE, "inputSchema": schema}
+    keeping(desk, {"name": HOSTILE, **said}, {"name": "zz\x9b2J", **said}, server=f"{SERVER} {HERE}")
+    printed = desk.run(*typed).output
+    assert [char for char in printed if char != "\n" and (char < " " or "\x7f" <= char <= "\x9f")] == []
+    assert printed
 
 
 def test_json_has_everything_of_a_tool(desk: Desk) -> None:
