@@ -170,7 +170,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             pause = every(settings.health.every) if worker.first and not principal else None
             async with (
                 purging_daily(tended, utc_now, first=worker.first),
-                keep_current(pins, stages, listing=worker.first and not principal),
+                keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)

@@ -41,16 +41,16 @@ async def pinning(storage: Storage, note: Note, now: Callable[[], datetime]) -> 
 
 
 @asynccontextmanager
-async def keep_current(pins: Pins, stages: Stages, *, listing: bool) -> AsyncGenerator[None]:
-    """Read the pins, and go on reading what others change; with `listing`, also list servers that wait for a person.
-
-    Raises StoreUnavailable.
+async def keep_current(pins: Pins, stages: Stages, *, listing: bool, trusted: bool = True) -> AsyncGenerator[None]:
+    """Read the pins, and go on reading what others change; with `listing`, also list servers that wait for a person,
+    and, if `trusted`, those that are trusted at first sight. Raises StoreUnavailable.
     """
     await pins.start()
     probe = Probe(stages, time.monotonic, PATIENCE)
     beside = [asyncio.create_task(pins.watch(pin_pause))]
     if listing:
-        beside.append(asyncio.create_task(FirstSight(stages.snapshot, pins, probe.test).run(pin_pause)))
+        sight = FirstSight(stages.snapshot, pins, probe.test, trusted=trusted)
+        beside.append(asyncio.create_task(sight.run(pin_pause)))
     for task in beside:
         task.add_done_callback(told_if_it_fails)
     try:

@@ -2,8 +2,9 @@
 
 A list is read strictly, from the same bytes that go on: what could be read in two ways (a key twice, another encoding)
 could show a client another definition than the one that was judged, and is refused. A list may come in the answer that
-was asked for, or again on a stream; both are judged. What nothing is left out of passes byte for byte. Refuses to know
-what is shown, and why.
+was asked for, again on a stream, or in the answer to something else; all are judged. What nothing is left out of passes
+byte for byte; what something is left out of is for nobody to keep, because it changes when somebody decides. Refuses to
+know what is shown, and why.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.errors import Refusal
 from mcpgov.messages import exact
-from mcpgov.models import Kind
+from mcpgov.models import Era, Kind
 from mcpgov.policy.listing import LIST_METHOD, invalid, may_list_tools
 from mcpgov.policy.rewriting import LIMITS, with_message
 from mcpgov.strict_json import parse
@@ -97,7 +98,10 @@ class PinnedList:
         shown = await self._judge(tools, self._page(result, size, own=own))
         if len(shown) == len(tools):
             return message
-        return {**message, "result": {**result, "tools": [tools[at] for at in shown]}}
+        left: dict[str, Json] = {**result, "tools": [tools[at] for at in shown]}
+        stale: dict[str, Json] = {"cacheScope": "private", "ttlMs": 0}
+        left |= {key: value for key, value in stale.items() if request.era is Era.STATELESS or key in result}
+        return {**message, "result": left}
 
     def _page(self, result: dict[str, Json], size: int, *, own: bool) -> Page:
         cursor, following = self._request.params.get("cursor"), result.get("nextCursor")

@@ -4,7 +4,8 @@ The rules are in catalog/pinning.py; here they meet calls, lists and the store. 
 and waits for nobody. A list is judged as the server sent it, before any policy sees it; what is new in it is recorded,
 then kept, then shown. What other processes and people change is read from the store about once a second; where that
 fails a few times, a server whose entry says `pin: require` is closed until the store is back, and the others go by what
-was known last. What could not be written meanwhile is written then. Refuses to know: who approves, and how.
+was known last. What could not be written meanwhile is written then. First sight ends where the first list ends, after
+so many pages of it, or an hour after it began. Refuses to know: who approves, and how.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import structlog
 
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.catalog.pin_store import KnownServer, Seen
+from mcpgov.catalog.pinned_place import name_in, pinned_as, place_in
 from mcpgov.catalog.pinning import PinnedServer, PinState
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 LIST_METHOD: Final = "tools/list"
 MISSED: Final = 3  # looks at the store that may fail before what is known counts as old
 NOTED: Final = 100  # changes of one list that have a record of their own
-PAGES: Final = 100  # of one server's list that are followed at once
+PAGES: Final = 100  # of one server's list, with which first sight ends though the list goes on
 Detail = str | int | list[str]
 
 
@@ -91,41 +93,52 @@ class Pins:
             raise Refusal(Reason.PINS_UNAVAILABLE, message, headers=(("Retry-After", "1"),))
         if not tool:
             return
-        known = self._of(connection.server)
+        known = self._of(pinned_as(connection))
         pin = known.pins.get(tool)
-        if pin is None and connection.pin is PinMode.TRUST_ON_FIRST_USE and not known.listed:
+        first_sight = known.is_first_sight(self.now())
+        if pin is None and connection.pin is PinMode.TRUST_ON_FIRST_USE and first_sight:
             return  # nothing is pinned yet, so nothing can have changed
-        pinned = PinnedServer(known.name, connection.pin, known.pins, first_sight=not known.listed)
-        if refusal := pinned.refusal_of_call(tool):
+        if refusal := PinnedServer(known.name, connection.pin, known.pins, first_sight).refusal_of_call(tool):
             raise refusal
 
     def judged(self, answer: Answer, request: MCPRequest, connection: Connection) -> Answer:
-        """The same answer, in whose lists there are only tools that may be called; what they list is kept."""
-        if connection.pin is PinMode.OFF or not (request.method == LIST_METHOD or answer.streaming):
+        """The same answer, in whose lists there are only tools that may be called; what they list is kept. Whatever was
+        asked: a list may be in any answer, for a client that reads it otherwise than we do.
+        """
+        if connection.pin is PinMode.OFF:
             return answer
         return replace(answer, events=PinnedList(answer, request, connection, self.judge))
 
     async def judge(self, tools: Sequence[Json], page: Page) -> Collection[int]:
         """The places of those of `tools` that are shown. Raises Refusal: upstream-too-large."""
-        server = page.connection.server
-        known = self._of(server)
-        pinned = PinnedServer(server, page.connection.pin, known.pins, first_sight=not known.listed)
-        judgement = await asyncio.to_thread(pinned.judge, tools) if page.size > LARGE else pinned.judge(tools)
+        server = pinned_as(page.connection)
+        while True:
+            known = self._of(server)
+            pinned = PinnedServer(server, page.connection.pin, known.pins, known.is_first_sight(self.now()), known.kept)
+            judgement = await asyncio.to_thread(pinned.judge, tools) if page.size > LARGE else pinned.judge(tools)
+            if self._of(server) is known:
+                break  # else another list was judged meanwhile, and only one is the first
         to_end = not known.listed and self._is_end(page, server)
-        if judgement.pins or to_end:
+        if judgement.pins or to_end or known.since is None:
             await self._keep(judgement, page, to_end=to_end)
         return judgement.shown
 
     def unlisted(self, connections: Iterable[Connection]) -> Sequence[Connection]:
-        """Those whose servers wait for a person, and have never been listed to the end."""
-        return [
-            connection
-            for connection in connections
-            if connection.pin is PinMode.REQUIRE and not self._of(connection.server).listed
-        ]
+        """Those whose servers have never been listed to the end: of those that wait for a person all, of those that are
+        trusted at first sight the ones that still are.
+        """
+        return [connection for connection in connections if self._is_unlisted(connection)]
+
+    def _is_unlisted(self, connection: Connection) -> bool:
+        known = self._of(pinned_as(connection))
+        if connection.pin is PinMode.REQUIRE:
+            return not known.listed
+        return connection.pin is PinMode.TRUST_ON_FIRST_USE and known.is_first_sight(self.now())
 
     def _of(self, server: str) -> KnownServer:
-        return self._known.get(server) or KnownServer(server)
+        if server not in self._known:
+            self._known[server] = KnownServer(server)
+        return self._known[server]
 
     # -- what is kept ---------------------------------------------------------------------------------------------
 
@@ -158,7 +171,7 @@ class Pins:
             self._missed = 0
 
     async def _keep(self, judgement: Judgement, page: Page, *, to_end: bool) -> None:
-        server = page.connection.server
+        server = pinned_as(page.connection)
         pins = {pin.tool: pin for pin in judgement.pins}
         seen = Seen(server, self.now(), pins, judgement.definitions, to_end)
         self._known[server] = self._of(server).after(seen)
@@ -185,27 +198,29 @@ class Pins:
                     self._owed[server] = owed.followed_by(self._owed.get(server))
 
     async def _read(self) -> None:
-        for known in await self.store.changed(self._revision):
+        found = await self.store.changed(self._revision)
+        if found and found[0].revision <= self._revision:  # the store is an older one: what it does not know is unknown
+            self._known = {server: KnownServer(server).after(owed.seen) for server, owed in self._owed.items()}
+        for known in found:
             owed = self._owed.get(known.name)
             self._known[known.name] = known.after(owed.seen) if owed else known
             self._revision = known.revision
 
     def _is_end(self, page: Page, server: str) -> bool:
-        """Whether a page is the last one of a list that was followed from its first page on."""
+        """Whether a page is the last one of a list that was followed from its first page, or the last that counts."""
         following = self._following[server]
         if not page.own or (page.cursor is not None and page.cursor not in following):
             return False
-        if not page.following:
+        following.add(page.following)
+        is_end = page.following in {"", page.cursor} or len(following) >= PAGES
+        if is_end:
             del self._following[server]
-            return True
-        if len(following) < PAGES:
-            following.add(page.following)
-        return False
+        return is_end
 
 
 def records_of(owed: Owed) -> Iterator[tuple[ControlEvent, dict[str, Detail]]]:
     """What is written down of changes: one record for all that is trusted, one for each that is not, up to a bound."""
-    server: dict[str, Detail] = {"server": owed.seen.server, **owed.about}
+    server: dict[str, Detail] = {"server": name_in(owed.seen.server), "place": place_in(owed.seen.server), **owed.about}
     changes = list(owed.changes.values())
     trusted = [change.tool for change in changes if is_trusted(change)]
     if trusted:

@@ -27,6 +27,7 @@ PURE = (
         "catalog.definitions",
         "catalog.pinning",
         "catalog.pin_store",
+        "catalog.pinned_place",
         "catalog.diff",
         "catalog.definition_lint",
         "audit.control_events",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mcpgov.first_sight import AGAIN, FirstSight
+from mcpgov.first_sight import AGAIN, AT_ONCE, FirstSight
 from mcpgov.models import Connection
 from mcpgov.pin_mode import PinMode
 from mcpgov.snapshot import Snapshot
@@ -22,9 +22,10 @@ class Town:
         self.stamp = "one"
         self.asked: list[str] = []
         self.known = False
+        self.connections = {"city": REQUIRE}
 
     def current(self) -> Snapshot:
-        return Snapshot(self.stamp, {"city": REQUIRE}, {})
+        return Snapshot(self.stamp, self.connections, {})
 
     def unlisted(self, connections: Iterable[Connection], /) -> Sequence[Connection]:
         return [] if self.known else list(connections)
@@ -55,6 +56,58 @@ async def test_what_was_tried_is_tried_again_after_a_while() -> None:
     for _ in range(AGAIN):
         await sight.look()
     assert town.asked == ["city"] * 2
+
+
+async def test_a_server_that_stalls_keeps_no_other_from_being_listed() -> None:
+    town, others_asked = Town(), asyncio.Event()
+    town.connections = {name: replace(REQUIRE, name=name, server=f"s/{name}") for name in ("stalled", "city", "town")}
+
+    async def probe(name: str) -> None:
+        if name == "stalled":
+            await others_asked.wait()
+        town.asked.append(name)
+        if {"city", "town"} <= set(town.asked):
+            others_asked.set()
+
+    async with asyncio.timeout(20):
+        await FirstSight(town.current, town, probe).look()
+    assert town.asked == ["city", "town", "stalled"]
+
+
+async def test_so_many_are_listed_at_once() -> None:
+    town = Town()
+    town.connections = {str(at): replace(REQUIRE, name=str(at), server=f"s/{at}") for at in range(AT_ONCE + 3)}
+    at_once: list[int] = []
+    asking: set[str] = set()
+
+    async def probe(name: str) -> None:
+        asking.add(name)
+        at_once.append(len(asking))
+        await asyncio.sleep(0)
+        asking.remove(name)
+
+    await FirstSight(town.current, town, probe).look()
+    assert (max(at_once), len(at_once)) == (AT_ONCE, AT_ONCE + 3)
+
+
+async def test_one_connection_of_each_server_is_enough() -> None:
+    town = Town()
+    town.connections = {name: replace(REQUIRE, name=name) for name in ("city", "town")}
+    sight = FirstSight(town.current, town, town.probe)
+    await sight.look()
+    assert town.asked == ["city"]
+    await sight.look()
+    assert town.asked == ["city", "town"]  # the first could not list it
+
+
+@pytest.mark.parametrize(("trusted", "asked"), [(True, ["city", "town"]), (False, ["city"])])
+async def test_a_server_that_is_trusted_at_first_sight_is_listed_too_unless_servers_are_never_asked(
+    *, trusted: bool, asked: list[str]
+) -> None:
+    town = Town()
+    town.connections = {"city": REQUIRE, "town": replace(CITY, name="town", server="s/town")}
+    await FirstSight(town.current, town, town.probe, trusted=trusted).look()
+    assert town.asked == asked
 
 
 async def test_it_looks_until_it_is_cancelled() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Answer, Event, Headers, Json, Kind
+from mcpgov.models import Answer, Era, Event, Headers, Json, Kind
 from mcpgov.pinned_lists import LARGE, Page, PinnedList
 from tests.audit.calls import CITY, head
 from tests.audit.calls import request as made_up
@@ -68,6 +68,43 @@ async def test_what_is_hidden_is_left_out_and_the_rest_stays() -> None:
     assert json.loads(shown.raw)["result"]["kept"] == 1
     assert [(page.own, page.cursor, page.following) for page in judge.pages] == [(True, None, "2")]
     assert (judge.pages[0].connection, judge.pages[0].correlation_id) == (CITY, "correlation")
+
+
+@pytest.mark.parametrize(
+    ("era", "said", "told"),
+    [
+        (Era.STATELESS, {}, {"cacheScope": "private", "ttlMs": 0}),
+        (Era.STATELESS, {"cacheScope": "public", "ttlMs": 60_000}, {"cacheScope": "private", "ttlMs": 0}),
+        (Era.HANDSHAKE, {"cacheScope": "public"}, {"cacheScope": "private"}),
+        (Era.HANDSHAKE, {}, {}),
+    ],
+)
+async def test_a_list_that_is_shortened_is_for_nobody_to_keep(
+    era: Era, said: dict[str, Json], told: dict[str, Json]
+) -> None:
+    shown = await passed(Judge(), event(result={"tools": TOOLS, **said}), replace(LIST, era=era))
+    result = json.loads(shown.data or b"")["result"]
+    del result["tools"]
+    assert result == told
+
+
+@pytest.mark.parametrize(
+    ("data", "passes"),
+    [
+        (b'{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"bad"}]},"id":7}', False),
+        (b'{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"bad"}]}}', True),  # of a call, it is no list
+    ],
+)
+async def test_an_answer_to_something_else_that_two_clients_read_otherwise_is_refused(
+    data: bytes, *, passes: bool
+) -> None:
+    judge = Judge()
+    if passes:
+        assert (await passed(judge, Event(data, data), CALL)).data is data
+        return
+    with pytest.raises(Refusal) as refusal:
+        await passed(judge, Event(data, data), CALL)
+    assert refusal.value.reason is Reason.UPSTREAM_INVALID
 
 
 async def test_a_large_list_is_read_in_a_thread_to_the_same_effect() -> None:

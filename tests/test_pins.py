@@ -1,18 +1,21 @@
 """The pins in force: what a call asks, what a list leaves behind, and what holds while the store is away."""
 
 import asyncio
+import secrets
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.catalog.definitions import definition_digest
-from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pin_store import FIRST_SIGHT, Seen
+from mcpgov.catalog.pinned_place import pinned_as, place_in
 from mcpgov.catalog.pinning import Pin
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
-from mcpgov.models import Answer, Connection, Event, Headers, Json, MCPRequest
+from mcpgov.models import Answer, Connection, Event, Headers, Json, MCPRequest, RemoteUpstream
 from mcpgov.pin_mode import PinMode
 from mcpgov.pinned_lists import LARGE, Page, PinnedList
 from mcpgov.pins import MISSED, NOTED, PAGES, Detail, Pins
@@ -21,6 +24,7 @@ from tests.audit.calls import CITY, NOW, head
 from tests.audit.calls import request as made_up
 
 FIRST_USE = CITY
+WHERE = pinned_as(CITY)
 REQUIRE = replace(CITY, pin=PinMode.REQUIRE)
 OFF = replace(CITY, pin=PinMode.OFF)
 ECHO: dict[str, Json] = {"name": "echo", "inputSchema": {"type": "object"}}
@@ -62,7 +66,8 @@ class House:
     def __init__(self, store: MemoryPins | None = None) -> None:
         self.store = store or MemoryPins()
         self.book = Book()
-        self.pins = Pins(self.store, self.book.note, lambda: NOW)
+        self.now = NOW
+        self.pins = Pins(self.store, self.book.note, lambda: self.now)
 
     async def listed(self, *tools: Json, page: Page = LAST) -> list[int]:
         return list(await self.pins.judge(tools, page))
@@ -75,7 +80,7 @@ class House:
         return None
 
     async def kept(self) -> list[Pin]:
-        return [kept.pin for kept in await self.store.pins(CITY.server)]
+        return [kept.pin for kept in await self.store.pins(WHERE)]
 
 
 @pytest.fixture
@@ -95,7 +100,7 @@ async def test_what_is_seen_first_is_trusted_and_everything_after_it_waits(house
     assert house.refusal("echo") is None
     assert house.refusal("other") is Reason.TOOL_UNAPPROVED
     assert house.refusal("never listed") is Reason.TOOL_UNAPPROVED
-    about = {"server": CITY.server, "connection": "city", "correlation_id": "c"}
+    about = {"server": CITY.server, "place": place_in(WHERE), "connection": "city", "correlation_id": "c"}
     digest = definition_digest(OTHER)
     assert house.book.records == [
         ("tools-trusted", {**about, "count": 1, "tools": ["echo"]}),
@@ -112,9 +117,26 @@ async def test_a_change_is_refused_at_once_and_recorded_with_both_digests(house:
     assert (event, details["old"], details["new"]) == ("tool-definition-changed", old, new)
     assert await house.listed(CHANGED) == []
     assert len(house.book.records) == 2  # the same again is nothing new
-    assert set(await house.store.definitions(CITY.server, [old, new])) == {old, new}
+    assert set(await house.store.definitions(WHERE, [old, new])) == {old, new}
     assert await house.listed(ECHO) == [0]
     assert house.book.records[-1][1]["state"] == "approved"
+
+
+async def test_what_is_approved_at_one_place_is_not_approved_where_the_server_is_moved_to(house: House) -> None:
+    moved = replace(REQUIRE, upstream=RemoteUpstream("https://elsewhere.example/mcp"))
+    await house.listed(ECHO, page=replace(LAST, connection=REQUIRE))
+    (pin,) = await house.kept()
+    await house.store.decide(replace(pin, approved=pin.digest), NOW, "local:dana")
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is None
+    assert house.refusal("echo", moved) is Reason.TOOL_UNAPPROVED
+    assert house.pins.unlisted([REQUIRE, moved]) == [moved]
+    assert await house.listed(ECHO, page=replace(LAST, connection=moved)) == []
+    assert house.refusal("echo", moved) is Reason.TOOL_UNAPPROVED
+    event, details = house.book.records[-1]
+    told = (event, details["server"], details["place"])
+    assert told == ("tool-pending", CITY.server, "https://elsewhere.example:443")
+    assert house.refusal("echo", REQUIRE) is None  # back where it was
 
 
 async def test_a_list_that_comes_in_pages_is_first_sight_until_its_last_page(house: House) -> None:
@@ -133,12 +155,57 @@ async def test_a_list_that_was_not_asked_for_ends_no_first_sight(house: House) -
 
 
 async def test_so_many_pages_are_followed_and_no_more(house: House) -> None:
-    for number in range(PAGES + 1):
-        await house.listed(page=replace(LAST, following=f"page {number}"))
-    await house.listed(page=replace(LAST, cursor=f"page {PAGES}"))
-    assert await house.store.changed(0) == []
-    await house.listed(page=replace(LAST, cursor=f"page {PAGES - 1}"))
+    cursors = [None, *(secrets.token_hex(4) for _ in range(PAGES))]
+    for cursor, following in pairwise(cursors):
+        assert await house.listed({"name": f"t{cursor}"}, page=replace(LAST, cursor=cursor, following=following)) == [0]
     assert [server.listed for server in await house.store.changed(0)] == [True]
+    assert await house.listed({"name": "more"}, page=replace(LAST, cursor=cursors[-1], following="x")) == []
+    assert house.refusal("unseen") is Reason.TOOL_UNAPPROVED
+
+
+async def test_a_page_that_leads_to_itself_is_the_last(house: House) -> None:
+    await house.listed(ECHO, page=replace(LAST, following="2"))
+    assert house.refusal("unseen") is None
+    await house.listed(page=replace(LAST, cursor="2", following="2"))
+    assert house.refusal("unseen") is Reason.TOOL_UNAPPROVED
+
+
+@pytest.mark.parametrize("tools", [[], [ECHO]])
+async def test_first_sight_ends_an_hour_after_it_began_also_over_a_restart(house: House, tools: list[Json]) -> None:
+    endless = replace(LAST, following="2")
+    house.now = NOW - FIRST_SIGHT + timedelta(seconds=1)
+    await house.listed(*tools, page=endless)
+    again = House(house.store)
+    await again.pins.start()
+    assert await again.listed(OTHER, page=endless) == [0]
+    assert (again.refusal("unseen"), again.pins.unlisted([FIRST_USE])) == (None, [FIRST_USE])
+    again.now = NOW + timedelta(seconds=1)
+    assert await again.listed(CHANGED | {"name": "late"}, page=endless) == []
+    assert (again.refusal("unseen"), again.refusal("late")) == (Reason.TOOL_UNAPPROVED, Reason.TOOL_UNAPPROVED)
+    assert again.pins.unlisted([FIRST_USE, REQUIRE]) == [REQUIRE]
+
+
+async def test_of_lists_that_come_at_once_only_one_is_the_first(house: House) -> None:
+    lists: list[Json] = [{**ECHO, "description": str(at)} for at in range(8)]
+    large = replace(LAST, size=LARGE + 1)
+    shown = await asyncio.gather(*(house.listed(tool, page=large) for tool in lists))
+    assert sorted(map(len, shown)) == [0] * 7 + [1]
+    (first,) = [at for at, places in enumerate(shown) if places]
+    assert [pin.approved for pin in await house.kept()] == [definition_digest(lists[first])]
+
+
+async def test_an_older_store_is_believed_as_it_is(house: House) -> None:
+    await house.listed(ECHO, OTHER, page=replace(LAST, connection=REQUIRE))
+    older = MemoryPins()
+    await older.keep(Seen(WHERE, NOW, {"echo": Pin(WHERE, "echo", "sha256:1", rejected="sha256:1")}))
+    for pin in await house.kept():
+        await house.store.decide(replace(pin, approved=pin.digest), NOW, "local:dana")
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is None
+    house.pins.store = older
+    await house.pins.refresh()
+    assert house.refusal("echo", REQUIRE) is Reason.TOOL_UNAPPROVED
+    assert house.refusal("other", REQUIRE) is Reason.TOOL_UNAPPROVED
 
 
 async def test_an_empty_list_is_first_sight_too(house: House) -> None:
@@ -150,7 +217,7 @@ async def test_an_empty_list_is_first_sight_too(house: House) -> None:
 async def test_a_large_list_is_judged_in_a_thread_to_the_same_effect(house: House) -> None:
     assert await house.listed(ECHO, page=replace(LAST, size=LARGE + 1)) == [0]
     assert await house.kept() == [
-        Pin(CITY.server, "echo", definition_digest(ECHO), definition_digest(ECHO)),
+        Pin(WHERE, "echo", definition_digest(ECHO), definition_digest(ECHO)),
     ]
 
 
@@ -222,7 +289,7 @@ async def test_what_is_owed_is_not_forgotten_when_others_have_written_meanwhile(
     await house.listed(ECHO)
     house.book.fails = True
     await house.listed(CHANGED)
-    await house.store.keep(Seen(CITY.server, NOW, {"x": Pin(CITY.server, "x", "sha256:1")}))
+    await house.store.keep(Seen(WHERE, NOW, {"x": Pin(WHERE, "x", "sha256:1")}))
     await house.pins.start()
     assert house.refusal("echo") is Reason.TOOL_CHANGED
     assert house.refusal("x") is Reason.TOOL_UNAPPROVED
@@ -243,9 +310,9 @@ async def test_the_look_that_ends_leaves_nothing_that_is_believed(house: House) 
     assert house.refusal("echo", REQUIRE) is Reason.PINS_UNAVAILABLE
 
 
-async def test_only_servers_that_wait_for_a_person_are_to_be_listed(house: House) -> None:
+async def test_servers_of_which_tools_are_pinned_are_to_be_listed_once(house: House) -> None:
     elsewhere = replace(REQUIRE, name="town", server="dev.mcpgov/town")
-    assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [REQUIRE, elsewhere]
+    assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [FIRST_USE, REQUIRE, elsewhere]
     await house.listed(page=replace(LAST, connection=REQUIRE))
     assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [elsewhere]
 
@@ -255,7 +322,8 @@ async def test_only_servers_that_wait_for_a_person_are_to_be_listed(house: House
     [
         ("tools/list", "json", FIRST_USE, "lists"),
         ("tools/list", "json", OFF, "nothing"),
-        ("tools/call", "json", FIRST_USE, "nothing"),
+        ("tools/call", "json", FIRST_USE, "lists"),
+        ("tools/call", "json", OFF, "nothing"),
         ("tools/call", "stream", FIRST_USE, "lists"),
         ("tools/call", "stream", OFF, "nothing"),
     ],

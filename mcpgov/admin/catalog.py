@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.routes import Asked, Reply, Route
-from mcpgov.catalog.approval import Standing, standing_of
+from mcpgov.catalog.approval import Standing, standings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class CatalogRoutes:
 
     async def standings(self) -> Mapping[str, Standing]:
         """How many tools of each server are in each state, by the name of the server. Raises StoreUnavailable."""
-        return {known.name: standing_of(known) for known in await self._pins.servers()}
+        return standings_of(await self._pins.servers())
 
     async def connections(self, _: Asked) -> Reply:
         """Every connection in force."""

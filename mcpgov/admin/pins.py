@@ -1,6 +1,7 @@
 """/admin/v1/catalog/{server}/…: what of a server's tools waits for a person, and what is decided about it.
 
-A decision names the definition that its maker was shown. Where the server lists another one by now, nothing is decided.
+A decision names the definition that its maker was shown, and the place of the server where there are several that list
+it. Where the server lists another one by now, nothing is decided.
 The rules are in catalog/pinning.py; who decided stands in the ledger before it is in force.
 """
 
@@ -8,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.routes import Asked, Parameter, Reply, Route
-from mcpgov.catalog.approval import described, look_at, name_of
+from mcpgov.catalog.approval import described, look_at, meant, name_of
+from mcpgov.catalog.pinned_place import name_in, place_in
 from mcpgov.catalog.pinning import Pin, approve, reject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mcpgov.admin.access import Person
     from mcpgov.admin.parts import AdminParts, Server
@@ -26,8 +29,18 @@ Deciding = Callable[[Pin, str], Pin]
 
 DECISION: Final = (
     Parameter("tool", "The tool.", required=True),
-    Parameter("digest", "The digest of the definition that was shown.", required=True),
+    Parameter("digest", "The digest of the definition that was shown, whole.", required=True),
+    Parameter("place", "The place of the server; needed where the definition waits at several."),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A tool that is to be decided about, as it was shown; without a `place`, where it waits."""
+
+    tool: str
+    digest: str
+    place: str = ""
 
 
 class PinRoutes:
@@ -62,36 +75,43 @@ class PinRoutes:
         return await self._decide(asked, reject)
 
     async def _decide(self, asked: Asked, how: Deciding) -> Reply:
-        wanted = {asked.text("tool"): asked.text("digest")}
-        (pin,) = await self.decide(asked.person, asked.path["server"], wanted, how)
-        return Reply({"server": pin.server, "tool": pin.tool, "digest": pin.digest, "state": pin.state.value})
+        wanted = Wanted(asked.text("tool"), asked.text("digest"), asked.text("place"))
+        (pin,) = await self.decide(asked.person, asked.path["server"], [wanted], how)
+        whose = {"server": name_in(pin.server), "place": place_in(pin.server)}
+        return Reply({**whose, "tool": pin.tool, "digest": pin.digest, "state": pin.state.value})
 
     async def looked(self, server: str) -> tuple[Sequence[Server], Sequence[Looked]]:
         """The versions of a server that are in force, and its tools. Raises AdminRefusal (not-found)."""
         found = await self._server(server)
         return found, await look_at(self._parts.pins, server)
 
-    async def decide(self, person: Person, server: str, wanted: Mapping[str, str], how: Deciding) -> Sequence[Pin]:
-        """Decide about tools, each with the digest that was shown; all of them or, as a rule, none.
+    async def decide(self, person: Person, server: str, wanted: Iterable[Wanted], how: Deciding) -> Sequence[Pin]:
+        """Decide about tools, each as it was shown; all of them or, as a rule, none.
 
-        Raises AdminRefusal: not-found; conflict where a server lists another definition by now.
+        Raises AdminRefusal: not-found; conflict where a server lists another definition by now, or at several places.
         """
         await self._server(server)
-        known = {one.pin.tool: one.pin for one in await self._parts.pins.pins(server)}
-        if any(tool not in known for tool in wanted):
-            raise AdminRefusal(Fault.NOT_FOUND, "The server has listed no such tool.")
-        decided = [self._decided(known[tool], digest, how) for tool, digest in wanted.items()]
+        places = [known for known in await self._parts.pins.servers() if name_in(known.name) == server]
+        known = [pin for place in places for pin in place.pins.values()]
+        decided = [self._decided(known, one, how) for one in wanted]
         keep = self._parts.pins.approve if how is approve else self._parts.pins.reject
         if left := await keep(decided, self._parts.now(), person.id):
-            names = ", ".join(name_of(known[tool]) for tool in left)
+            names = ", ".join(map(name_of, left))
             raise AdminRefusal(Fault.CONFLICT, f"{names}: the server lists another definition by now: look at it first")
         return decided
 
-    def _decided(self, pin: Pin, digest: str, how: Deciding) -> Pin:
+    def _decided(self, known: Iterable[Pin], wanted: Wanted, how: Deciding) -> Pin:
+        found = meant(known, wanted.tool, wanted.digest, wanted.place)
+        if not found:
+            raise AdminRefusal(Fault.NOT_FOUND, "The server has listed no such tool.")
+        name = name_of(found[0])
+        if len(found) > 1:
+            places = ", ".join(place_in(pin.server) for pin in found)
+            raise AdminRefusal(Fault.CONFLICT, f"{name} is listed at several places: say which is meant: {places}")
         try:
-            return how(pin, digest)
+            return how(found[0], wanted.digest)
         except ValueError as error:
-            raise AdminRefusal(Fault.CONFLICT, f"{name_of(pin)}: {error}") from None
+            raise AdminRefusal(Fault.CONFLICT, f"{name}: {error}") from None
 
     async def _server(self, name: str) -> Sequence[Server]:
         servers = await asyncio.to_thread(self._parts.answers.servers)

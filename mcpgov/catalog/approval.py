@@ -1,7 +1,8 @@
 """A tool as the person sees it who decides about it: what is kept of it, what changed, what the lint found.
 
-The verbs, the admin API and the console look at tools through this file, so that all three show the same. Refuses to
-know who decides, where that is kept, and how it is laid out.
+The verbs, the admin API and the console look at tools through this file, so that all three show the same. People say
+the name of a server; what is kept of it stands under its name and place, one for each place. Refuses to know who
+decides, where that is kept, and how it is laid out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mcpgov.catalog.definition_lint import lint
 from mcpgov.catalog.diff import diff_lines, differences
 from mcpgov.catalog.finding import Severity, path_text
+from mcpgov.catalog.pinned_place import name_in, place_in
 from mcpgov.catalog.pinning import PinState
 from mcpgov.catalog.revealed import revealed
 
@@ -48,15 +50,15 @@ class DecidedPins(Protocol):
         """The definitions with these digests, as far as they are kept."""
         ...
 
-    async def others(self, server: str, /) -> frozenset[str]:
-        """The names of the tools of all other servers."""
+    async def others(self, name: str, /) -> frozenset[str]:
+        """The names of the tools of all servers that have another name."""
         ...
 
-    async def approve(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[str]:
-        """Approve; gives back the tools of which another definition is listed by now."""
+    async def approve(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[Pin]:
+        """Approve; gives back those of which another definition is listed by now."""
         ...
 
-    async def reject(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[str]:
+    async def reject(self, pins: Sequence[Pin], at: datetime, by: str, /) -> Sequence[Pin]:
         """Reject, as approve() approves."""
         ...
 
@@ -74,6 +76,11 @@ class Looked:
     def pin(self) -> Pin:
         """The pin."""
         return self.kept.pin
+
+    @property
+    def place(self) -> str:
+        """Where its server is."""
+        return place_in(self.pin.server)
 
     @property
     def waits(self) -> bool:
@@ -99,9 +106,18 @@ class Standing:
         return sum(self.counts.get(state, 0) for state in WAITING)
 
 
-def standing_of(known: KnownServer) -> Standing:
-    """Where the tools of a server stand."""
-    return Standing(known.listed, counted(pin.state for pin in known.pins.values()))
+def standings_of(servers: Iterable[KnownServer]) -> Mapping[str, Standing]:
+    """Where the tools of servers stand, by the name of the server, all its places together."""
+    places: dict[str, list[KnownServer]] = {}
+    for known in servers:
+        places.setdefault(name_in(known.name), []).append(known)
+    return {
+        name: Standing(
+            all(known.listed for known in found),
+            counted(pin.state for known in found for pin in known.pins.values()),
+        )
+        for name, found in places.items()
+    }
 
 
 def counted(states: Iterable[PinState]) -> Mapping[PinState, int]:
@@ -110,15 +126,30 @@ def counted(states: Iterable[PinState]) -> Mapping[PinState, int]:
     return {state: counts[state] for state in PinState if counts[state]}
 
 
-async def look_at(pins: DecidedPins, server: str) -> Sequence[Looked]:
-    """The tools of a server as a person sees them, by name; none where nobody has listed any.
+async def look_at(pins: DecidedPins, name: str) -> Sequence[Looked]:
+    """The tools of a server as a person sees them, by place and name; none where nobody has listed any.
 
     Raises StoreUnavailable. Time grows with the definitions: it is spent in a thread.
     """
-    kept = await pins.pins(server)
-    digests = {digest for one in kept for digest in (one.pin.digest, one.pin.approved)}
-    texts = await pins.definitions(server, digests)
-    return await asyncio.to_thread(compared, kept, texts, await pins.others(server))
+    looked: list[Looked] = []
+    others = await pins.others(name)
+    for server in sorted(known.name for known in await pins.servers() if name_in(known.name) == name):
+        kept = await pins.pins(server)
+        digests = {digest for one in kept for digest in (one.pin.digest, one.pin.approved)}
+        texts = await pins.definitions(server, digests)
+        looked += await asyncio.to_thread(compared, kept, texts, others)
+    return looked
+
+
+def meant(pins: Iterable[Pin], tool: str, digest: str = "", place: str = "") -> list[Pin]:
+    """What a decision about a tool is about: where it waits, else wherever it is listed; none where it is not.
+
+    With `digest`, where that is listed, if anywhere. More than one is for a person to choose from, because a definition
+    that is fit at one place says nothing about who answers at another.
+    """
+    found = [pin for pin in pins if pin.tool == tool and place in ("", place_in(pin.server))]
+    listed = [pin for pin in found if pin.digest == digest] or found
+    return [pin for pin in listed if pin.state in WAITING] or listed
 
 
 def compared(kept: Sequence[KeptPin], texts: Mapping[str, str], others: Collection[str]) -> Sequence[Looked]:
@@ -145,7 +176,8 @@ def described(one: Looked) -> dict[str, Any]:
     """A tool as JSON; what its server says stands in `differences` as it was said, in `lines` so that nothing hides."""
     pin, kept = one.pin, one.kept
     return {
-        "server": pin.server,
+        "server": name_in(pin.server),
+        "place": one.place,
         "tool": pin.tool,
         "state": str(pin.state),
         "digest": pin.digest,

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 MAX_PINS: Final = 10_000  # of one server: it could list other names each time
+MAX_KEPT: Final = 32 * 1024 * 1024  # characters of definitions that are kept of one server
 _FULL: Final = f"the server has listed {MAX_PINS} tools already"
+_NO_ROOM: Final = f"the definitions of the server have {MAX_KEPT} characters already"
 
 
 class PinState(StrEnum):
@@ -113,13 +115,14 @@ class PinnedServer:
     """A server and what is known of it: `pins` by the name of the tool.
 
     `first_sight` is for the caller to say, because a list may come in pages: the tools have never been listed to their
-    end.
+    end. `kept` is how many characters of definitions are kept of it.
     """
 
     name: str
     mode: PinMode
     pins: Mapping[str, Pin]
     first_sight: bool
+    kept: int = 0
 
     def judge(self, tools: Sequence[Json]) -> Judgement:
         """What becomes of `tools`, a list or a page of one as the server sent it. Raises Refusal: upstream-too-large,
@@ -131,8 +134,12 @@ class PinnedServer:
         changes: list[PinChange] = []
         hidden: list[Verdict] = []
         definitions: dict[str, str] = {}
-        for found in definitions_of(tools):
-            before = known.get(found.name)
+        room = MAX_KEPT - self.kept
+        for listed in definitions_of(tools):
+            before = known.get(listed.name)
+            is_kept = before is not None and listed.digest in {before.digest, before.approved, before.rejected}
+            is_fit = is_kept or len(listed.text) <= room
+            found = listed if is_fit else replace(listed, digest="", text="", fault=_NO_ROOM)
             if before is None and len(known) >= MAX_PINS:
                 hidden.append(Verdict(found.at, found.name, PinState.UNFIT, found.digest, why=_FULL))
                 continue
@@ -141,6 +148,7 @@ class PinnedServer:
                 known[pin.tool] = written[pin.tool] = pin
                 changes.append(_change(before, pin, why))
                 definitions |= {found.digest: found.text} if found.digest else {}
+                room -= 0 if is_kept else len(found.text)
             if pin.state is not PinState.APPROVED:
                 hidden.append(Verdict(found.at, pin.tool, pin.state, pin.digest, pin.approved, why))
         unseen = {verdict.at for verdict in hidden}

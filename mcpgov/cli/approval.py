@@ -1,24 +1,28 @@
 """`mcpgov catalog diff|approve|reject`: what waits for a person, and what they decide. Rules: catalog/pinning.py.
 
-What is shown is what is decided about: the digest that was looked at goes with the decision, and where the server lists
-another definition by then, nothing is decided. What a server says is printed so that nothing of it hides or acts.
+What is shown is what is decided about: the whole digest that was looked at goes with the decision, because of a part of
+one it takes minutes to make two definitions that share it; and where the server lists another definition by then,
+nothing is decided. What a server says is printed so that nothing of it hides or acts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from mcpgov.accounts import local_user
-from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, name_of, short
+from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, meant, name_of, short
 from mcpgov.catalog.finding import path_text
+from mcpgov.catalog.pinned_place import name_in, place_in
 from mcpgov.catalog.pinning import PinState, approve, reject
-from mcpgov.catalog.revealed import revealed
 from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
@@ -40,10 +44,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FAILED, MISUSED = 1, 2  # exit codes
-FEWEST_DIGITS = 8  # of a digest that names a definition
+WHOLE = re.compile(r"[0-9a-f]{64}")  # the digits of a digest that names a definition
+LATE = "the server lists another definition by now"
 
 Name = Annotated[str, typer.Argument(help="The server, like com.contoso/github, or one of its connections.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+Place = Annotated[str, typer.Option(help="Where the server is, as `diff` shows it; needed where it is at several.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown.")]
 
 
@@ -57,6 +63,7 @@ class Approved:
         typer.Argument(help="Tools; with @sha256:… only if that is what the server still lists.", metavar="[TOOL]…"),
     ] = field(default_factory=list[str])
     every: Annotated[bool, typer.Option("--all", help="Everything that waits.")] = False
+    place: Place = ""
     yes: Yes = False
     config: Config = None
     as_json: AsJson = False
@@ -85,7 +92,7 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
         """Show what waits for a person: what is new, what changed since it was approved, and what looks odd."""
         server = server_named(config, name)
         looked = told(look(open_pins, config, server))
-        found = named(looked, tool, name) if tool else [one for one in looked if one.waits]
+        found = listed(looked, tool, name) if tool else [one for one in looked if one.waits]
         if as_json:
             typer.echo(json.dumps([described(one) for one in found], indent=2))
             return
@@ -103,9 +110,9 @@ def add_approve(catalog: typer.Typer, open_pins: OpenPins) -> None:
         server = server_named(asked.config, asked.name)
         looked = told(look(open_pins, asked.config, server))
         if asked.every:
-            found = [one for one in looked if one.waits]
+            found = [one for one in looked if one.waits and asked.place in ("", one.place)]
         else:
-            found = [one for tool in asked.tools or () for one in named(looked, tool, asked.name)]
+            found = [named(looked, tool, asked.name, asked.place) for tool in asked.tools or ()]
         if not found:
             typer.echo(summary(looked), err=True)
             raise typer.Exit(0 if asked.every else MISUSED)
@@ -117,7 +124,7 @@ def add_approve(catalog: typer.Typer, open_pins: OpenPins) -> None:
     catalog.command(
         "approve",
         epilog="Examples:  mcpgov catalog approve github --all --yes  ·  mcpgov catalog approve com.contoso/github"
-        " get_issue@sha256:5f0c2a91b7de --yes",
+        " get_issue --yes",
     )(with_options(Approved, approve_))
 
 
@@ -128,6 +135,7 @@ def add_reject(catalog: typer.Typer, open_pins: OpenPins) -> None:
     def reject_(
         name: Name,
         tool: Annotated[str, typer.Argument(help="The tool.")],
+        place: Place = "",
         config: Config = None,
         *,
         yes: Yes = False,
@@ -135,7 +143,7 @@ def add_reject(catalog: typer.Typer, open_pins: OpenPins) -> None:
     ) -> None:
         """Reject a tool as its server lists it now; where that was approved, the approval is taken back."""
         server = server_named(config, name)
-        found = named(told(look(open_pins, config, server)), tool, name)
+        found = [named(told(look(open_pins, config, server)), tool, name, place)]
         pins = [decided(reject, one.pin) for one in found]
         require_yes(server, found, "rejected", yes=yes)
         tell(pins, told(decide(open_pins, config, pins, "reject")), "rejected", as_json=as_json)
@@ -164,27 +172,44 @@ async def look(open_pins: OpenPins, config: Path | None, server: str) -> Sequenc
     return looked
 
 
-async def decide(open_pins: OpenPins, config: Path | None, pins: Sequence[Pin], how: str) -> Sequence[str]:
-    """Keep what was decided; gives back the tools of which another definition is listed by now."""
+async def decide(open_pins: OpenPins, config: Path | None, pins: Sequence[Pin], how: str) -> Sequence[Pin]:
+    """Keep what was decided; gives back those of which another definition is listed by now."""
     at, by = datetime.now(UTC), local_user()
     async with open_pins(config) as store:
         return await (store.approve if how == "approve" else store.reject)(pins, at, by)
 
 
-def named(looked: Sequence[Looked], asked: str, server: str) -> list[Looked]:
-    """The tool that was asked for, as TOOL or TOOL@sha256:DIGITS. Ends the verb where the server has listed no such."""
+def listed(looked: Sequence[Looked], tool: str, server: str) -> list[Looked]:
+    """The tool, at each place. Ends the verb where the server has listed no such."""
+    found = [one for one in looked if one.pin.tool == tool]
+    if not found:
+        near = printable(nearest(tool, [name_of(one.pin) for one in looked if one.pin.tool]))
+        fail(f"{printable(server)} has listed no tool {repeated(tool)}: {near}", MISUSED)
+    return found
+
+
+def named(looked: Sequence[Looked], asked: str, server: str, place: str) -> Looked:
+    """The one tool that was asked for, as TOOL or TOOL@sha256:DIGITS. Ends the verb where there is none, or where it is
+    not said which.
+    """
     tool, at, digits = asked.rpartition(f"@{ALGORITHM}")
     if not at:
         tool, digits = asked, ""
-    found = [one for one in looked if one.pin.tool == tool]
+    of_tool = listed(looked, tool, server)
+    if at and not WHOLE.fullmatch(digits):
+        why = "fewer may be those of another definition, too; look at it first: mcpgov catalog diff"
+        fail(f"Write all 64 digits (0-9, a-f) after @{ALGORITHM}: {why}", MISUSED)
+    digest = f"{ALGORITHM}{digits}" if at else ""
+    found = meant([one.pin for one in of_tool], tool, digest, place)
     if not found:
-        known = [name_of(one.pin) for one in looked if one.pin.tool]
-        fail(f"{printable(server)} has listed no tool {repeated(tool)}: {nearest(tool, known)}", MISUSED)
-    if at and len(digits) < FEWEST_DIGITS:
-        fail(f"Write at least {FEWEST_DIGITS} digits after @{ALGORITHM}", MISUSED)
-    if at and not found[0].pin.digest.startswith(f"{ALGORITHM}{digits}"):
-        fail(f"{repeated(tool)}: the server lists another definition by now; look at it first: mcpgov catalog diff")
-    return found
+        places = "; ".join(printable(one.place) for one in of_tool)
+        fail(f"{repeated(tool)} is not listed at {repeated(place)}, but at {places}", MISUSED)
+    if at and digest not in {pin.digest for pin in found}:
+        fail(f"{repeated(tool)}: {LATE}; look at it first: mcpgov catalog diff")
+    if len(found) > 1:
+        places = "; ".join(printable(place_in(pin.server)) for pin in found)
+        fail(f"{repeated(tool)} is listed at several places, say which with --place: {places}", MISUSED)
+    return next(one for one in of_tool if one.pin == found[0])
 
 
 def decided(how: Callable[[Pin, str], Pin], pin: Pin) -> Pin:
@@ -205,32 +230,58 @@ def require_yes(server: str, found: Sequence[Looked], what: str, *, yes: bool) -
     raise typer.Exit(MISUSED)
 
 
-def tell(pins: Sequence[Pin], left: Sequence[str], what: str, *, as_json: bool) -> None:
+def tell(pins: Sequence[Pin], left: Sequence[Pin], what: str, *, as_json: bool) -> None:
     """Say what was decided, and what was not."""
-    done = [pin for pin in pins if pin.tool not in left]
+    done = [pin for pin in pins if pin not in left]
     if as_json:
-        rows = [{"server": pin.server, "tool": pin.tool, "digest": pin.digest, "state": str(pin.state)} for pin in done]
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([row(pin) for pin in done], indent=2))
     else:
         for pin in done:
-            typer.echo(f"{what} {name_of(pin)} {short(pin.digest)}")
-    for tool in left:
-        typer.echo(f"{revealed(tool)}: the server lists another definition by now; it was not {what}", err=True)
+            typer.echo(f"{what} {name_of(pin)} {short(pin.digest)}{at(pin)}")
+    for pin in left:
+        typer.echo(f"{name_of(pin)}: {LATE}; it was not {what}", err=True)
     if left:
         raise typer.Exit(FAILED)
 
 
+def row(pin: Pin) -> dict[str, str]:
+    """A pin that was decided about, as JSON."""
+    whose = {"server": name_in(pin.server), "place": place_in(pin.server)}
+    return {**whose, "tool": pin.tool, "digest": pin.digest, "state": str(pin.state)}
+
+
+def at(pin: Pin) -> str:
+    """Where a tool is."""
+    place = place_in(pin.server)
+    return f" at {printable(place)}" if place else ""
+
+
 def shown(server: str, found: Sequence[Looked]) -> Iterator[str]:
-    """Tools for a person: the state, what changed, what the lint found, and how to decide."""
-    for one in found:
-        pin = one.pin
-        yield f"{name_of(pin)} is {pin.state}{because(one)}"
-        yield from one.lines
-        for finding in one.findings:
-            yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
-        if one.waits and is_tool_name(pin.tool):  # other names could do something else in a shell
-            yield f"to approve it: mcpgov catalog approve {printable(server)} {pin.tool}@{short(pin.digest)} --yes"
-        yield ""
+    """Tools for a person, place by place: the state, what changed, what the lint found, and how to decide."""
+    for place, tools in groupby(found, lambda one: one.place):
+        if place:
+            yield f"{printable(server)} at {printable(place)}"
+            yield ""
+        for one in tools:
+            yield from shown_tool(server, one)
+
+
+def shown_tool(server: str, one: Looked) -> Iterator[str]:
+    """One of them."""
+    pin = one.pin
+    yield f"{name_of(pin)} is {pin.state}{because(one)}"
+    yield from one.lines
+    for finding in one.findings:
+        yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
+    if one.waits and is_tool_name(pin.tool):  # other names could do something else in a shell
+        where = f" --place {shlex.quote(one.place)}" if is_plain(one.place) else ""
+        yield f"to approve it: mcpgov catalog approve {printable(server)} {pin.tool}@{pin.digest}{where} --yes"
+    yield ""
+
+
+def is_plain(place: str) -> bool:
+    """Whether a place can be typed as it is printed."""
+    return bool(place) and printable(place) == place
 
 
 def because(one: Looked) -> str:

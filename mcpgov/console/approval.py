@@ -1,6 +1,7 @@
 """A server's tools: what waits for a person and how it differs from what was approved, and the forms that decide.
 
-What is decided about is what stands on the page: the form of a tool names the digest of the definition that is shown.
+What is decided about is what stands on the page: the form of a tool names the place of its server and the digest of the
+definition that is shown.
 What a server says is written so that nothing of it hides (catalog/revealed.py); a definition that is too long to be
 shown whole has no form.
 """
@@ -12,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
+from mcpgov.admin.pins import Wanted
 from mcpgov.catalog.approval import counted, name_of, short
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinning import PinState
@@ -128,13 +130,13 @@ def approve_all(server: str, shown: Sequence[Looked], frame: Frame) -> Markup | 
 def tool_card(server: str, one: Looked, frame: Frame) -> Markup:
     """A tool with what changed in it, what was found, and what can be done."""
     pin = one.pin
-    listed = tag("code", short(pin.digest), title=pin.digest)
-    approved = tag("code", short(pin.approved), title=pin.approved)
+    listed, approved = tag("code", pin.digest), tag("code", short(pin.approved), title=pin.approved)
     digests = join(approved, " was approved, ", listed, " is listed.") if pin.approved else join(listed, " is listed.")
     by = f" Decided by {one.kept.decided_by}." if pin.state is PinState.REJECTED else ""
     return tag(
         "section",
         tag("h3", tag("code", name_of(pin)), " ", state_badge(pin.state)),
+        tag("p", tag("code", one.place), class_="quiet at") if one.place else None,
         tag("p", digests, f" Seen on {day(one.kept.seen_at)}.{by}", class_="quiet"),
         [finding(found) for found in one.findings],
         difference(one) if is_whole(one) else too_long(one),
@@ -193,20 +195,32 @@ def decision(server: str, one: Looked, frame: Frame) -> Markup:
 
 
 def named(tools: Sequence[Looked]) -> str:
-    """The digests of definitions by tool, as a form carries them: JSON in ASCII, which nothing on the way changes."""
-    return json.dumps({one.pin.tool: one.pin.digest for one in tools})
+    """The digests of definitions by place and tool, as a form carries them: JSON in ASCII, which nothing on the way
+    changes.
+    """
+    places: dict[str, dict[str, str]] = {}
+    for one in tools:
+        places.setdefault(one.place, {})[one.pin.tool] = one.pin.digest
+    return json.dumps(places)
 
 
-def named_in(text: str) -> Mapping[str, str]:
+def named_in(text: str) -> Sequence[Wanted]:
     """What such a form names. Raises AdminRefusal (invalid-request)."""
     try:
         found: object = json.loads(text)
     except (ValueError, RecursionError):
         found = None
-    tools = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-    if not tools or not all(isinstance(digest, str) for digest in tools.values()):
+    places = members(found)
+    named = [(tool, digest, place) for place, tools in places.items() for tool, digest in members(tools).items()]
+    wanted = [Wanted(tool, digest, place) for tool, digest, place in named if isinstance(digest, str)]
+    if not wanted or len(wanted) < len(named):
         raise AdminRefusal(Fault.INVALID_REQUEST, "This names no tools.")
-    return cast("dict[str, str]", tools)
+    return wanted
+
+
+def members(value: object) -> Mapping[str, object]:
+    """The members of a JSON object; none of anything else."""
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def decided_part(server: str, others: Sequence[Looked], frame: Frame) -> Markup:
@@ -227,7 +241,12 @@ def decided_row(server: str, one: Looked, frame: Frame) -> Markup:
     by = kept.decided_by or ("nobody, at first sight" if is_approved else "")
     return tag(
         "tr",
-        tag("td", tag("code", name_of(pin)), data_label="Tool"),
+        tag(
+            "td",
+            tag("code", name_of(pin)),
+            tag("p", tag("code", one.place), class_="quiet at") if one.place else None,
+            data_label="Tool",
+        ),
         tag("td", state_badge(pin.state), data_label="State"),
         tag(
             "td", tag("code", short(pin.digest), title=pin.digest) if pin.digest else pin.fault, data_label="Definition"

@@ -108,7 +108,8 @@ CREATE TABLE definitions (
     server VARCHAR NOT NULL, digest VARCHAR NOT NULL, definition TEXT NOT NULL, PRIMARY KEY (server, digest)
 );
 CREATE TABLE pinned_servers (
-    server VARCHAR NOT NULL, listed_at BIGINT, revision BIGINT NOT NULL, PRIMARY KEY (server)
+    server VARCHAR NOT NULL, seen_at BIGINT NOT NULL, listed_at BIGINT, kept BIGINT NOT NULL, revision BIGINT NOT NULL,
+    PRIMARY KEY (server)
 );
 CREATE INDEX pinned_servers_revision ON pinned_servers (revision)
 """

@@ -26,9 +26,11 @@ class MemoryPins:
         self._revision = 0
 
     async def changed(self, since: int) -> Sequence[KnownServer]:
-        """The servers that have changed after this revision, in the order of their revisions; 0 for all."""
+        """The servers that have changed after this revision, in the order of their revisions; 0 for all, and all of an
+        older store.
+        """
         self._fail()
-        found = [server for server in self._servers.values() if server.revision > since]
+        found = [server for server in self._servers.values() if server.revision > since or self._revision < since]
         return sorted(found, key=lambda server: server.revision)
 
     async def keep(self, seen: Seen) -> None:
@@ -41,10 +43,11 @@ class MemoryPins:
             self._kept[seen.server, tool] = (
                 KeptPin(pin, seen.at) if before is None else replace(before, pin=pin, seen_at=seen.at)
             )
-        self._put(server)
         named = {digest for pin in server.pins.values() for digest in (pin.digest, pin.approved, pin.rejected)}
         texts = {**self._definitions.get(seen.server, {}), **seen.definitions}
-        self._definitions[seen.server] = {digest: text for digest, text in texts.items() if digest in named}
+        left = {digest: text for digest, text in texts.items() if digest in named}
+        self._definitions[seen.server] = left
+        self._put(replace(server, kept=sum(map(len, left.values()))))
 
     async def pins(self, server: str) -> Sequence[KeptPin]:
         """What is kept of the tools of one server, by name."""

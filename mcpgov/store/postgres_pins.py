@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from mcpgov.audit.record import microseconds
 from mcpgov.store import sqlite_pins
-from mcpgov.store.sqlite_pins import columns, decision, kept_pin, known_servers
+from mcpgov.store.sqlite_pins import columns, counted, decision, kept_pin, known_servers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +35,10 @@ class PostgresPins:
         self._pool = pool
 
     async def changed(self, since: int) -> Sequence[KnownServer]:
-        """The servers that have changed after this revision, in the order of their revisions; 0 for all."""
-        return known_servers(await self._rows(CHANGED, (since,)))
+        """The servers that have changed after this revision, in the order of their revisions; 0 for all, and all of an
+        older store.
+        """
+        return known_servers(await self._rows(CHANGED, (since, since)))
 
     async def keep(self, seen: Seen) -> None:
         """Keep what was seen. Of a tool that is known already, only what is listed is kept, not what is approved."""
@@ -49,7 +50,7 @@ class PostgresPins:
                     await cursor.executemany(KEEP, columns(seen))
                     await cursor.executemany(DEFINE, [(seen.server, *item) for item in seen.definitions.items()])
                 await database.execute(FORGET, (seen.server,) * 4)
-                await database.execute(COUNT, (seen.server, microseconds(seen.at) if seen.to_end else None))
+                await database.execute(COUNT, counted(seen.server, seen.at, to_end=seen.to_end))
 
         await self._pool.run(keep)
 
@@ -71,7 +72,7 @@ class PostgresPins:
                 await database.execute(ALONE)
                 decided = (await database.execute(DECIDE, decision(pin, at, by))).rowcount > 0
                 if decided:
-                    await database.execute(COUNT, (pin.server, None))
+                    await database.execute(COUNT, counted(pin.server, at, to_end=False))
             return decided
 
         return await self._pool.run(decide)

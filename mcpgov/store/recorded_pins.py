@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.catalog.pinned_place import name_in, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -36,31 +37,33 @@ class RecordedPins:
         """The definitions with these digests, as far as they are kept. Raises StoreUnavailable."""
         return await self._store.definitions(server, digests)
 
-    async def others(self, server: str) -> frozenset[str]:
-        """The names of the tools of all other servers. Raises StoreUnavailable."""
-        return frozenset(tool for other in await self.servers() if other.name != server for tool in other.pins if tool)
+    async def others(self, name: str) -> frozenset[str]:
+        """The names of the tools of all servers that have another name. Raises StoreUnavailable."""
+        others = [known for known in await self.servers() if name_in(known.name) != name]
+        return frozenset(tool for other in others for tool in other.pins if tool)
 
-    async def approve(self, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[str]:
-        """Approve what `pins` say is approved; gives back the tools of which another definition is listed by now, of
-        which nothing is approved. Raises StoreUnavailable.
+    async def approve(self, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[Pin]:
+        """Approve what `pins` say is approved; gives back those of which another definition is listed by now, of which
+        nothing is approved. Raises StoreUnavailable.
         """
         return await self._decide(ControlEvent.TOOL_APPROVED, pins, at, by)
 
-    async def reject(self, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[str]:
+    async def reject(self, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[Pin]:
         """Reject what `pins` say is rejected, as approve() approves. Raises StoreUnavailable."""
         return await self._decide(ControlEvent.TOOL_REJECTED, pins, at, by)
 
-    async def _decide(self, event: ControlEvent, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[str]:
-        left: list[str] = []
+    async def _decide(self, event: ControlEvent, pins: Sequence[Pin], at: datetime, by: str) -> Sequence[Pin]:
+        left: list[Pin] = []
         async with self._writing() as write:
             for pin in pins:
                 if not await self._is_listed(pin):
-                    left.append(pin.tool)
+                    left.append(pin)
                     continue
-                details = {"server": pin.server, "tool": pin.tool, "digest": pin.digest, "principal": by}
+                whose = {"server": name_in(pin.server), "place": place_in(pin.server)}
+                details = {**whose, "tool": pin.tool, "digest": pin.digest, "principal": by}
                 await write(ControlRecord(event, at, details))
                 if not await self._store.decide(pin, at, by):
-                    left.append(pin.tool)  # it has changed since, and the record says what was meant
+                    left.append(pin)  # it has changed since, and the record says what was meant
         return left
 
     async def _is_listed(self, pin: Pin) -> bool:

@@ -245,13 +245,16 @@ DEFINITIONS = Table(
     Column("definition", Text, nullable=False),
 )
 
-# The servers that have pins. `listed_at`: when their tools were first seen to the end of the list. `revision` is a new
-# and the highest number with each change, so that every gateway can ask what it has not seen yet.
+# The servers that have pins. `seen_at`: when the first of their lists was seen; `listed_at`: when their tools were
+# first seen to the end of the list; `kept`: characters of their definitions. `revision` is a new and the highest number
+# with each change, so that every gateway can ask what it has not seen yet.
 PINNED_SERVERS = Table(
     "pinned_servers",
     METADATA,
     Column("server", String, primary_key=True),
+    Column("seen_at", BigInteger, nullable=False),
     Column("listed_at", BigInteger),
+    Column("kept", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("pinned_servers_revision", "revision"),
 )

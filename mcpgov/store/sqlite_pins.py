@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from mcpgov.catalog.pin_store import Seen
 
 CHANGED: Final = """
-SELECT known.server, known.revision, known.listed_at, pins.tool, pins.digest, pins.approved, pins.rejected, pins.fault
+SELECT known.server, known.revision, known.seen_at, known.listed_at, known.kept,
+    pins.tool, pins.digest, pins.approved, pins.rejected, pins.fault
 FROM pinned_servers AS known LEFT JOIN pins ON pins.server = known.server
-WHERE known.revision > ? ORDER BY known.revision
+WHERE known.revision > ? OR ? > (SELECT max(revision) FROM pinned_servers) ORDER BY known.revision
 """
 PINS: Final = """
 SELECT server, tool, digest, approved, rejected, fault, seen_at, decided_at, decided_by FROM pins
@@ -47,9 +48,13 @@ DECIDE: Final = """
 UPDATE pins SET approved = ?, rejected = ?, decided_at = ?, decided_by = ? WHERE server = ? AND tool = ? AND digest = ?
 """
 COUNT: Final = """
-INSERT INTO pinned_servers (server, listed_at, revision)
-VALUES (?, ?, (SELECT coalesce(max(revision), 0) + 1 FROM pinned_servers)) ON CONFLICT (server) DO UPDATE
-SET listed_at = coalesce(pinned_servers.listed_at, excluded.listed_at), revision = excluded.revision
+INSERT INTO pinned_servers (server, seen_at, listed_at, kept, revision)
+VALUES (
+    ?, ?, ?, (SELECT coalesce(sum(length(definition)), 0) FROM definitions WHERE server = ?),
+    (SELECT coalesce(max(revision), 0) + 1 FROM pinned_servers)
+) ON CONFLICT (server) DO UPDATE
+SET listed_at = coalesce(pinned_servers.listed_at, excluded.listed_at), kept = excluded.kept,
+    revision = excluded.revision
 """
 THERE: Final = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'pins'"
 MEND: Final = (
@@ -73,8 +78,10 @@ class SqlitePins:
         self._path = path
 
     async def changed(self, since: int) -> Sequence[KnownServer]:
-        """The servers that have changed after this revision, in the order of their revisions; 0 for all."""
-        return known_servers(await asyncio.to_thread(self._rows, CHANGED, (since,)))
+        """The servers that have changed after this revision, in the order of their revisions; 0 for all, and all of an
+        older store.
+        """
+        return known_servers(await asyncio.to_thread(self._rows, CHANGED, (since, since)))
 
     async def keep(self, seen: Seen) -> None:
         """Keep what was seen. Of a tool that is known already, only what is listed is kept, not what is approved."""
@@ -108,7 +115,7 @@ class SqlitePins:
             database.executemany(KEEP, columns(seen))
             database.executemany(DEFINE, [(seen.server, *item) for item in seen.definitions.items()])
             database.execute(FORGET, (seen.server,) * 4)
-            database.execute(COUNT, (seen.server, microseconds(seen.at) if seen.to_end else None))
+            database.execute(COUNT, counted(seen.server, seen.at, to_end=seen.to_end))
             database.execute("COMMIT")
 
     def _decide(self, pin: Pin, at: datetime, by: str) -> bool:
@@ -116,7 +123,7 @@ class SqlitePins:
             database.execute("BEGIN IMMEDIATE")
             decided = database.execute(DECIDE, decision(pin, at, by)).rowcount > 0
             if decided:
-                database.execute(COUNT, (pin.server, None))
+                database.execute(COUNT, counted(pin.server, at, to_end=False))
             database.execute("COMMIT")
         return decided
 
@@ -134,6 +141,12 @@ def columns(seen: Seen) -> list[tuple[object, ...]]:
     ]
 
 
+def counted(server: str, at: datetime, *, to_end: bool) -> tuple[object, ...]:
+    """That a server has changed, in the order of COUNT."""
+    moment_of_it = microseconds(at)
+    return (server, moment_of_it, moment_of_it if to_end else None, server)
+
+
 def decision(pin: Pin, at: datetime, by: str) -> tuple[object, ...]:
     """What was decided, in the order of DECIDE."""
     return (pin.approved, pin.rejected, microseconds(at), by, pin.server, pin.tool, pin.digest)
@@ -143,11 +156,11 @@ def known_servers(rows: Iterable[tuple[Any, ...]]) -> list[KnownServer]:
     """Servers from the rows of CHANGED."""
     found: dict[str, KnownServer] = {}
     pins: dict[str, dict[str, Pin]] = {}
-    for server, revision, listed_at, tool, *rest in rows:
+    for server, revision, seen_at, listed_at, kept, tool, *rest in rows:
         of_server = pins.setdefault(server, {})
         if tool is not None:
             of_server[tool] = Pin(server, tool, *rest)
-        found[server] = KnownServer(server, revision, listed_at is not None, of_server)
+        found[server] = KnownServer(server, revision, listed_at is not None, of_server, moment(seen_at), kept)
     return list(found.values())
 
 

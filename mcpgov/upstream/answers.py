@@ -3,7 +3,8 @@
 Rules: the upstream's refusal of *our* credential is never shown to the caller (401, 403, 407: clients would sign in
 at the wrong door); a redirect is never followed and never told; a body that is no JSON-RPC message is never relayed,
 because it speaks of the upstream's inside. What an MCP server says itself, errors with their status included, passes
-unchanged.
+unchanged; but where nothing was asked nothing is answered, and a result is only that of the request: one that belongs
+to another would pass whoever judges what that may show.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.messages import answers, parse_message
+from mcpgov.messages import answers, is_response, parse_message
 from mcpgov.models import Event, Headers, Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from mcpgov.decision import Changes
+    from mcpgov.messages import Message
     from mcpgov.models import MCPRequest
 
 JSON = "application/json"
@@ -75,6 +77,8 @@ def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -
     `body` is what came with any media type but text/event-stream.
     """
     message = parse_message(body) if body and media_type(headers) == JSON else None
+    if message is not None and not is_error(message) and not is_result(message, request):
+        message = None
     if status >= 400:
         if message is None and status >= 500:
             raise failed(status)
@@ -84,6 +88,16 @@ def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -
     if request.kind is Kind.STREAM or (body and media_type(headers) != JSON):
         raise not_mcp(f"status {status}, {media_type(headers)!a}")
     return body if message else b""
+
+
+def is_result(message: Message, request: MCPRequest) -> bool:
+    """Whether a message is the result of a request and nothing else."""
+    return request.kind is Kind.REQUEST and "error" not in message and answers(message, request.id)
+
+
+def is_error(message: Message) -> bool:
+    """Whether a message is an error and nothing else; which request it is for may not have been known."""
+    return is_response(message) and "result" not in message
 
 
 async def whole(body: bytes) -> AsyncGenerator[tuple[Event, ...], None]:

@@ -70,6 +70,22 @@ async def test_a_definition_that_changes_while_it_is_approved_is_not(
     assert (answered.status, answered.json["error"]["reason"]) == (409, "conflict")
 
 
+async def test_of_several_places_the_one_is_meant_where_it_waits_or_that_is_named(house: AdminHouse) -> None:
+    here, there = "https://city.example:443", "https://elsewhere.example:443"
+    for place in (here, there):
+        await listed(house, SEARCH, server=f"{CITY} {place}")
+    assert [tool["place"] for tool in (await house.api(f"{AT}/pins")).json["tools"]] == [here, there]
+    asked = await house.change("POST", f"{AT}/approve", Role.OPERATOR, decision(SEARCH))
+    assert (asked.status, asked.json["error"]["reason"]) == (409, "conflict")
+    assert f"say which is meant: {here}, {there}" in asked.json["error"]["message"]
+    done = await house.change("POST", f"{AT}/approve", Role.OPERATOR, {**decision(SEARCH), "place": here})
+    assert (done.status, done.json["server"], done.json["place"]) == (200, CITY, here)
+    last = await house.change("POST", f"{AT}/approve", Role.OPERATOR, decision(SEARCH))
+    assert (last.status, last.json["place"]) == (200, there)
+    (server,) = (await house.api("/catalog")).json["servers"]
+    assert server["tools"]["counts"] == {"approved": 2}
+
+
 async def test_what_there_is_not_cannot_be_decided_about(house: AdminHouse) -> None:
     await listed(house, SEARCH)
     unknown = {"tool": "none", "digest": definition_digest(SEARCH)}

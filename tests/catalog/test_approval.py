@@ -7,9 +7,10 @@ from mcpgov.catalog.approval import (
     compared,
     counted,
     described,
+    meant,
     name_of,
     short,
-    standing_of,
+    standings_of,
 )
 from mcpgov.catalog.definitions import definition_digest, definition_text
 from mcpgov.catalog.pin_store import KeptPin, KnownServer
@@ -50,10 +51,29 @@ def test_of_a_new_tool_everything_is_shown_and_of_one_that_is_not_kept_nothing()
 
 def test_tools_are_counted_by_state_in_the_order_of_the_states() -> None:
     pins = {str(at): Pin(SERVER, str(at), OLD, approved) for at, approved in enumerate(["", NEW, OLD, OLD])}
-    standing = standing_of(KnownServer(SERVER, 1, listed=True, pins=pins))
+    standing = standings_of([KnownServer(SERVER, 1, listed=True, pins=pins)])[SERVER]
     assert list(standing.counts.items()) == [(PinState.APPROVED, 2), (PinState.PENDING, 1), (PinState.CHANGED, 1)]
     assert (standing.listed, standing.waiting, Standing().waiting) == (True, 2, 0)
     assert counted([]) == {}
+
+
+def test_the_places_of_a_server_are_counted_together() -> None:
+    first = KnownServer(f"{SERVER} https://a.example:443", 1, listed=True, pins={"a": Pin(SERVER, "a", OLD)})
+    other = KnownServer(f"{SERVER} https://b.example:443", 2, pins={"a": Pin(SERVER, "a", OLD, OLD)})
+    standing = standings_of([first, other])[SERVER]
+    assert (standing.listed, dict(standing.counts)) == (False, {PinState.APPROVED: 1, PinState.PENDING: 1})
+
+
+def test_a_decision_is_about_what_waits_and_about_one_place_where_that_is_said() -> None:
+    here, there = f"{SERVER} https://a.example:443", f"{SERVER} https://b.example:443"
+    approved, waits, other = Pin(here, "a", OLD, OLD), Pin(there, "a", OLD), Pin(there, "b", OLD)
+    known = [approved, waits, other]
+    assert meant(known, "a") == meant(known, "a", OLD) == [waits]
+    assert meant(known, "a", place="https://a.example:443") == [approved]
+    assert meant([approved, Pin(there, "a", NEW)], "a", OLD) == [approved]
+    assert meant([Pin(here, "a", OLD), waits], "a", OLD) == [Pin(here, "a", OLD), waits]
+    assert meant(known, "a", NEW) == [waits]
+    assert meant(known, "c") == meant(known, "b", place="https://a.example:443") == []
 
 
 def test_a_name_acts_on_no_terminal_and_a_digest_is_short() -> None:

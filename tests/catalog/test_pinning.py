@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpgov.catalog.definitions import MAX_TOOLS, TWICE, definition_digest, definition_text
-from mcpgov.catalog.pinning import MAX_PINS, Judgement, Pin, PinChange, PinnedServer, PinState, approve, reject
+from mcpgov.catalog.pinning import (
+    MAX_KEPT,
+    MAX_PINS,
+    Judgement,
+    Pin,
+    PinChange,
+    PinnedServer,
+    PinState,
+    approve,
+    reject,
+)
 from mcpgov.decision import Reason
 from mcpgov.errors import HIDING, Refusal
 from mcpgov.pin_mode import PinMode
@@ -231,6 +241,24 @@ def test_a_server_that_lists_other_names_each_time_fills_no_store() -> None:
     assert (judgement.shown, judgement.pins) == ((), ())
     assert judgement.hidden[0].why.startswith("the server has listed")
     assert reason_of_call(one, "echo") is Reason.TOOL_UNAPPROVED
+
+
+def test_past_so_many_characters_no_definition_is_kept_of_a_server() -> None:
+    size = len(definition_text(CHANGED))
+    full = replace(server(PinMode.TRUST_ON_FIRST_USE, APPROVED, first_sight=True), kept=MAX_KEPT - size)
+    assert full.judge([CHANGED]).definitions == {NEW: definition_text(CHANGED)}
+    judgement = full.judge([CHANGED, OTHER, ECHO | {"name": "third"}])
+    assert set(judgement.definitions) == {NEW}
+    assert (judgement.shown, states(judgement)) == (
+        (),
+        [("echo", PinState.CHANGED), ("other", PinState.UNFIT), ("third", PinState.UNFIT)],
+    )
+    assert judgement.hidden[1].why.startswith("the definitions of the server have")
+    full = after(replace(full, kept=MAX_KEPT), CHANGED)
+    assert full.pins["echo"].state is PinState.UNFIT
+    assert reason_of_call(full, "echo") is Reason.TOOL_CHANGED
+    assert full.judge([ECHO]).shown == (0,)  # what is approved is kept already
+    assert full.judge([CHANGED]).pins == ()
 
 
 def test_what_was_never_listed_is_not_called() -> None:

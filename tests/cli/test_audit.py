@@ -163,6 +163,14 @@ def test_a_control_event_says_who_which_and_by_what_id_it_is_found(ledger: Ledge
     ]
 
 
+@pytest.mark.parametrize(
+    "typed", [("tail",), ("tail", "--json"), ("query",), ("query", "--json"), ("query", "--csv"), ("show", "1")]
+)
+def test_the_name_of_a_tool_never_acts_on_the_terminal(ledger: Ledger, typed: tuple[str, ...]) -> None:
+    printed = ledger.run(*typed).output
+    assert [char for char in printed if char not in "\r\n" and (char < " " or "\x7f" <= char <= "\x9f")] == []
+
+
 def test_query_is_bounded_in_number_and_time(ledger: Ledger) -> None:
     assert len(ledger.run("query", "--limit", "2", "--json").stdout.splitlines()) == 2
     assert ledger.run("query", "--until", "2026-11-20", "--json").stdout == ""

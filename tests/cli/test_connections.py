@@ -246,8 +246,14 @@ def test_a_result_as_json_has_everything(app: typer.Typer, twins: Twins) -> None
 
 
 def test_what_a_server_says_cannot_act_on_the_terminal(app: typer.Typer, twins: Twins) -> None:
-    twins.result = replace(PROVED, server="\x1b]0;owned\x07", tools=("a\x1b[2J",))
-    assert "\x1b" not in run(app, "test", "github").stdout
+    hostile = "a\x1b]0;owned\x07\r\x9b"
+    problem = Diagnosis("no-tools", hostile, hostile, hostile)
+    for found in (None, problem):
+        told = {"server": hostile, "server_version": hostile, "tools": (hostile,), "identity": hostile}
+        twins.result = replace(PROVED, problem=found, untested=hostile, **told)
+        for form in ((), ("--json",)):
+            printed = run(app, "test", "github", *form).output
+            assert [char for char in printed if char != "\n" and (char < " " or "\x7f" <= char <= "\x9f")] == []
 
 
 @pytest.mark.parametrize("value", ["a-token", "Bearer a-token", " a-token\n"])

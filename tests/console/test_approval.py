@@ -23,11 +23,12 @@ ROUTE: dict[str, Json] = {"name": "route", "description": "Finds a way.", "input
 
 def forms(page: str) -> list[dict[str, str]]:
     """What the forms that decide name."""
-    return [json.loads(html.unescape(one)) for one in re.findall(r'name="tools" value="([^"]*)"', page)]
+    found = [json.loads(html.unescape(one)) for one in re.findall(r'name="tools" value="([^"]*)"', page)]
+    return [tools for places in found for tools in places.values()]
 
 
 def shown(tool: dict[str, Json]) -> str:
-    return json.dumps({str(tool["name"]): definition_digest(tool)})
+    return json.dumps({"": {str(tool["name"]): definition_digest(tool)}})
 
 
 async def test_what_changed_is_shown_with_everything_that_hides_and_what_was_found(house: AdminHouse) -> None:
@@ -79,6 +80,21 @@ async def test_a_definition_that_changed_in_between_is_not_approved_and_the_new_
     assert forms(late.text) == [{"search": definition_digest(POISONED)}]
 
 
+async def test_the_same_tool_at_two_places_has_a_form_for_each(house: AdminHouse) -> None:
+    here, there = "https://city.example:443", "https://elsewhere.example:443"
+    for place in (here, there):
+        await listed(house, SEARCH, server=f"{CITY} {place}")
+    await house.sign_in(Role.OPERATOR)
+    page = (await house.open(AT)).text
+    assert page.count(f"<code>{here}</code>") == page.count(f"<code>{there}</code>") == 1
+    assert definition_digest(SEARCH) in re.sub("<form.*?</form>", "", page, flags=re.DOTALL)  # whole, to be compared
+    tools = json.dumps({there: {"search": definition_digest(SEARCH)}})
+    assert (await house.send(f"{AT}/approve", form=await house.token(), tools=tools)).status == 303
+    (record,) = house.records
+    assert (record.details["server"], record.details["place"]) == (CITY, there)
+    assert [len((await house.pins.pins(f"{CITY} {place}"))[0].pin.approved) for place in (here, there)] == [0, 71]
+
+
 async def test_a_form_from_elsewhere_or_without_a_token_decides_nothing(house: AdminHouse) -> None:
     await listed(house, SEARCH)
     await house.sign_in(Role.ADMIN)
@@ -107,7 +123,7 @@ async def test_what_has_no_error_is_approved_at_once_and_what_has_one_is_not_amo
     assert "Approve all 2 in which no error was found" in page
     every = forms(page)[0]
     assert every == {"plan": definition_digest(other), "route": definition_digest(ROUTE)}
-    sent = await house.send(f"{AT}/approve", form=await house.token(), tools=json.dumps(every))
+    sent = await house.send(f"{AT}/approve", form=await house.token(), tools=json.dumps({"": every}))
     assert (sent.status, len(house.records)) == (303, 2)
     assert "1 tool waiting" in (await house.open(AT)).text
 
@@ -139,7 +155,7 @@ async def test_a_name_of_somebody_elses_is_text_and_comes_back_as_it_was(house: 
     assert "\u202e" not in page
     (named,) = forms(page)
     assert list(named) == [HOSTILE]
-    sent = await house.send(f"{AT}/approve", form=await house.token(), tools=json.dumps(named))
+    sent = await house.send(f"{AT}/approve", form=await house.token(), tools=json.dumps({"": named}))
     assert (sent.status, [record.details["tool"] for record in house.records]) == (303, [HOSTILE])
 
 
@@ -166,7 +182,7 @@ def test_a_connection_whose_server_cannot_be_used_is_said_above() -> None:
     assert "<strong>city</strong>: <strong>unavailable</strong>: Nothing answers." in str(said)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "{", '{"a": 1}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "{", '{"a": 1}', '{"a": {"b": 1}}', "[" * 100_000])
 def test_a_form_that_names_no_tools_is_refused(text: str) -> None:
     with pytest.raises(AdminRefusal, match="names no tools"):
         named_in(text)

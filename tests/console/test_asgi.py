@@ -32,7 +32,7 @@ MATRIX = {
     "POST /admin-keys/{id}/revoke": Role.ADMIN,
 }
 AT = "/catalog/dev.mcpgov%2Fcity"
-SHOWN = json.dumps({"search": definition_digest(SEARCH)})
+SHOWN = json.dumps({"": {"search": definition_digest(SEARCH)}})
 FORMS = {
     f"{AT}/approve": {"tools": SHOWN},
     f"{AT}/reject": {"tools": SHOWN},

@@ -49,6 +49,22 @@ class PinsContract:
         await pins.keep(seen(NEW, to_end=False))
         assert [server.listed for server in await pins.changed(0)] == [True]
 
+    async def test_when_the_first_list_was_seen_and_how_much_is_kept_is_known(self, pins: PinStore) -> None:
+        await pins.keep(seen(to_end=False))
+        await pins.keep(replace(seen(NEW), at=LATER, definitions={"sha256:2": "äöü"}))
+        assert [(server.since, server.kept) for server in await pins.changed(0)] == [(NOW, 3)]
+        await pins.keep(replace(seen(replace(NEW, digest="sha256:3")), definitions={"sha256:3": "1234"}))
+        assert [server.kept for server in await pins.changed(0)] == [4]
+        await pins.decide(replace(NEW, digest="sha256:3", approved="sha256:3"), LATER, "local:dana")
+        assert [(server.since, server.kept) for server in await pins.changed(0)] == [(NOW, 4)]
+
+    async def test_an_older_store_tells_all_that_it_has(self, pins: PinStore) -> None:
+        assert await pins.changed(9) == []
+        await pins.keep(seen(ECHO))
+        (only,) = await pins.changed(0)
+        assert await pins.changed(only.revision + 1) == [only]
+        assert await pins.changed(only.revision) == []
+
     async def test_what_is_seen_never_approves_what_is_known(self, pins: PinStore) -> None:
         await pins.keep(seen(NEW))
         await pins.keep(seen(replace(NEW, digest="sha256:3", approved="sha256:3", rejected="sha256:2")))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
-from mcpgov.catalog import definition_lint, definitions, pinning, schema_lint
+from mcpgov import pins
+from mcpgov.catalog import definition_lint, definitions, pin_store, pinning, schema_lint
 from mcpgov.catalog.approval import compared
 from mcpgov.catalog.definitions import definition_digest, definition_text
 from mcpgov.catalog.pin_store import KeptPin
@@ -24,10 +26,15 @@ def blocks(language: str) -> list[str]:
 
 def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
     before, after = map(json.loads, blocks("json"))
-    pin = Pin("com.contoso/notes", "read_note", definition_digest(after), definition_digest(before))
+    pin = Pin(
+        "com.contoso/notes https://notes.contoso.com:443",
+        "read_note",
+        definition_digest(after),
+        definition_digest(before),
+    )
     texts = {definition_digest(tool): definition_text(tool) for tool in (before, after)}
     looked = compared([KeptPin(pin, NOW)], texts, ())
-    assert blocks("text") == ["\n".join([*shown(pin.server, looked), summary(looked)]) + "\n"]
+    assert blocks("text") == ["\n".join([*shown("com.contoso/notes", looked), summary(looked)]) + "\n"]
 
 
 def test_every_mode_and_state_has_its_row() -> None:
@@ -42,5 +49,7 @@ def test_the_bounds_are_those_in_force() -> None:
         *(256 << 10, 1 << 20),
     )
     assert (definitions.MAX_TOOLS, definitions.MAX_LIST, pinning.MAX_PINS) == (5_000, 8 << 20, 10_000)
+    assert (pinning.MAX_KEPT, pins.PAGES) == (32 << 20, 100)
+    assert timedelta(hours=1) == pin_store.FIRST_SIGHT
     assert (schema_lint.MAX_DEPTH, schema_lint.MAX_SCHEMAS, schema_lint.MAX_ENUM) == (32, 1_000, 1_000)
     assert (schema_lint.MAX_LEAST, schema_lint.MAX_OPEN, definition_lint.MAX_DESCRIPTION) == (10_000, 4, 4_096)

@@ -187,7 +187,8 @@ async def house_that_knows_its_url(
     with socket.create_server(("127.0.0.1", 0)) as sock:
         built.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         basic = f'audit: {{ store: "sqlite:///audit.db" }}\npublic_url: {built.url}\n'
-        built.write("mcpgov.yaml", basic + settings.replace("{url}", built.url))
+        quiet = "" if "health:" in settings else "\nhealth: { every: off }\n"
+        built.write("mcpgov.yaml", basic + settings.replace("{url}", built.url) + quiet)
         for name in ("catalog", "policies"):
             (folder / name).mkdir(exist_ok=True)
         furnish(built)
@@ -207,8 +208,11 @@ async def house_that_knows_its_url(
 async def house(
     folder: Path, settings: str = "", audit: str = "", store: str = "sqlite:///audit.db"
 ) -> AsyncGenerator[House]:
-    """A gateway running from `folder`, whose catalog is still empty. `audit` goes on from `, `."""
+    """A gateway running from `folder`, whose catalog is still empty. `audit` goes on from `, `. It asks no server by
+    itself, unless `settings` say how often, so that every call is one that the test has made.
+    """
     built = House(folder)
+    settings += "" if "health:" in settings else "\nhealth: { every: off }\n"
     built.write("mcpgov.yaml", f'audit: {{ store: "{store}"{audit} }}\n{settings}')
     (folder / "catalog").mkdir(exist_ok=True)
     (folder / "policies").mkdir(exist_ok=True)

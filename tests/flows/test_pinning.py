@@ -153,6 +153,37 @@ async def test_nothing_of_a_new_server_is_called_before_somebody_approved_it(not
     assert notes.upstream.calls[0].message["params"]["name"] == "read_note"
 
 
+async def test_a_server_that_is_trusted_at_first_sight_is_listed_to_its_end_by_the_gateway(notes: Notes) -> None:
+    gateway = await notes.gateway("trust-on-first-use", settings="health: { every: 24h }\n")
+    client = await gateway.client("notes")
+    async with asyncio.timeout(20):
+        while await code(client, "no_such_tool") == 0:  # the client has listed nothing
+            await asyncio.sleep(0)
+    notes.upstream.tools = [READ, WRITE, {**WRITE, "name": "new_note"}]
+    assert await listed(client) == ["read_note", "write_note"]
+
+
+async def test_what_is_approved_of_a_server_is_not_approved_where_it_is_moved_to(notes: Notes) -> None:
+    gateway = await notes.gateway("require")
+    client = await gateway.client("notes")
+    await gateway.event("tool-pending")
+    async with asyncio.timeout(20):
+        while (await run(gateway, "approve", "notes", "--all", "--yes")).exit_code or await code(client, "write_note"):
+            await asyncio.sleep(0)
+    stranger = NotesUpstream(READ, WRITE)  # it lists the same
+    async with listening(stranger) as url:
+        gateway.write("catalog/notes.yaml", ENTRY.format(upstream=f"{url}/mcp", pin="require"))
+        gateway.reload()
+        assert await code(client, "write_note") == -32602
+        assert await listed(client) == []
+        seen = (await run(gateway, "diff", "notes")).output
+        assert f"dev.mcpgov/notes at {url}" in seen
+        assert "2 approved, 2 pending" in seen
+        assert stranger.calls == []
+    await notes.furnish(gateway, "require")
+    assert await code(client, "write_note") == 0
+
+
 async def test_a_change_waits_for_a_person_who_sees_what_it_is(notes: Notes) -> None:
     gateway = await notes.gateway("trust-on-first-use")
     client = await gateway.client("notes")
@@ -182,8 +213,12 @@ async def test_what_an_operator_approves_in_the_admin_api_is_called(notes: Notes
         await keys.create(AdminKey(key_id, digest(key.reveal()), "dana", Role.OPERATOR, app.utc_now()))
     at, headers = "/admin/v1/catalog/dev.mcpgov%2Fnotes", {"Host": "127.0.0.1:8081", **bearer(key.reveal())}
     async with operating(operated(gateway)) as made, listening(made.listener) as url, aiohttp.ClientSession() as http:
-        async with http.get(URL(f"{url}{at}/pins", encoded=True), headers=headers) as answer:
-            read, write = (await answer.json())["tools"]
+        tools: list[dict[str, Any]] = []
+        async with asyncio.timeout(20):
+            while len(tools) < 2:  # they come on two pages
+                async with http.get(URL(f"{url}{at}/pins", encoded=True), headers=headers) as answer:
+                    tools = (await answer.json())["tools"]
+        read, write = tools
         assert [(tool["tool"], tool["state"]) for tool in (read, write)] == [
             ("read_note", "pending"),
             ("write_note", "pending"),

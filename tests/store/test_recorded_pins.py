@@ -14,7 +14,8 @@ from mcpgov.store.memory_pins import MemoryPins
 from mcpgov.store.recorded_pins import RecordedPins
 from tests.audit.calls import NOW
 
-NEW = Pin("com.contoso/github", "new", "sha256:1")
+NAME, PLACE = "com.contoso/github", "https://github.contoso.com:443"
+NEW = Pin(f"{NAME} {PLACE}", "new", "sha256:1")
 
 
 class Book:
@@ -54,7 +55,12 @@ async def test_a_decision_is_recorded_with_who_and_what(book: Book) -> None:
     pins = RecordedPins(book.pins, book.writing)
     assert await pins.approve([approve(NEW, "sha256:1")], NOW, "local:dana") == []
     assert await pins.reject([reject(NEW, "sha256:1")], NOW, "local:eve") == []
-    details = {"server": NEW.server, "tool": "new", "digest": "sha256:1"}
+    details = {
+        "server": "com.contoso/github",
+        "place": "https://github.contoso.com:443",
+        "tool": "new",
+        "digest": "sha256:1",
+    }
     assert [(record.event, record.details) for record in book.records] == [
         ("tool-approved", details | {"principal": "local:dana"}),
         ("tool-rejected", details | {"principal": "local:eve"}),
@@ -62,7 +68,9 @@ async def test_a_decision_is_recorded_with_who_and_what(book: Book) -> None:
     (kept,) = await pins.pins(NEW.server)
     assert (kept.pin.approved, kept.pin.rejected, kept.decided_by) == ("", "sha256:1", "local:eve")
     assert await pins.definitions(NEW.server, ["sha256:1"]) == {"sha256:1": "{}"}
-    assert await pins.others(NEW.server) == {"theirs"}
+    assert await pins.others(NAME) == {"theirs"}
+    await book.pins.keep(Seen(f"{NAME} https://else.example:443", NOW, {"ours": replace(NEW, tool="ours")}))
+    assert await pins.others(NAME) == {"theirs"}
 
 
 async def test_what_cannot_be_recorded_is_not_done(book: Book) -> None:
@@ -75,12 +83,12 @@ async def test_what_cannot_be_recorded_is_not_done(book: Book) -> None:
 async def test_what_is_no_longer_listed_is_left_alone(book: Book) -> None:
     await book.pins.keep(seen(replace(NEW, digest="sha256:2")))
     pins = RecordedPins(book.pins, book.writing)
-    assert await pins.approve([approve(NEW, "sha256:1")], NOW, "local:dana") == ["new"]
+    assert await pins.approve([approve(NEW, "sha256:1")], NOW, "local:dana") == [approve(NEW, "sha256:1")]
     assert book.records == []
 
 
 async def test_what_changes_while_it_is_recorded_is_left_alone_too(book: Book) -> None:
     book.meanwhile = seen(replace(NEW, digest="sha256:2"))
     pins = RecordedPins(book.pins, book.writing)
-    assert await pins.approve([approve(NEW, "sha256:1")], NOW, "local:dana") == ["new"]
+    assert await pins.approve([approve(NEW, "sha256:1")], NOW, "local:dana") == [approve(NEW, "sha256:1")]
     assert [kept.pin.approved for kept in await book.pins.pins(NEW.server)] == [""]

@@ -1,0 +1,42 @@
+"""What a pin belongs to: a server by its name, and the place where it leads.
+
+Pure. An approval is for a definition and for who answers the calls: the same list from another host is that of another
+server. So the pins of a server are kept under one text, its name and its place. A place is the origin of the upstream's
+URL, or of a local server its command line and working directory; what an operator changes beside that (a path, a query,
+keys, the backends of a policy) leaves the pins as they are. Refuses to know what is pinned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcpgov.canonical_json import canonical
+from mcpgov.destinations import origin
+from mcpgov.models import LocalUpstream
+
+if TYPE_CHECKING:
+    from mcpgov.models import Connection
+
+
+def pinned_as(connection: Connection) -> str:
+    """The server of a connection as pins name it: `com.contoso/notes https://notes.contoso.com:443`."""
+    return f"{connection.server} {place_of(connection)}"
+
+
+def place_of(connection: Connection) -> str:
+    """Where a connection leads, as one text of which two places never have the same."""
+    upstream = connection.upstream
+    if isinstance(upstream, LocalUpstream):
+        return canonical({"command": list(upstream.command), "cwd": upstream.working_directory})
+    found = origin(upstream.url)
+    return f"{found[0]}://{found[1]}:{found[2]}" if found else canonical(upstream.url)
+
+
+def name_in(server: str) -> str:
+    """The name in what pinned_as() gave."""
+    return server.partition(" ")[0]  # a name has no space
+
+
+def place_in(server: str) -> str:
+    """The place in what pinned_as() gave; empty where it has none."""
+    return server.partition(" ")[2]
