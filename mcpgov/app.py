@@ -140,14 +140,16 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
-        observing(Watched(generations.current, ledger, report, lag, behind, health.available), load) as telemetry,
+        pinning(storage, ledger.control, utc_now) as pins,
+        observing(
+            Watched(generations.current, ledger, report, lag, behind, health.available, pins.waiting), load
+        ) as told,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
-        pinning(storage, ledger.control, utc_now) as pins,
     ):
-        ledger.observers = telemetry.observers
-        log.also = telemetry.tellers
+        ledger.observers = told.observers
+        log.also = told.tellers
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
@@ -173,7 +175,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, told, health)
         finally:
             watching.cancel()
             with suppress(asyncio.CancelledError):
@@ -326,7 +328,7 @@ def build_cli() -> typer.Typer:
     connections = build_connections(open_probe, opens.consents)
     add_verify(connections, Verifying(open_probe, opens.review, GuardedWeb))
     cli.add_typer(connections, name="connections")
-    catalog = build_catalog()
+    catalog = build_catalog(opens.pins)
     add_adding(catalog, opens.registry)
     add_publish(catalog, arm_caller)
     add_approval(catalog, opens.pins)
