@@ -11,7 +11,7 @@ import importlib
 import signal
 import ssl
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -136,20 +136,19 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     health = Health(lambda: generations.current().connections, ledger.control, utc_now)
+    watched = generations.current, ledger, report
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
         pinning(storage, ledger.control, utc_now) as pins,
-        observing(
-            Watched(generations.current, ledger, report, lag, behind, health.available, pins.waiting), load
-        ) as told,
+        observing(Watched(*watched, lag, behind, health.available, pins.waiting), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):
-        ledger.observers = told.observers
-        log.also = told.tellers
+        ledger.observers = telemetry.observers
+        log.also = telemetry.tellers
         stages = Stages(
             snapshot=generations.current,
             identity=who.authentication,
@@ -175,11 +174,10 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, told, health)
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending
             await upstreams.close()
             await ledger.close()
 
