@@ -48,6 +48,7 @@ def write_config(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[st
         "listen": f"127.0.0.1:{port}",
         "identity": {"allow_anonymous": True},
         "aggregate": {"connections": ["*"]},
+        "health": {"every": "off"},
     }
     catalog, policies = folder / "catalog", folder / "policies"
     catalog.mkdir(parents=True)
