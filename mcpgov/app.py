@@ -11,7 +11,7 @@ import importlib
 import signal
 import ssl
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -136,15 +136,16 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     health = Health(lambda: generations.current().connections, ledger.control, utc_now)
+    watched = generations.current, ledger, report
     parts = IdentityParts(generations.current, stores.keys, stores.vault, storage.material, utc_now)
     async with (
         sending_checkpoints(tended, utc_now, first=worker.first) as lag,
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
-        observing(Watched(generations.current, ledger, report, lag, behind, health.available), load) as telemetry,
+        pinning(storage, ledger.control, utc_now) as pins,
+        observing(Watched(*watched, lag, behind, health.available, pins.waiting), load) as telemetry,
         counting(settings.counters) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
-        pinning(storage, ledger.control, utc_now) as pins,
     ):
         ledger.observers = telemetry.observers
         log.also = telemetry.tellers
@@ -176,8 +177,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending
             await upstreams.close()
             await ledger.close()
 
@@ -326,7 +326,7 @@ def build_cli() -> typer.Typer:
     connections = build_connections(open_probe, opens.consents)
     add_verify(connections, Verifying(open_probe, opens.review, GuardedWeb))
     cli.add_typer(connections, name="connections")
-    catalog = build_catalog()
+    catalog = build_catalog(opens.pins)
     add_adding(catalog, opens.registry)
     add_publish(catalog, arm_caller, opens.notes)
     add_approval(catalog, opens.pins)

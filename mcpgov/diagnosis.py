@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.decision import Reason
 from mcpgov.errors import UNKNOWN_CALLER
 from mcpgov.models import AuthType, PrincipalKind
-from mcpgov.pin_mode import PinMode
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ class Seen:
     `connection` is None where there is none of that name. `reason`, `message` and `detail` are those of the refusal
     that ended it, `status` the upstream's HTTP status behind that; `code` and `told` are of a JSON-RPC error that the
     upstream answered with. `link` is where it can be mended. `tools` counts those that were listed, None where no list
-    was had. `known` are the names of all connections. `principal` is who asked, None for one who was not let in;
-    `record` the correlation id of what failed.
+    was had, `waiting` those that wait for a person. `known` are the names of all connections. `principal` is who asked,
+    None for one who was not let in; `record` the correlation id of what failed.
     """
 
     name: str
@@ -64,6 +63,7 @@ class Seen:
     code: int | None = None
     told: str = ""
     tools: int | None = None
+    waiting: int = 0
     known: tuple[str, ...] = ()
     principal: Principal | None = None
     record: str = ""
@@ -120,13 +120,14 @@ def _answered_with_error(seen: Seen) -> Diagnosis:
 
 
 def _no_tools(seen: Seen) -> Diagnosis:
+    if seen.waiting:
+        what = f"The tools of the server wait for approval: {seen.waiting}."
+        return Diagnosis("tools-wait", what, f"look at them, and decide: mcpgov catalog diff {seen.name}")
     microsoft = seen.connection is not None and seen.connection.auth_type in _MICROSOFT
     audience = f"{_audience(seen)}, is the one that the server expects" if microsoft else "are those that it expects"
     checked = (
         f"check that the audience, {audience}" if microsoft else f"check that the credential and the URL {audience}"
     )
-    waits = seen.connection is not None and seen.connection.pin is PinMode.REQUIRE
-    checked = f"approve what waits (mcpgov catalog diff); else {checked}" if waits else checked
     mend = f"{checked}, that its identity has a role there, and that no policy hides every tool (mcpgov policy explain)"
     what = "The server lists no tools. Servers of Foundry answer so when the audience or the identity is wrong."
     return Diagnosis("no-tools", what, mend)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 30.0  # seconds for one probe
 TOGETHER: Final = 8  # probes at a time
-NO_TOOLS: Final = "no-tools"
+NO_TOOLS: Final = frozenset({"no-tools", "tools-wait"})
 FOR_PEOPLE: Final = frozenset({"user-required", "upstream-consent-required", "unknown-connection"})
 OURS: Final = frozenset(reason.value for reason in Reason if not reason.startswith("upstream-")) - {
     Reason.CREDENTIAL_UNAVAILABLE.value
@@ -43,7 +43,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
     AVAILABLE = "available"
     UNAVAILABLE = "unavailable"
-    NO_TOOLS = "no-tools"  # it answers, and lists none
+    NO_TOOLS = "no-tools"  # it answers, and none is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def judged(result: ProbeResult) -> ConnectionHealth:
     if problem is None:
         return ConnectionHealth(State.AVAILABLE)
     state = State.UNAVAILABLE
-    if problem.name == NO_TOOLS:
+    if problem.name in NO_TOOLS:
         state = State.NO_TOOLS
     elif problem.name in FOR_PEOPLE | OURS:
         state = State.UNKNOWN

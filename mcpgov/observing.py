@@ -18,11 +18,12 @@ from mcpgov import __version__
 from mcpgov.errors import InvalidConfiguration, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from mcpgov.audit.ended import Observer
     from mcpgov.audit.ledger import AuditLedger
     from mcpgov.effects import Teller
+    from mcpgov.models import Connection
     from mcpgov.prometheus import Prometheus, Readings
     from mcpgov.reporter import Reporter
     from mcpgov.snapshot import Snapshot
@@ -36,10 +37,16 @@ LAST_EXPORT: Final = 3.0  # seconds that the last spans and measurements may tak
 EXTRA: Final = "pip install 'mcpgov[otel]', or unset the variable"
 
 
+def nothing_waits(_connections: Iterable[Connection], /) -> Mapping[str, int]:
+    """For a gateway that has no pins."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """The parts of a gateway that are looked at. `lag` is in seconds, for each place that checkpoints are sent to, and
-    `behind` for each export; `available` says of each connection whether its server is there, as far as that is known.
+    `behind` for each export; `available` says of each connection whether its server is there, as far as that is known,
+    and `waiting` how many tools of their servers wait for a person.
     """
 
     current: Callable[[], Snapshot]
@@ -48,6 +55,7 @@ class Watched:
     lag: Callable[[], Mapping[str, float]]
     behind: Callable[[], Mapping[str, float]] = dict
     available: Callable[[], Mapping[str, bool]] = dict
+    waiting: Callable[[Iterable[Connection]], Mapping[str, int]] = nothing_waits
 
     def connections(self) -> Mapping[str, object]:
         """Those of the catalog in force."""
@@ -141,4 +149,5 @@ def readings(shape: type[Readings], watched: Watched) -> Readings:
         behind=watched.behind(),
         sinks=ledger.sinks.states,
         available=watched.available(),
+        tools_waiting=watched.waiting(snapshot.connections.values()),
     )

@@ -15,6 +15,7 @@ import structlog
 from mcpgov.first_sight import FirstSight
 from mcpgov.pins import Pins
 from mcpgov.probe import Probe
+from mcpgov.waiting_tools import WaitingTools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -51,6 +52,7 @@ async def keep_current(pins: Pins, stages: Stages, *, listing: bool, trusted: bo
     if listing:
         sight = FirstSight(stages.snapshot, pins, probe.test, trusted=trusted)
         beside.append(asyncio.create_task(sight.run(pin_pause)))
+        beside.append(asyncio.create_task(WaitingTools(stages.snapshot, pins).run(pin_pause)))
     for task in beside:
         task.add_done_callback(told_if_it_fails)
     try:

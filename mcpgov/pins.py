@@ -11,7 +11,7 @@ so many pages of it, or an hour after it began. Refuses to know: who approves, a
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -128,6 +128,18 @@ class Pins:
         trusted at first sight the ones that still are.
         """
         return [connection for connection in connections if self._is_unlisted(connection)]
+
+    def known(self, connections: Iterable[Connection]) -> Iterator[KnownServer]:
+        """What is known of the servers of these connections, each once, as far as anybody looks at their tools."""
+        for server in dict.fromkeys(pinned_as(one) for one in connections if one.pin is not PinMode.OFF):
+            yield self._of(server)
+
+    def waiting(self, connections: Iterable[Connection]) -> Mapping[str, int]:
+        """How many tools wait for a person, by the name of the server; those of which none waits are left out."""
+        counts: Counter[str] = Counter()
+        for known in self.known(connections):
+            counts[name_in(known.name)] += sum(pin.waits for pin in known.pins.values())
+        return +counts
 
     def _is_unlisted(self, connection: Connection) -> bool:
         known = self._of(pinned_as(connection))

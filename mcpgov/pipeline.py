@@ -19,7 +19,7 @@ from mcpgov.errors import ClientGone, Refusal
 from mcpgov.policy.evaluate import Context, Evaluation, refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from mcpgov.decision import Decision
     from mcpgov.models import Answer, Connection, Credential, MCPRequest, Principal, RequestHead
@@ -141,6 +141,10 @@ class Pins(Protocol):
         """The same answer, in whose lists no other tools are; what they list is pinned."""
         ...
 
+    def waiting(self, connections: Iterable[Connection], /) -> Mapping[str, int]:
+        """How many tools wait for a person, by the name of the server; those of which none waits are left out."""
+        ...
+
 
 class NoPins:
     """For a gateway that has none."""
@@ -151,6 +155,10 @@ class NoPins:
     def judged(self, answer: Answer, _request: MCPRequest, _connection: Connection, /) -> Answer:
         """The answer as it is."""
         return answer
+
+    def waiting(self, _connections: Iterable[Connection], /) -> Mapping[str, int]:
+        """None."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ class ProbeResult:
     """What was found. `tools` are those that the caller may see; `latency_ms` is how long the last list took.
 
     `annotations` are what the server says of each tool, its own word. `credential`, `identity` and `audience` say with
-    what mcpgov signed in, never the value. `problem` is None where the connection is proved, but for what `untested`
-    says.
+    what mcpgov signed in, never the value. `waiting` counts the tools that wait for a person. `problem` is None where
+    the connection is proved, but for what `untested` says.
     """
 
     connection: str
@@ -67,6 +67,7 @@ class ProbeResult:
     problem: Diagnosis | None
     untested: str = ""
     annotations: Mapping[str, Mapping[str, bool]] = field(default_factory=dict[str, "Mapping[str, bool]"])
+    waiting: int = 0
 
     @property
     def ok(self) -> bool:
@@ -321,14 +322,17 @@ class Visit:
             problem=diagnose(seen),
             untested=untested(seen.connection, self._principal),
             annotations=self._annotations,
+            waiting=seen.waiting,
         )
 
     def _seen(self) -> Seen:
         connections, refusal, error = self._stages.snapshot().connections, self.refusal, self._error or {}
         code = error.get("code") if self._error is not None else None
+        connection = connections.get(self._name)
+        listed = [connection] if connection and self._tools is not None else []
         return Seen(
             self._name,
-            connections.get(self._name),
+            connection,
             self._noted.last,
             refusal and refusal.reason,
             refusal.message if refusal else "",
@@ -338,6 +342,7 @@ class Visit:
             code if isinstance(code, int) else 0 if self._error is not None else None,
             _text(error, "message"),
             None if self._tools is None else len(self._tools),
+            sum(self._stages.pins.waiting(listed).values()),
             tuple(connections),
             self._principal,
             self._record,

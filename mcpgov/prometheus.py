@@ -32,7 +32,8 @@ WAITS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 class Readings:
     """How the gateway is at a moment. `lag` is in seconds, for each place that checkpoints are sent to, and so is
     `behind`, for each export; `sinks` are the stores of the ledger, and whether each took what it was given last;
-    `available` says whether the server of a connection can be used, where that is known.
+    `available` says whether the server of a connection can be used, where that is known; `tools_waiting` how many tools
+    of a server wait for a person.
     """
 
     version: str
@@ -49,6 +50,7 @@ class Readings:
     behind: Mapping[str, float] = field(default_factory=dict[str, float])
     sinks: Mapping[str, bool] = field(default_factory=dict[str, bool])
     available: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    tools_waiting: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Prometheus:
@@ -130,6 +132,8 @@ class Gauges(Collector):
         yield labelled("mcpgov_sink_ready", ready, "sink", now.sinks)
         there = "Whether the server of a connection can be used: 1, or 0; none where that is not known."
         yield labelled("mcpgov_connection_available", there, "connection", now.available)
+        wait = "Tools that wait for a person, of servers that have any."
+        yield labelled("mcpgov_tools_waiting", wait, "server", now.tools_waiting)
         reloads = CounterMetricFamily("mcpgov_reloads", "Changes of files, by what came of them.", labels=["result"])
         reloads.add_metric(["in-force"], now.reloads)
         reloads.add_metric(["refused"], now.reloads_refused)

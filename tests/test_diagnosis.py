@@ -20,7 +20,6 @@ from mcpgov.models import (
     Secret,
     SignIn,
 )
-from mcpgov.pin_mode import PinMode
 
 KEYS = Connection(
     "github",
@@ -277,11 +276,11 @@ def test_no_tools_are_a_finding_that_names_the_audience_where_there_is_one() -> 
     assert "credential and the URL" in found(replace(seen(None), tools=0)).mend
 
 
-def test_tools_that_wait_for_approval_are_thought_of_first() -> None:
-    known = seen(None)
-    assert known.connection is not None
-    waiting = replace(known, tools=0, connection=replace(known.connection, pin=PinMode.REQUIRE))
-    assert found(waiting).mend.startswith("approve what waits (mcpgov catalog diff); else check that")
+def test_tools_that_wait_for_approval_are_said_to_wait() -> None:
+    diagnosis = found(replace(seen(None), tools=0, waiting=4))
+    assert (diagnosis.name, diagnosis.what) == ("tools-wait", "The tools of the server wait for approval: 4.")
+    assert diagnosis.mend == f"look at them, and decide: mcpgov catalog diff {seen(None).name}"
+    assert diagnose(replace(seen(None), tools=1, waiting=4)) is None
 
 
 def test_a_connection_without_an_audience_is_said_to_have_none() -> None:

@@ -62,6 +62,7 @@ class House:
     [
         ("", State.AVAILABLE),
         ("no-tools", State.NO_TOOLS),
+        ("tools-wait", State.NO_TOOLS),
         ("unreachable", State.UNAVAILABLE),
         ("upstream-timeout", State.UNAVAILABLE),
         ("credential-unavailable", State.UNAVAILABLE),

@@ -310,6 +310,18 @@ async def test_the_look_that_ends_leaves_nothing_that_is_believed(house: House) 
     assert house.refusal("echo", REQUIRE) is Reason.PINS_UNAVAILABLE
 
 
+async def test_what_waits_is_counted_by_server_over_all_its_places(house: House) -> None:
+    moved = replace(REQUIRE, name="moved", upstream=RemoteUpstream("https://elsewhere.example/mcp"))
+    twin, town = replace(REQUIRE, name="twin"), replace(REQUIRE, name="town", server="dev.mcpgov/town")
+    every = [REQUIRE, twin, moved, town, OFF]
+    assert house.pins.waiting(every) == {}
+    for connection in (REQUIRE, moved):
+        await house.listed(ECHO, OTHER, page=replace(LAST, connection=connection))
+    assert house.pins.waiting(every) == {CITY.server: 4}
+    assert house.pins.waiting([REQUIRE]) == {CITY.server: 2}
+    assert house.pins.waiting([OFF]) == {}
+
+
 async def test_servers_of_which_tools_are_pinned_are_to_be_listed_once(house: House) -> None:
     elsewhere = replace(REQUIRE, name="town", server="dev.mcpgov/town")
     assert house.pins.unlisted([FIRST_USE, REQUIRE, OFF, elsewhere]) == [FIRST_USE, REQUIRE, elsewhere]

@@ -1,7 +1,7 @@
 """govern() without a socket: the order of the stages, and that every exit is written down."""
 
 import json
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -210,6 +210,9 @@ class Pinned:
         assert (request.tool, connection) == ("search", CITY)
         self.house.steps.append("judged")
         return answer
+
+    def waiting(self, _connections: Iterable[Connection], /) -> Mapping[str, int]:
+        return {}
 
 
 async def test_pins_are_asked_after_the_policies_and_see_the_answer_before_them() -> None:

@@ -12,7 +12,7 @@ from tests.audit.ended_calls import answered, denied, unread
 
 SINKS = {"a.db": True, "b.db": False}
 LAGS = ({"file:///p": 9.5}, {"siem": 10.5})
-READINGS = Readings("1.0", "a" * 64, 2, 3, True, 4, 5, 6, 7, 8, *LAGS, SINKS, {"city": False})
+READINGS = Readings("1.0", "a" * 64, 2, 3, True, 4, 5, 6, 7, 8, *LAGS, SINKS, {"city": False}, {"dev.mcpgov/city": 11})
 
 
 def scraped(prometheus: Prometheus) -> dict[tuple[str, ...], float]:
@@ -77,6 +77,7 @@ def test_how_the_gateway_is_is_read_when_it_is_asked_for() -> None:
     assert found["mcpgov_export_lag_seconds", "siem"] == 10.5
     assert (found["mcpgov_sink_ready", "a.db"], found["mcpgov_sink_ready", "b.db"]) == (1, 0)
     assert found["mcpgov_connection_available", "city"] == 0
+    assert found["mcpgov_tools_waiting", "dev.mcpgov/city"] == 11
     assert (found["mcpgov_reloads_total", "in-force"], found["mcpgov_reloads_total", "refused"]) == (7, 8)
 
 

@@ -17,7 +17,7 @@ from mcpgov.catalog.definition_lint import lint
 from mcpgov.catalog.diff import diff_lines, differences
 from mcpgov.catalog.finding import Severity, path_text
 from mcpgov.catalog.pinned_place import name_in, place_in
-from mcpgov.catalog.pinning import PinState
+from mcpgov.catalog.pinning import WAITING, PinState
 from mcpgov.catalog.revealed import revealed
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 ALGORITHM: Final = "sha256:"
 SHOWN_DIGITS: Final = 12  # of a digest
-WAITING: Final = frozenset({PinState.PENDING, PinState.CHANGED})
 
 
 class DecidedPins(Protocol):
@@ -85,7 +84,7 @@ class Looked:
     @property
     def waits(self) -> bool:
         """Whether somebody has to decide about it."""
-        return self.pin.state in WAITING
+        return self.pin.waits
 
     @property
     def has_error(self) -> bool:
@@ -149,7 +148,7 @@ def meant(pins: Iterable[Pin], tool: str, digest: str = "", place: str = "") -> 
     """
     found = [pin for pin in pins if pin.tool == tool and place in ("", place_in(pin.server))]
     listed = [pin for pin in found if pin.digest == digest] or found
-    return [pin for pin in listed if pin.state in WAITING] or listed
+    return [pin for pin in listed if pin.waits] or listed
 
 
 def compared(kept: Sequence[KeptPin], texts: Mapping[str, str], others: Collection[str]) -> Sequence[Looked]:

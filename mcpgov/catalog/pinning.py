@@ -42,6 +42,9 @@ class PinState(StrEnum):
     UNFIT = "unfit"  # cannot be pinned; `fault` says why
 
 
+WAITING: Final = frozenset({PinState.PENDING, PinState.CHANGED})  # for a person
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What is known of one tool of one server. `digest` is of the definition that was listed last, `approved` and
@@ -66,6 +69,11 @@ class Pin:
         if self.digest == self.rejected:
             return PinState.REJECTED
         return PinState.CHANGED if self.approved else PinState.PENDING
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has to decide about it."""
+        return self.state in WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,18 +25,19 @@ from mcpgov.catalog.pinned_place import name_in, place_in
 from mcpgov.catalog.pinning import PinState, approve, reject
 from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.options import with_options
-from mcpgov.cli.printable import printable, repeated
+from mcpgov.cli.printable import plural, printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.policy.glob import is_tool_name
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from mcpgov.catalog.approval import DecidedPins, Looked
+    from mcpgov.catalog.pin_store import KnownServer
     from mcpgov.catalog.pinning import Pin
 
     OpenPins = Callable[[Path | None], AbstractAsyncContextManager[DecidedPins]]
@@ -80,16 +81,20 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
     """Add the verb `diff`."""
 
     @catalog.command(
-        epilog="Examples:  mcpgov catalog diff com.contoso/github  ·  mcpgov catalog diff github get_issue"
+        epilog="Examples:  mcpgov catalog diff  ·  mcpgov catalog diff com.contoso/github  ·"
+        "  mcpgov catalog diff github get_issue"
     )
     def diff(
-        name: Name,
+        name: Annotated[str, typer.Argument(help="The server, or one of its connections; without, all of them.")] = "",
         tool: Annotated[str, typer.Argument(help="One tool, whatever its state.")] = "",
         config: Config = None,
         *,
         as_json: AsJson = False,
     ) -> None:
         """Show what waits for a person: what is new, what changed since it was approved, and what looks odd."""
+        if not name:
+            tell_waiting(told(waiting(open_pins, config)), as_json=as_json)
+            return
         server = server_named(config, name)
         looked = told(look(open_pins, config, server))
         found = listed(looked, tool, name) if tool else [one for one in looked if one.waits]
@@ -158,6 +163,32 @@ def server_named(config: Path | None, name: str) -> str:
         mend = f": {nearest(name, [*servers, *connections])}" if servers else ""
         fail(f"There is no server {repeated(name)} in {catalog.folder}{mend}", MISUSED)
     return name if name in servers else connections[name]
+
+
+async def waiting(open_pins: OpenPins, config: Path | None) -> Sequence[KnownServer]:
+    """The servers of the catalog of which tools wait, by name and place."""
+    names = {entry.name for entry in load_catalog(config).entries}
+    async with open_pins(config) as pins:
+        servers = [known for known in await pins.servers() if name_in(known.name) in names]
+    found = [known for known in servers if any(pin.waits for pin in known.pins.values())]
+    return sorted(found, key=lambda known: known.name)
+
+
+def tell_waiting(servers: Sequence[KnownServer], *, as_json: bool) -> None:
+    """Say of each server how many of its tools wait."""
+    rows: list[tuple[str, str, dict[str, int]]] = []
+    for known in servers:
+        counts = counted(pin.state for pin in known.pins.values() if pin.waits)
+        rows.append((name_in(known.name), place_in(known.name), {str(state): count for state, count in counts.items()}))
+    if as_json:
+        typer.echo(json.dumps([{"server": name, "place": place, **counts} for name, place, counts in rows], indent=2))
+        return
+    for name, place, counts in rows:
+        where = f" at {printable(place)}" if place else ""
+        typer.echo(f"{printable(name)}{where}: {said(counts)}")
+    total = sum(count for _, _, counts in rows for count in counts.values())
+    mend = "; look at them with mcpgov catalog diff NAME" if total else ""
+    typer.echo(f"{plural(total, 'tool')} waiting at {plural(len(rows), 'server')}{mend}" if rows else "Nothing waits.")
 
 
 async def look(open_pins: OpenPins, config: Path | None, server: str) -> Sequence[Looked]:
@@ -296,7 +327,11 @@ def because(one: Looked) -> str:
 
 def summary(looked: Sequence[Looked]) -> str:
     """How many tools there are in each state."""
-    counts = counted(one.pin.state for one in looked)
+    return said(counted(one.pin.state for one in looked))
+
+
+def said(counts: Mapping[Any, int]) -> str:
+    """So many of each state, in words."""
     return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 

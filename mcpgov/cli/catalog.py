@@ -6,6 +6,7 @@ exported holds references where the file holds secrets.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
+from mcpgov.catalog.approval import standings_of
 from mcpgov.catalog.listing import Status
 from mcpgov.catalog.server_json import server_json, withheld
 from mcpgov.catalog.withheld import names_a_secret
@@ -23,19 +25,24 @@ from mcpgov.cli.connections import described as described_connection
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
-from mcpgov.errors import InvalidConfiguration
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import AuthType
 from mcpgov.settings_file import read_text
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
+    from mcpgov.catalog.approval import DecidedPins
     from mcpgov.catalog.entries import Entry
     from mcpgov.catalog_files import Catalog
 
+    OpenPins = Callable[[Path | None], AbstractAsyncContextManager[DecidedPins]]
+
 FAILED, MISUSED = 1, 2  # exit codes
 HEADINGS = ("name", "version", "status", "publisher", "registry", "authentication", "connections")
+WAITS = "waits"  # a column where a store is there
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Name = Annotated[str, typer.Argument(help="The server, like com.contoso/github, or one of its connections.")]
@@ -59,10 +66,10 @@ class Wanted:
     as_json: AsJson = False
 
 
-def build_catalog() -> typer.Typer:
-    """The sub-commands of `mcpgov catalog` that read and change single files."""
+def build_catalog(open_pins: OpenPins | None = None) -> typer.Typer:
+    """The sub-commands of `mcpgov catalog` that read and change single files. `open_pins` says what waits."""
     catalog = typer.Typer(no_args_is_help=True, help="The private catalog: what is served and listed.")
-    add_list(catalog)
+    add_list(catalog, open_pins)
     add_show(catalog)
     add_export(catalog)
     add_deprecate(catalog)
@@ -70,7 +77,7 @@ def build_catalog() -> typer.Typer:
     return catalog
 
 
-def add_list(catalog: typer.Typer) -> None:
+def add_list(catalog: typer.Typer, open_pins: OpenPins | None) -> None:
     """Add the verb `list`."""
 
     def list_(wanted: Wanted) -> None:
@@ -80,10 +87,14 @@ def add_list(catalog: typer.Typer) -> None:
         read = load_catalog(wanted.config)
         rows = [described(entry) for entry in sorted(read.entries, key=lambda one: (one.name, one.version))]
         rows = [row for row in rows if fits(row, wanted)]
+        waits = asyncio.run(waiting(open_pins, wanted.config)) if open_pins else None
+        if waits is not None:
+            rows = [{**row, WAITS: waits.get(row["name"], 0)} for row in rows]
+        headings = HEADINGS if waits is None else (*HEADINGS, WAITS)
         if wanted.as_json:
             typer.echo(json.dumps(rows, indent=2))
         else:
-            for line in in_columns([HEADINGS, *(_cells(row) for row in rows)]):
+            for line in in_columns([headings, *(_cells(row, headings) for row in rows)]):
                 typer.echo(line)
             if not rows:
                 typer.echo(f"No server of {read.folder} is asked for so.", err=True)
@@ -259,9 +270,18 @@ def _lowered(value: str | Iterable[str]) -> list[str]:
     return [word.lower() for word in ([value] if isinstance(value, str) else value)]
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    cells = {**row, "connections": [one["name"] for one in row["connections"]]}
-    return [printable(cells[key]) if isinstance(cells[key], str) else _line(cells[key]) for key in HEADINGS]
+async def waiting(open_pins: OpenPins, config: Path | None) -> Mapping[str, int] | None:
+    """How many tools of each server wait for a person; None where no gateway has kept any, or that cannot be read."""
+    try:
+        async with open_pins(config) as pins:
+            return {name: standing.waiting for name, standing in standings_of(await pins.servers()).items()}
+    except (InvalidConfiguration, StoreUnavailable):
+        return None
+
+
+def _cells(row: dict[str, Any], headings: Iterable[str]) -> list[str]:
+    cells = {**row, "connections": [one["name"] for one in row["connections"]], WAITS: str(row.get(WAITS) or "")}
+    return [printable(cells[key]) if isinstance(cells[key], str) else _line(cells[key]) for key in headings]
 
 
 def _line(values: Iterable[Any]) -> str:

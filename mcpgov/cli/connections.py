@@ -280,6 +280,7 @@ def show(result: ProbeResult) -> None:
         "server": server,
         "protocol": f"{result.protocol} ({result.era})" if result.era else "",
         "tools": f"{len(result.tools)}: {shown}" if result.tools else "",
+        "waiting": f"{result.waiting}: mcpgov catalog diff {result.connection}" if result.waiting else "",
         "took": f"{result.latency_ms:.1f} ms" if result.latency_ms else "",
         "records": f"{len(result.correlation_ids)}: mcpgov audit query connection={result.connection}",
     }

@@ -198,6 +198,23 @@ def test_what_waits_at_several_places_is_approved_at_the_one_that_is_named(desk:
     assert rest.output == f"approved read_note {short(READ)} at {THERE}\n"
 
 
+def test_without_a_name_each_server_of_the_catalog_says_what_waits(desk: Desk) -> None:
+    assert desk.run("diff").output == "Nothing waits.\n"
+    keeping(desk, READ, server=f"{SERVER} {HERE}")
+    keeping(desk, READ, trusted=True)
+    keeping(desk, POISONED, WRITE)
+    keeping(desk, READ, server="com.contoso/gone")
+    assert desk.run("diff").output.splitlines() == [
+        f"{SERVER}: 1 pending, 1 changed",
+        f"{SERVER} at {HERE}: 1 pending",
+        "3 tools waiting at 2 servers; look at them with mcpgov catalog diff NAME",
+    ]
+    assert json.loads(desk.run("diff", "--json").output) == [
+        {"server": SERVER, "place": "", "pending": 1, "changed": 1},
+        {"server": SERVER, "place": HERE, "pending": 1},
+    ]
+
+
 def test_all_that_waits_says_where_it_is(desk: Desk) -> None:
     for place in (HERE, THERE, "a\x1b[2Jb"):
         keeping(desk, READ, server=f"{SERVER} {place}")

@@ -1,13 +1,23 @@
 """`mcpgov catalog` lists, shows, exports and changes entries; no secret is shown, and only what is said changes."""
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from mcpgov.audit.record import ControlRecord
+from mcpgov.catalog.pin_store import Seen
+from mcpgov.catalog.pinning import Pin
 from mcpgov.cli.catalog import build_catalog
+from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.store.memory_pins import MemoryPins
+from mcpgov.store.recorded_pins import RecordedPins
+from tests.audit.calls import NOW
 from tests.cli.folder import furnish
 
 SECOND = """\
@@ -57,6 +67,31 @@ def test_every_version_is_listed_without_a_secret(config: Path) -> None:
     ]
     for shown in (result.stdout, run(config, "list", "--json").stdout, run(config, "show", "github-teams").stdout):
         assert not any(secret in shown for secret in ("of-the-connection", "in-the-query", "secret-flag"))
+
+
+@pytest.mark.parametrize("failure", [None, StoreUnavailable("disk full"), InvalidConfiguration(())])
+def test_what_waits_has_a_column_where_a_store_is_there(config: Path, failure: Exception | None) -> None:
+    pins = MemoryPins()
+    for place in ("https://a.contoso.com:443", "https://b.contoso.com:443"):
+        server = f"com.contoso/github {place}"
+        asyncio.run(pins.keep(Seen(server, NOW, {"echo": Pin(server, "echo", "sha256:1")})))
+    pins.failure = failure
+
+    async def nothing(_record: ControlRecord) -> None:
+        """Nothing is decided."""
+
+    @asynccontextmanager
+    async def opened(_config: Path | None) -> AsyncGenerator[RecordedPins]:
+        yield RecordedPins(pins, lambda: nullcontext(nothing))
+
+    catalog = build_catalog(opened)
+    table = CliRunner().invoke(catalog, ["list", "--config", str(config)]).stdout.splitlines()
+    rows = json.loads(CliRunner().invoke(catalog, ["list", "--json", "--config", str(config)]).stdout)
+    if failure:
+        assert (table[0].split()[-1], "waits" in rows[0]) == ("connections", False)
+        return
+    assert [line.split()[-1] for line in (table[0], *table[1:3])] == ["waits", "2", "2"]
+    assert [row["waits"] for row in rows] == [2, 2, 0]
 
 
 @pytest.mark.parametrize(

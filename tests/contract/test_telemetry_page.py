@@ -33,7 +33,7 @@ CALLS = (
 
 
 def test_every_metric_for_prometheus_is_in_the_table_with_its_labels() -> None:
-    labelled = ({"file:///p": 1.0}, {"a": 1.0}, {"b": True}, {"city": True})
+    labelled = ({"file:///p": 1.0}, {"a": 1.0}, {"b": True}, {"city": True}, {"city": 1})
     readings = Readings("1", "a", 1, 1, True, 1, 1, 1, 1, 1, *labelled)
     prometheus = Prometheus(lambda: readings, lambda: {"city": CITY})
     for call in CALLS:

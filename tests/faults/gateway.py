@@ -36,6 +36,7 @@ SETTINGS = """\
 listen: 127.0.0.1:0
 identity: { allow_anonymous: true }
 audit: { store: "sqlite:///mcpgov.db" }
+health: { every: off }
 """
 ENTRY = """\
 name: dev.mcpgov/ledger

@@ -177,6 +177,7 @@ def settings(public_url: str, issuer: str) -> str:
     """mcpgov.yaml."""
     return f"""\
 audit: {{ store: "sqlite:///audit.db" }}
+health: {{ every: off }}
 secrets: {{ key: "{base64.b64encode(secrets.token_bytes(32)).decode()}" }}
 public_url: {public_url}
 identity:

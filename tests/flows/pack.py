@@ -22,6 +22,7 @@ SETTINGS = """\
 listen: 127.0.0.1:0
 identity: { allow_anonymous: true }
 counters: per-worker
+health: { every: off }
 """
 ENTRY = """\
 name: dev.mcpgov/city

@@ -31,7 +31,7 @@ def logged() -> Generator[Effect, Any, None]:
 async def test_an_event_leaves_with_a_signature_also_while_the_gateway_ends(tmp_path: Path) -> None:
     async with EventHubPeer() as peer:
         hub = f"{{ to: '{peer.hub}', connection_string: '{peer.connection_string}', private: true }}"
-        config = written(tmp_path, f"loggers: {{ usage: {hub} }}\n")
+        config = written(tmp_path, f"health: {{ every: off }}\nloggers: {{ usage: {hub} }}\n")
         async with app.running(config) as gateway, gateway.stages.effects.call() as call:
             await call.perform(logged())
         assert peer.events == [Received("called")]

@@ -54,6 +54,7 @@ def write_config(
         "listen": f"127.0.0.1:{port}",
         "identity": {"allow_anonymous": True},
         "aggregate": dict(aggregate),
+        "health": {"every": "off"},
     }
     catalog, policies = folder / "catalog", folder / "policies"
     catalog.mkdir(parents=True)
