@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -178,7 +179,8 @@ def _notes(offer: Offer, client: Client) -> list[str]:
         return ["Copilot lets these servers alone through, in every editor that reads the file."]
     notes: list[str] = []
     if offer.auth is AuthType.CUSTOM_KEYS:
-        notes.append(f"Make a key with: mcpgov keys create NAME --connection {offer.name}")
+        reached = " ".join(f"--connection {shlex.quote(name)}" for name in offer.members or (offer.name,))
+        notes.append(f"Make a key with: mcpgov keys create NAME {reached}")
         where = "VS Code asks for it once." if client is Client.VSCODE else f"Then: export {KEY_VARIABLE}=…"
         notes.append(where)
     elif client is Client.PYTHON and offer.auth in WITH_AUDIENCE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mcpgov.catalog.offer import Issuer, NotOffered, key_header, offer_of
+from mcpgov.catalog.offer import Issuer, NotOffered, Offer, key_header, offer_of
 from mcpgov.cli.printable import repeated
 from mcpgov.endpoint.metadata import document
 from mcpgov.errors import InvalidConfiguration
@@ -20,12 +20,12 @@ from mcpgov.yaml_source import nearest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcpgov.catalog.offer import Offer
     from mcpgov.settings import Settings
     from mcpgov.snapshot import Snapshot
 
 UNSPECIFIED = frozenset(map(str, (ipaddress.IPv4Address(0), ipaddress.IPv6Address(0))))
 FAILED, MISUSED = 1, 2  # exit codes
+AGGREGATE = "mcpgov"  # what clients call the server at /mcp
 
 
 def loaded(config: Path | None) -> Snapshot:
@@ -55,6 +55,17 @@ def offered(snapshot: Snapshot, name: str) -> Offer:
         raise NotOffered(f"there is no connection {repeated(name)}", mend)
     settings = snapshot.settings
     return offer_of(connection, base_of(settings), key_header(settings.identity.key_headers), issuer_of(settings, name))
+
+
+def offered_aggregate(snapshot: Snapshot) -> Offer:
+    """The offer of /mcp, where chosen connections are one server. Raises NotOffered where there is none."""
+    settings = snapshot.settings
+    if settings.aggregate is None:
+        raise NotOffered(
+            "no connections are one server at /mcp", "name them in mcpgov.yaml: aggregate: {connections: […]}"
+        )
+    header, members = key_header(settings.identity.key_headers), settings.aggregate.connections
+    return Offer(AGGREGATE, f"{base_of(settings)}/mcp", key_header=header, members=members)
 
 
 def issuer_of(settings: Settings, name: str) -> Issuer | None:

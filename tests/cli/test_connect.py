@@ -62,3 +62,19 @@ def test_without_a_name_or_with_a_wrong_one_nothing_is_printed(tmp_path: Path) -
         result = run(config, *arguments, "--client", "cursor")
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.strip().endswith(")")
+
+
+def test_the_connections_that_are_one_server_have_a_configuration_too(tmp_path: Path) -> None:
+    settings = f"{PUBLIC['mcpgov.yaml']}aggregate: {{ connections: [github, 'azure-*'] }}\n"
+    config = furnish(tmp_path, {"mcpgov.yaml": settings})
+    result = run(config, "--aggregate", "--client", "vscode")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["servers"]["mcpgov"]["url"] == "https://mcp.contoso.com/mcp"
+    assert "keys create NAME --connection github --connection 'azure-*'" in result.stderr
+    assert run(config, "github", "--aggregate", "--client", "vscode").exit_code == 2
+
+
+def test_without_such_connections_it_is_said_how_to_have_them(tmp_path: Path) -> None:
+    result = run(furnish(tmp_path, PUBLIC), "--aggregate", "--client", "vscode")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "aggregate: {connections:" in result.stderr
