@@ -89,6 +89,7 @@ class Reading:
     policies: Mapping[Path, str]
     problems: tuple[Problem, ...]
     written: Mapping[Path, datetime] = field(default_factory=dict[Path, datetime])  # when each file of the catalog was
+    partial: bool = False  # whether files were left out, and what they hold is not known
 
     @property
     def settings_text(self) -> str:
@@ -239,7 +240,7 @@ def generation_of(
     if settings and source:
         found.problems.extend(unshared(workers, settings, source, entries))
         found.problems.extend(away(source, settings) if thorough else ())
-        if len(entries) == len(parsed):  # else a name may be in a file that cannot be read
+        if len(entries) == len(parsed) and not reading.partial:  # else a name may be in a file that cannot be read
             found.problems.extend(_unfit(settings, source, entries, workers))
     if found.problems:
         raise InvalidConfiguration(

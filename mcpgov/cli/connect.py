@@ -13,7 +13,7 @@ import typer
 
 from mcpgov.catalog.clients import Client, Configuration, configuration, managed_piece
 from mcpgov.catalog.offer import NotOffered
-from mcpgov.cli.offered import base_of, loaded, offered, offered_aggregate, refused
+from mcpgov.cli.offered import base_of, loaded_in_part, offered, offered_aggregate, refused
 from mcpgov.cli.serve import Config
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def add_connect(app: typer.Typer) -> None:
 
 def configured(config: Path | None, name: str, client: Client, *, aggregate: bool = False) -> Configuration:
     """The configuration of a client. Raises NotOffered."""
-    snapshot = loaded(config)
+    snapshot = loaded_in_part(config)
     if aggregate:
         if name:
             raise NotOffered("a connection and --aggregate are two things", "say one of them")
