@@ -1,21 +1,27 @@
-"""What a large catalog costs: reading it, keeping it in memory, and asking the registry.
+"""What a large catalog costs: reading it, reading it again, keeping it in memory, and asking the registry.
 
-python -m benchmarks.catalog [ENTRIES]. Memory is what Python's allocator holds more than before.
+python -m benchmarks.catalog [ENTRIES]. Memory is what Python's allocator holds more than before. A reload runs in a
+thread, as in the gateway; meanwhile a page is asked for again and again, and the event loop wakes each millisecond: the
+longest it was late is the longest that any call had to wait. Files count as unchanged by their date once they are ten
+seconds old, for which the last look waits.
 """
 
+import asyncio
 import gc
 import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from mcpgov.registry.asked import Asked, cursor_of, parse_asked
 from mcpgov.registry.pages import Reach, Shelf, Told, page, version_item
-from mcpgov.reload import load_generation
+from mcpgov.reload import Generations, ReloadResult, load_generation, read_files
 from mcpgov.strict_json import dumps
+from mcpgov.text_files import SETTLED
 
 ENTRIES = 10_000
 ROUNDS = 50
@@ -84,6 +90,58 @@ def questions(shelf: Shelf, entries: int) -> dict[str, Callable[[], object]]:
     }
 
 
+class Beside:
+    """What else gets done on the event loop while something runs in a thread."""
+
+    def __init__(self, holder: Generations) -> None:
+        self.late: list[float] = []
+        self.pages: list[float] = []
+        self._holder = holder
+
+    async def run(self, called: str, work: Callable[[], object]) -> None:
+        """Print what `work` took, and what it kept waiting."""
+        self.late, self.pages = [], []
+        waking = asyncio.create_task(self._wake())
+        start = time.perf_counter()
+        await asyncio.to_thread(work)
+        took = time.perf_counter() - start
+        waking.cancel()
+        await asyncio.wait({waking})
+        late = sorted(self.late)
+        print(
+            f"{called:<28}{took:8.2f} s, meanwhile: a page {median(self.pages) * 1000:.1f} ms, the event loop late by"
+            f" {late[len(late) * 99 // 100] * 1000:.0f} ms at p99 and {late[-1] * 1000:.0f} ms at most"
+        )
+
+    async def _wake(self) -> None:
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(0.001)
+            woken = time.perf_counter()
+            self.late.append(woken - start - 0.001)
+            asked(self._holder.current().registry, b"limit=100&version=latest")
+            self.pages.append(time.perf_counter() - woken)
+
+
+async def silent(_: ReloadResult) -> None:
+    """A report that nobody reads."""
+
+
+async def reloads(folder: Path) -> None:
+    """Print what it costs to read the files again, and what that keeps waiting."""
+    place, changed = folder / "mcpgov.yaml", folder / "catalog" / "server-00000.yaml"
+    holder = Generations(place, silent)
+    gc.freeze()  # as a gateway does
+    beside = Beside(holder)
+    await beside.run("reload, nothing changed", holder.try_reload)
+    changed.write_text(changed.read_text().replace("Contoso", "Fabrikam"))
+    await beside.run("reload, one file changed", holder.try_reload)
+    await beside.run("everything parsed anew", partial(load_generation, place))
+    await asyncio.sleep(SETTLED / 1e9)
+    files = read_files(place).files
+    await beside.run("a look, nothing changed", lambda: read_files(place, before=files).stamp)
+
+
 def part(shelf: Shelf) -> int:
     """What the registry keeps of all servers, in bytes."""
     size = sys.getsizeof
@@ -102,6 +160,8 @@ def main() -> None:
         start = time.perf_counter()
         shelf = load_generation(folder / "mcpgov.yaml").registry
         print(f"{entries} entries read in {time.perf_counter() - start:.1f} s")
+        asyncio.run(reloads(folder))
+        gc.unfreeze()
         whole = held(lambda: load_generation(folder / "mcpgov.yaml"))
     print(f"memory of an entry     {whole / entries:8.0f} bytes, of which the registry's {part(shelf) / entries:.0f}")
     for called, ask in questions(shelf, entries).items():

@@ -329,7 +329,7 @@ def build_cli() -> typer.Typer:
     cli.add_typer(connections, name="connections")
     catalog = build_catalog()
     add_adding(catalog, opens.registry)
-    add_publish(catalog, arm_caller)
+    add_publish(catalog, arm_caller, opens.notes)
     add_approval(catalog, opens.pins)
     cli.add_typer(catalog, name="catalog")
     cli.add_typer(build_foundry(open_probe), name="foundry")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.models import LocalUpstream, RemoteUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 CONSENT_PATH: Final = "/consent/"  # then a ticket, or the name of a connection
 CALLBACK_PATH: Final = "/oauth/callback"  # where authorization servers send browsers back to
@@ -25,6 +25,16 @@ _URL: Final = re.compile(
     r"(?P<scheme>(?i:https?))://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][!-~]*)?"
 )
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # carries an IPv4 address (RFC 6052)
+# Prefixes behind which the last 32 bits are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052, 8215).
+_CARRIERS: Final = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+# Where clouds answer whoever asks with the secrets of the machine: EC2, Azure and Google; ECS and EKS; Alibaba; Oracle.
+_METADATA: Final = frozenset(
+    ipaddress.ip_address(address)
+    for address in (
+        *("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200", "192.0.0.192", "168.63.129.16"),
+        *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"),
+    )
+)
 # What looks public and is not: protocol assignments, where one cloud keeps its metadata; the address that answers with
 # secrets inside Azure; IPv6 in the clothes of IPv4 (compatible, Teredo, 6to4), documentation and site-local prefixes.
 _NEVER_PUBLIC: Final = tuple(
@@ -60,3 +70,19 @@ def is_public(address: IPAddress) -> bool:
         return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
     reserved = any(address in network for network in _NEVER_PUBLIC if network.version == address.version)
     return address.is_global and not address.is_multicast and not reserved
+
+
+def is_metadata(address: IPAddress) -> bool:
+    """Whether the metadata service of a cloud answers there, also in the clothes of IPv6. Nobody may be led to it."""
+    return address in _METADATA or (isinstance(address, ipaddress.IPv6Address) and bool(_METADATA & set(_in(address))))
+
+
+def _in(address: ipaddress.IPv6Address) -> Iterator[IPAddress]:
+    """The addresses that an IPv6 address is another spelling of, or carries."""
+    yield ipaddress.IPv6Address(int(address))  # without a zone
+    if any(address in carrier for carrier in _CARRIERS):
+        yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address.sixtofour:
+        yield address.sixtofour
+    if address.teredo:
+        yield address.teredo[1]

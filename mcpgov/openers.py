@@ -154,6 +154,12 @@ class Openers:
         async with writing(self.storage(config).open(), self.now) as write:
             await by_local_user(write)(ControlRecord(ControlEvent.VERIFIED, self.now(), details))
 
+    @asynccontextmanager
+    async def notes(self, config: Path | None) -> AsyncGenerator[Write]:
+        """Writes into the ledger what whoever runs a verb does elsewhere."""
+        async with writing(self.storage(config).open(), self.now) as write:
+            yield by_local_user(write)
+
     def registry(self, config: Path | None, *, private: bool) -> Fetch:
         """What asks registries; an API Center as mcpgov's own identity, where the settings name one."""
         azure, tls = load_catalog(config).with_texts({}).settings.azure, ssl.create_default_context()

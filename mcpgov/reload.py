@@ -14,16 +14,16 @@ Key Vault that cannot be asked is a problem like any other.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
@@ -31,9 +31,8 @@ from watchfiles import watch
 
 from mcpgov.accounts import owners_of
 from mcpgov.aggregate_settings import unfit_aggregate
-from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.needs import unmet
-from mcpgov.catalog.server_json import listed
+from mcpgov.entry_files import parse_file
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
@@ -41,14 +40,17 @@ from mcpgov.registry.pages import Shelf
 from mcpgov.settings import Settings, parse_settings
 from mcpgov.settings_file import DEFAULT_FILE, lookup_for, no_vaults, read_text
 from mcpgov.snapshot import Snapshot, assemble, clashes, unknown_policies
+from mcpgov.text_files import BEGINNING, Folder, read_file
 from mcpgov.worker import unshared
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from mcpgov.catalog.entries import Entry
+    from mcpgov.entry_files import EntryFile
     from mcpgov.settings_file import Vaults
+    from mcpgov.text_files import TextFile
     from mcpgov.yaml_source import Source
 
     Report = Callable[["ReloadResult"], Awaitable[None]]
@@ -59,7 +61,6 @@ ENDINGS: Final = frozenset({".yaml", ".yml"})
 TESTS: Final = (".test.yaml", ".test.yml")  # beside policies, and never one
 # Settings that need no restart.
 RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policies", "named_values", "registry"})
-BEGINNING: Final = datetime.fromtimestamp(0, UTC)  # when a file was written of which nobody knows
 T = TypeVar("T")
 
 
@@ -88,7 +89,7 @@ class Reading:
     catalog: Mapping[Path, str]
     policies: Mapping[Path, str]
     problems: tuple[Problem, ...]
-    written: Mapping[Path, datetime] = field(default_factory=dict[Path, datetime])  # when each file of the catalog was
+    files: Mapping[Path, TextFile] = field(default_factory=dict[Path, "TextFile"], repr=False)  # of both folders
     partial: bool = False  # whether files were left out, and what they hold is not known
 
     @property
@@ -99,30 +100,17 @@ class Reading:
     @property
     def stamp(self) -> str:
         """SHA-256 over the names and the bytes of all files, and over what could not be read."""
-        folders = [
-            sorted((place.name, text) for place, text in folder.items()) for folder in (self.catalog, self.policies)
-        ]
-        everything = [self.settings, *folders, list(map(str, self.problems))]
-        return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(self.settings).encode())
+        for folder in (self.catalog, self.policies):
+            digest.update(b"[")
+            for place, text in sorted(folder.items(), key=_name):  # one by one: calls go on beside it
+                digest.update(json.dumps([place.name, text]).encode())
+        digest.update(json.dumps(list(map(str, self.problems))).encode())
+        return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of files. `source` is the settings file that names it; None where it has its default name."""
-
-    path: Path
-    key: str
-    source: Source | None
-
-    def problem(self, error: OSError) -> Problem:
-        """That it cannot be read: said where it is named, or else of the folder itself."""
-        if self.source is None:
-            mend = "mcpgov init makes a folder to start from"
-            return Problem(str(self.path), 0, 0, f"cannot be read: {error.strerror}", mend)
-        what, mend = f"cannot be read: {error.strerror}", "name another"
-        if isinstance(error, FileNotFoundError):
-            what, mend = "is not there", "make it, or name another"
-        return self.source.problem((self.key,), f"the folder {self.path} {what}", mend)
+def _name(file: tuple[Path, str]) -> str:
+    return file[0].name
 
 
 class Findings:
@@ -148,14 +136,15 @@ def load_generation(
     *,
     thorough: bool = False,
 ) -> Snapshot:
-    """What mcpgov.yaml and its folders say. Raises InvalidConfiguration with every problem of every file; if
-    `thorough`, also with those that stop no start.
-    """
+    """What mcpgov.yaml and its folders say. Raises as generation_of() does."""
     return generation_of(read_files(path), variables, vaults, workers, thorough=thorough)
 
 
-def read_files(path: Path | None, *, known: bool = False) -> Reading:
-    """Read mcpgov.yaml and the folders it names. What cannot be read is noted, not raised.
+def read_files(
+    path: Path | None, *, known: bool = False, before: Mapping[Path, TextFile] = MappingProxyType({})
+) -> Reading:
+    """Read mcpgov.yaml and the folders it names; of these, what is like `before` is not read again. What cannot be read
+    is noted, not raised.
 
     `known`: mcpgov.yaml was there before. That it is not there now is a problem, and never a return to the defaults.
     """
@@ -165,9 +154,14 @@ def read_files(path: Path | None, *, known: bool = False) -> Reading:
         return Reading(place, None, {}, {}, (gone,))
     settings = found.take(lambda: read_text(place)) if path or os.path.lexists(place) else None
     catalog, policies = folders_of(place, settings)
-    entries = found.take(partial(_texts, catalog, found)) or {}
-    documents = found.take(partial(_texts, policies, found)) or {}
-    return Reading(place, settings, entries, documents, tuple(found.problems), _written(entries))
+    files: dict[Path, TextFile] = {}
+    texts: list[dict[Path, str]] = []
+    for folder in (catalog, policies):
+        texts.append({})
+        for at, file in (found.take(partial(_texts, folder, found, before)) or {}).items():
+            texts[-1][at], files[at] = file.text, file
+    entries, documents = texts
+    return Reading(place, settings, entries, documents, tuple(found.problems), files)
 
 
 def folders_of(place: Path, settings: str | None) -> tuple[Folder, Folder]:
@@ -177,13 +171,13 @@ def folders_of(place: Path, settings: str | None) -> tuple[Folder, Folder]:
 
 
 def _folder(key: str, home: Path, source: Source | None) -> Folder:
-    written = source.value.get(key) if source and isinstance(source.value, dict) else None
-    if isinstance(written, str) and written:
-        return Folder(home / written, key, source)
+    named = source.value.get(key) if source and isinstance(source.value, dict) else None
+    if isinstance(named, str) and named:
+        return Folder(home / named, key, source)
     return Folder(home / key, key, None)
 
 
-def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
+def _texts(folder: Folder, found: Findings, before: Mapping[Path, TextFile]) -> dict[Path, TextFile]:
     """The YAML files of a folder; hidden files and what editors leave behind are passed over."""
     try:
         places = sorted(folder.path.iterdir())
@@ -197,17 +191,8 @@ def _texts(folder: Folder, found: Findings) -> dict[Path, str]:
         for place in places
         if place.suffix in endings and not place.name.startswith(".") and not place.name.endswith(TESTS)
     ]
-    texts = {place: found.take(partial(read_text, place)) for place in wanted}
-    return {place: text for place, text in texts.items() if text is not None}
-
-
-def _written(places: Iterable[Path]) -> dict[Path, datetime]:
-    """When each file was written, as far as it is still there."""
-    times: dict[Path, datetime] = {}
-    for place in places:
-        with suppress(OSError):
-            times[place] = datetime.fromtimestamp(place.stat().st_mtime, UTC)
-    return times
+    files = {place: found.take(partial(read_file, place, before.get(place))) for place in wanted}
+    return {place: file for place, file in files.items() if file is not None}
 
 
 def generation_of(
@@ -216,20 +201,22 @@ def generation_of(
     vaults: Vaults = no_vaults,
     workers: int = 1,
     *,
+    before: Mapping[Path, EntryFile] = MappingProxyType({}),
     thorough: bool = False,
 ) -> Snapshot:
-    """What a reading says, for so many workers. Raises InvalidConfiguration with every problem of every file; if
-    `thorough`, also with those that stop no start.
+    """What a reading says, for so many workers; what is like `before` is taken from there. Raises InvalidConfiguration
+    with every problem of every file; if `thorough`, also with those that stop no start.
     """
     found = Findings()
     found.problems.extend(reading.problems)
     lookup = lookup_for(reading.settings_text, reading.place, variables, vaults)
     settings = found.take(lambda: parse_settings(reading.settings_text, str(reading.place), lookup))
-    parsed = [found.take(partial(parse_entry, text, str(place), lookup)) for place, text in reading.catalog.items()]
-    entries = [entry for entry in parsed if entry is not None]
-    times = [
-        reading.written.get(place, BEGINNING) for place, entry in zip(reading.catalog, parsed, strict=True) if entry
-    ]
+    files: dict[Path, EntryFile] = {}
+    for place, text in reading.catalog.items():
+        written = reading.files[place].written if place in reading.files else BEGINNING
+        if parsed := found.take(partial(parse_file, place, text, written, lookup, before.get(place))):
+            files[place] = parsed
+    entries = [file.entry for file in files.values()]
     references = PolicyReferences(settings.named_values if settings else {}, lookup)
     policies = load_policies(reading.policies, references)
     found.problems.extend(policies.problems)
@@ -240,14 +227,17 @@ def generation_of(
     if settings and source:
         found.problems.extend(unshared(workers, settings, source, entries))
         found.problems.extend(away(source, settings) if thorough else ())
-        if len(entries) == len(parsed) and not reading.partial:  # else a name may be in a file that cannot be read
+        if (
+            len(files) == len(reading.catalog) and not reading.partial
+        ):  # else a name may be in a file that cannot be read
             found.problems.extend(_unfit(settings, source, entries, workers))
     if found.problems:
         raise InvalidConfiguration(
             tuple(sorted(set(found.problems), key=attrgetter("file", "line", "column", "message")))
         )
     snapshot = assemble(reading.stamp, settings or Settings(), entries, policies.documents)
-    return replace(snapshot, secrets=tuple(references.drawn), registry=Shelf(map(listed, entries, times)))
+    shelf = Shelf(file.listed for file in files.values())
+    return replace(snapshot, secrets=tuple(references.drawn), registry=shelf, files=files)
 
 
 def _unfit(settings: Settings, source: Source, entries: Sequence[Entry], workers: int) -> Iterator[Problem]:
@@ -292,7 +282,7 @@ class Generations:
         self._path, self._report, self._variables, self._vaults = path, report, variables, vaults
         self._workers = workers
         reading = read_files(path)
-        self._seen = reading.stamp
+        self._seen, self._files = reading.stamp, reading.files
         self._current = generation_of(reading, variables, vaults, workers)
         self._has_settings = reading.settings is not None
         self._started_with = self._current.settings
@@ -314,6 +304,7 @@ class Generations:
 
     async def watch(self) -> None:
         """Reload whenever files change or a reload is requested, until cancelled."""
+        gc.freeze()  # each collection of the oldest would stop every call to walk a catalog that is still in use
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._notice_changes())
             while True:
@@ -334,20 +325,24 @@ class Generations:
         return ReloadResult(stamp, stamp, (Problem(str(place), 0, 0, what, "undo the last change, and report this"),))
 
     def _look(self, *, requested: bool) -> ReloadResult | None:
-        """Reload if the files are not those seen last; a bad file is reported once, not at every look."""
-        reading = self._read()
+        """Reload if the files are not those seen last; a bad file is reported once, not at every look. Who requests it
+        has every file read, whatever the system says of it.
+        """
+        reading = self._read() if requested else self._read(self._files)
+        self._files = reading.files
         if not requested and reading.stamp == self._seen:
             return None
         owner = owners_of((reading.place, *reading.catalog, *reading.policies))
         return replace(self._reload(reading), trigger="signal" if requested else "files", owner=owner)
 
-    def _read(self) -> Reading:
-        return read_files(self._path, known=self._has_settings)
+    def _read(self, before: Mapping[Path, TextFile] = MappingProxyType({})) -> Reading:
+        return read_files(self._path, known=self._has_settings, before=before)
 
     def _reload(self, reading: Reading) -> ReloadResult:
         old, self._seen = self._current.stamp, reading.stamp
         try:
-            self._current = generation_of(reading, self._variables, self._vaults, self._workers)
+            known = self._variables, self._vaults, self._workers
+            self._current = generation_of(reading, *known, before=self._current.files)
         except InvalidConfiguration as invalid:
             return ReloadResult(old, old, invalid.problems)
         self._has_settings = reading.settings is not None

@@ -122,7 +122,10 @@ def read_text(place: Path) -> str:
         if place.exists() and not place.is_file():  # a pipe or a device would hold up the load, or never end
             raise InvalidConfiguration((Problem(str(place), 0, 0, "this is not a file"),))
         with place.open("rb") as opened:
-            return opened.read(MAX_BYTES + 1).decode("utf-8")
+            content = opened.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:  # said here: what was cut off in the middle of a letter is no text
+            raise InvalidConfiguration((Problem(str(place), 0, 0, f"larger than {MAX_BYTES} bytes", "split it"),))
+        return content.decode("utf-8")
     except OSError as error:
         raise InvalidConfiguration((Problem(str(place), 0, 0, f"cannot be read: {error.strerror}"),)) from None
     except UnicodeDecodeError:

@@ -21,9 +21,10 @@ from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from pathlib import PurePath
+    from pathlib import Path, PurePath
 
     from mcpgov.catalog.entries import ConnectionEntry, Entry
+    from mcpgov.entry_files import EntryFile
     from mcpgov.errors import Problem
     from mcpgov.models import Connection, Principal, RequestHead, Secret
     from mcpgov.policy.compiled import ConnectionPolicy
@@ -38,7 +39,7 @@ class Snapshot:
     """What is in force. `stamp` is a digest over every file it was made from; it stands in each audit record.
 
     `documents` are all policies there are, in force or not; `secrets` what they drew in, which no explanation may show;
-    `registry` the servers as they are shown to who may see them.
+    `registry` the servers as they are shown to who may see them; `files` what the next reload need not read again.
     """
 
     stamp: str
@@ -48,6 +49,7 @@ class Snapshot:
     documents: Mapping[str, PolicyDocument] = field(default_factory=dict[str, "PolicyDocument"], repr=False)
     secrets: tuple[Secret, ...] = ()
     registry: Shelf = field(default=Shelf(), repr=False)
+    files: Mapping[Path, EntryFile] = field(default_factory=dict["Path", "EntryFile"], repr=False)
 
     def connection(self, name: str, principal: Principal) -> Connection:
         """The connection exposed at /mcp/{name}: never "all of them".

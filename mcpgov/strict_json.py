@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 40  # so much of a key is named in a message
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_CHARACTER = re.compile(r"at character ([0-9]+)")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][-+]?\d++)?|-?Infinity|NaN)', re.ASCII)
 
 
@@ -71,6 +72,16 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
     if _may_pass_a_limit(body, limits):
         measure(tree, limits)
     return tree
+
+
+def with_lines(message: str, text: str) -> str:
+    """A message of parse() about a file that people write: line and column, in place of the number of a character."""
+
+    def place(match: re.Match[str]) -> str:
+        before = text[: int(match[1])]
+        return f"at line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+
+    return _CHARACTER.sub(place, message)
 
 
 def dumps(value: object) -> bytes:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_PAUSE: Final = 30.0  # seconds
+DOUBLINGS: Final = 8  # more would make no longer pause, and in the end no number
 STEADY: Final = 60.0  # seconds after which a worker that ends is one that worked
 LATEST: Final = 45.0  # seconds from the word to end until workers are killed: their drain, and what they close
 UNSTARTED: Final = 1  # the exit status where a worker could not be started, and of the whole
@@ -239,7 +240,7 @@ class Supervisor:
 
 def pause_after(deaths: int) -> float:
     """Seconds until a worker that died so many times in a row is started again."""
-    return min(2.0 ** (deaths - 1), LONGEST_PAUSE)
+    return min(2.0 ** min(deaths - 1, DOUBLINGS), LONGEST_PAUSE)
 
 
 def become(listener: socket.socket, count: int, config: Path | None, *, json: bool, level: str) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
-from mcpgov.destinations import is_public, origin
+from mcpgov.destinations import is_metadata, is_public, origin
 from mcpgov.models import Headers
 
 if TYPE_CHECKING:
@@ -125,10 +125,16 @@ class GuardedWeb:
             raise WebUnavailable(f"{host} {error}") from None
 
     async def _addresses(self, host: str, port: int, *, private: bool) -> tuple[str, ...]:
-        """Where to connect to: what `host` resolves to, asked once; one address that is not public refuses all."""
+        """Where to connect to: what `host` resolves to, asked once; one address that is not public refuses all.
+
+        One of a cloud's metadata service does also where `private` is said.
+        """
         found = await self.resolve(host, port)
-        if not private and not all(is_public(ipaddress.ip_address(address)) for address in found):
+        judged = [ipaddress.ip_address(address) for address in found]
+        if not all(private or is_public(address) for address in judged):
             raise Unreadable("has an address that is not public")
+        if any(map(is_metadata, judged)):
+            raise Unreadable("has an address of a metadata service")
         return found[:MAX_ADDRESSES]
 
     async def _first(

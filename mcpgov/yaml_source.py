@@ -31,6 +31,7 @@ Path = tuple[str | int, ...]
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
+MOST_NAMED: Final = 100  # of the words there are, in one message: a catalog may have thousands
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _NOT_TEXT: Final = re.compile("[\0\ud800-\udfff]")  # only an escape can make these; no UTF-8 can carry the latter
@@ -42,6 +43,9 @@ _MENDS: Final = (  # what the parser says, and what usually led to it
     (re.compile(r"expected ',' or '\}', but got ':'"), "put the value in quotes, or close the { before it"),
     (re.compile(r"mapping values|but got '[{\[?]'|cannot start any token"), "put the value in quotes"),
 )
+# Where PyYAML's parsers, libyaml and the one in Python, do not read the same, the stricter is asked alone: tabs, line
+# ends of YAML 1.1, block scalars, explicit keys, directives, nothing between a colon and what ends the value.
+_DISPUTED: Final = re.compile(r"[\t\r\x85\u2028\u2029\ud800-\udfff\ufeff|>]|\?(?:\s|$)|:\s*[,\]}]|^%", re.MULTILINE)
 _WORDS: Final[Mapping[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -74,19 +78,25 @@ def parse_yaml(text: str, file: str) -> Source:
     """The one document in `text`. `file` is only for messages. Raises InvalidConfiguration with every problem found."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise InvalidConfiguration((Problem(file, 0, 0, f"the file is larger than {MAX_BYTES} bytes", "split it"),))
-    reading = _Reading(text, file)
+    reading = _Reading(text, file, quick=not _DISPUTED.search(text))
     value = reading.document()
+    if reading.problems:  # told in the words and with the places of the parser in Python
+        reading = _Reading(text, file)
+        value = reading.document()
     if reading.problems:
         raise InvalidConfiguration(tuple(reading.problems))
     return Source(file, value, reading.values, reading.keys)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A mend that names the known word closest to `name`, or all of them when none is close."""
+    """A mend that names the known word closest to `name`, or when none is close all of them, up to MOST_NAMED."""
     words = sorted(known)
     folded = {word.lower(): word for word in words}
     close = difflib.get_close_matches(name.lower(), folded, n=1)
-    return f"did you mean {folded[close[0]]}?" if close else f"known here: {', '.join(words)}"
+    if close:
+        return f"did you mean {folded[close[0]]}?"
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"known here: {', '.join(words[:MOST_NAMED])}{more}" if words else "there is none here"
 
 
 class _Stop(Exception):
@@ -96,10 +106,10 @@ class _Stop(Exception):
 class _Reading:
     """One pass over the parser's events. Aliases are never followed: they are refused where they stand."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, *, quick: bool = False) -> None:
         self._text = text
         self._file = file
-        self._events = _events(text)
+        self._events = _events(text, quick=quick)
         self.problems: list[Problem] = []
         self.values: dict[Path, tuple[int, int]] = {}
         self.keys: dict[Path, tuple[int, int]] = {}
@@ -176,7 +186,7 @@ class _Reading:
 
     def _key(self, event: yaml.Event, path: Path) -> str:
         value = self._value(event, (*path, "\0"))  # also reads to its end a key that is a list or a mapping
-        if isinstance(event, yaml.ScalarEvent) and value == "<<" and event.style is None:
+        if isinstance(event, yaml.ScalarEvent) and value == "<<" and not event.style:
             self._note(event, "a merge key is not allowed", "write the keys out")
         if isinstance(value, str):
             return value
@@ -188,7 +198,7 @@ class _Reading:
         text = event.value
         if _NOT_TEXT.search(text):
             self._note(event, "the text holds a NUL or half a character", "remove the escape that makes it")
-        if event.style is not None:  # quoted or a block
+        if event.style:  # quoted or a block
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -204,8 +214,9 @@ class _Reading:
         return number
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
-    loader: Any = yaml.SafeLoader(text)  # only its parser runs: nothing is composed, resolved or constructed
+def _events(text: str, *, quick: bool) -> Iterator[yaml.Event]:
+    parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if quick else yaml.SafeLoader  # not built in everywhere
+    loader: Any = parser(text)  # only its parser runs: nothing is composed, resolved or constructed
     while (event := loader.get_event()) is not None:
         yield event
 

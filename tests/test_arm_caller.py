@@ -8,10 +8,11 @@ import pytest
 
 from mcpgov.arm_caller import ArmCaller, CallRefused, said
 from mcpgov.catalog.api_center import Center, Listing, publishing_calls
+from mcpgov.catalog.retiring import kept_versions, properties_of
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Secret
-from mcpgov.web import GuardedWeb
+from mcpgov.models import Headers, Secret
+from mcpgov.web import Fields, GuardedWeb, WebAnswer
 from tests.catalog.offers import URL, offer
 from tests.peers.entra_tokens import MANAGED_IDENTITY
 from tests.peers.resource_manager import CENTER, MANAGEMENT, ResourceManager
@@ -87,6 +88,58 @@ async def test_without_a_token_or_an_answer_it_is_said_why() -> None:
         await ArmCaller(GuardedWeb(), Given("")).make(CALLS[0])
     with pytest.raises(CallRefused, match=r"127\.0\.0\.1"):
         await ArmCaller(GuardedWeb(), Given("t"), "http://127.0.0.1:9", private=True).make(CALLS[0])
+
+
+async def test_what_there_is_can_be_asked_page_by_page() -> None:
+    center = Center("s-1", "tools", "contoso-tools")
+    async with azure() as (peer, caller):
+        for call in CALLS:
+            await caller.make(call)
+        for number in range(4):
+            versions = ("apis", "github", "versions", f"0-0-{number}")
+            await caller.make(center.call(*versions, title=f"0.0.{number}", lifecycleStage="production"))
+        peer.page = 2
+        answer = await caller.ask(center.question("apis", "github", "versions"))
+        assert isinstance(answer, dict)
+        assert len(list(kept_versions(answer))) == 5
+        deployment = properties_of(await caller.ask(center.question("apis", "github", "deployments", "gateway")))
+        assert deployment["server"] == {"runtimeUri": [URL]}
+        assert await caller.ask(center.question("apis", "other", "versions")) is None
+        peer.writers = frozenset()
+        with pytest.raises(CallRefused, match="403: AuthorizationFailed"):
+            await caller.ask(center.question("apis", "github", "versions"))
+
+
+@dataclass
+class Said:
+    """What carries calls, and always gets the same answer."""
+
+    body: bytes
+
+    async def get(self, url: str, headers: Fields = (), *, private: bool = False) -> WebAnswer:
+        assert url.startswith(f"{MANAGEMENT}/subscriptions/")
+        assert dict(headers).keys() == {"authorization"}
+        return WebAnswer(200, Headers(()), self.body)
+
+    async def put(self, url: str, body: bytes, headers: Fields = (), *, private: bool = False) -> WebAnswer:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"<html>", "what cannot be read"),
+        (b"[]", "what cannot be read"),
+        (b"[" * 100_000, "what cannot be read"),
+        (b'{"value": [], "nextLink": "https://management.azure.com.evil.example/"}', "goes on elsewhere"),
+        (b'{"value": [], "nextLink": ["/"]}', "goes on elsewhere"),
+        (b'{"value": [1], "nextLink": "https://management.azure.com/subscriptions/s"}', "more than 50 pages"),
+    ],
+)
+async def test_a_list_that_leads_away_or_never_ends_is_refused(body: bytes, why: str) -> None:
+    caller = ArmCaller(Said(body), Given("t"))
+    with pytest.raises(CallRefused, match=why):
+        await caller.ask(CALLS[1])
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": "no"}', b'{"error": {}}', b"[" * 100_000])

@@ -12,6 +12,7 @@ import pytest
 from mcpgov.accounts import local_user
 from mcpgov.admin.access import AdminKey, Role
 from mcpgov.audit.reader import CallFilter
+from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.credential.references import Unfit
 from mcpgov.credential.tokens import AccessToken, AzureIdentity
 from mcpgov.decision import Reason
@@ -76,6 +77,16 @@ async def test_what_a_verb_did_stands_in_the_ledger(tmp_path: Path) -> None:
     assert opens.digest_keys(config)[0] != opens.digest_keys(config)[1]
     assert opens.export_states(config) == []
     assert opens.purging(config).days == 400
+
+
+async def test_what_a_verb_does_elsewhere_says_who_ran_it(tmp_path: Path) -> None:
+    config, now = tmp_path / "mcpgov.yaml", datetime.now(UTC)
+    config.write_text("audit: { store: 'sqlite:///ledger.db' }\n")
+    opens = openers()
+    async with opens.notes(config) as write:
+        await write(ControlRecord(ControlEvent.CATALOG_PUBLISHING, now, {"api_center": "contoso-tools"}))
+    (written,) = opens.reader(config).calls(CallFilter(reason="catalog-publishing"))
+    assert written.get("mcpgov.control.principal") == local_user()
 
 
 async def test_a_key_that_a_verb_made_says_who_ran_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Json
-from mcpgov.strict_json import JsonLimits, dumps, parse
+from mcpgov.strict_json import JsonLimits, dumps, parse, with_lines
 
 LIMITS = JsonLimits()
 CORPUS = Path(os.environ.get("MCPGOV_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"), "json/test_parsing")
@@ -332,3 +332,11 @@ def test_the_json_test_suite_is_decided_as_written_down(capsys: pytest.CaptureFi
     accepted = {name: found for name, found in verdicts.items() if name.startswith("y_") and found != "read"}
     assert accepted == STRICTER
     assert {name: found for name, found in verdicts.items() if name.startswith("i_")} == UNDECIDED
+
+
+def test_a_place_in_a_file_is_said_by_line_and_column() -> None:
+    text = '{\n  "a": x}'
+    with pytest.raises(Refusal) as caught:
+        parse(text.encode(), JsonLimits())
+    assert with_lines(caught.value.message, text) == "Not JSON at line 2, column 8: Expecting value."
+    assert with_lines("Nested too deep.", text) == "Nested too deep."

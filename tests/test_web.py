@@ -193,6 +193,15 @@ async def test_a_name_with_any_address_that_is_not_public_is_not_asked(addresses
     assert wire.connected == []
 
 
+async def test_a_metadata_service_is_not_asked_where_private_addresses_are_allowed_either() -> None:
+    wire = Wire()
+    with pytest.raises(WebUnavailable, match="metadata service"):
+        await GuardedWeb(resolve=Names([("10.0.0.1", "::ffff:a9fe:a9fe")]), transport=wire).get(
+            f"https://{NAME}/", private=True
+        )
+    assert wire.connected == []
+
+
 async def test_a_name_that_is_rebound_after_the_check_leads_nowhere_else() -> None:
     wire, names = Wire(), Names([OUTSIDE, ("127.0.0.1",)])
     web = GuardedWeb(resolve=names, transport=wire)

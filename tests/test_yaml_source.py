@@ -165,6 +165,8 @@ def test_problem_finds_the_value_the_key_and_what_would_hold_them() -> None:
 def test_nearest_names_the_close_word_or_all_of_them() -> None:
     assert nearest("addreses", ["addresses", "action"]) == "did you mean addresses?"
     assert nearest("zzz", ["b", "a"]) == "known here: a, b"
+    assert nearest("zzz", []) == "there is none here"
+    assert nearest("zzz", [f"n{number}" for number in range(10_000)]).endswith(" and 9900 more")
 
 
 def test_a_word_is_near_whatever_its_case() -> None:
@@ -193,6 +195,27 @@ def test_no_text_escapes_as_another_error(text: str) -> None:
     except InvalidConfiguration:
         return
     assert () in source.values
+
+
+PIECES = st.sampled_from([
+    *("a", "b: ", "k:", "- ", "\n", "\n  ", "{", "}", "[", "]", ", ", ",", ": ", "#", " # c", "'", '"', "''", "\\"),
+    *("null", "true", "0", "1.5", "-", "---\n", "...\n", "&x ", "*x", "!t ", "<<: ", "? ", "?a", "|\n ", ">-\n ", "%a"),
+    *("\t", "\r\n", "\x85", "\u2028", "\ufeff", "\xa0", "é", "\U0001f600", "\x07", "\x00", "\ud800", "\\x24"),
+    *("@", "~", "x: }", ":,"),
+])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=24).map("".join))
+def test_both_parsers_read_the_same_wherever_the_quick_one_is_asked(text: str) -> None:
+    assert outcome(f"# \n{text}") == outcome(f"# |\n{text}")  # a comment with what only the strict one is asked
+
+
+def outcome(text: str) -> object:
+    try:
+        source = parse_yaml(text, "f.yaml")
+    except InvalidConfiguration:
+        return None
+    return repr(source.value), source.values, source.keys
 
 
 class Inner(BaseModel):

@@ -1,8 +1,8 @@
 """What the gateway answers itself at /mcp: the greeting of either era, merged lists, search_tools, a session's end.
 
-Rules: it offers what it can pass on: tools, prompts, resources, completions, logs; and nothing that changes by itself,
-for notifications of lists do not come through. What a member says of itself is not repeated. A server/discover is
-answered with 2026-07-28 only where every member that answers speaks it: else clients of both eras would miss members.
+Rules: it offers what it can pass on: tools, prompts, resources, completions, logs, and word of their changes, whether
+or not a member has any. What a member says of itself is not repeated. A server/discover is answered with 2026-07-28
+only where every member that answers speaks it: else clients of both eras would miss members.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from mcpgov import __version__
-from mcpgov.aggregate.asking import METHOD_NOT_FOUND
+from mcpgov.aggregate.asking import LISTEN, METHOD_NOT_FOUND
+from mcpgov.aggregate.listening import Listening
 from mcpgov.aggregate.merging import LISTS, TOOLS, list_result, page_of, speaks, text_at
 from mcpgov.aggregate.search import SEARCH, found_result, matching, two_tools
+from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS
+from mcpgov.errors import Refusal
+from mcpgov.messages import mapping
 from mcpgov.models import Answer, Era, Event, Headers, Kind
 from mcpgov.strict_json import dumps
+from mcpgov.upstream.answers import EVENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -27,7 +32,13 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
-OFFERED: Final = ("tools", "prompts", "resources", "completions")
+OFFERED: Final[Mapping[str, Mapping[str, Json]]] = {
+    "tools": {"listChanged": True},
+    "prompts": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "completions": {},
+}
+WITHOUT_STREAM: Final = "POST, DELETE"
 
 
 class Answering:
@@ -43,13 +54,38 @@ class Answering:
     async def answer(self) -> AsyncGenerator[Answer]:
         """The answer. Raises Refusal."""
         request = self._request
+        if request.kind is Kind.STREAM or (request.method == LISTEN and request.era is Era.STATELESS):
+            async with self._stream() as answer:
+                yield answer
+            return
         if request.kind is not Kind.REQUEST:
             if request.kind is Kind.END and self._visit.session:
                 self._sessions.close(self._visit.session)
                 await self._visit.asking.end(self._visit.session)
             yield Answer(200 if request.kind is Kind.END else 202, Headers(), streaming=False, events=_whole(b""))
             return
-        result = await self._result()
+        yield self._message(await self._result())
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncGenerator[Answer]:
+        """What the members say of their own accord, for as long as they do. Raises Refusal."""
+        asked = mapping(self._request.params.get("notifications"))
+        wanted = await self._visit.wanted(asked)
+        listening = Listening(self._visit.asking, self._visit.session, wanted, self._request.id)
+        async with listening.opened(asked) as anybody:
+            if anybody:
+                headers = Headers((("content-type", EVENT_STREAM),))
+                yield Answer(200, headers, streaming=True, events=listening)
+            elif self._request.kind is Kind.STREAM:
+                raise Refusal(
+                    Reason.METHOD_NOT_ALLOWED, f"Use one of: {WITHOUT_STREAM}.", headers=(("Allow", WITHOUT_STREAM),)
+                )
+            else:
+                yield self._message(None)
+
+    def _message(self, result: dict[str, Json] | None) -> Answer:
+        """The answer with this result; with None, that the method is not known here."""
+        request = self._request
         message: dict[str, Json] = {"jsonrpc": "2.0", "id": request.id}
         if result is None:
             unknown: Json = {"code": METHOD_NOT_FOUND, "message": "Method not found"}
@@ -59,7 +95,7 @@ class Answering:
             status, message["result"] = 200, {**stateless, **result}
         session = (("mcp-session-id", self._opened),) if self._opened else ()
         headers = Headers((("content-type", "application/json"), *session))
-        yield Answer(status, headers, streaming=False, events=_whole(dumps(message)))
+        return Answer(status, headers, streaming=False, events=_whole(dumps(message)))
 
     async def _result(self) -> dict[str, Json] | None:
         """The result of a request; None for a method that is not known here."""
@@ -115,7 +151,7 @@ class Answering:
 
 
 def _offered() -> dict[str, Json]:
-    return {name: {} for name in OFFERED}
+    return {name: dict(OFFERED[name]) for name in OFFERED}
 
 
 def _named() -> Mapping[str, Json]:

@@ -24,7 +24,7 @@ from mcpgov.pipeline import govern
 from mcpgov.strict_json import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 
     from mcpgov.aggregate.merging import Listed
     from mcpgov.aggregate.naming import Found
@@ -35,12 +35,15 @@ if TYPE_CHECKING:
     from mcpgov.snapshot import Snapshot
     from mcpgov.strict_json import JsonLimits
 
+    Hear = Callable[[Answer], Awaitable[None]]
+
 T = TypeVar("T")
 
 PATIENCE: Final = 30.0  # seconds for a member's answer to a question of ours
 AT_ONCE: Final = 16  # members that are asked at a time
 PAGES: Final = 100  # of one member's list
 MOST: Final = 10_000  # of what is in it; what comes after is not asked for
+LISTEN: Final = "subscriptions/listen"
 METHOD_NOT_FOUND: Final = -32601
 GONE: Final = 404  # MCP 2025-11-25: the server no longer has the session
 MESSAGES: Final = "application/json, text/event-stream"
@@ -74,6 +77,7 @@ class Part:
         self._limits = limits
         self._session_id = session_id
         self._request: MCPRequest | None = None
+        self.hear: Hear | None = None
 
     async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
         """The question, parsed as strictly as anybody's."""
@@ -83,9 +87,12 @@ class Part:
         return self._request
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
-        """Take the answer in; only the message that answers is kept."""
+        """Take the answer in; only the message that answers is kept. A stream is given to `hear`, if there is one."""
         del decision
         self.status, self.session = answer.status, answer.headers.get("mcp-session-id")
+        if self.hear is not None and answer.streaming:
+            await self.hear(answer)
+            return
         async for events in answer.events:
             for event in events:
                 message = parse_message(event.data or b"")
@@ -173,6 +180,20 @@ class Asking:
 
         await self._each([name for name, link in session.members.items() if link.opened], one)
 
+    async def listen(self, member: str, session: Session | None, wanted: Mapping[str, Json], hear: Hear) -> None:
+        """Listen to one member for as long as it speaks; `wanted` is for the STATELESS era. Raises Refusal."""
+        for _ in range(2):  # a session that is gone is opened anew
+            link = await self.opened(member, session) if session else None
+            if link is None:
+                part = self._question(member, LISTEN, {"notifications": dict(wanted)})
+            else:
+                part = self._question(member, "", {}, link, http_method="GET")
+            part.hear = hear
+            await govern(part, self._stages)
+            if part.status != GONE or link is None or not link.id:
+                return
+            link.forget()
+
     async def ask(
         self,
         member: str,
@@ -183,7 +204,22 @@ class Asking:
         notification: bool = False,
         http_method: str = "POST",
     ) -> Part:
-        """Ask one member one thing, in the era of the request at /mcp.
+        """Ask one member one thing."""
+        part = self._question(member, method, params, link, notification=notification, http_method=http_method)
+        await govern(part, self._stages)
+        return part
+
+    def _question(
+        self,
+        member: str,
+        method: str,
+        params: Mapping[str, Json],
+        link: MemberSession | None = None,
+        *,
+        notification: bool = False,
+        http_method: str = "POST",
+    ) -> Part:
+        """A request to one member, in the era of the one at /mcp.
 
         Its id is no other's: in a member's session the client's own requests may be open, and other questions of ours.
         """
@@ -203,9 +239,7 @@ class Asking:
             received_at=datetime.now(UTC),
             correlation_id=asked,
         )
-        part = Part(head, body, self._limits, link.id if link else "")
-        await govern(part, self._stages)
-        return part
+        return Part(head, body, self._limits, link.id if link else "")
 
     async def _listed(self, member: str, listed: Listed, session: Session | None) -> list[Found]:
         """Every page of a member's list. Raises Unanswered, Refusal."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.aggregate.answering import Answering
 from mcpgov.aggregate.asking import GONE, headed
 from mcpgov.aggregate.callbacks import Renumbered, asked_by
+from mcpgov.aggregate.events import Numbered, left_at
 from mcpgov.aggregate.merging import LISTS, PROMPTS, RESOURCES, TOOLS, require_cursor, text_at
 from mcpgov.aggregate.search import CALL, SEARCH
 from mcpgov.aggregate.snapshot import with_aggregate
 from mcpgov.aggregate.visit import Shared, Visit, unknown
-from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, parse_request
 from mcpgov.errors import Refusal
 from mcpgov.json_spans import span_of, with_value
@@ -43,13 +43,14 @@ if TYPE_CHECKING:
     from mcpgov.pipeline import Exchange
     from mcpgov.snapshot import Snapshot
 
-ALLOWED: Final = "POST, DELETE"
 SESSION: Final = "mcp-session-id"
+LAST_EVENT: Final = "last-event-id"
 NAMING: Final[Mapping[str, tuple[Listed, tuple[str, ...]]]] = {
     "tools/call": (TOOLS, ("params", "name")),
     "prompts/get": (PROMPTS, ("params", "name")),
     "resources/read": (RESOURCES, ("params", "uri")),
 }
+SUBSCRIBING: Final = ("resources/subscribe", "resources/unsubscribe")  # HANDSHAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class AggregateCall:
             kept = tuple(field for field in answer.headers.fields if field[0] != SESSION)
             answer = replace(answer, headers=Headers(kept))
             if self._link is not None and answer.streaming:
-                answer = replace(answer, events=Rewritten(answer, (Renumbered(self.head.connection),)))
+                told = Rewritten(answer, (Renumbered(self.head.connection),))
+                answer = replace(answer, events=Numbered(told, self.head.connection))
         await self._exchange.relay(answer, decision)
 
     async def refuse(self, refusal: Refusal) -> None:
@@ -137,10 +139,8 @@ class AggregateCall:
             self._visit.session.calls.pop(self._open, None)
 
     def _require_session(self, visit: Visit) -> None:
-        """Find the session. Raises Refusal: unknown-session, invalid-message, method-not-allowed."""
+        """Find the session. Raises Refusal: unknown-session, invalid-message."""
         request = visit.request
-        if request.kind is Kind.STREAM:
-            raise Refusal(Reason.METHOD_NOT_ALLOWED, f"Use one of: {ALLOWED}.", headers=(("Allow", ALLOWED),))
         if request.era is Era.HANDSHAKE and request.method != "initialize":
             visit.session = self._shared.sessions.get(request.session_id)
 
@@ -155,6 +155,8 @@ class AggregateCall:
             prompt = text_at(request.params, "ref", "name")
             about = (PROMPTS, ("params", "ref", "name")) if prompt else (RESOURCES, ("params", "ref", "uri"))
             return await self._named(visit, *about)
+        if request.method in SUBSCRIBING and visit.session is not None:
+            return await self._named(visit, RESOURCES, ("params", "uri"))
         if request.kind is not Kind.REQUEST:
             return self._reply(visit)
         if request.method in LISTS:
@@ -162,7 +164,9 @@ class AggregateCall:
         return None
 
     def _reply(self, visit: Visit) -> Target | None:
-        """The member that asked what is answered, or whose answer is not wanted any more; None where it is nobody."""
+        """The member that asked what is answered, whose answer is not wanted any more, or whose stream is gone on with;
+        None where it is nobody.
+        """
         request, session = visit.request, visit.session
         member, body = "", None
         if session and request.method == "notifications/cancelled":
@@ -170,8 +174,10 @@ class AggregateCall:
             body = request.body
         elif session and request.kind is Kind.RESPONSE and (asked := asked_by(request.id)):
             member, body = asked[0], with_value(request.body, ("id",), asked[1])
+        elif request.kind is Kind.STREAM and (left := left_at(self.head.headers.get(LAST_EVENT))):
+            member, body = left[0], b""
         known = session is not None and member in session.members and member in visit.naming.members
-        return Target(member, "", body) if body and known else None
+        return Target(member, "", body) if body is not None and known else None
 
     async def _named(self, visit: Visit, listed: Listed, path: tuple[str, ...]) -> Target:
         """The member whose the name at `path` is."""
@@ -195,6 +201,8 @@ class AggregateCall:
     def _for_member(self, request: MCPRequest, target: Target) -> MCPRequest:
         """The request as the member gets it, read anew: what its policies see is what it gets."""
         fields = {"content-type": "application/json", "accept": request.head.headers.get("accept")}
+        if request.kind is Kind.STREAM and (left := left_at(request.head.headers.get(LAST_EVENT))):
+            fields[LAST_EVENT] = left[1]
         mirrored = [field for field in request.head.headers.fields if field[0].startswith("mcp-param-")]
         if request.era is Era.STATELESS:
             fields |= {"mcp-protocol-version": request.protocol_version, "mcp-method": request.method}

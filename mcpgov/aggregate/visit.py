@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcpgov.aggregate.asking import Asking
 from mcpgov.aggregate.merging import RESOURCES, TEMPLATES, merged, template_for
@@ -18,16 +18,18 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mcpgov.aggregate.merging import Listed
     from mcpgov.aggregate.naming import Item
     from mcpgov.aggregate.sessions import KnownNames, Owners, Session, Sessions
     from mcpgov.aggregate_settings import Aggregate
-    from mcpgov.models import MCPRequest, Principal
+    from mcpgov.models import Json, MCPRequest, Principal
     from mcpgov.pipeline import Stages
     from mcpgov.snapshot import Snapshot
     from mcpgov.strict_json import JsonLimits
+
+WATCHED: Final = "resourceSubscriptions"  # MCP 2026-07-28, SubscriptionFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,23 @@ class Visit:
         if owner is None or owner[0] not in self.naming.members:
             raise unknown()
         return owner
+
+    async def wanted(self, asked: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
+        """What each member is to tell of, where the client wants to be told of `asked`: of resources, their own."""
+        wanted: dict[str, dict[str, Json]] = {member: dict(asked) for member in self.naming.members}
+        uris = asked.get(WATCHED)
+        if isinstance(uris, list):
+            owners = [(uri, await self._member_of(uri)) for uri in uris]
+            for member, its in wanted.items():
+                its[WATCHED] = [uri for uri, owner in owners if owner == member]
+        return wanted
+
+    async def _member_of(self, uri: Json) -> str:
+        """The member whose a resource is; empty where it is nobody's."""
+        try:
+            return (await self.owner(RESOURCES, uri))[0] if isinstance(uri, str) else ""
+        except Refusal:
+            return ""
 
     async def _asked(self, listed: Listed, pick: Callable[[Owners], tuple[str, str] | None]) -> tuple[str, str] | None:
         """What is picked from a list: from what it said before, or, where that has it not, from the list itself."""

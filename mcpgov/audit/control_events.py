@@ -39,6 +39,8 @@ class ControlEvent(StrEnum):
     TOOL_DEFINITION_CHANGED = "tool-definition-changed"
     TOOL_APPROVED = "tool-approved"
     TOOL_REJECTED = "tool-rejected"
+    CATALOG_PUBLISHING = "catalog-publishing"  # somebody is about to
+    CATALOG_PUBLISHED = "catalog-published"  # what came of it
     CONNECTION_UNAVAILABLE = "connection-unavailable"  # its server cannot be used
     CONNECTION_AVAILABLE = "connection-available"
     WRITERS = "writers"  # names the last record of writers that ended

@@ -24,8 +24,8 @@ def who(record: Record) -> Json:
 
 
 def which(record: Record) -> Json:
-    """Which connection, export, store or key it is about."""
-    names = ("connection", "export", "sink", *(() if _said(record, "admin") else ("name",)))
+    """Which connection, export, store, API Center or key it is about."""
+    names = ("connection", "export", "sink", "api_center", *(() if _said(record, "admin") else ("name",)))
     return next((said for name in names if (said := _said(record, name))), None)
 
 

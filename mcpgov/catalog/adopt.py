@@ -2,18 +2,23 @@
 
 Rules: what the platform's connection led to is the entry's upstream, and how it signed in there is the entry's
 authType; no key of it is taken over, only the header's name. The rewritten connection has the gateway as its target and
-nothing of the upstream: neither its URL, nor its audience, nor a key. Spellings differ between versions and tools, and
-are read in any of them. Refuses to know: how a connection is sent to the platform.
+nothing of the upstream: neither its URL, nor its audience, nor a key. How agents sign in there is what `mcpgov foundry
+connection` prints: one way for all connections. Spellings differ between versions and tools, and are read in any of
+them. Refuses to know: how a connection is sent to the platform.
 Source: Microsoft.CognitiveServices/accounts/projects/connections, 2025-04-01-preview and later.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
 
 from mcpgov.catalog.client_files import read_relaxed
+from mcpgov.catalog.foreign_values import token_note
+from mcpgov.catalog.foundry import connection_body
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
 from mcpgov.catalog.withheld import reference
@@ -23,13 +28,12 @@ from mcpgov.models import AuthType
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mcpgov.catalog.offer import Offer
     from mcpgov.models import Json
 
     Document = dict[str, Json]
 
 NAMESPACE: Final = "foundry"
-HEADER: Final = "X-API-Key"  # where a gateway key may stand, so that Authorization stays free
-PLACEHOLDER: Final = "<gateway key>"
 _TOOLS: Final = frozenset({"remotetool"})
 _AUTH_TYPES: Final[Mapping[str, AuthType]] = {
     **{re.sub(r"[^a-z0-9]", "", kind.lower()): kind for kind in AuthType},
@@ -39,13 +43,13 @@ _OAUTH: Final = ("tokenUrl", "authorizationUrl", "refreshUrl")
 # What belongs to how the former target was signed in to, in lower case.
 _FORMER: Final = frozenset(
     {"audience", "credentials", "tokenurl", "authorizationurl", "refreshurl", "scopes", "connectorname"}
-    | {"usecustomconnector", "authtype", "target", "expirytime", "error"}
+    | {"usecustomconnector", "authtype", "category", "target", "expirytime", "error"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """How agents are to sign in to the gateway: what the rewritten connection says."""
+    """How agents are to sign in to the gateway: what the entry says."""
 
     auth_type: AuthType = AuthType.CUSTOM_KEYS
     audience: str = ""
@@ -81,18 +85,22 @@ def adopt(text: str, choice: Choice, clients: Clients, server: str = "") -> Adop
         said["clientAuthType"] = clients.auth_type.value
     if clients.audience:
         said["clientAudience"] = clients.audience
+    notes += token_note(said, target)
     document["connections"] = {connection: said}
     return Adopted(Draft(document, tuple(notes)), connection, properties.original)
 
 
-def rewritten(adopted: Adopted, gateway: str, clients: Clients) -> Document:
-    """The body of the connection that leads to the gateway. No key stands in it; OAuth2 is set up on the platform."""
-    made = {key: value for key, value in adopted.properties.items() if key.lower() not in _FORMER}
-    made |= {"authType": clients.auth_type.value, "category": "RemoteTool"}
-    made["target"] = f"{gateway.rstrip('/')}/mcp/{adopted.connection}"
-    made |= {"audience": clients.audience} if clients.audience else {}
-    keys: Document = {"keys": {HEADER: PLACEHOLDER}} if clients.auth_type is AuthType.CUSTOM_KEYS else {}
-    return {"properties": {**made, "credentials": keys}}
+def rewritten(adopted: Adopted, offer: Offer) -> Document:
+    """The body of the connection as it leads to the gateway, with places for secrets and none in it.
+
+    Whom it is shared with stays, as does whatever else is not about the former target.
+    """
+    host = urlsplit(_Folded(adopted.properties).text("target")).hostname or ""
+    kept = {key: value for key, value in adopted.properties.items() if key.lower() not in _FORMER}
+    kept = {key: value for key, value in kept.items() if host not in json.dumps(value, ensure_ascii=False).lower()}
+    there = {key.lower() for key in kept}
+    ours = cast("Document", connection_body(offer)["properties"])
+    return {"properties": kept | {key: value for key, value in ours.items() if key.lower() not in there}}
 
 
 def _signed_in(properties: _Folded, connection: str, choice: Choice, notes: list[str]) -> Iterator[tuple[str, Json]]:

@@ -2,10 +2,11 @@
 
 Rules: `runtimeUri` is the gateway's URL and nothing of the upstream is published; every call is a PUT of the whole
 resource under a name that follows from what it is, so that publishing twice changes nothing; a role assignment's name
-is made from its scope, its role and its group.
-Sources: Microsoft.ApiCenter 2024-03-01 (environments, apis, versions, definitions, deployments); role assignments
-2022-04-01; UUID version 5 (RFC 9562 section 5.5). How callers are authorized is set in the portal (Governance >
-Authorization): the API that would do it is not documented, so authorization() says what to choose there.
+is made from its scope, its role and its group. What is served no more is left to retiring.py.
+Sources: Microsoft.ApiCenter 2024-03-01 (environments, apis, versions, definitions, deployments; names have 3 to 90
+characters, titles up to 50; LifecycleStage); role assignments 2022-04-01; UUID version 5 (RFC 9562 section 5.5). How
+callers are authorized is set in the portal (Governance > Authorization): the API that would do it is not documented, so
+authorization() says what to choose there.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ ROLES_VERSION: Final = "2022-04-01"
 ENVIRONMENT: Final = "mcpgov"
 DATA_READER: Final = "c7244dfb-f447-457d-b2ba-3999044d1706"  # Azure API Center Data Reader, the same in every tenant
 MOST_TITLE: Final = 50
+FEWEST: Final = 3  # characters of a name
+MOST: Final = 90
+GATEWAY: Final = "gateway"  # the deployment
+STAGES: Final = {"active": "production", "deprecated": "deprecated"}  # lifecycleStage, by an entry's status
 _NAMES: Final = bytes.fromhex("6ba7b8119dad11d180b400c04fd430c8")  # the namespace of URLs (RFC 9562 section 6.6)
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -47,20 +52,29 @@ class Center:
         """The path of the service, or of what is below it. Raises NotOffered."""
         return resource_path(self.subscription, self.group, "Microsoft.ApiCenter", "services", self.service, *names)
 
+    def inner(self, *names: str) -> str:
+        """The path of the workspace, or of what is below it. Raises NotOffered."""
+        return self.path("workspaces", self.workspace, *names)
+
     def call(self, *names: str, **properties: Json) -> Call:
-        """The call that makes something of the workspace."""
-        return Call("PUT", self.path("workspaces", self.workspace, *names), API_VERSION, {"properties": properties})
+        """The call that makes something of the workspace. Raises NotOffered."""
+        return Call("PUT", self.inner(*names), API_VERSION, {"properties": properties})
+
+    def question(self, *names: str) -> Call:
+        """The call that asks for something of the workspace. Raises NotOffered."""
+        return Call("GET", self.inner(*names), API_VERSION, {})
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A connection, and what people read of its server."""
+    """A connection, and what people read of its server; `status` is that of the entry."""
 
     offer: Offer
     server: str
     version: str
     title: str = ""
     description: str = ""
+    status: str = "active"
 
 
 def publishing_calls(center: Center, listings: Sequence[Listing], readers: Sequence[str] = ()) -> Iterator[Call]:
@@ -80,20 +94,21 @@ def publishing_calls(center: Center, listings: Sequence[Listing], readers: Seque
 def _listed(center: Center, listing: Listing) -> Iterator[Call]:
     """The API of one connection, its version and definition, and where it runs."""
     name, version = listing.offer.name, version_id(listing.version)
+    if len(name) < FEWEST:
+        raise NotOffered(f"{name} is too short a name for an API Center", "call it by three or more")
     api, below = ("apis", name), ("apis", name, "versions", version)
     title = (listing.title or name)[:MOST_TITLE]
     summary = listing.description or listing.server
     yield center.call(*api, title=title, kind="mcp", summary=summary, description=summary)
-    yield center.call(*below, title=listing.version, lifecycleStage="production")
+    yield center.call(*below, title=listing.version[:MOST_TITLE], lifecycleStage=STAGES[listing.status])
     yield center.call(*below, "definitions", "default", title="default", description="Found by tools/list.")
     workspace = f"/workspaces/{center.workspace}"
     yield center.call(
-        *(*api, "deployments", "gateway"),
+        *(*api, "deployments", GATEWAY),
         title=f"{title} at the gateway"[:MOST_TITLE],
         environmentId=f"{workspace}/environments/{ENVIRONMENT}",
         definitionId=f"{workspace}/{'/'.join(below)}/definitions/default",
         state="active",
-        isDefault=True,
         server={"runtimeUri": [listing.offer.url]},
     )
 
@@ -110,8 +125,9 @@ def _reader(center: Center, group: str) -> Call:
 
 
 def version_id(version: str) -> str:
-    """A version as the id of a resource: 1.0.0 is 1-0-0."""
-    return re.sub(r"[^a-z0-9]+", "-", version.lower()).strip("-")
+    """A version as the id of a resource: 1.0.0 is 1-0-0; a short one is named in full."""
+    made = re.sub(r"[^a-z0-9]+", "-", version.lower()).strip("-")
+    return made[:MOST] if len(made) >= FEWEST else f"version-{made}"
 
 
 def assignment_name(scope: str, principal: str) -> str:

@@ -41,8 +41,9 @@ class Call:
         return f"{self.path}?api-version={self.api_version}"
 
     def described(self) -> dict[str, Json]:
-        """The call as JSON."""
-        return {"method": self.method, "url": self.url, "body": dict(self.body)}
+        """The call as JSON; one that asks has no body."""
+        said: dict[str, Json] = {"method": self.method, "url": self.url}
+        return said if self.method == "GET" else {**said, "body": dict(self.body)}
 
     def typed(self, file: str) -> str:
         """The call as a command line, where the body lies in `file`."""

@@ -5,17 +5,19 @@ its category is one that is known to be no tool. So what nobody thought of (a ca
 at all, no target) is denied, and not let through.
 
 Rules: each type of resource is asked for its own aliases, because the alias of another type is empty; the target is
-compared up to and with the slash after the host, so that no longer host, no user name and no port gets past; mode is
-All, because Indexed leaves child resources out. Conditions of Azure Policy ignore case, and a negated one is true of
-what is missing.
+compared up to and with the slash after the host, so that no longer host, no user name and no port gets past, and has
+nothing in it by which it could leave /mcp/ again; mode is All, because Indexed leaves child resources out. Conditions
+of Azure Policy ignore case, and a negated one is true of what is missing.
 Source: Azure Policy definition structure (policyRule, `like` takes one `*`).
 
-What it cannot see: an agent whose tool names a `server_url` and no connection, which is no resource of Azure. That is
-for the network: let agents reach the gateway alone.
+What it cannot see: an agent whose tool names a `server_url` and no connection, which is no resource of Azure, and a
+connection of `otherCategories` whose target does not look like MCP. That is for the network: let agents reach the
+gateway alone.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.catalog.offer import NotOffered, require_https
@@ -40,9 +42,13 @@ NO_TOOLS: Final = (
     *("AppInsights", "ApplicationInsights", "AzureKeyVault", "ContainerRegistry", "ManagedOnlineEndpoint"),
 )
 
-# What a target looks like that is an MCP server under the category of something else.
-ENDINGS: Final = ("*/mcp", "*/sse")
-PARTS: Final = ("/mcp/", "/mcp?", "/mcp#", "/sse?")
+# What a target looks like that is an MCP server under the category of something else: its path, or its host.
+WORDS: Final = ("mcp", "sse")
+ENDINGS: Final = tuple(f"*/{word}" for word in WORDS)
+PARTS: Final = (*(f"/{word}{mark}" for word in WORDS for mark in "/?#;%\\ \t\r\n"), "//mcp.", "@mcp.")
+# What no target at the gateway needs: dots and escapes that whoever reads the URL may resolve to another path.
+STRAYS: Final = ("/.", "%", *"\\ \t\r\n")
+_GATEWAY: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
 def policy_definition(gateways: Sequence[str], *, hubs: bool = True, allow_http: bool = False) -> dict[str, Json]:
@@ -52,7 +58,7 @@ def policy_definition(gateways: Sequence[str], *, hubs: bool = True, allow_http:
     """
     for gateway in gateways:
         require_https(gateway, but=allow_http)
-        if "*" in gateway or "[" in gateway[:1] or "/" in gateway.partition("://")[2]:
+        if not _GATEWAY.fullmatch(gateway):
             raise NotOffered(f"{gateway} is not scheme and host", "write it like https://mcp.contoso.com")
     types = (*TYPES, HUBS) if hubs else TYPES
     hosts = ", ".join(gateways)
@@ -97,10 +103,12 @@ def _denied(type_: str, gateways: Sequence[str]) -> Json:
     target, category = f"{type_}/target", f"{type_}/category"
     here = [_of(target, "like", f"{gateway}/mcp/*") for gateway in gateways]
     here += [_of(target, "equals", f"{gateway}/mcp") for gateway in gateways]
+    strays = [_of(target, "contains", stray) for stray in STRAYS]
     tool = [_not(_of(category, "in", "[parameters('otherCategories')]"))]
     tool += [_of(target, "like", ending) for ending in ENDINGS]
     tool += [_of(target, "contains", part) for part in PARTS]
-    return {"allOf": [_of("type", "equals", type_), _not({"anyOf": here}), {"anyOf": tool}]}
+    past: list[Json] = [_not({"anyOf": here}), {"anyOf": strays}]
+    return {"allOf": [_of("type", "equals", type_), {"anyOf": past}, {"anyOf": tool}]}
 
 
 def _of(field: str, condition: str, value: str) -> Json:

@@ -1,7 +1,8 @@
 """The mcp.json of MCP clients (VS Code, Claude, Cursor) as entries of ours. Pure.
 
 Rules: what a client asks its user for (`${input:…}`), or takes from its environment, becomes a reference to a variable
-of mcpgov's environment; a literal that may be a secret becomes one too, and is said. A command is only taken over where
+of mcpgov's environment that is called after the connection, never the one that the file names; a literal that may be a
+secret becomes one too, and both are said. A command is only taken over where
 somebody said that programs may be started here, and never one with a secret among its arguments, which everybody on the
 machine can read. A bad server never hides the others.
 Sources: VS Code's MCP configuration reference; the `mcpServers` of Claude and Cursor.
@@ -13,13 +14,14 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.catalog.foreign_values import taken_over
 from mcpgov.catalog.importers import Found, Page, Refused
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
-from mcpgov.catalog.withheld import is_public, names_a_secret, reference, variable
+from mcpgov.catalog.withheld import names_a_secret
 from mcpgov.credential.references import Unfit
 from mcpgov.errors import Refusal
-from mcpgov.strict_json import JsonLimits, parse
+from mcpgov.strict_json import JsonLimits, parse, with_lines
 
 if TYPE_CHECKING:
     from mcpgov.models import Json
@@ -28,9 +30,14 @@ if TYPE_CHECKING:
 
 LIMITS: Final = JsonLimits(body=1024 * 1024, depth=20, string=64 * 1024)
 NAMESPACE: Final = "local"
-# A text, or what JSON has not and editors allow: a comment, a comma at the end.
-_EXTRA: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL)
-_PLACEHOLDER: Final = re.compile(r"\$\{(?:(?P<kind>input|env):)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)(?::-[^}]*)?\}")
+# A text, or what JSON has not and editors allow: a comment, a comma at the end. What does not end goes to the end of
+# the file, and nothing is tried twice: a stranger's file must not keep us busy.
+_EXTRA: Final = re.compile(
+    r""""(?:[^"\\]|\\.)*+(?:"|\\?\Z)|//[^\n]*+|/\*(?:.*?\*/|.*+)"""
+    r"|,(?=(?:\s++|//[^\n]*+|/\*.*?\*/)*+[}\]])",
+    re.DOTALL,
+)
+_PLACEHOLDER: Final = re.compile(r"\$\{(?:(?:input|env):)?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)(?::-[^}$]*+)?\}")
 _REMOTE: Final = frozenset({"http", "streamable-http", "streamableHttp"})
 
 
@@ -56,11 +63,18 @@ def read_client_file(text: str, file: str, namespace: str = NAMESPACE) -> Page:
 
 def read_relaxed(text: str) -> Json:
     """JSON with comments and commas at the end, as editors write it. Raises Unfit."""
-    plain = _EXTRA.sub(lambda match: match[0] if match[0].startswith('"') else " ", text.removeprefix("\ufeff"))
+    plain = _EXTRA.sub(_plain, text.removeprefix("\ufeff"))
     try:
         return parse(plain.encode("utf-8", "surrogatepass"), LIMITS)
     except Refusal as refusal:
-        raise Unfit(f"cannot be read: {refusal.message}", "write it as JSON") from None
+        raise Unfit(f"cannot be read: {with_lines(refusal.message, plain)}", "write it as JSON") from None
+
+
+def _plain(match: re.Match[str]) -> str:
+    """What JSON has not as blanks, so that everything else stays where it is."""
+    found = match[0]
+    unended = found.startswith("/*") and (len(found) < len("/**/") or not found.endswith("*/"))
+    return found if found.startswith('"') or unended else re.sub(r"[^\n]", " ", found)
 
 
 def _servers(tree: Json) -> Document | None:
@@ -93,7 +107,8 @@ def _remote(server: Document, url: str, connection: str, choice: Choice, told: l
     check_url(_given(url, choice, "its URL"), private=choice.private)
     made: Document = {"upstream": _given(url, choice, "its URL")}
     made |= {"private": True} if choice.private else {}
-    keys = _values(_mapping(server.get("headers")), connection, told)
+    written = _mapping(server.get("headers"))
+    keys: Document = {name: taken_over(connection, name, str(value), told) for name, value in written.items()}
     said: Document = {"authType": "CustomKeys", "keys": keys} if keys else {"authType": "None"}
     return {**made, "connections": {connection: said}}
 
@@ -114,7 +129,8 @@ def _local(server: Document, connection: str, choice: Choice, told: list[str]) -
         told.append("its envFile is not read: write what it needs into env")
     words: list[Json] = [*command]
     made: Document = {"command": words}
-    env = _values(_mapping(server.get("env")), connection, told)
+    variables = _mapping(server.get("env"))
+    env: Document = {name: taken_over(connection, name, str(value), told) for name, value in variables.items()}
     made |= {"env": env} if env else {}
     made |= {"cwd": str(server["cwd"])} if server.get("cwd") else {}
     return {**made, "connections": {connection: {}}}
@@ -130,25 +146,6 @@ def _given(text: str, choice: Choice, what: str) -> str:
         return choice.variables[name]
 
     return _PLACEHOLDER.sub(value_of, text)
-
-
-def _values(written: Document, connection: str, told: list[str]) -> Document:
-    """Headers or variables, with references for what may be a secret."""
-    made: Document = {}
-    for name, value in written.items():
-        parts = _PLACEHOLDER.split(str(value))
-        text = _PLACEHOLDER.sub(_referenced, str(value))
-        literal = "".join(parts[::3])
-        made[name] = text if "${" not in literal and is_public(name, text) else reference(connection, name)
-        if made[name] != text:
-            told.append(f"{name} held a literal value, which may be a secret: {made[name]} stands in its place")
-    return made
-
-
-def _referenced(match: re.Match[str]) -> str:
-    """A placeholder as a reference of ours: what is asked for has an id, what is in the environment a name."""
-    name = match["name"]
-    return f"${{env:{variable(name) if match['kind'] == 'input' or not name.isidentifier() else name}}}"
 
 
 def _mapping(value: Json) -> Document:

@@ -66,7 +66,11 @@ class Entry:
 
 def parse_entry(text: str, file: str, lookup: Lookup) -> Entry:
     """The entry that `text` holds, its references resolved. Raises InvalidConfiguration with every problem."""
-    source = parse_yaml(text, file)
+    return read_entry(parse_yaml(text, file), lookup)
+
+
+def read_entry(source: Source, lookup: Lookup) -> Entry:
+    """The same of a file that was parsed already."""
     shape = read_model(EntryShape, source, lookup)
     if problems := tuple(_contradictions(shape, source)):
         raise InvalidConfiguration(problems)

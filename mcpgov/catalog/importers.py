@@ -37,7 +37,7 @@ ITEM: Final = JsonLimits(body=256 * 1024, depth=40, string=64 * 1024)
 API_CENTER: Final = ".azure-apicenter.ms"
 _FEWER: Final = "ask for those that changed: --updated-since 2026-11-01T00:00:00Z"
 _PATH: Final = "/v0.1/servers"
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)  # what does not end is tried once
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from mcpgov.catalog.listed import OURS, Listed, Way, offered
 from mcpgov.catalog.server_shape import LONGEST_LINE, SCHEMA, ServerJson, wrong_with
 from mcpgov.catalog.withheld import without_literals
 from mcpgov.errors import InvalidConfiguration, Problem, Refusal
-from mcpgov.strict_json import JsonLimits, dumps, parse
+from mcpgov.strict_json import JsonLimits, dumps, parse, with_lines
 from mcpgov.yaml_source import Source
 
 if TYPE_CHECKING:
@@ -41,16 +41,17 @@ _KEPT: Final = ("publisher", "categories", "environments")  # of what another ga
 _SHOWABLE: Final = ("repository", "websiteUrl", "icons")  # unless they name a host of the upstream
 
 
-def parse_server_json(text: str, file: str) -> Document:
+def parse_server_json(text: str, file: str, *, ours: bool = True) -> Document:
     """The keys and values of the entry that a server.json is; nothing yet says how it is reached.
 
-    Raises InvalidConfiguration with every problem. What was exported comes back whole.
+    Raises InvalidConfiguration with every problem. What was exported comes back whole, with `ours`.
     """
     try:
         tree = parse(text.encode("utf-8", "surrogatepass"), LIMITS)
     except Refusal as refusal:
-        raise InvalidConfiguration((Problem(file, 0, 0, refusal.message, "write one server.json"),)) from None
-    return read_server_json(tree, file)
+        said = with_lines(refusal.message, text)
+        raise InvalidConfiguration((Problem(file, 0, 0, said, "write one server.json"),)) from None
+    return read_server_json(tree, file, ours=ours)
 
 
 def read_server_json(tree: Json, file: str, *, ours: bool = True) -> Document:

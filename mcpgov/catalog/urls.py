@@ -1,4 +1,5 @@
-"""Which URLs an upstream may have: https to a public host, unless the entry says `private: true`. Pure.
+"""Which URLs an upstream may have: https to a public host, unless the entry says `private: true`; and never one of a
+cloud's metadata service, which gives the secrets of the machine to whoever asks. Pure.
 
 Rules: two readers must not see two hosts in one URL, so anything unusual is refused rather than repaired. A host that a
 resolver would read as an IPv4 address is judged as that address, however it is written: 127.1, 2130706433, 0x7f.1.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from mcpgov.credential.references import Unfit, has_reference
-from mcpgov.destinations import IPAddress, is_public, origin
+from mcpgov.destinations import IPAddress, is_metadata, is_public, origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,8 @@ MAX_URL: Final = 2048
 _URL: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
-_PRIVATE_NAMES: Final = ("localhost", "local", "internal", "home.arpa")
+_METADATA_NAMES: Final = ("metadata.google.internal", "metadata.goog", "metadata")
+_PRIVATE_NAMES: Final = ("localhost", "local", "localdomain", "internal", "home.arpa")
 _FIXED: Final = re.compile(
     r"(?P<host>[A-Za-z0-9._-]{1,253}):(?P<port>[0-9]{1,5}):(?P<address>[0-9.]+|\[[0-9A-Fa-f:.]+\])(?::(?P<other>[0-9]{1,5}))?"
 )
@@ -32,11 +34,15 @@ _IPV6: Final = re.compile(r"[0-9a-f:.]+")  # no zone: it names an interface of o
 
 
 def check_url(url: str, *, private: bool) -> None:
-    """Raise Unfit unless mcpgov may connect to `url`. `private` allows plain http and what is not public."""
+    """Raise Unfit unless mcpgov may connect to `url`. `private` allows plain http and what is not public.
+
+    A metadata service of a cloud is never allowed.
+    """
     parts, host = _split(url)
     if parts.scheme == "http" and not private:
         raise Unfit("is plain http, which shows the credential to the network", "use https, or say `private: true`")
     address = _address(host)
+    _refuse_metadata(host, address)
     if private:
         return
     if address is not None and not is_public(address):
@@ -73,8 +79,15 @@ def check_fixed(fixed: tuple[str, str], urls: Iterable[str], *, private: bool) -
     if fixed[0] not in {f"{host}:{port}" for _, host, port in origins}:
         raise Unfit(f"names {fixed[0]}, which this connection never calls", "write the host and port of its URL")
     address = ipaddress.ip_address(fixed[1].rpartition(":")[0].strip("[]"))
+    _refuse_metadata(str(address), address)
     if not private and not is_public(address):
         raise Unfit(f"leads to {address}, which is not a public address", "say `private: true` if this is your own")
+
+
+def _refuse_metadata(host: str, address: IPAddress | None) -> None:
+    if host in _METADATA_NAMES or (address is not None and is_metadata(address)):
+        said = f"leads to {address or host}, where a cloud gives the secrets of this machine to whoever asks"
+        raise Unfit(said, "name another server: this one is never allowed")
 
 
 def _split(url: str) -> tuple[SplitResult, str]:

@@ -13,9 +13,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
+from mcpgov.catalog.foreign_values import all_taken_over, put_together
 from mcpgov.catalog.urls import check_url
-from mcpgov.catalog.withheld import is_public, reference, variables
-from mcpgov.credential.references import Unfit
+from mcpgov.catalog.withheld import PREFIX, is_public, reference, variable
+from mcpgov.credential.references import Unfit, has_reference
 from mcpgov.models import AuthType
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ class Draft:
 def reached(document: Document, choice: Choice) -> Draft:
     """The entry with a way to its server, and one connection. Raises Unfit where there is none.
 
-    An entry that has its way already, because we exported it, keeps it.
+    An entry that has its way already, because we exported it, keeps it; but no reference that stands in it.
     """
     if "command" in document and not choice.local:
         raise Unfit("starts a program on this machine", "look at its command, then say --local")
     if document.get("private") and not choice.private:
         raise Unfit("leads to private addresses, or over plain http", "say --private if it may")
     if "upstream" in document or "command" in document:
-        return Draft(document, tuple(_taken_along(document)))
+        return Draft(*all_taken_over(document))
     name = choice.connection or free_name(document, choice.taken)
     server = cast("Document", document.get("server", {}))
     refused: list[Unfit] = []
@@ -82,13 +83,6 @@ def reached(document: Document, choice: Choice) -> Draft:
     if refused:
         raise refused[0]
     raise Unfit("has neither a remote nor a package", "write upstream: or command: into a file of your own")
-
-
-def _taken_along(document: Document) -> Iterator[str]:
-    """Which secrets an entry that somebody else wrote is given: whoever adds it is to look where it sends them."""
-    if names := ", ".join(variables(document)):
-        where = document.get("upstream") or "the program that it starts"
-        yield f"gives {names} to {where}: look whether it may have that"
 
 
 def free_name(document: Document, taken: frozenset[str]) -> str:
@@ -233,26 +227,39 @@ class _Way:
             if given is None and not one.get("isRequired") and not one.get("isSecret"):
                 notes.append(f"{name} is optional, and was left out")
                 continue
-            made[name] = self._value(name, given if given is None else str(given), one)
+            made[name] = self._value(name, given if given is None else str(given), one, notes)
             if one.get("isSecret") and given is not None and made[name] == reference(self.connection, name):
                 notes.append(f"{name} held a secret: {made[name]} stands in its place")
         return made, tuple(notes)
 
-    def _value(self, name: str, template: str | None, about: Document) -> str:
+    def _value(self, name: str, template: str | None, about: Document, notes: list[str]) -> str:
+        """A value, its variables replaced. Raises Unfit."""
         if template is None:
             return reference(self.connection, name)
-        variables = _mapping(about.get("variables"))
+        pieces = tuple(self._pieces(template, _mapping(about.get("variables"))))
+        literal = "".join(text for text, asked in pieces if not asked)
+        public = not has_reference(literal) and is_public(name, "".join(text for text, _ in pieces))
+        if about.get("isSecret") and not public:
+            return reference(self.connection, name)
+        value = put_together(name, pieces)
+        stand = ((variable(PREFIX, self.connection, asked), asked) for _, asked in pieces if asked)
+        notes += (f"{written} stands for {{{asked}}} of {name}" for written, asked in stand)
+        return value
 
-        def value_of(match: re.Match[str]) -> str:
+    def _pieces(self, template: str, variables: Document) -> Iterator[tuple[str, str]]:
+        """The literal parts of a template, and references with the name of the variable that each stands for."""
+        end = 0
+        for match in _VARIABLE.finditer(template):
             called = match[1]
             if called not in variables:
-                return match[0]  # as the schema has it: what is no variable stays
+                continue  # as the schema has it: what is no variable stays
+            yield template[end : match.start()], ""
+            end = match.end()
             one = _mapping(variables[called])
             given = self.choice.variables.get(called, one.get("value", one.get("default")))
-            return reference(self.connection, called) if given is None or one.get("isSecret") else str(given)
-
-        value = _VARIABLE.sub(value_of, template.replace("${", "$${"))
-        return value if not about.get("isSecret") or is_public(name, value) else reference(self.connection, name)
+            asked = given is None or bool(one.get("isSecret"))
+            yield (reference(self.connection, called), called) if asked else (str(given), "")
+        yield template[end:], ""
 
 
 def _ways(server: Document, connection: str, choice: Choice) -> Iterator[_Way]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "MCP"
 REFERENCE: Final = re.compile(r"\$\{(?:env|file|secret):[^{}]+\}")
-_ENVIRONMENT: Final = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_ENVIRONMENT: Final = re.compile(r"\$\$\{|\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")  # $${ is a plain ${
 _LITELLM: Final = re.compile(r"os\.environ/[A-Za-z_][A-Za-z0-9_]*")
 _SCHEMES: Final = frozenset({"", "bearer", "basic", "token", "apikey", "api-key", "key"})
 _PLAIN_WORD: Final = re.compile(
@@ -38,6 +38,12 @@ def is_public(name: str, value: str) -> bool:
     if rest.lower() in _SCHEMES:
         return rest != value.strip()  # "Bearer" alone is a secret that somebody forgot, or a bad joke
     return _PLAIN_WORD.fullmatch(rest) is not None or name.lower() in _NO_SECRET
+
+
+def scheme_before(value: str) -> str:
+    """The name of a scheme that a value begins with, and the blank behind it; empty where there is none."""
+    scheme, blank, _ = value.partition(" ")
+    return scheme + blank if scheme and blank and scheme.lower() in _SCHEMES else ""
 
 
 def names_a_secret(name: str) -> bool:
@@ -66,7 +72,7 @@ def variables(value: Json) -> Iterator[str]:
     while stack:
         one = stack.pop()
         if isinstance(one, str):
-            found |= dict.fromkeys(_ENVIRONMENT.findall(one))
+            found |= dict.fromkeys(filter(None, _ENVIRONMENT.findall(one)))
         elif isinstance(one, list):
             stack += reversed(one)
         elif isinstance(one, dict):

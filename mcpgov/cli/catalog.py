@@ -24,6 +24,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.models import AuthType
 from mcpgov.settings_file import read_text
 from mcpgov.yaml_source import nearest
 
@@ -74,6 +75,8 @@ def add_list(catalog: typer.Typer) -> None:
 
     def list_(wanted: Wanted) -> None:
         """List the servers of the catalog. Exits 1 where a file cannot be read; the others are listed all the same."""
+        require_known("--status", wanted.status, Status)
+        require_known("--authentication", wanted.authentication, AuthType)
         read = load_catalog(wanted.config)
         rows = [described(entry) for entry in sorted(read.entries, key=lambda one: (one.name, one.version))]
         rows = [row for row in rows if fits(row, wanted)]
@@ -82,6 +85,8 @@ def add_list(catalog: typer.Typer) -> None:
         else:
             for line in in_columns([HEADINGS, *(_cells(row) for row in rows)]):
                 typer.echo(line)
+            if not rows:
+                typer.echo(f"No server of {read.folder} is asked for so.", err=True)
         tell_problems(read)
 
     catalog.command(
@@ -197,8 +202,10 @@ def find(catalog: Catalog, name: str, version: str) -> Entry:
         mend = f": {nearest(name, known)}" if known else ""
         fail(f"There is no server {repeated(name)} in {catalog.folder}{mend}", MISUSED)
     found = [entry for entry in named if version in ("", entry.version)]
-    if len(found) != 1:
-        versions = ", ".join(sorted(entry.version for entry in named))
+    versions = ", ".join(sorted(entry.version for entry in named))
+    if not found:
+        fail(f"{printable(named[0].name)} has no version {repeated(version)}: it is there as {versions}", MISUSED)
+    if len(found) > 1:
         fail(f"{printable(named[0].name)} is there as {versions}: say --version", MISUSED)
     return found[0]
 
@@ -227,6 +234,13 @@ def described(entry: Entry) -> dict[str, Any]:
         "connections": [described_connection(one.connection) for one in entry.connections],
         "file": entry.source.file,
     }
+
+
+def require_known(option: str, said: str, words: Iterable[str]) -> None:
+    """End the verb where an option says a word that nothing is called; case does not matter."""
+    known = [str(word) for word in words]
+    if said and said.lower() not in _lowered(known):
+        fail(f"{option} {repeated(said)} is none of {', '.join(known)}", MISUSED)
 
 
 def fits(row: dict[str, Any], wanted: Wanted) -> bool:

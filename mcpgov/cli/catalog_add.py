@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import re
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,17 +18,20 @@ import typer
 
 from mcpgov.catalog.adopt import Clients, adopt, rewritten
 from mcpgov.catalog.client_files import NAMESPACE, is_client_file, read_client_file, read_relaxed
-from mcpgov.catalog.entries import EntryShape
 from mcpgov.catalog.importers import Asked, Found, Page, Refused, from_registry, read_page
+from mcpgov.catalog.listed import OURS
+from mcpgov.catalog.newcomers import Newcomers
+from mcpgov.catalog.offer import NotOffered
 from mcpgov.catalog.presets import PRESETS, drafted, variables_of
-from mcpgov.catalog.server_json import parse_server_json
+from mcpgov.catalog.server_json import STAMP, parse_server_json
 from mcpgov.catalog.urls import check_url
-from mcpgov.catalog.ways import Choice, Draft, free_name, reached, slug
-from mcpgov.catalog.withheld import reference, variables
-from mcpgov.catalog.yaml_text import yaml_text
-from mcpgov.catalog_files import Catalog, fitting, load_catalog, write_new
+from mcpgov.catalog.ways import Choice, Draft, free_name, reached
+from mcpgov.catalog.withheld import reference
+from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.catalog import FAILED, MISUSED, AsJson, fail
+from mcpgov.cli.catalog_write import governed, keep, mended, printable_lines, shown, tell
 from mcpgov.cli.check import in_columns
+from mcpgov.cli.offered import base_of, loaded, offered
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
@@ -39,10 +42,9 @@ from mcpgov.settings_file import read_text
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from mcpgov.catalog.importers import Fetch
-    from mcpgov.errors import Problem
     from mcpgov.models import Json
 
 
@@ -55,12 +57,16 @@ class OpenRegistry(Protocol):
 
 
 LIST: Final = "list"
-ORDER: Final = ("name", "title", "version", "description", *EntryShape.model_fields)
+URL_ONLY: Final = ("header", "audience", "title", "description", "publisher", "version")  # a preset says these itself
+_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 section 5.6.2)
 
 Var = Annotated[list[str] | None, typer.Option(help="A value that the server needs, NAME=VALUE; may be repeated.")]
 Connection = Annotated[str, typer.Option(help="What it is served as: /mcp/CONNECTION. Default: made of its name.")]
 Policy = Annotated[list[str] | None, typer.Option(help="A policy of the connections; may be repeated.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow plain http, loopback and private addresses.")]
+OtherHost = Annotated[
+    bool, typer.Option("--other-host", help="Allow a version of a server that leads elsewhere than those before.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +79,17 @@ class Added:
     var: Var = None
     connection: Connection = ""
     auth: Annotated[str, typer.Option(help="How mcpgov signs in: an authType, like CustomKeys.")] = ""
-    header: Annotated[list[str] | None, typer.Option(help="With CustomKeys: a header; may be repeated.")] = None
+    header: Annotated[
+        list[str] | None, typer.Option(help="With CustomKeys: the name of a header; may be repeated.")
+    ] = None
     audience: Annotated[str, typer.Option(help="With a token of Entra: whom it is for.")] = ""
     title: Annotated[str, typer.Option(help="What people call it.")] = ""
     description: Annotated[str, typer.Option(help="What it is for, in up to 100 characters.")] = ""
     publisher: Annotated[str, typer.Option(help="Who offers it.")] = ""
-    version: Annotated[str, typer.Option(help="One version.")] = "1.0.0"
+    version: Annotated[str, typer.Option(help="One version. Default: 1.0.0.")] = ""
     policy: Policy = None
     private: Private = False
+    other_host: OtherHost = False
     config: Config = None
     as_json: AsJson = False
 
@@ -99,8 +108,12 @@ class Imported:
     connection: Connection = ""
     namespace: Annotated[str, typer.Option(help="Of an mcp.json: what stands before the /.")] = NAMESPACE
     local: Annotated[bool, typer.Option("--local", help="Allow servers that are started on this machine.")] = False
+    own: Annotated[
+        bool, typer.Option("--own", help="Of a server.json that mcpgov exported for you: all that it says.")
+    ] = False
     policy: Policy = None
     private: Private = False
+    other_host: OtherHost = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files instead of writing them.")] = False
     config: Config = None
 
@@ -116,11 +129,20 @@ class Adoption:
     client_auth: Annotated[str, typer.Option(help="How agents sign in here: an authType.")] = "CustomKeys"
     client_audience: Annotated[str, typer.Option(help="Whom their token is for, like api://GUID.")] = ""
     private: Private = False
+    other_host: OtherHost = False
     config: Config = None
 
 
 def add_adding(catalog: typer.Typer, open_registry: OpenRegistry) -> None:
     """Add the verbs that write entries."""
+
+    def import_each(wanted: Imported) -> None:
+        """Write an entry for each server of a server.json, an mcp.json, a registry or an Azure API Center.
+
+        What is refused is named with its reason, and hides no other.
+        """
+        import_(wanted, open_registry)
+
     catalog.command(
         "add",
         epilog="Examples:  mcpgov catalog add https://mcp.contoso.com/mcp --name com.contoso/orders --auth CustomKeys"
@@ -132,7 +154,7 @@ def add_adding(catalog: typer.Typer, open_registry: OpenRegistry) -> None:
         epilog="Examples:  mcpgov catalog import server.json  ·  mcpgov catalog import .vscode/mcp.json --local"
         "  ·  mcpgov catalog import https://registry.contoso.com --match 'com.contoso/*'"
         "  ·  mcpgov catalog import https://center.data.westeurope.azure-apicenter.ms/workspaces/default",
-    )(with_options(Imported, lambda wanted: import_(wanted, open_registry)))
+    )(with_options(Imported, import_each))
     catalog.command(
         "adopt",
         epilog="Examples:  mcpgov catalog adopt connection.json  ·  mcpgov catalog adopt connection.json"
@@ -145,31 +167,54 @@ def add(wanted: Added) -> None:
     if wanted.preset == LIST:
         show_presets(as_json=wanted.as_json)
         return
+    if not wanted.preset and not (wanted.url and wanted.name):
+        missing = "--name" if wanted.url else "The URL"
+        fail(f"{missing} is missing (say URL --name com.contoso/NAME, or --preset NAME)", MISUSED)
     read = load_catalog(wanted.config)
     choice = Choice(wanted.connection, wanted.private, False, variables_in(wanted.var), read.connections)
     try:
         kind = auth_type(wanted.auth) if wanted.auth else None
-        draft = drafted(wanted.preset, choice, kind, wanted.name) if wanted.preset else by_url(wanted, choice, kind)
+        draft = by_preset(wanted, choice, kind) if wanted.preset else by_url(wanted, choice, kind)
+        let_in(Newcomers(read.entries, other_host=wanted.other_host), draft, versions=not wanted.preset)
     except Unfit as unfit:
-        fail(f"{printable(repeated(wanted.preset or wanted.url or '--name'))} {unfit} ({unfit.mend})", MISUSED)
-    origin = f"--preset {wanted.preset}" if wanted.preset else wanted.url.partition("?")[0]
+        fail(f"{shown(wanted.preset or wanted.url)} {printable(str(unfit))} ({printable(mended(unfit))})", MISUSED)
+    origin = f"--preset {wanted.preset}" if wanted.preset else shown(wanted.url)
     count, refused = keep(read, [governed(draft, wanted.policy)], f"mcpgov catalog add {origin}")
     tell(refused)
     if not count:
         raise typer.Exit(FAILED)
 
 
+def let_in(newcomers: Newcomers, draft: Draft, *, versions: bool) -> None:
+    """Raise Unfit unless a draft may stand beside what is there. `versions`: there is an option for its version."""
+    if newcomers.has(draft.document):
+        mend = "say --name com.contoso/NAME for another server"
+        mend += ", or --version for another version of this one" if versions else ""
+        raise Unfit(f"is in the catalog already, as {draft.label}", mend)
+    newcomers.let_in(draft.document)
+
+
+def by_preset(wanted: Added, choice: Choice, kind: AuthType | None) -> Draft:
+    """The entry of a well-known server. Raises Unfit."""
+    if unused := ["URL"] * bool(wanted.url) + [f"--{name}" for name in URL_ONLY if getattr(wanted, name)]:
+        raise Unfit(f"is a preset, which goes without {', '.join(unused)}", "leave it out, and edit what is written")
+    return drafted(wanted.preset, choice, kind, wanted.name)
+
+
 def by_url(wanted: Added, choice: Choice, kind: AuthType | None) -> Draft:
     """The entry of a server that is named by its URL. Raises Unfit."""
-    if not wanted.url or not wanted.name:
-        raise Unfit("is missing", "say URL --name com.contoso/NAME, or --preset NAME")
     check_url(wanted.url, private=choice.private)
-    document: dict[str, Json] = {"name": wanted.name, "title": wanted.title, "version": wanted.version}
+    document: dict[str, Json] = {"name": wanted.name, "title": wanted.title, "version": wanted.version or "1.0.0"}
     document |= {"description": wanted.description, "publisher": wanted.publisher, "upstream": wanted.url}
     document |= {"private": True} if wanted.private else {}
     connection = choice.connection or free_name(document, choice.taken)
     kind = kind or (AuthType.CUSTOM_KEYS if wanted.header else AuthType.NONE)
     said: dict[str, Json] = {"authType": kind.value}
+    if wanted.header and kind is not AuthType.CUSTOM_KEYS:
+        raise Unfit(f"is sent no --header with --auth {kind}", "leave one of the two out")
+    if not all(map(_HEADER.fullmatch, wanted.header or ())):  # which is not repeated: a key may stand in it
+        said_so = "say its name alone, like --header X-Api-Key: its value becomes a variable of the environment"
+        raise Unfit("is to be sent a --header that is not the name of one", said_so)
     if kind is AuthType.OAUTH2:
         raise Unfit(
             "is signed in to with an application of yours", "write its file, with oauth: as docs/catalog.md says"
@@ -190,19 +235,15 @@ def key_of(connection: str, header: str) -> str:
 
 
 def import_(wanted: Imported, open_registry: OpenRegistry) -> None:
-    """Write an entry for each server of a file or a registry. What is refused is named, and hides no other.
-
-    Sources are a server.json, the mcp.json of VS Code, Claude or Cursor, a registry that speaks the MCP registry's API,
-    and an Azure API Center.
-    """
+    """Write an entry for each server of a file or a registry."""
     read = load_catalog(wanted.config)
     try:
         page = found_in(wanted, open_registry)
     except Unfit as unfit:
-        fail(f"{repeated(wanted.source)} {printable(str(unfit))} ({printable(unfit.mend)})")
+        fail(f"{shown(wanted.source)} {printable(str(unfit))} ({printable(mended(unfit))})")
     except InvalidConfiguration as invalid:
         fail(printable_lines(str(invalid)))
-    known = {f"{entry.name} {entry.version}" for entry in read.entries}
+    newcomers = Newcomers(read.entries, other_host=wanted.other_host)
     drafts, refused, taken = list[Draft](), list(page.refused), read.connections
     for one in page.found:
         if not fnmatchcase(one.label.partition(" ")[0], wanted.match):
@@ -210,16 +251,17 @@ def import_(wanted: Imported, open_registry: OpenRegistry) -> None:
         choice = Choice(wanted.connection, wanted.private, wanted.local, variables_in(wanted.var), taken)
         try:
             draft = one.draft(choice)
+            if newcomers.has(draft.document):
+                typer.echo(f"kept   {printable(draft.label)}, which is there already")
+                continue
+            newcomers.let_in(draft.document)
         except Unfit as unfit:
-            refused.append(Refused(one.label, f"{unfit} ({unfit.mend})"))
-            continue
-        if draft.label in known:
-            typer.echo(f"kept   {printable(draft.label)}, which is there already")
+            refused.append(Refused(one.label, f"{unfit} ({mended(unfit)})"))
             continue
         drafts.append(governed(draft, wanted.policy))
         connections = draft.document["connections"]
         taken |= frozenset(connections) if isinstance(connections, dict) else frozenset()
-    count, unfit_ones = keep(read, drafts, f"mcpgov catalog import {wanted.source}", dry_run=wanted.dry_run)
+    count, unfit_ones = keep(read, drafts, f"mcpgov catalog import {shown(wanted.source)}", dry_run=wanted.dry_run)
     wrong = [one for one in (*refused, *unfit_ones) if fnmatchcase(one.label.partition(" ")[0], wanted.match)]
     tell(wrong)
     if wrong and not count:
@@ -238,9 +280,25 @@ def found_in(wanted: Imported, open_registry: OpenRegistry) -> Page:
         return read_client_file(text, wanted.source, wanted.namespace)
     if isinstance(tree, dict) and isinstance(tree.get("servers"), list):
         return read_page(text.encode(), Asked(wanted.source, every=wanted.all_versions))
-    document = parse_server_json(text, wanted.source)
-    label = f"{document.get('name', '')} {document.get('version', '')}"
-    return Page((Found(label, lambda choice: reached(document, choice)),), ())
+    return Page((of_server_json(text, wanted, tree),), ())
+
+
+def of_server_json(text: str, wanted: Imported, tree: Json) -> Found:
+    """The server of a server.json. What it says of our own keys may be a stranger's, and is taken over with --own."""
+    document = parse_server_json(text, wanted.source, ours=wanted.own)
+    meta = tree.get("_meta") if isinstance(tree, dict) else None
+    ours = meta.get(OURS) if isinstance(meta, dict) else None
+    left = isinstance(ours, dict) and STAMP not in ours and not wanted.own
+    mend = f"say --own if mcpgov exported it for you: what it says under {OURS} was left out" if left else ""
+
+    def draft(choice: Choice) -> Draft:
+        try:
+            made = reached(document, choice)
+        except Unfit as unfit:
+            raise Unfit(str(unfit), "; ".join(filter(None, (unfit.mend, mend)))) from None
+        return replace(made, notes=(*made.notes, *filter(None, (mend,))))
+
+    return Found(f"{document.get('name', '')} {document.get('version', '')}", draft)
 
 
 def adopt_(wanted: Adoption) -> None:
@@ -250,102 +308,25 @@ def adopt_(wanted: Adoption) -> None:
     try:
         clients = Clients(auth_type(wanted.client_auth), wanted.client_audience)
         adopted = adopt(read_text(wanted.file), choice, clients, wanted.name)
-        gateway = gateway_of(read)
-    except (Unfit, InvalidConfiguration) as error:
-        mend = f" ({printable(error.mend)})" if isinstance(error, Unfit) else ""
-        fail(f"{wanted.file} {printable_lines(str(error))}{mend}")
+        let_in(Newcomers(read.entries, other_host=wanted.other_host), adopted.draft, versions=False)
+        base_of(read.with_texts({}).settings)
+    except Unfit as unfit:
+        fail(f"{wanted.file} {printable(str(unfit))} ({printable(mended(unfit))})")
+    except InvalidConfiguration as invalid:
+        fail(printable_lines(str(invalid)))
+    except NotOffered as error:
+        fail(f"{wanted.file} {printable_lines(str(error))}")
     count, refused = keep(read, [adopted.draft], f"mcpgov catalog adopt {wanted.file.name}")
     tell(refused)
     if not count:
         raise typer.Exit(FAILED)
-    typer.echo(json.dumps(rewritten(adopted, gateway, clients), indent=2))
-    if not gateway.startswith("https://"):
+    offer = offered(loaded(wanted.config), adopted.connection)
+    typer.echo(json.dumps(rewritten(adopted, offer), indent=2))
+    if not offer.url.startswith("https://"):
         typer.echo("note: the platform reaches https alone: set public_url in mcpgov.yaml", err=True)
     if clients.auth_type is AuthType.CUSTOM_KEYS:
         key = f"mcpgov keys create NAME --connection {adopted.connection}"
         typer.echo(f"note: put a gateway key in its place: {key}", err=True)
-
-
-def gateway_of(read: Catalog) -> str:
-    """The URL of the gateway. Raises InvalidConfiguration."""
-    settings = read.with_texts({}).settings
-    return str(settings.public_url or f"http://{settings.listen}")
-
-
-def keep(read: Catalog, drafts: Sequence[Draft], origin: str, *, dry_run: bool = False) -> tuple[int, list[Refused]]:
-    """Write those of the entries that fit; how many that are, and what is wrong with the others.
-
-    Ends the verb where it is the files that are there already that are wrong.
-    """
-    texts: dict[Path, str] = {}
-    by_place: dict[str, Draft] = {}
-    for draft in drafts:
-        place = read.free_place(file_name(draft), texts)
-        texts[place] = yaml_text(ordered(draft.document), (f"Written by {origin}", *draft.notes))
-        by_place[str(place)] = draft
-    try:
-        fit, unfit = fitting(read, texts)
-    except InvalidConfiguration as invalid:
-        fail(f"{printable_lines(str(invalid))}\nNothing was written: this is to be mended first.")
-    for place, text in fit.items():
-        if dry_run:
-            typer.echo(f"# {place}\n{text}")
-        else:
-            written(place, text, by_place[str(place)])
-    return len(fit), [Refused(by_place[str(place)].label, reason(problems)) for place, problems in unfit.items()]
-
-
-def reason(problems: Iterable[Problem]) -> str:
-    """What is wrong with a file that is not there yet, in a line."""
-    said = (f"{problem.message} ({problem.mend})" if problem.mend else problem.message for problem in problems)
-    return "; ".join(said)
-
-
-def written(place: Path, text: str, draft: Draft) -> None:
-    """Write one file, and say what is to be known of it."""
-    try:
-        write_new(place, text)
-    except OSError as error:
-        fail(f"{place} cannot be written: {error.strerror}")
-    connections = draft.document.get("connections")
-    paths = ", ".join(f"/mcp/{name}" for name in connections) if isinstance(connections, dict) else ""
-    typer.echo(f"wrote  {place}: {printable(draft.label)}, served at {printable(paths)}", err=True)
-    for note in draft.notes:
-        typer.echo(f"note   {printable(note)}", err=True)
-    for name in variables(dict(draft.document)):
-        if not os.environ.get(name, "").strip():
-            typer.echo(f"set    {name}, for mcpgov, before it is served", err=True)
-
-
-def governed(draft: Draft, policies: Sequence[str] | None) -> Draft:
-    """The entry with these policies on each of its connections, in place of none."""
-    connections = draft.document.get("connections")
-    if not policies or not isinstance(connections, dict):
-        return draft
-    named: list[Json] = [*policies]
-    made: dict[str, Json] = {
-        name: {**one, "policies": named} if isinstance(one, dict) and "policies" not in one else one
-        for name, one in connections.items()
-    }
-    return replace(draft, document={**draft.document, "connections": made})
-
-
-def file_name(draft: Draft) -> str:
-    """What its file is called: as its first connection is."""
-    connections = draft.document.get("connections")
-    return next((slug(name) for name in connections), "server") if isinstance(connections, dict) else "server"
-
-
-def ordered(document: Mapping[str, Json]) -> dict[str, Json]:
-    """The keys in the order of the documentation; a tool that nobody has approved waits for it."""
-    said = {"pin": "require", **document}
-    return {key: said[key] for key in dict.fromkeys((*ORDER, *said)) if key in said}
-
-
-def tell(refused: Iterable[Refused]) -> None:
-    """Say which servers were refused, and why."""
-    for one in refused:
-        typer.echo(f"refused {printable(one.label)}: {printable(one.why)}", err=True)
 
 
 def show_presets(*, as_json: bool) -> None:
@@ -388,8 +369,3 @@ def variables_in(given: Sequence[str] | None) -> dict[str, str]:
         if not name or not equals:
             fail(f"--var {repeated(name)} is not NAME=VALUE", MISUSED)
     return {name: value for name, _, value in pairs}
-
-
-def printable_lines(text: str) -> str:
-    """A text of several lines, none of which can do anything to a terminal."""
-    return "\n".join(printable(line) for line in text.splitlines())

@@ -21,6 +21,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.models import AuthType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +105,10 @@ def add_connection(foundry: typer.Typer) -> None:
         if "<" in json.dumps(connection_body(offer)):
             typer.echo(
                 "Fill in what stands in <…>. Whoever may read the project may read it, so keep it narrow.", err=True
+            )
+        if offer.auth is AuthType.OAUTH2:
+            typer.echo(
+                "A connection with OAuth2 can be made, and not changed: delete one that is there first.", err=True
             )
 
     example = "mcpgov foundry connection github > github.json  ·  mcpgov foundry connection github --arm"

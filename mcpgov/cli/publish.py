@@ -1,49 +1,46 @@
 """`mcpgov catalog publish`: connections into an Azure API Center, where the platform's private tool catalog is read.
 
 With --dry-run the calls are printed and nothing is sent. Otherwise they are made one after the other, as the identity
-that `azure:` names, until one is refused.
+that `azure:` names, until one is refused; the ledger says before and after who did that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Protocol
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcpgov.arm_caller import CallRefused
-from mcpgov.catalog.api_center import Center, Listing, authorization, publishing_calls
-from mcpgov.catalog.entries import parse_entry
+from mcpgov.catalog.api_center import Center, Listing, authorization
 from mcpgov.catalog.offer import NotOffered, require_https
+from mcpgov.catalog.retiring import Past
 from mcpgov.cli.offered import FAILED, loaded, offered, refused
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
-from mcpgov.reload import read_files
-from mcpgov.settings_file import lookup_for, stand_ins, stood_in
+from mcpgov.errors import StoreUnavailable
+from mcpgov.publishing import Publication, Publishing, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable
 
+    from mcpgov.audit.record import ControlRecord
     from mcpgov.catalog.arm import Call
-    from mcpgov.catalog.entries import Entry
+    from mcpgov.catalog.listed import Listed
     from mcpgov.identity_settings import Azure
+    from mcpgov.publishing import Caller
     from mcpgov.settings import Settings
     from mcpgov.snapshot import Snapshot
 
-    OpenCaller = Callable[[Azure], "Caller"]
-
-
-class Caller(Protocol):
-    """Makes calls of Azure Resource Manager."""
-
-    async def make(self, call: Call) -> str:
-        """What came of it. Raises CallRefused."""
-        ...
+    OpenCaller = Callable[[Azure], Caller]
+    Write = Callable[[ControlRecord], Awaitable[None]]
+    OpenNotes = Callable[[Path | None], AbstractAsyncContextManager[Write]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +62,24 @@ class PublishOptions:
     config: Config = None
 
 
-def add_publish(catalog: typer.Typer, open_caller: OpenCaller) -> None:
+def add_publish(catalog: typer.Typer, open_caller: OpenCaller, open_notes: OpenNotes) -> None:
     """Add the verb `publish`."""
 
     def publish(options: PublishOptions) -> None:
         """Publish connections to an Azure API Center. Doing it again changes nothing."""
         snapshot = loaded(options.config)
         try:
-            listings = listed(snapshot, options)
-            center = Center(options.subscription, options.group, options.api_center, options.workspace)
-            calls = tuple(publishing_calls(center, listings, options.readers or ()))
+            publication = chosen(snapshot, options)
+            calls = tuple(publication.supposed())
             azure = None if options.dry_run else ourselves(snapshot.settings)
         except NotOffered as error:
             raise refused(error) from None
         if azure is None:
             typer.echo(json.dumps([call.described() for call in calls], indent=2))
+            typer.echo("What else the API Center still has of these is retired as well: GET asks for it.", err=True)
         else:
-            asyncio.run(made(open_caller(azure), calls))
-        if hints := [hint for listing in listings if (hint := authorization(listing.offer))]:
+            published(publication, open_caller(azure), open_notes, options.config)
+        if hints := [hint for listing in publication.listings if (hint := authorization(listing.offer))]:
             typer.echo("In the portal, under Governance > Authorization, and Manage access of the version:", err=True)
             typer.echo("\n".join(hints), err=True)
 
@@ -98,32 +95,52 @@ def ourselves(settings: Settings) -> Azure:
     return settings.azure
 
 
-def listed(snapshot: Snapshot, options: PublishOptions) -> list[Listing]:
-    """The connections that are named, or all. Raises NotOffered."""
-    about = {one.connection.name: entry for entry in entries(options) for one in entry.connections}
-    names = options.names or sorted(about)
-    listings: list[Listing] = []
-    for name in dict.fromkeys(names):
-        offer = offered(snapshot, name)
-        require_https(offer.url, but=options.allow_http and options.dry_run)
-        entry = about[name]
-        listings.append(Listing(offer, entry.name, entry.version, entry.title, entry.description))
-    return listings
+def chosen(snapshot: Snapshot, options: PublishOptions) -> Publication:
+    """The connections that are named, or all: what is served, and what is known of what was. Raises NotOffered."""
+    served: dict[str, Listed] = {}
+    deleted: dict[str, list[str]] = {}
+    for one in snapshot.registry:
+        for way in one.ways:
+            if one.deleted:
+                deleted.setdefault(way.connection, []).append(one.version)
+            else:
+                served[way.connection] = one
+    names = tuple(dict.fromkeys(options.names or sorted({*served, *deleted})))
+    for name in names:
+        if name not in served and name not in deleted:
+            offered(snapshot, name)  # which says what there is
+    listings = tuple(listing(snapshot, name, served[name], options) for name in names if name in served)
+    versions = {name: tuple(dict.fromkeys(deleted.get(name, ()))) for name in names}
+    past = tuple(Past(name, versions[name], served[name].version if name in served else "") for name in names)
+    center = Center(options.subscription, options.group, options.api_center, options.workspace)
+    return Publication(center, listings, past, tuple(options.readers or ()))
 
 
-def entries(options: PublishOptions) -> Iterator[Entry]:
-    """The entries of the catalog, which was loaded before: what people read is not in a generation."""
-    reading = read_files(options.config)
-    lookup = lookup_for(reading.settings_text, reading.place, stood_in(os.environ), stand_ins)
-    yield from (parse_entry(text, str(place), lookup) for place, text in reading.catalog.items())
+def listing(snapshot: Snapshot, name: str, one: Listed, options: PublishOptions) -> Listing:
+    """A connection as it is published. Raises NotOffered."""
+    offer = offered(snapshot, name)
+    require_https(offer.url, but=options.allow_http and options.dry_run)
+    said = json.loads(one.document)
+    return Listing(offer, one.name, one.version, one.title, said["description"], one.status)
 
 
-async def made(caller: Caller, calls: Sequence[Call]) -> None:
-    """Make the calls, and say what came of each; ends the verb with 1 at the first that is refused."""
-    for call in calls:
-        try:
-            outcome = await caller.make(call)
-        except CallRefused as error:
-            typer.echo(f"refused  {call.path}\n{printable(str(error))}", err=True)
-            raise typer.Exit(FAILED) from None
-        typer.echo(f"{outcome:<8} {call.path}")
+def published(publication: Publication, caller: Caller, open_notes: OpenNotes, config: Path | None) -> None:
+    """Publish, and say what came of each call. Ends the verb with 1 where one is refused, or cannot be recorded."""
+
+    async def publish() -> None:
+        async with open_notes(config) as write:
+            await Publishing(caller, write, lambda: datetime.now(UTC)).publish(publication, told)
+
+    try:
+        asyncio.run(publish())
+    except Stopped as stopped:
+        typer.echo(f"refused  {stopped.path}\n{printable(str(stopped))}", err=True)
+        raise typer.Exit(FAILED) from None
+    except StoreUnavailable as error:
+        typer.echo(f"The ledger cannot be written to: {error}", err=True)
+        raise typer.Exit(FAILED) from None
+
+
+def told(outcome: str, call: Call) -> None:
+    """Say what came of a call."""
+    typer.echo(f"{outcome:<8} {call.path}")

@@ -1,4 +1,5 @@
-"""Which addresses an upstream may have that is not `private`, and a resolver that gives no other.
+"""Which addresses an upstream may have, and a resolver that gives no other: public ones, unless it is `private`, and
+never those at which clouds keep their metadata.
 
 Rule: what is checked is what is connected to. The resolver hands the connector nothing but addresses it has checked,
 so a name that resolves differently the second time (rebinding) gains nothing; one address that is not public refuses
@@ -12,19 +13,20 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from mcpgov.destinations import is_public
+from mcpgov.destinations import is_metadata, is_public
 
 
 class AddressDenied(OSError):
-    """A name or a literal leads to an address that is not public."""
+    """A name or a literal leads to an address that is not allowed."""
 
 
-def denied_literal(host: str) -> bool:
-    """Whether `host` is an IP address that is not public; a name is not judged here."""
+def denied_literal(host: str, *, private: bool = False) -> bool:
+    """Whether `host` is an IP address that is not allowed; a name is not judged here."""
     try:
-        return not is_public(ipaddress.ip_address(host.strip("[]")))
+        address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
+    return is_metadata(address) or not (private or is_public(address))
 
 
 class FixedResolver(AbstractResolver):
@@ -52,17 +54,21 @@ class FixedResolver(AbstractResolver):
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves as `inner` does and refuses a name that has an address which is not public."""
+    """Resolves as `inner` does and refuses a name that has an address which is not public.
 
-    def __init__(self, inner: AbstractResolver) -> None:
+    With `private` only one of a metadata service is refused.
+    """
+
+    def __init__(self, inner: AbstractResolver, *, private: bool = False) -> None:
         self._inner = inner
+        self._private = private
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of `host`, all of them public. Raises AddressDenied."""
+        """The addresses of `host`, all of them allowed. Raises AddressDenied."""
         found = await self._inner.resolve(host, port, family)
-        if any(denied_literal(each["host"]) for each in found):
+        if any(denied_literal(each["host"], private=self._private) for each in found):
             raise AddressDenied(host)
         return found
 

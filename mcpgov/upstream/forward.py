@@ -182,7 +182,7 @@ class RemoteForwarder:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 ssl=self._tls,
-                resolver=resolver if upstream.private else PublicResolver(resolver),
+                resolver=PublicResolver(resolver, private=upstream.private),
                 limit=0,  # open_calls is the limit, and refuses instead of queueing
                 keepalive_timeout=KEEP_ALIVE,
             ),
@@ -230,9 +230,13 @@ def remote(connection: Connection) -> RemoteUpstream:
 
 
 def require_reachable(url: str, upstream: RemoteUpstream) -> None:
-    """Refuse plain http and literal addresses that are not public, unless the upstream is `private`."""
+    """Refuse plain http and literal addresses that are not public, unless the upstream is `private`.
+
+    Metadata services are refused to all.
+    """
     parts = urlsplit(url)
-    if not upstream.private and (parts.scheme != "https" or denied_literal(parts.hostname or "")):
+    plain = parts.scheme != "https" and not upstream.private
+    if plain or denied_literal(parts.hostname or "", private=upstream.private):
         raise Refusal(Reason.UPSTREAM_ADDRESS_DENIED, "This upstream is not allowed to have such an address.")
 
 

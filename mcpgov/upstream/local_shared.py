@@ -37,6 +37,7 @@ MISSING_CAPABILITY = -32021
 STATELESS_ERRORS = frozenset({HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_PROTOCOL_VERSION})
 STATUS = dict.fromkeys((*STATELESS_ERRORS, INVALID_REQUEST, PARSE_ERROR), 400) | {METHOD_NOT_FOUND: 404}
 LONGEST_PAUSE = 60.0  # seconds
+DOUBLINGS = 8  # more would make no longer pause, and in the end no number
 RANDOM_BITS, COUNTED_BITS = 32, 21  # of a minted id: 53, what every reader of JSON keeps
 
 
@@ -59,7 +60,8 @@ class Restarts:
 
     def ended(self) -> None:
         """It ended without having answered anything since the last failure."""
-        pause = min(2.0 ** (self.failures - 1), LONGEST_PAUSE) if self.failures else 0.0
+        doubled = min(self.failures - 1, DOUBLINGS)
+        pause = min(2.0**doubled, LONGEST_PAUSE) if self.failures else 0.0
         self.failures += 1
         self.not_before = self.clock() + pause
 

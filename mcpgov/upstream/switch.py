@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mcpgov.models import LocalUpstream
+from mcpgov.upstream.breaking import Breaking
 from mcpgov.upstream.renewing import Renewing
 from mcpgov.upstream.retrying import Retrying
 from mcpgov.upstream.traced import traced
@@ -30,6 +31,7 @@ class Upstreams:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._remote = remote
+        self._breaking = Breaking(remote)
         self._local = local
         self._sleep = sleep
 
@@ -37,12 +39,13 @@ class Upstreams:
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AbstractAsyncContextManager[Answer]:
         """Send the request on; entering gives the answer's head, leaving closes what is left. Raises Refusal."""
-        chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._remote
+        chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._breaking
         return Renewing(Retrying(chosen, self._sleep)).forward(traced(request), connection, decision, credential)
 
     async def update(self, connections: Iterable[Connection]) -> None:
         """Keep what these connections use; called after each reload. What else is open ends with its last call."""
         kept = tuple(connections)
+        self._breaking.update(kept)
         await self._remote.update(kept)
         await self._local.update(kept)
 

@@ -28,9 +28,9 @@ async def test_initialize_settles_the_version_and_offers_what_can_be_passed_on(
         result = await greeted(await at_mcp(built), asked)
         assert (result["protocolVersion"], result["serverInfo"]["name"]) == (given, "mcpgov")
         assert result["capabilities"] == {
-            "tools": {},
-            "prompts": {},
-            "resources": {},
+            "tools": {"listChanged": True},
+            "prompts": {"listChanged": True},
+            "resources": {"listChanged": True, "subscribe": True},
             "completions": {},
             "logging": {},
         }
@@ -83,5 +83,5 @@ async def test_ping_is_answered_in_a_session(tmp_path: Path) -> None:
         session = opened.headers["mcp-session-id"]
         reply = await client.handshake_request("ping", mcp_session_id=session)
         assert reply.message == {"jsonrpc": "2.0", "id": 5, "result": {}}
-        reply = await client.handshake_request("resources/subscribe", {"uri": "file:///x"}, mcp_session_id=session)
+        reply = await client.handshake_request("tasks/list", {}, mcp_session_id=session)
         assert (reply.status, reply.message["error"]["code"]) == (200, -32601)

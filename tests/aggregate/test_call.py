@@ -14,6 +14,7 @@ from mcpgov import app
 from mcpgov.identity.api_key import KeyRecord, digest, mint_key
 from mcpgov.models import CallerScope
 from tests.aggregate.houses import Town, aggregate, at_mcp, entry, names, put_together
+from tests.aggregate.speakers import Speaker, listening_in
 from tests.flows.house import House, rpc
 
 RULES = "inbound: [tool-rules: { deny: [delete] }]"
@@ -195,10 +196,49 @@ async def test_without_a_session_nothing_but_initialize_is_answered(both: House)
     assert (reply.status, reply.message["error"]["data"]["reason"]) == (400, "invalid-message")
 
 
-async def test_there_is_no_stream_to_listen_to(both: House) -> None:
+async def test_where_no_member_can_be_listened_to_there_is_no_stream(both: House) -> None:
     client = await at_mcp(both)
     async with client.http.get(client.url, headers={**client.headers, "Mcp-Session-Id": await hello(client)}) as reply:
         assert (reply.status, reply.headers["allow"]) == (405, "POST, DELETE")
+
+
+async def test_a_subscription_goes_to_the_resources_member(both: House, osaka: Town) -> None:
+    osaka.lists["resources"] = [{"uri": "file:///notes", "name": "notes"}]
+    client = await at_mcp(both)
+    session = await hello(client)
+    for method in ("resources/subscribe", "resources/unsubscribe"):
+        reply = await client.handshake_request(method, {"uri": "file:///notes"}, mcp_session_id=session)
+        assert "result" in reply.message
+        assert [params["uri"] for params in osaka.seen(method)] == ["file:///notes"]
+        reply = await client.handshake_request(method, {"uri": "file:///other"}, mcp_session_id=session)
+        assert reply.message["error"]["code"] == -32602
+
+
+async def test_a_client_comes_back_to_the_stream_of_the_member_that_it_left(tmp_path: Path) -> None:
+    kyoto, osaka = Speaker(["search"]), Speaker(["search"])
+    kyoto.answers_with = osaka.answers_with = "sse"
+    async with aggregate(tmp_path, kyoto=kyoto, osaka=osaka) as built:
+        client = await at_mcp(built)
+        session = await hello(client)
+        reply = await client.handshake_request("tools/call", {"name": "osaka_search"}, mcp_session_id=session)
+        assert b"id: osaka:7\n" in reply.body
+        async with listening_in(client, session, "osaka:7") as heard:
+            osaka.say({"id": 5, "result": {}}, "id: 8\n")
+            assert await heard.lines() == ["id: osaka:1", "retry: 9", "data:"]
+            assert await heard.message() == {"jsonrpc": "2.0", "id": 5, "result": {}}
+        (came,) = osaka.listened
+        assert (came.headers["last-event-id"], came.headers["mcp-session-id"]) == ("7", "upstream-session-1")
+        assert kyoto.listened == []
+
+
+@pytest.mark.parametrize("last", ["nara:7", "7", "kyoto:"])
+async def test_an_id_of_nobody_is_no_place_to_come_back_to(tmp_path: Path, last: str) -> None:
+    kyoto = Speaker(["search"])
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        client = await at_mcp(built)
+        async with listening_in(client, await hello(client), last) as heard:
+            assert heard.response.status == 200
+        assert "last-event-id" not in kyoto.listened[0].headers
 
 
 async def scoped(built: House, scope: CallerScope) -> str:

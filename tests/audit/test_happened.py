@@ -24,6 +24,7 @@ def record(**said: "Json") -> dict[str, "Json"]:
         ({"sink": "/mnt/b.db", "why": "locked"}, None, "/mnt/b.db"),
         ({"old": "1", "new": "2", "owner": "root"}, "root", None),
         ({"connection": "city", "principal": "entra:t:u"}, "entra:t:u", "city"),
+        ({"api_center": "tools", "principal": "local:dana"}, "local:dana", "tools"),
         ({}, None, None),
     ],
 )

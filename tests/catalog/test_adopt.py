@@ -1,17 +1,21 @@
 """A connection of the platform becomes an entry, and comes back leading to the gateway and naming nothing else."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mcpgov.catalog.adopt import HEADER, Adopted, Clients, adopt, rewritten
+from mcpgov.catalog.adopt import Adopted, Clients, adopt, rewritten
 from mcpgov.catalog.entries import parse_entry
+from mcpgov.catalog.foundry import connection_body
+from mcpgov.catalog.offer import KeyHeader
 from mcpgov.catalog.ways import Choice
 from mcpgov.catalog.yaml_text import yaml_text
 from mcpgov.credential.references import EnvironmentAndFiles, Unfit
 from mcpgov.models import AuthType, Json
 from mcpgov.settings_file import stood_in
+from tests.catalog.offers import offer
 
 GUID = "11111111-1111-2222-3333-444444444444"
 TARGET = "https://upstream.contoso.com/mcp?code=in-the-query"
@@ -95,26 +99,33 @@ def test_an_application_of_ones_own_is_adopted_with_a_reference_for_its_secret()
 
 
 def test_the_connection_comes_back_leading_to_the_gateway() -> None:
-    made = adopted(body("CustomKeys", Credentials={"Keys": {"X-Key": "hunter2"}}, metadata={"ApiType": "Azure"}))
-    assert rewritten(made, "https://gw.contoso.com/", Clients()) == {
-        "properties": {
-            "group": "ServicesAndApps",
-            "category": "RemoteTool",
-            "isSharedToAll": True,
-            "metadata": {"ApiType": "Azure"},
-            "authType": "CustomKeys",
-            "target": "https://gw.contoso.com/mcp/my-tools",
-            "credentials": {"keys": {HEADER: "<gateway key>"}},
-        }
-    }
+    made = adopted(body("CustomKeys", Credentials={"Keys": {"X-Key": "hunter2"}}, isSharedToAll=False))
+    back = rewritten(made, offer())["properties"]
+    assert isinstance(back, dict)
+    assert back.pop("isSharedToAll") is False
+    expected = connection_body(offer())["properties"]
+    assert isinstance(expected, dict)
+    assert back == {key: expected[key] for key in expected.keys() - {"isSharedToAll"}}
+
+
+@pytest.mark.parametrize("auth", AuthType)
+def test_agents_sign_in_as_foundry_connection_says(auth: AuthType) -> None:
+    assert rewritten(adopted(body(isSharedToAll=True)), offer(auth)) == connection_body(offer(auth))
+
+
+def test_the_key_stands_in_the_header_that_the_gateway_reads() -> None:
+    assert '"Authorization": "Bearer <' in json.dumps(rewritten(adopted(body()), offer()))
+    other = replace(offer(), key_header=KeyHeader("X-Api-Key"))
+    assert '"X-Api-Key": "<' in json.dumps(rewritten(adopted(body()), other))
 
 
 @pytest.mark.parametrize("auth", ["OAuth2", "UserEntraToken"])
 def test_nothing_of_the_upstream_is_left_in_it(auth: str) -> None:
     clients = Clients(AuthType.AGENTIC_IDENTITY, "api://gateway")
-    made = adopted(body(auth, **OAUTH, audience="https://upstream.contoso.com"), clients=clients)
-    back = rewritten(made, "https://gw.contoso.com", clients)
-    assert "upstream" not in json.dumps(back)
+    more: dict[str, Any] = {"metadata": {"ApiType": "Azure", "docs": "https://Upstream.contoso.com/docs"}}
+    made = adopted(body(auth, **OAUTH, **more, audience="https://upstream.contoso.com"), clients=clients)
+    back = rewritten(made, replace(offer(AuthType.AGENTIC_IDENTITY), audience="api://gateway"))
+    assert "upstream" not in json.dumps(back).lower()
     assert "id.contoso.com" not in json.dumps(back)
     properties = back["properties"]
     assert isinstance(properties, dict)

@@ -1,6 +1,7 @@
 """What is published is the gateway's, under names that stay the same."""
 
 import json
+import re
 import uuid
 from dataclasses import replace
 
@@ -81,9 +82,38 @@ def test_a_group_is_named_by_its_object_id() -> None:
         published(readers=("developers",))
 
 
-@pytest.mark.parametrize(("version", "name"), [("1.0.0", "1-0-0"), ("2.1.0-Beta+7", "2-1-0-beta-7"), ("v1", "v1")])
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("1.0.0", "1-0-0"),
+        ("2.1.0-Beta+7", "2-1-0-beta-7"),
+        ("v1", "version-v1"),
+        ("2", "version-2"),
+        ("9" * 200, "9" * 90),
+    ],
+)
 def test_a_version_is_an_id(version: str, name: str) -> None:
     assert version_id(version) == name
+
+
+@pytest.mark.parametrize(("status", "stage"), [("active", "production"), ("deprecated", "deprecated")])
+def test_the_stage_of_a_version_follows_from_the_status_of_the_entry(status: str, stage: str) -> None:
+    _, _, version, _, deployment = published(replace(GITHUB, status=status))
+    assert version.body == {"properties": {"title": "1.4.0", "lifecycleStage": stage}}
+    assert URL in json.dumps(deployment.body)
+
+
+def test_every_name_and_title_has_a_length_that_azure_takes() -> None:
+    calls = published(replace(GITHUB, title="x" * 100, version="1." + "0" * 200))
+    for call in calls:
+        assert all(
+            re.fullmatch(r"[a-zA-Z0-9-]{3,90}", name) for name in call.path.partition("/workspaces/")[2].split("/")
+        )
+        properties = call.body["properties"]
+        assert isinstance(properties, dict)
+        assert 1 <= len(str(properties["title"])) <= 50
+    with pytest.raises(NotOffered, match="too short a name"):
+        published(replace(GITHUB, offer=replace(offer(), name="gh")))
 
 
 def test_what_to_choose_in_the_portal_follows_from_how_callers_sign_in() -> None:

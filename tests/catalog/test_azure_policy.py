@@ -74,6 +74,54 @@ DENIED: dict[str, dict[str, Any]] = {
     "the key in another case": {"type": PROJECT, "properties": {"Category": "RemoteTool", "Target": EVIL}},
     "no properties": {"type": PROJECT},
     "an agent at the gateway's own name": resource(category="RemoteA2A", target="https://mcp.contoso.com.evil.example"),
+    "a path that goes up": resource(category="RemoteTool", target=f"{URL}/../../other"),
+    "a path that goes up in escapes": resource(category="RemoteTool", target=f"{URL}/%2e%2e/%2E./other"),
+    "a path that goes up in part in escapes": resource(category="RemoteTool", target=f"{URL}/.%2e/other"),
+    "a path that goes up with a parameter": resource(category="RemoteTool", target=f"{URL}/..;/other"),
+    "a path that goes up by backslashes": resource(category="RemoteTool", target=f"{URL}\\..\\..\\other"),
+    "a path that goes up around a tab": resource(category="RemoteTool", target=f"{URL}/.\t./other"),
+    "a path that goes up from all": resource(category="RemoteTool", target="https://mcp.contoso.com/mcp/../other"),
+    "a path that goes up at the account": resource(ACCOUNT, category="RemoteTool", target=f"{URL}/../other"),
+    "a path that goes up at a hub": resource(HUBS, category="RemoteTool", target=f"{URL}/../other"),
+    "two targets in two lines": resource(category="RemoteTool", target=f"{URL}\n{EVIL}"),
+    "two targets in one line": resource(category="RemoteTool", target=f"{URL} {EVIL}"),
+    "a full stop of another script": resource(
+        category="RemoteTool", target="https://mcp.contoso.com\N{FULLWIDTH FULL STOP}evil.example/mcp/github"
+    ),
+    "an ideographic full stop": resource(
+        category="RemoteTool", target="https://mcp.contoso.com\N{IDEOGRAPHIC FULL STOP}evil.example/mcp/github"
+    ),
+    "a slash of another script": resource(
+        category="RemoteTool", target="https://mcp.contoso.com\N{FRACTION SLASH}mcp\N{FRACTION SLASH}@evil.example"
+    ),
+    "one slash": resource(category="RemoteTool", target="https:/mcp.contoso.com/mcp/github"),
+    "no slash before a user name": resource(category="RemoteTool", target="https://mcp.contoso.com?@evil.example/mcp/"),
+    "backslashes": resource(category="RemoteTool", target="https:\\\\mcp.contoso.com\\mcp\\github"),
+    "another scheme": resource(category="RemoteTool", target="wss://mcp.contoso.com/mcp/github"),
+    "the default port and a user name": resource(
+        category="RemoteTool", target="https://mcp.contoso.com:443@evil.example/mcp/"
+    ),
+    "a list of categories": resource(category=["AzureBlob"], target=EVIL),
+    "an object for a category": resource(category={"AzureBlob": "RemoteTool"}, target=EVIL),
+    "a category of another script": resource(category="AzureBl\N{CYRILLIC SMALL LETTER O}b", target=EVIL),
+    "a category with a zero-width space": resource(category="AzureBlob\N{ZERO WIDTH SPACE}", target=EVIL),
+    "an object for a target": resource(category="RemoteTool", target={"url": URL}),
+    "the group of tools": resource(category="RemoteTool", group="MCP", target=EVIL),
+    "a category that is only in the group": resource(group="RemoteTool", target=EVIL),
+    "a category that is only in the metadata": resource(metadata={"category": "AzureBlob"}, target=EVIL),
+    "a preview category at a hub": resource(HUBS, category="RemoteTool_Preview", target=EVIL),
+    "a hub in another case": resource(HUBS.lower(), category="remote-tool", target=EVIL),
+    "no category at a hub": resource(HUBS, target=EVIL),
+    "storage at the account": resource(ACCOUNT, category="AzureBlob", target=EVIL),
+    "storage in capitals": resource(category="AZUREBLOB", target="HTTPS://EVIL.EXAMPLE/MCP"),
+    "storage with a slash": resource(category="AzureBlob", target=f"{EVIL}/"),
+    "storage with a space": resource(category="AzureBlob", target=f"{EVIL} "),
+    "storage with a line break": resource(category="AzureBlob", target=f"{EVIL}\n"),
+    "storage with a parameter": resource(category="AzureBlob", target=f"{EVIL};v=1"),
+    "storage with an escape": resource(category="AzureBlob", target=f"{EVIL}%20"),
+    "storage over SSE with a slash": resource(category="AzureBlob", target="https://evil.example/sse/"),
+    "a host for MCP alone": resource(category="CognitiveSearch", target="https://mcp.evil.example"),
+    "a host for MCP alone with a user name": resource(category="CognitiveSearch", target="https://x@mcp.evil.example/"),
 }
 ALLOWED: dict[str, dict[str, Any]] = {
     **{f"what we print for {auth}": {"type": PROJECT, **connection_body(offer(auth))} for auth in AuthType},
@@ -83,6 +131,9 @@ ALLOWED: dict[str, dict[str, Any]] = {
     "the second gateway": resource(category="RemoteTool", target="https://eu.mcp.contoso.com/mcp/github"),
     "all connections as one server": resource(category="RemoteTool", target="https://mcp.contoso.com/mcp"),
     "the host in capitals": resource(category="RemoteTool", target="https://MCP.Contoso.com/mcp/github"),
+    "a query": resource(category="RemoteTool", target=f"{URL}?tenant=1"),
+    "everything in capitals": resource(category="REMOTETOOL", target=URL.upper()),
+    "a name with a dot in it": resource(category="RemoteTool", target=f"{URL}.v2"),
     "custom keys at the gateway": resource(category="CustomKeys", target=URL),
     "a search service": resource(category="CognitiveSearch", target="https://contoso.search.windows.net"),
     "a model": resource(category="AzureOpenAI", target="https://mcp-models.openai.azure.com/"),
@@ -113,7 +164,7 @@ def test_the_public_sample_lets_most_of_them_through() -> None:
 
     sample = {"anyOf": [branch(ACCOUNT, ACCOUNT), branch(PROJECT, ACCOUNT)]}  # its second branch asks the wrong alias
     stopped = [case for case, one in DENIED.items() if applies(sample, one, {})]
-    assert stopped == ["of the account"]
+    assert stopped == ["of the account", "a path that goes up at the account"]
 
 
 def test_each_type_is_asked_for_its_own_aliases() -> None:
@@ -147,13 +198,21 @@ def test_hubs_can_be_left_out_where_their_aliases_are_not_known() -> None:
     assert HUBS not in json.dumps(policy_definition(["https://mcp.contoso.com"], hubs=False))
 
 
-@pytest.mark.parametrize("gateway", ["http://127.0.0.1:8080", "https://mcp.contoso.com/", "https://*.contoso.com"])
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        *("http://127.0.0.1:8080", "https://mcp.contoso.com/", "https://*.contoso.com", "https://", "https://a b"),
+        *("https://mcp.contoso.com@evil.example", "https://evil.example?", "https://evil.example#", "https://a\n"),
+        *("https://mcp.cont\N{LATIN SMALL LETTER O WITH DIAERESIS}so.com", "[concat('https://')]", "https://a:b"),
+    ],
+)
 def test_a_gateway_that_is_no_host_over_https_is_refused(gateway: str) -> None:
     with pytest.raises(NotOffered):
         policy_definition([gateway])
 
 
 def test_plain_http_may_be_looked_at() -> None:
+    assert "http://[::1]:80/mcp/*" in json.dumps(policy_definition(["http://[::1]:80"], allow_http=True))
     assert "http://127.0.0.1:8080/mcp/*" in json.dumps(policy_definition(["http://127.0.0.1:8080"], allow_http=True))
 
 

@@ -52,18 +52,25 @@ def test_what_is_asked_for_and_what_is_literal_become_references() -> None:
             "github": {
                 "authType": "CustomKeys",
                 "keys": {
-                    "Authorization": "Bearer ${env:GITHUB_PAT}",
-                    "X-Own": "${env:Own_Key}",
+                    "Authorization": "Bearer ${env:MCP_GITHUB_AUTHORIZATION}",
+                    "X-Own": "${env:MCP_GITHUB_X_OWN}",
                     "X-MCP-Readonly": "true",
                 },
             }
         },
     }
-    assert github.notes == ()
+    assert github.notes == (
+        "MCP_GITHUB_AUTHORIZATION stands for ${input:github-pat} of Authorization",
+        "MCP_GITHUB_X_OWN stands for ${env:Own_Key} of X-Own",
+    )
     assert time.document["command"] == ["uvx", "mcp-server-time==1.0", "--zone=UTC"]
-    assert time.document["env"] == {"KEY": "${env:MCP_TIME_SERVER_KEY}", "MODE": "${env:MODE}", "LOG": "debug"}
+    assert time.document["env"] == {
+        "KEY": "${env:MCP_TIME_SERVER_KEY}",
+        "MODE": "${env:MCP_TIME_SERVER_MODE}",
+        "LOG": "debug",
+    }
     assert time.document["cwd"] == "servers"
-    assert [note.split()[0] for note in time.notes] == ["starts", "its", "KEY"]
+    assert [note.split()[0] for note in time.notes] == ["starts", "its", "KEY", "MCP_TIME_SERVER_MODE"]
     assert "ghp_literal" not in str(time)
     assert [(one.label, one.why) for one in page.refused] == [("odd", "mcp.json says nothing of it")]
 
@@ -110,6 +117,34 @@ def test_comments_are_no_part_of_a_text() -> None:
         "a": "http://x/*y*/,]",
         "b": [1],
     }
-    for text in ("", "{", '{"a": 1, "a": 2}', '{"a": "b', "[1,,]"):
+    for text in ("", "{", '{"a": 1, "a": 2}', '{"a": "b', "[1,,]", "[1] /* x", "[1] /*/", '{"a": "\\'):
         with pytest.raises(Unfit, match="cannot be read"):
             read_relaxed(text)
+
+
+def test_what_is_no_json_is_named_by_line_and_column() -> None:
+    with pytest.raises(Unfit, match=r"Not JSON at line 3, column 3: Expecting"):
+        read_relaxed('{ /* two\nlines */ "a": 1, // more\n  x }')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,' + "/**/" * 100_000 + "x}",
+        '{"a":1,' + "//\n " * 100_000 + "x}",
+        '{"a":1' + ", " * 100_000 + "x}",
+        "{" + "/* " * 100_000,
+        "{," + "/* " * 100_000,
+        '{"' + '\\"' * 100_000,
+        '{"' + '\\"' * 100_000 + "\\",
+    ],
+    ids=lambda text: text[:9],
+)
+def test_a_file_that_is_made_to_keep_us_busy_is_refused_at_once(text: str) -> None:
+    with pytest.raises(Unfit, match="cannot be read"):
+        read_relaxed(text)
+
+
+def test_placeholders_without_an_end_do_not_keep_us_busy_either() -> None:
+    made = draft('{"url": "https://x.contoso.com", "headers": {"X-Key": "' + "${a:-" * 12_000 + '"}}')
+    assert "${env:MCP_X_X_KEY}" in str(made.document)

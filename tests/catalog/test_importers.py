@@ -157,3 +157,9 @@ def test_an_api_center_is_known_by_its_host() -> None:
     assert is_api_center("https://c.data.westeurope.azure-apicenter.ms/workspaces/default")
     assert not is_api_center("https://c.azure-apicenter.ms.evil.net")
     assert not is_api_center("https://evil.net/.azure-apicenter.ms")
+
+
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_a_text_without_an_end_does_not_keep_us_busy(end: str) -> None:
+    with pytest.raises(Unfit):
+        read_page(b'{"servers": ["' + b'\\"' * 100_000 + end.encode(), Asked(URL))

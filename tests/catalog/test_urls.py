@@ -24,12 +24,28 @@ PUBLIC = (
 )
 NOT_PUBLIC = (
     *("127.0.0.1", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "017700000001", "0", "0.0.1"),
-    *("10.0.0.7", "172.16.0.1", "192.168.1.1", "192.168.257", "169.254.169.254", "0xA9FEA9FE", "100.64.0.1"),
-    *("100.100.100.200", "168.63.129.16", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1"),
+    *("10.0.0.7", "172.16.0.1", "192.168.1.1", "192.168.257", "169.254.0.1", "100.64.0.1"),
+    *("198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1"),
     *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]"),
     *("[2002:7f00:1::]", "[2001:0:4136:e378:8000:63bf:80ff:fffe]", "[64:ff9b:1::1]", "[fe80::1]", "[fec0::1]"),
-    *("[fd00:ec2::254]", "[ff02::1]", "[2001:db8::1]"),
-    *("localhost", "LOCALHOST", "a.localhost", "printer.local", "metadata.google.internal", "nas.home.arpa"),
+    *("localhost.localdomain", "ip6-localhost.localdomain"),
+    *("[ff02::1]", "[2001:db8::1]"),
+    *(
+        "localhost",
+        "LOCALHOST",
+        "a.localhost",
+        "printer.local",
+        "localhost.localdomain",
+        "printer.internal",
+        "nas.home.arpa",
+    ),
+)
+METADATA = (
+    *("169.254.169.254", "0xA9FEA9FE", "2852039166", "169.254.43518", "0251.0376.0251.0376", "169.254.170.2"),
+    *("[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[::169.254.169.254]", "[64:ff9b::a9fe:a9fe]"),
+    *("[64:ff9b:1::a9fe:a9fe]", "[2002:a9fe:a9fe::]", "[2001:0:4136:e378:8000:63bf:5601:5601]"),
+    *("[fd00:ec2::254]", "[fd00:0ec2:0:0:0:0:0:254]", "[fd20:ce::254]", "100.100.100.200", "168.63.129.16"),
+    *("metadata.google.internal", "METADATA.Google.Internal", "metadata.goog", "metadata"),
 )
 UNFIT = (
     *("", "contoso", "//contoso.com", "/mcp", "ftp://contoso.com", "file:///etc/passwd", "unix:///run/x", "https://"),
@@ -90,6 +106,16 @@ def test_a_host_that_is_not_public_needs_private(host: str) -> None:
         check_url(f"https://{host}:8443/mcp?x=1", private=False)
     assert "private: true" in caught.value.mend
     check_url(f"https://{host}:8443/mcp?x=1", private=True)
+
+
+@pytest.mark.parametrize("host", METADATA)
+def test_the_metadata_service_of_a_cloud_is_never_allowed_however_it_is_written(host: str) -> None:
+    for private in (True, False):
+        with pytest.raises(Unfit, match="gives the secrets of this machine") as caught:
+            check_url(f"https://{host}:8443/latest", private=private)
+        assert "private" not in caught.value.mend
+    with pytest.raises(Unfit, match="gives the secrets of this machine"):
+        check_fixed(("api.contoso.com:443", "169.254.169.254:80"), ["https://api.contoso.com/"], private=True)
 
 
 @pytest.mark.parametrize("url", UNFIT)
@@ -158,7 +184,7 @@ def test_an_address_is_public_unless_the_entry_says_otherwise() -> None:
     urls = ["not a URL", "https://api.contoso.com/mcp"]
     check_fixed(("api.contoso.com:443", "8.8.8.8:443"), urls, private=False)
     check_fixed(("api.contoso.com:443", "[::1]:443"), urls, private=True)
-    for address in ("10.0.0.7", "[::1]", "[::ffff:10.0.0.7]", "169.254.169.254"):
+    for address in ("10.0.0.7", "[::1]", "[::ffff:10.0.0.7]", "169.254.0.1"):
         with pytest.raises(Unfit, match="not a public address"):
             check_fixed(("api.contoso.com:443", f"{address}:443"), urls, private=False)
 

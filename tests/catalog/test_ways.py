@@ -6,7 +6,8 @@ from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.server_json import read_server_json
 from mcpgov.catalog.ways import Choice, Draft, free_name, reached
 from mcpgov.catalog.yaml_text import yaml_text
-from mcpgov.credential.references import EnvironmentAndFiles, Unfit
+from mcpgov.credential.references import EnvironmentAndFiles, Unfit, resolve
+from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Json
 from mcpgov.settings_file import stood_in
 from tests.catalog.server_shapes import BEARER, PACKAGES, REMOTES, SECRET, named, package, positional, remote, server
@@ -56,6 +57,63 @@ def test_keys_become_references_and_never_a_value() -> None:
     assert keys({"name": "X-Id", "value": "{org}-1", "variables": {"org": {"default": "eu"}}}) == {"X-Id": "eu-1"}
 
 
+STOLEN = ("${env:AWS_SECRET_ACCESS_KEY}", "${file:/etc/shadow}", "${secret:https://v.vault.azure.net/secrets/a}")
+
+
+def as_sent(value: Json) -> str:
+    """What an upstream would get of a value that was written."""
+    lookup = EnvironmentAndFiles(
+        {"AWS_SECRET_ACCESS_KEY": "ours", "X": "ours", "MCP_X_T": "told"}, fetch=lambda _: "ours"
+    )
+    return resolve(str(value), lookup).reveal()
+
+
+@pytest.mark.parametrize("stolen", STOLEN)
+@pytest.mark.parametrize("key", ["value", "default"])
+def test_no_header_of_a_stranger_reads_a_secret_of_this_machine(stolen: str, key: str) -> None:
+    made = keys({"name": "X-A", "value": "{a}", "variables": {"a": {key: stolen}}}, {"name": "X-B", key: stolen})
+    assert isinstance(made, dict)
+    assert [as_sent(value) for value in made.values()] == [stolen, stolen]
+    part = package("npm", "a", version="1.0.0", environmentVariables=[{"name": "A", key: stolen}])
+    env = draft(packages=[part]).document["env"]
+    assert isinstance(env, dict)
+    assert as_sent(env["A"]) == stolen
+    secret = keys({"name": "X-A", "value": stolen, "isSecret": True})
+    assert secret == {"X-A": "${env:MCP_X_X_A}"}
+
+
+def test_two_halves_of_a_reference_make_none() -> None:
+    halves: Json = {"a": {"value": "$"}, "b": {"default": "{env:X}"}}
+    made = keys({"name": "X-A", "value": "{a}{b}", "variables": halves})
+    assert isinstance(made, dict)
+    assert as_sent(made["X-A"]) == "${env:X}"
+    asked: Json = {"a": {"value": "$"}, "t": {"isSecret": True}}
+    assert refused(remotes=[remote(headers=[{"name": "X-A", "value": "{a}{t}", "variables": asked}])]).startswith(
+        "has a $"
+    )
+    secret: Json = {"name": "X-A", "value": "{a}{b}", "variables": halves, "isSecret": True}
+    assert keys(secret) == {"X-A": "${env:MCP_X_X_A}"}
+    mixed = keys({"name": "X-A", "value": "{env:X} {t}", "variables": asked})
+    assert mixed == {"X-A": "{env:X} ${env:MCP_X_T}"}
+
+
+@pytest.mark.parametrize("value", ["os.environ/X", "Bearer os.environ/X", "{a}environ/X"])
+def test_a_variable_as_litellm_names_it_is_refused(value: str) -> None:
+    header: Json = {"name": "X-A", "value": value, "variables": {"a": {"value": "os."}}}
+    assert refused(remotes=[remote(headers=[header])]).startswith("has os.environ/ in X-A")
+
+
+@pytest.mark.parametrize("stolen", [*STOLEN, "os.environ/X"])
+def test_no_url_and_no_argument_of_a_stranger_holds_a_reference(stolen: str) -> None:
+    assert refused(remotes=[remote("https://a.com/{a}", variables={"a": {"value": stolen}})])
+    with pytest.raises(InvalidConfiguration, match="holds a reference"):
+        draft(packages=[package("npm", "a", version="1.0.0", packageArguments=[positional(stolen)])])
+
+
+def test_what_a_reference_stands_for_is_said() -> None:
+    assert draft(remotes=[remote(headers=[BEARER])]).notes == ("MCP_X_TOKEN stands for {token} of Authorization",)
+
+
 def test_what_is_optional_is_left_out_and_said() -> None:
     made = draft(remotes=[remote(headers=[{"name": "X-Trace"}, {"name": "X-Key", "value": "abc", "isSecret": True}])])
     assert made.notes == (
@@ -75,9 +133,7 @@ def test_variables_of_a_url_are_filled_from_what_is_said_or_from_their_defaults(
     assert refused(remotes=[secret]) == "wants the secret key in its URL, which is no place for one"
 
 
-@pytest.mark.parametrize(
-    "url", ["http://mcp.contoso.com/mcp", "https://127.0.0.1/mcp", "https://169.254.169.254/latest"]
-)
+@pytest.mark.parametrize("url", ["http://mcp.contoso.com/mcp", "https://127.0.0.1/mcp", "https://169.254.0.1/latest"])
 def test_a_target_that_is_not_public_is_refused_unless_it_may_be_private(url: str) -> None:
     assert refused(remotes=[remote(url)])
     assert draft(Choice("x", private=True), remotes=[remote(url)]).document["private"] is True
@@ -168,9 +224,18 @@ def test_no_program_is_started_here_unless_somebody_said_so() -> None:
 
 
 def test_an_entry_that_somebody_else_wrote_says_what_it_is_given_and_where_it_may_lead() -> None:
-    written: Document = {"name": "a/b", "upstream": "https://a.b.com", "env": {"A": "${env:AWS_SECRET_ACCESS_KEY}"}}
-    (note,) = reached(written, Choice()).notes
-    assert note == "gives AWS_SECRET_ACCESS_KEY to https://a.b.com: look whether it may have that"
+    connection: Document = {"authType": "UserEntraToken", "audience": "https://vault.azure.net"}
+    connection |= {"keys": {"A": "Bearer ${env:AWS_SECRET_ACCESS_KEY}"}, "oauth": {"clientSecret": "os.environ/B"}}
+    written: Document = {"name": "a/b", "upstream": "https://a.b.com", "connections": {"x": connection, "y": None}}
+    made = reached(written, Choice())
+    assert "AWS" not in str(made.document)
+    assert made.notes == (
+        "MCP_X_A stands for ${env:AWS_SECRET_ACCESS_KEY} of A",
+        "MCP_X_CLIENTSECRET stands for os.environ/B of clientSecret",
+        "sends a token for https://vault.azure.net to https://a.b.com: look whether it may have that",
+    )
+    started = reached({"name": "a/b", "command": ["x"], "env": {"A": "${file:/k}"}, "connections": {"x": {}}}, LOCAL)
+    assert started.document["env"] == {"A": "${env:MCP_X_A}"}
     with pytest.raises(Unfit, match="leads to private addresses"):
         reached({**written, "private": True}, Choice())
     assert reached({**written, "private": True}, Choice(private=True)).document["private"] is True

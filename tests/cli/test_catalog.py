@@ -79,6 +79,22 @@ def test_the_filters_of_the_platforms_catalog_and_a_search(
     assert names(config, *arguments) == found
 
 
+@pytest.mark.parametrize(
+    ("option", "word", "known"),
+    [("--status", "foo", "active, deprecated, deleted"), ("--authentication", "Foo", "None, CustomKeys")],
+)
+def test_a_filter_that_fits_nothing_ever_is_refused(config: Path, option: str, word: str, known: str) -> None:
+    result = run(config, "list", option, word)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{option} {word} is none of {known}" in result.stderr
+
+
+def test_that_nothing_fits_is_said(config: Path) -> None:
+    result = run(config, "list", "--publisher", "Nobody")
+    assert (result.exit_code, "No server of" in result.stderr) == (0, True)
+    assert run(config, "list", "--status", "DELETED").stderr == ""
+
+
 def test_a_file_that_cannot_be_read_hides_no_other(config: Path) -> None:
     (config.parent / "catalog" / "bad.yaml").write_text("name: a\n")
     result = run(config, "list")
@@ -102,6 +118,8 @@ def test_which_version_is_meant_has_to_be_said(config: Path) -> None:
     result = run(config, "show", "com.contoso/github")
     assert (result.exit_code, result.stderr) == (2, "com.contoso/github is there as 0.0.0, 2.0.0: say --version\n")
     assert run(config, "show", "com.contoso/github", "--version", "2.0.0").exit_code == 0
+    other = run(config, "show", "github", "--version", "9")
+    assert (other.exit_code, other.stderr) == (2, "com.contoso/github has no version 9: it is there as 0.0.0\n")
     missing = run(config, "show", "com.contoso/githab")
     assert missing.exit_code == 2
     assert "did you mean com.contoso/github?" in missing.stderr

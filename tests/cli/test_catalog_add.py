@@ -2,65 +2,24 @@
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
-from mcpgov.catalog.importers import OFFICIAL, Fetch
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
 from mcpgov.credential.references import Unfit
-from mcpgov.models import Json
 from mcpgov.reload import load_generation
 from mcpgov.yaml_source import parse_yaml
 from tests.catalog.server_shapes import PACKAGES, remote, server
+from tests.cli.adding import Document, Registry, files, item, run, written
 from tests.cli.folder import furnish
-
-Document = dict[str, Json]
-
-
-class Registry:
-    """One page."""
-
-    def __init__(self, items: Sequence[Json] = (), unfit: Unfit | None = None) -> None:
-        self.items, self.unfit = items, unfit
-        self.asked: list[tuple[str, bool]] = []
-
-    def __call__(self, config: Path | None, *, private: bool) -> Fetch:
-        async def fetch(url: str) -> bytes:
-            self.asked.append((url, private))
-            if self.unfit:
-                raise self.unfit
-            return json.dumps({"servers": list(self.items), "metadata": {}}).encode()
-
-        assert config
-        return fetch
-
-
-def item(name: str, **more: Json) -> Document:
-    return {"server": {**server(name), "remotes": [remote()], **more}, "_meta": {OFFICIAL: {"status": "active"}}}
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     return furnish(tmp_path)
-
-
-def run(config: Path, *arguments: str, registry: Registry | None = None) -> Result:
-    app: typer.Typer = build_catalog()
-    add_adding(app, registry or Registry())
-    return CliRunner().invoke(app, [*arguments, "--config", str(config)])
-
-
-def written(config: Path, name: str) -> str:
-    return (config.parent / "catalog" / name).read_text()
-
-
-def files(config: Path) -> list[str]:
-    return sorted(place.name for place in (config.parent / "catalog").iterdir())
 
 
 def test_a_server_is_added_by_its_url_and_can_be_served(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +53,31 @@ def test_a_server_is_added_by_its_url_and_can_be_served(config: Path, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["https://x.contoso.com"], "is missing"),
-        (["--name", "com.contoso/x"], "is missing"),
-        (["http://x.contoso.com", "--name", "com.contoso/x"], "is plain http"),
-        (["https://169.254.169.254/", "--name", "com.contoso/x"], "not a public address"),
+        (["https://x.contoso.com"], "--name is missing"),
+        (["--name", "com.contoso/x"], "The URL is missing"),
+        (
+            ["http://x.contoso.com", "--name", "com.contoso/x"],
+            "is plain http, which shows the credential to the network (use https, or say --private)",
+        ),
+        (["https://10.0.0.1/", "--name", "com.contoso/x"], "(say --private if this is your own server)"),
+        (["http://169.254.169.254/", "--name", "com.contoso/x", "--private"], "this one is never allowed"),
+        (
+            ["https://u:hunter2@x.contoso.com/?code=hunter2", "--name", "a/b"],
+            "https://…@x.contoso.com/ holds a user name",
+        ),
+        (
+            ["https://x.contoso.com", "--name", "a/b", "--auth", "None", "--header", "X-Foo"],
+            "no --header with --auth None",
+        ),
+        (["https://x.contoso.com", "--name", "a/b", "--header", "X-Api-Key=hunter2"], "say its name alone"),
+        (["https://x.contoso.com", "--name", "a/b", "--header", "X-Api-Key: hunter2"], "say its name alone"),
+        (["https://x.contoso.com", "--preset", "github"], "goes without URL"),
+        (["--preset", "github", "--header", "X-Foo", "--version", "2.0.0"], "goes without --header, --version"),
+        (
+            ["https://x.contoso.com", "--name", "com.contoso/github", "--version", "2.0.0"],
+            "say --other-host if it has moved",
+        ),
+        (["https://api.contoso.com", "--name", "com.contoso/github", "--version", "0.0.0"], "or --version for another"),
         (["https://x.contoso.com", "--name", "com.contoso/x", "--auth", "Custom"], "no way to sign in that is called"),
         (["https://x.contoso.com", "--name", "com.contoso/x", "--auth", "OAuth2"], "an application of yours"),
         (["--preset", "githubb"], "did you mean github?"),
@@ -108,6 +88,7 @@ def test_what_cannot_be_added_is_said_before_anything_is_written(config: Path, a
     result = run(config, "add", *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
+    assert "hunter2" not in result.output
     assert files(config) == ["github.yaml", "time.yaml"]
 
 
@@ -154,7 +135,10 @@ def test_what_was_exported_is_imported_as_it_was(config: Path, tmp_path: Path) -
     kept = run(config, "import", str(out))
     assert kept.stdout == "kept   com.contoso/github 0.0.0, which is there already\n"
     assert run(config, "remove", "github", "--yes").exit_code == 0
-    assert run(config, "import", str(out)).exit_code == 0
+    stranger = run(config, "import", str(out), "--dry-run")
+    assert "note   say --own if mcpgov exported it for you" in stranger.stderr
+    assert "europe-api" not in stranger.stdout
+    assert run(config, "import", str(out), "--own").exit_code == 0
     after = parse_yaml(written(config, "github.yaml"), "x").value
     assert isinstance(before, dict)
     assert isinstance(after, dict)
@@ -175,6 +159,9 @@ def test_a_program_is_started_here_only_where_somebody_said_so(
     (tmp_path / "npx").chmod(0o755)
     shown = run(config, "import", str(file), "--local", "--dry-run")
     assert 'API_KEY: "${env:MCP_BRAVE_API_KEY}"' in shown.stdout
+    assert "note   starts on this machine: npx -y @contoso/brave@1.0.2" in shown.stderr
+    assert "set    MCP_BRAVE_API_KEY, for mcpgov, before it is served" in shown.stderr
+    assert "would write" in shown.stderr
     assert files(config) == ["github.yaml", "time.yaml"]
     done = run(config, "import", str(file), "--local")
     assert "note   starts on this machine: npx -y @contoso/brave@1.0.2" in done.stderr
@@ -248,7 +235,25 @@ def test_a_file_that_is_no_server_json_names_what_is_wrong(config: Path, tmp_pat
     assert result.exit_code == 1
     assert "remotes[0].type" in result.stderr
     file.write_text("{")
-    assert "cannot be read" in run(config, "import", str(file)).stderr
+    assert "Not JSON at line 1, column 2" in run(config, "import", str(file)).stderr
+    file.write_text("{\n// said\n" + json.dumps(server("x"))[1:])
+    assert "Not JSON at line 2, column 1" in run(config, "import", str(file)).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("é" * 25_000_000, "larger than 1048576 bytes"), ('{"a":' * 10_000 + "1" + "}" * 10_000, "cannot be read")],
+    ids=["50 MB", "10,000 levels"],
+)
+def test_a_file_that_is_too_large_or_too_deep_is_refused_and_nothing_is_written(
+    config: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    before = files(config)
+    file = tmp_path / "server.json"
+    file.write_text(text)
+    result = run(config, "import", str(file))
+    assert (result.exit_code, files(config)) == (1, before)
+    assert said in result.stderr
 
 
 CONNECTION: Document = {
@@ -269,6 +274,7 @@ def test_a_connection_is_adopted_and_printed_as_it_leads_to_the_gateway(config: 
     result = run(config, "adopt", str(file), "--name", "com.contoso/orders")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["properties"]["target"] == "https://gw.contoso.com/mcp/orders"
+    assert '"Authorization": "Bearer <gateway key' in result.stdout
     assert "mcpgov keys create NAME --connection orders" in result.stderr
     assert "https alone" not in result.stderr
     assert "hunter2" not in result.output + written(config, "orders.yaml")
@@ -278,6 +284,24 @@ def test_the_platform_reaches_https_alone(config: Path, tmp_path: Path) -> None:
     file = tmp_path / "connection.json"
     file.write_text(json.dumps(CONNECTION))
     assert "set public_url" in run(config, "adopt", str(file)).stderr
+
+
+def test_a_connection_is_rewritten_for_the_header_that_keys_come_in(config: Path, tmp_path: Path) -> None:
+    config.write_text("public_url: https://gw.contoso.com\nidentity: { key_headers: [X-API-Key] }\n")
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(CONNECTION))
+    keys = json.loads(run(config, "adopt", str(file)).stdout)["properties"]["credentials"]["keys"]
+    assert list(keys) == ["X-Api-Key"]
+
+
+def test_without_a_url_that_agents_could_call_nothing_is_adopted(config: Path, tmp_path: Path) -> None:
+    config.write_text("listen: 0.0.0.0:8080\n")
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(CONNECTION))
+    result = run(config, "adopt", str(file))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "public_url" in result.stderr
+    assert not list(tmp_path.rglob("orders.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -298,14 +322,29 @@ def test_what_cannot_be_adopted_prints_no_connection(
     assert said in result.stderr
 
 
-def test_a_connection_that_is_not_there_is_said(config: Path) -> None:
-    assert "cannot be read" in run(config, "adopt", "gone.json").stderr
+def test_a_connection_that_is_not_there_is_said_once(config: Path) -> None:
+    assert run(config, "adopt", "gone.json").stderr == "gone.json: cannot be read: No such file or directory\n"
 
 
-def test_a_folder_that_cannot_be_written_is_said(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+def test_a_connection_is_adopted_under_a_name_that_nobody_has(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps(CONNECTION))
+    assert run(config, "adopt", str(file)).exit_code == 0
+    assert "is in the catalog already, as foundry/orders 1.0.0 (say --name" in run(config, "adopt", str(file)).stderr
 
-    monkeypatch.setattr("os.fsync", full)
-    result = run(config, "add", "--preset", "microsoft-learn")
-    assert (result.exit_code, "No space left" in result.stderr) == (1, True)
+
+def test_every_verb_says_what_it_does_in_a_line(config: Path) -> None:
+    app = build_catalog()
+    add_adding(app, Registry())
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert "Write an entry for each server of a server.json" in shown
+    assert all(command.callback and command.callback.__doc__ for command in app.registered_commands)
+    assert config.exists()
+
+
+def test_a_preset_that_differs_by_tenant_is_added_again_under_another_name(config: Path) -> None:
+    one, two = ["--preset", "functions", "--var", "app=one"], ["--preset", "functions", "--var", "app=two"]
+    assert run(config, "add", *one).exit_code == 0
+    refused = run(config, "add", *two)
+    assert (refused.exit_code, "(say --name com.contoso/NAME for another server)" in refused.stderr) == (2, True)
+    assert run(config, "add", *two, "--name", "com.contoso/two").exit_code == 0

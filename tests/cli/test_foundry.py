@@ -73,7 +73,9 @@ def test_a_connection_without_a_secret_has_nothing_to_fill_in(tmp_path: Path) ->
     entra = "name: com.contoso/a\nupstream: https://a.example\nconnections: { a: { clientAuthType: OAuth2 } }\n"
     settings = f"{PUBLIC['mcpgov.yaml']}identity: {{ oidc: [{{ issuer: https://id.contoso.com }}] }}\n"
     files = {"mcpgov.yaml": settings, "catalog/a.yaml": entra}
-    assert "Fill in" in run(furnish(tmp_path, files), "connection", "a").stderr
+    oauth = run(furnish(tmp_path, files), "connection", "a").stderr
+    assert "Fill in" in oauth
+    assert "not changed" in oauth
     none = f"{PUBLIC['mcpgov.yaml']}identity: {{ entra: {{ tenant_id: {TENANT}, audiences: ['api://x'] }} }}\n"
     agents = "connections: { a: { clientAuthType: AgenticIdentityToken, clientAudience: 'api://x' } }\n"
     files = {"mcpgov.yaml": none, "catalog/a.yaml": entra.partition("connections")[0] + agents}

@@ -1,7 +1,8 @@
 """Compare two runs of the conformance suite: the second server must answer every check as the first did.
 
 A run is a folder of `server-<scenario>-<time>/checks.json`. Two runs agree on a scenario when they made the same checks
-with the same verdicts, each as often. Order, time and wording do not count, nor do the suite's mere observations.
+with the same verdicts, each as often. Order, time and wording do not count, nor do the suite's mere observations. A
+scenario that is known to differ must differ, in exactly the checks that are known.
 """
 
 import json
@@ -20,12 +21,33 @@ Run: TypeAlias = Mapping[str, Verdicts]
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Why a scenario differs, and in which checks."""
+
+    checks: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What one scenario's verdicts differ by: the checks, and a line that says how."""
+
+    scenario: str
+    checks: frozenset[str]
+    how: str
+
+    def __str__(self) -> str:
+        """The line."""
+        return f"{self.scenario}: {self.how}"
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """How many scenarios and checks each run had, and one line for each scenario on which they differ."""
+    """How many scenarios and checks each run had, and the scenarios on which they differ."""
 
     scenarios: tuple[int, int]
     checks: tuple[int, int]
-    differences: tuple[str, ...]
+    differences: tuple[Difference, ...]
 
     def __str__(self) -> str:
         """One line with the counts."""
@@ -59,24 +81,34 @@ def passed_and_failed(run: Run) -> tuple[int, int]:
 
 def compare(first: Run, second: Run) -> Comparison:
     """Hold the two runs against each other, scenario by scenario."""
-    differences = [
-        f"{scenario}: {difference}"
-        for scenario in sorted(first.keys() | second.keys())
-        if (difference := difference_of(first.get(scenario), second.get(scenario)))
-    ]
+    scenarios = sorted(first.keys() | second.keys())
+    differences = [difference_of(scenario, first.get(scenario), second.get(scenario)) for scenario in scenarios]
     return Comparison(
         (len(first), len(second)),
         (sum(verdicts.total() for verdicts in first.values()), sum(verdicts.total() for verdicts in second.values())),
-        tuple(differences),
+        tuple(difference for difference in differences if difference),
     )
 
 
-def difference_of(first: Verdicts | None, second: Verdicts | None) -> str:
-    """What one scenario's verdicts differ by, empty when they agree."""
+def difference_of(scenario: str, first: Verdicts | None, second: Verdicts | None) -> Difference | None:
+    """What one scenario's verdicts differ by, None when they agree."""
     if first is None:
-        return "only in the second run"
+        return Difference(scenario, frozenset(), "only in the second run")
     if second is None:
-        return "only in the first run"
-    gone = [f"-{check}={status}" for check, status in sorted((first - second).elements())]
-    come = [f"+{check}={status}" for check, status in sorted((second - first).elements())]
-    return " ".join([*gone, *come])
+        return Difference(scenario, frozenset(), "only in the first run")
+    gone, come = sorted((first - second).elements()), sorted((second - first).elements())
+    if not gone and not come:
+        return None
+    how = [f"-{check}={status}" for check, status in gone] + [f"+{check}={status}" for check, status in come]
+    return Difference(scenario, frozenset(check for check, _ in [*gone, *come]), " ".join(how))
+
+
+def surprises(comparison: Comparison, known: Mapping[str, Known]) -> list[str]:
+    """A line for each scenario that differs otherwise than is known, by scenario, or that differs no more."""
+    differing = {difference.scenario: difference for difference in comparison.differences}
+    lines = [
+        str(difference)
+        for scenario, difference in differing.items()
+        if scenario not in known or known[scenario].checks != difference.checks
+    ]
+    return [*lines, *(f"{scenario}: differs no more" for scenario in sorted(known.keys() - differing.keys()))]

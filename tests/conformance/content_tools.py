@@ -132,6 +132,15 @@ async def slow(call: Call) -> ToolResult:
     return text(f"Slept {seconds:g} s, tag {call.arguments.get('tag')}")
 
 
+async def greet(call: Call) -> ToolResult:
+    return text(f"Hello, {call.arguments.get('name', 'you')}!")
+
+
+async def at_once(_: Call) -> ToolResult:
+    """Answer without a task: this server has none, and tools that could make one need not."""
+    return text("Done")
+
+
 # The first tool is the one that the suite calls with no argument to probe headers.
 CONTENT_TOOLS: Final[tuple[FixtureTool, ...]] = (
     define("test_simple_text", "Answers with one text", simple_text),
@@ -158,5 +167,13 @@ CONTENT_TOOLS: Final[tuple[FixtureTool, ...]] = (
         "Sleeps; for tests of cancellation, deadlines and load",
         slow,
         takes({"seconds": {"type": "number"}, "tag": {"type": "string"}}),
+    ),
+    define("confirm_delete", "Deletes nothing, and asks nobody", at_once, takes({"filename": {"type": "string"}})),
+    define("greet", "Greets somebody", greet, takes({"name": {"type": "string"}})),
+    define(
+        "slow_compute",
+        "Computes nothing, and at once",
+        at_once,
+        takes({"seconds": {"type": "number"}, "label": {"type": "string"}}),
     ),
 )

@@ -2,9 +2,11 @@
 
     python -m tests.conformance.suite [--direct]
 
-The gateway stands in front twice: without policies, and with one of each kind that allow everything. The claim is the
-line `0 scenario(s) differ` for each revision; any difference, or a scored failure of the fixture server itself (two
-servers that fail alike prove nothing), ends the program with 1. It ends with 2 when it could not run.
+The gateway stands in front three times: without policies, with one of each kind that allow everything, and as the
+aggregate of the fixture, a second one and a server that is down. The claim is the line `0 scenario(s) differ` for each
+revision, and for the aggregate that those differ which are known to (known.py), and no others. Anything else, or a
+scored failure of the fixture server itself (two servers that fail alike prove nothing), ends the program with 1. It
+ends with 2 when it could not run.
 """
 
 import argparse
@@ -17,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.conformance.compare import Run, compare, load_run, passed_and_failed
+from tests.conformance.compare import Known, Run, compare, load_run, passed_and_failed, surprises
+from tests.conformance.known import THROUGH_AGGREGATE
 from tests.peers.gateway import ALLOW_ALL, Upstream, gateway
 from tests.peers.node import NODE, RegistryUnreachable, environment, install
 from tests.peers.process import NotStarted, everything_server
@@ -26,6 +29,7 @@ REVISIONS: Final = ("2025-11-25", "2026-07-28")
 SUITE_SECONDS: Final = 300
 NOT_RUN: Final = 2
 INTERRUPTED: Final = 130
+NOWHERE: Final = "http://127.0.0.1:1/mcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,18 @@ class Suite:
             good = good and conforms and bool(run)
         return runs, good
 
-    def run_through(self, url: str, direct: Mapping[str, Run]) -> bool:
-        """Run every revision through a gateway and say what differs from the direct run; true when nothing does."""
+    def run_through(
+        self, url: str, direct: Mapping[str, Run], known: Mapping[str, Mapping[str, Known]] | None = None
+    ) -> bool:
+        """Run every revision through a gateway and say what differs from the direct run; true when that is `known`."""
         same = True
         for revision in REVISIONS:
             comparison = compare(direct[revision], self.run(url, revision)[0])
-            say("\n  ".join([f"{revision}: {comparison}", *comparison.differences]))
-            same = same and not comparison.differences
+            expected = (known or {}).get(revision, {})
+            surprising = surprises(comparison, expected)
+            told = f", {len(expected)} known to" if expected else ""
+            say("\n  ".join([f"{revision}: {comparison}{told}", *surprising]))
+            same = same and not surprising
         return same
 
 
@@ -95,7 +104,19 @@ def run_all(scratch: Path, *, direct_only: bool) -> bool:
             with gateway(folder, [Upstream("everything", url)], policy) as base:
                 say(title)
                 good = suite.run_through(f"{base}/mcp/everything", direct) and good
-    return good
+        return run_aggregate(suite, url, direct) and good
+
+
+def run_aggregate(suite: Suite, url: str, direct: Mapping[str, Run]) -> bool:
+    """The same through /mcp, where the fixture is the first of three members; true when only what is known differs."""
+    second = suite.scratch / "second"
+    second.mkdir()
+    with everything_server(second) as other:
+        members = [Upstream("everything", url), Upstream("second", other), Upstream("down", NOWHERE)]
+        aggregate = {"connections": [member.name for member in members], "prefix": "never"}
+        with gateway(suite.scratch / "aggregate", members, aggregate=aggregate) as base:
+            say("through mcpgov, at /mcp")
+            return suite.run_through(f"{base}/mcp", direct, THROUGH_AGGREGATE)
 
 
 def main() -> None:

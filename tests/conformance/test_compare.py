@@ -1,10 +1,23 @@
 """Two runs of the suite differ exactly when a verdict differs; a comparison that misses one would be a false claim."""
 
 import json
+import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.conformance.compare import compare, load_run, passed_and_failed
+import pytest
+
+from tests.conformance.compare import (
+    Comparison,
+    Difference,
+    Known,
+    compare,
+    load_run,
+    passed_and_failed,
+    surprises,
+)
+from tests.conformance.known import THROUGH_AGGREGATE
 
 
 def write_checks(folder: Path, scenario: str, *verdicts: tuple[str, str]) -> None:
@@ -45,15 +58,43 @@ def test_equal_runs_have_no_difference_and_say_so() -> None:
 def test_changed_verdict_is_a_difference_of_its_scenario() -> None:
     first = {"a": Counter({("x", "SUCCESS"): 1}), "b": Counter({("y", "SUCCESS"): 1})}
     second = {"a": Counter({("x", "FAILURE"): 1}), "b": Counter({("y", "SUCCESS"): 1})}
-    assert compare(first, second).differences == ("a: -x=SUCCESS +x=FAILURE",)
+    assert compare(first, second).differences == (Difference("a", frozenset("x"), "-x=SUCCESS +x=FAILURE"),)
 
 
 def test_check_made_less_often_is_a_difference() -> None:
     first, second = {"a": Counter({("x", "SUCCESS"): 2})}, {"a": Counter({("x", "SUCCESS"): 1})}
-    assert compare(first, second).differences == ("a: -x=SUCCESS",)
+    assert lines(compare(first, second)) == ["a: -x=SUCCESS"]
 
 
 def test_scenario_of_one_run_alone_is_a_difference() -> None:
     run = {"a": Counter({("x", "SUCCESS"): 1})}
-    assert compare(run, {}).differences == ("a: only in the first run",)
-    assert compare({}, run).differences == ("a: only in the second run",)
+    assert lines(compare(run, {})) == ["a: only in the first run"]
+    assert lines(compare({}, run)) == ["a: only in the second run"]
+
+
+def lines(comparison: Comparison) -> list[str]:
+    return [str(difference) for difference in comparison.differences]
+
+
+@pytest.mark.parametrize(
+    ("known", "surprising"),
+    [
+        ({}, ["a: -x=SUCCESS +x=FAILURE +y=FAILURE"]),
+        ({"a": "xy"}, []),
+        ({"a": "x"}, ["a: -x=SUCCESS +x=FAILURE +y=FAILURE"]),
+        ({"a": "xy", "b": "z"}, ["b: differs no more"]),
+    ],
+)
+def test_what_differs_must_be_known_and_what_is_known_must_differ(
+    known: Mapping[str, str], surprising: list[str]
+) -> None:
+    first = {"a": Counter({("x", "SUCCESS"): 1}), "b": Counter({("z", "SUCCESS"): 1})}
+    second = {"a": Counter({("x", "FAILURE"): 1, ("y", "FAILURE"): 1}), "b": Counter({("z", "SUCCESS"): 1})}
+    table = {scenario: Known(frozenset(checks), "") for scenario, checks in known.items()}
+    assert surprises(compare(first, second), table) == surprising
+
+
+def test_the_page_of_peers_tells_of_every_known_difference() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "peers.md").read_text()
+    told = re.findall(r"^\| `([a-z-]+)` \| (20\d\d-\d\d-\d\d) \|", page, re.MULTILINE)
+    assert sorted(told) == sorted((name, revision) for revision, table in THROUGH_AGGREGATE.items() for name in table)

@@ -17,7 +17,7 @@ async def test_it_serves_both_eras_at_the_url_of_its_first_line(tmp_path: Path, 
         async with mcp.Client(url, mode=mode) as client:
             tools = await client.list_tools()
             answer = await client.call_tool("test_simple_text", {})
-    assert len(tools.tools) == len({tool.name for tool in tools.tools}) == 29
+    assert len(tools.tools) == len({tool.name for tool in tools.tools}) == 32
     assert answer.content == [types.TextContent(text="This is a simple text response for testing.")]
 
 

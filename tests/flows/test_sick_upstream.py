@@ -1,12 +1,15 @@
-"""A server that hangs touches no other: calls to the others are answered, and only it is found unavailable."""
+"""A server that hangs, floods or hangs up touches no other: the others answer all, as their own ledger shows."""
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from mcpgov.health import State
 from mcpgov.probe import Probe
+from mcpgov.upstream.circuit import ENOUGH
 from tests.flows.house import House, house
 from tests.flows.upstream import CityUpstream, listening
 
@@ -29,6 +32,31 @@ class Hanging:
         await self.let_go.wait()
         await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
+
+
+class Flooding:
+    """Answers with more JSON than anybody takes."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        head = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+        await send(head)
+        for _ in range(40):
+            await send({"type": "http.response.body", "body": b" " * (1 << 20), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@asynccontextmanager
+async def hanging_up() -> AsyncGenerator[tuple[str, list[bytes]]]:
+    """A server that takes requests and closes the connection on each; its URL, and what it took."""
+    taken: list[bytes] = []
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(await reader.read(1))
+        writer.close()
+
+    async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", taken
 
 
 def entry(name: str, url: str) -> str:
@@ -56,6 +84,37 @@ async def test_calls_that_hang_at_one_server_keep_no_call_to_another_waiting(tmp
         assert not any(call.done() for call in waiting)
         sick.let_go.set()
         assert {answer.status for answer in await asyncio.gather(*waiting)} == {502}
+
+
+async def test_a_server_that_floods_is_cut_and_keeps_no_call_to_another_waiting(tmp_path: Path) -> None:
+    city = CityUpstream()
+    async with listening(Flooding()) as flooding, listening(city) as well, house(tmp_path) as gateway:
+        furnish(gateway, sick=flooding, city=well)
+        key = await gateway.key()
+        there, here = await gateway.client("sick", key), await gateway.client("city", key)
+        waiting = [asyncio.create_task(there.call("get_city")) for _ in range(3)]
+        answers = await asyncio.gather(*(here.call("get_city") for _ in range(HANGING)))
+        assert {answer.status for answer in answers} == {200}
+        assert len(city.calls) == HANGING
+        refused = await asyncio.gather(*waiting)
+        assert {answer.message["error"]["data"]["reason"] for answer in refused} == {"upstream-too-large"}
+
+
+async def test_a_server_that_hangs_up_is_left_alone_after_a_while_and_the_other_answers_all(tmp_path: Path) -> None:
+    city = CityUpstream()
+    async with hanging_up() as (broken, taken), listening(city) as well, house(tmp_path) as gateway:
+        furnish(gateway, sick=broken, city=well)
+        key = await gateway.key()
+        there, here = await gateway.client("sick", key), await gateway.client("city", key)
+        refused = [await there.call("get_city") for _ in range(HANGING)]
+        answers = [await here.call("get_city") for _ in range(HANGING)]
+        reasons = [answer.message["error"]["data"]["reason"] for answer in refused]
+        assert reasons[:ENOUGH] == ["upstream-reset"] * ENOUGH
+        assert reasons[-1] == "upstream-unreachable"
+        assert 1 <= int(refused[-1].headers["retry-after"]) <= 60
+        assert ENOUGH <= len(taken) < HANGING
+        assert {answer.status for answer in answers} == {200}
+        assert len(city.calls) == HANGING
 
 
 async def test_only_the_server_that_hangs_is_found_unavailable(tmp_path: Path) -> None:

@@ -204,7 +204,8 @@ async def test_a_limit_that_redis_counts_is_exact_over_the_workers(
             async with pack(folder) as running:
                 async with fresh(await running.url()) as client:
                     replies = await until_two_wrote(running, client)
-                    replies += await asyncio.gather(*(client.call("get_city") for _ in range(5 * LIMIT)))
+                    for _ in range(5):  # not at once: a busy machine would leave the counters without an answer in time
+                        replies += await asyncio.gather(*(client.call("get_city") for _ in range(LIMIT)))
                 assert await running.end() == 0
     assert Counter(reply.status for reply in replies) == {200: LIMIT, 429: len(replies) - LIMIT}
 

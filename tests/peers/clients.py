@@ -24,36 +24,45 @@ def texts(content: list[types.ContentBlock]) -> str:
     return "\n".join(block.text for block in content if isinstance(block, types.TextContent))
 
 
-async def sdk_any_era(url: str, peer: Peer) -> Seen:
-    """The Python SDK's client as it comes: it tries 2026-07-28 and falls back to the handshake."""
-    async with mcp.Client(url, read_timeout_seconds=CLIENT_SECONDS) as client:
-        listed = await client.list_tools()
-        answer = await client.call_tool(peer.tool, dict(peer.arguments))
-    return {tool.name for tool in listed.tools}, texts(answer.content)
+def sdk(mode: str) -> Speak:
+    """The Python SDK's client. `auto`, as it comes, tries 2026-07-28 and falls back to the handshake; `legacy` begins
+    with the handshake, as most clients still do; a revision is spoken without a question.
+    """
+
+    async def speak(url: str, peer: Peer) -> Seen:
+        async with mcp.Client(url, mode=mode, read_timeout_seconds=CLIENT_SECONDS) as client:
+            page = await client.list_tools()
+            tools = {tool.name for tool in page.tools}
+            while page.next_cursor:
+                page = await client.list_tools(cursor=page.next_cursor)
+                tools |= {tool.name for tool in page.tools}
+            answer = await client.call_tool(peer.tool, dict(peer.arguments))
+        return tools, texts(answer.content)
+
+    return speak
 
 
-async def sdk_handshake(url: str, peer: Peer) -> Seen:
-    """The Python SDK's client as most clients still are: initialize, sessions."""
-    async with mcp.Client(url, mode="legacy", read_timeout_seconds=CLIENT_SECONDS) as client:
-        listed = await client.list_tools()
-        answer = await client.call_tool(peer.tool, dict(peer.arguments))
-    return {tool.name for tool in listed.tools}, texts(answer.content)
+def fastmcp_client(mode: str) -> Speak:
+    """FastMCP's client, in the modes of the SDK's."""
+
+    async def speak(url: str, peer: Peer) -> Seen:
+        async with fastmcp.Client(url, mode=mode, timeout=CLIENT_SECONDS) as client:
+            listed = await client.list_tools()
+            answer = await client.call_tool(peer.tool, dict(peer.arguments))
+        return {tool.name for tool in listed}, texts(answer.content)
+
+    return speak
 
 
-async def fastmcp_client(url: str, peer: Peer) -> Seen:
-    """FastMCP's client as it comes."""
-    async with fastmcp.Client(url, timeout=CLIENT_SECONDS) as client:
-        listed = await client.list_tools()
-        answer = await client.call_tool(peer.tool, dict(peer.arguments))
-    return {tool.name for tool in listed}, texts(answer.content)
-
-
-def inspector(programs: Path, home: Path) -> Speak:
-    """MCP Inspector's command line; it ends with an error of its own when the server or the tool fails."""
+def inspector(programs: Path, home: Path, era: str = "legacy") -> Speak:
+    """MCP Inspector's command line in its `legacy`, `modern` or `auto` era; it ends with an error of its own when the
+    server or the tool fails.
+    """
 
     async def run(url: str, *words: str) -> dict[str, Any]:
         program = await asyncio.create_subprocess_exec(
             *(str(NODE), str(programs / "mcp-inspector"), "--cli", url, "--transport", "http", "--format", "json"),
+            *("--protocol-era", era),
             *words,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -66,8 +75,11 @@ def inspector(programs: Path, home: Path) -> Speak:
 
     async def speak(url: str, peer: Peer) -> Seen:
         listed = await run(url, "--method", "tools/list")
-        given = [f"{name}={value}" for name, value in peer.arguments.items()]
-        answer = await run(url, "--method", "tools/call", "--tool-name", peer.tool, "--tool-arg", *given)
+        given = [
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in peer.arguments.items()
+        ]
+        arguments = ("--tool-arg", *given) if given else ()
+        answer = await run(url, "--method", "tools/call", "--tool-name", peer.tool, *arguments)
         return {tool["name"] for tool in listed["tools"]}, "\n".join(block["text"] for block in answer["content"])
 
     return speak

@@ -19,6 +19,7 @@ ALLOW_ALL: Final[Mapping[str, Any]] = {
         {"tool-rules": {"allow": ["*"]}},
     ]
 }
+EVERYTHING: Final[Mapping[str, Any]] = {"connections": ["*"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,18 @@ class Upstream:
         }
 
 
-def write_config(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[str, Any] | None) -> tuple[Path, int]:
+def write_config(
+    folder: Path,
+    upstreams: Sequence[Upstream],
+    policy: Mapping[str, Any] | None,
+    aggregate: Mapping[str, Any] = EVERYTHING,
+) -> tuple[Path, int]:
     """Write mcpgov.yaml, catalog/ and policies/ into the folder; returns the first file and the port it names."""
     port = free_port()
     settings = {
         "listen": f"127.0.0.1:{port}",
         "identity": {"allow_anonymous": True},
-        "aggregate": {"connections": ["*"]},
+        "aggregate": dict(aggregate),
     }
     catalog, policies = folder / "catalog", folder / "policies"
     catalog.mkdir(parents=True)
@@ -63,9 +69,14 @@ def write_config(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[st
 
 
 @contextmanager
-def gateway(folder: Path, upstreams: Sequence[Upstream], policy: Mapping[str, Any] | None = None) -> Generator[str]:
+def gateway(
+    folder: Path,
+    upstreams: Sequence[Upstream],
+    policy: Mapping[str, Any] | None = None,
+    aggregate: Mapping[str, Any] = EVERYTHING,
+) -> Generator[str]:
     """The gateway in front of these upstreams; yields its URL, to which /mcp/NAME is added, or /mcp for all."""
-    config, port = write_config(folder, upstreams, policy)
+    config, port = write_config(folder, upstreams, policy, aggregate)
     command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(config)]
     log = folder / "gateway.log"
     base = f"http://127.0.0.1:{port}"

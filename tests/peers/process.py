@@ -72,6 +72,15 @@ def everything_server(folder: Path, ledger: Path | None = None) -> Generator[str
         yield first_line(program, log)
 
 
+@contextmanager
+def town_server(folder: Path, name: str) -> Generator[str]:
+    """A server with many tools on a free port; yields its URL."""
+    log = folder / f"{name}.log"
+    command = [sys.executable, "-m", "tests.peers.town_server", name]
+    with running(command, log, cwd=Path(__file__).resolve().parents[2]) as program:
+        yield first_line(program, log)
+
+
 def first_line(program: subprocess.Popen[bytes], log: Path) -> str:
     """The first whole line of the program's log. Raises NotStarted when none comes."""
     deadline = time.monotonic() + READY_SECONDS

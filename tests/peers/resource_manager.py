@@ -28,7 +28,7 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {  # the writable properties of eac
     "versions": frozenset({"title", "lifecycleStage"}),
     "definitions": frozenset({"title", "description"}),
     "deployments": frozenset(
-        {"title", "description", "environmentId", "definitionId", "state", "server", "isDefault", "customProperties"}
+        {"title", "description", "environmentId", "definitionId", "state", "server", "customProperties"}
     ),
 }
 REQUIRED: Final[Mapping[str, frozenset[str]]] = {
@@ -47,6 +47,7 @@ class ResourceManager(WebPeer):
     entra: Entra = field(default_factory=Entra)
     resources: dict[str, Any] = field(default_factory=dict[str, Any])
     writers: frozenset[str] | None = None
+    page: int = 100
 
     async def answer(self, asked: Asked) -> Response:
         caller = self._caller(asked)
@@ -54,12 +55,27 @@ class ResourceManager(WebPeer):
             return failed(401, "AuthenticationFailed", "The access token is invalid.")
         if self.writers is not None and caller not in self.writers:
             return failed(403, "AuthorizationFailed", f"The client {caller} does not have authorization.")
+        if asked.method == "GET" and asked.path.startswith(CENTER):
+            return self._get(asked)
         if asked.method != "PUT" or not asked.path.startswith(CENTER):
             return failed(404, "ResourceNotFound", "The resource was not found.")
         properties = json.loads(asked.body)["properties"]
         if ROLES in asked.path:
             return self._assign(asked, properties)
         return self._put(asked, properties)
+
+    def _get(self, asked: Asked) -> Response:
+        """A resource, or those of a kind, a page of `page` at a time."""
+        if asked.path in self.resources:
+            return json_answer(200, resource(asked.path, self.resources[asked.path]))
+        if asked.path.rpartition("/")[2] not in KINDS or asked.path.rpartition("/")[0] not in self.resources:
+            return failed(404, "ResourceNotFound", "The resource was not found.")
+        below = [path for path in self.resources if path.rpartition("/")[0] == asked.path]
+        start = int(asked.query.get("$skip", "0"))
+        value = [resource(path, self.resources[path]) for path in below[start : start + self.page]]
+        more = start + self.page < len(below)
+        link = f"{MANAGEMENT}{asked.path}?api-version=2024-03-01&$skip={start + self.page}"
+        return json_answer(200, {"value": value} | ({"nextLink": link} if more else {}))
 
     def _put(self, asked: Asked, properties: Mapping[str, Any]) -> Response:
         if asked.query != {"api-version": "2024-03-01"}:
@@ -89,7 +105,7 @@ class ResourceManager(WebPeer):
     def _kept(self, path: str, properties: Mapping[str, Any]) -> Response:
         known = path in self.resources
         self.resources[path] = dict(properties)
-        return json_answer(200 if known else 201, {"id": path, "properties": dict(properties)})
+        return json_answer(200 if known else 201, resource(path, properties))
 
     def _caller(self, asked: Asked) -> str | None:
         """The object id of the token that was shown; None where it is not one for the management plane."""
@@ -98,6 +114,11 @@ class ResourceManager(WebPeer):
             return self.entra.tokens.keys.claims(token, MANAGEMENT)["oid"] if kind == "Bearer" else None
         except jwt.InvalidTokenError:
             return None
+
+
+def resource(path: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource as Azure shows it."""
+    return {"id": path, "name": path.rpartition("/")[2], "properties": dict(properties)}
 
 
 def failed(status: int, code: str, message: str) -> Response:

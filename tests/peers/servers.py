@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.peers.gateway import Upstream
 from tests.peers.node import NODE
@@ -24,7 +24,7 @@ class Peer:
 
     upstream: Upstream
     tool: str
-    arguments: Mapping[str, str]
+    arguments: Mapping[str, Any]
     answer: str
 
 

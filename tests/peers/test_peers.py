@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.peers.clients import Speak, fastmcp_client, inspector, sdk_any_era, sdk_handshake
+from tests.peers.clients import Speak, fastmcp_client, inspector, sdk
 from tests.peers.gateway import gateway
 from tests.peers.node import NODE, RegistryUnreachable, environment, install
 from tests.peers.process import free_port, running, wait_until_answers
@@ -58,9 +58,9 @@ def street(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
     left_out: list[str] = []
     peers = [time_server()]
     clients: dict[str, Speak] = {
-        "sdk-any-era": sdk_any_era,
-        "sdk-handshake": sdk_handshake,
-        "fastmcp": fastmcp_client,
+        "sdk-any-era": sdk("auto"),
+        "sdk-handshake": sdk("legacy"),
+        "fastmcp": fastmcp_client("auto"),
     }
     with ExitStack() as stack:
         programs = installed_programs(left_out)

@@ -22,6 +22,22 @@ def test_an_address_that_is_not_public_is_denied(host: str) -> None:
     assert denied_literal(host)
 
 
+METADATA = (
+    *("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "[fd00:ec2::254]", "fd00:ec2::254%eth0"),
+    *("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"),
+)
+
+
+@pytest.mark.parametrize("host", METADATA)
+async def test_a_private_upstream_may_be_anywhere_but_at_a_metadata_service(host: str) -> None:
+    assert denied_literal(host, private=True)
+    with pytest.raises(AddressDenied):
+        await PublicResolver(Names("10.0.0.7", host.strip("[]")), private=True).resolve("inside.example", 80)
+    assert not denied_literal("169.254.0.1", private=True)
+    found = await PublicResolver(Names("10.0.0.7"), private=True).resolve("inside.example", 80)
+    assert [one["host"] for one in found] == ["10.0.0.7"]
+
+
 @pytest.mark.parametrize("host", ALLOWED)
 def test_a_public_address_is_allowed(host: str) -> None:
     assert not denied_literal(host)

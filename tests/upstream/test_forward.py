@@ -328,9 +328,11 @@ async def test_a_name_that_resolves_to_a_private_address_is_refused(server: Loop
 
 
 async def test_a_private_upstream_may_resolve_to_this_machine(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1", "169.254.169.254"))
     assert await forwarded(forwarder, to(f"http://inside.example:{server.port}/")) == OK
     assert server.ledger[0].headers.get("host") == f"inside.example:{server.port}"
+    for url in ("http://other.example/", "http://169.254.169.254/"):
+        assert (await refusal_of(forwarder, to(url))).reason is Reason.UPSTREAM_ADDRESS_DENIED
     await forwarder.close()
 
 

@@ -1,0 +1,94 @@
+"""The ids of server-sent events at /mcp, and what binds a message to a subscription. Pure.
+
+An id says where a client comes back to with Last-Event-ID (HANDSHAKE). Two members may give one id to two events, so
+each has its member in front. A stream that is made of several has no place to come back to, and its events no ids.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from mcpgov.messages import SUBSCRIPTION_ID, is_response, mapping
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from mcpgov.models import Event, Json, JSONRPCId
+
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+_ID: Final = re.compile(rb"(?m)(?<![^\r\n])id(?::[ ]?([^\r\n]*))?(?:\r\n|\r|\n)")
+_NUMBERED: Final = re.compile(r"([a-z0-9-]+):(.+)")
+
+
+def with_member(event: Event, member: str) -> Event:
+    """The event with its member in front of its id; an empty id, which takes the last one back, stays."""
+    if b"id" not in event.raw:
+        return event
+    front = f"id: {member}:".encode()
+    return replace(event, raw=_ID.sub(lambda line: front + line[1] + b"\n" if line[1] else line[0], event.raw))
+
+
+def without_id(event: Event) -> Event:
+    """The event without an id."""
+    return replace(event, raw=_ID.sub(b"", event.raw)) if b"id" in event.raw else event
+
+
+def left_at(last_event_id: str) -> tuple[str, str] | None:
+    """The member and the id that it gave; None for an id of nobody."""
+    made = _NUMBERED.fullmatch(last_event_id)
+    return (made[1], made[2]) if made else None
+
+
+@dataclass(slots=True)
+class Numbered:
+    """The events of one member's stream, as they pass. Not a generator: there is nothing to clean up."""
+
+    events: AsyncIterator[tuple[Event, ...]]
+    member: str
+
+    def __aiter__(self) -> Numbered:
+        return self
+
+    async def __anext__(self) -> tuple[Event, ...]:
+        return tuple(with_member(event, self.member) for event in await anext(self.events))
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Writes the id of the client's subscription for that of ours: implements a policy's Rewriter."""
+
+    id: JSONRPCId | None
+
+    def concerns(self, data: bytes) -> bool:
+        """Everything is told by that id."""
+        return bool(data)
+
+    def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
+        """The message under the client's id."""
+        own: dict[str, Json] = {"id": self.id} if is_response(message) else {}
+        for key in ("params", "result"):
+            if SUBSCRIPTION_ID in (meta := mapping(mapping(message.get(key)).get("_meta"))):
+                own[key] = {**mapping(message[key]), "_meta": {**meta, SUBSCRIPTION_ID: self.id}}
+        return {**message, **own}
+
+
+def acknowledged(message: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """What a server agrees to tell of; None for another message."""
+    if message.get("method") != ACKNOWLEDGED:
+        return None
+    return mapping(mapping(message.get("params")).get("notifications"))
+
+
+def honoured(wanted: Mapping[str, Json], agreed: list[Mapping[str, Json]]) -> dict[str, Json]:
+    """What of `wanted` somebody agreed to tell of (MCP 2026-07-28, SubscriptionFilter)."""
+    told: dict[str, Json] = {}
+    for key, value in wanted.items():
+        said = [one.get(key) for one in agreed]
+        if value is True and True in said:
+            told[key] = True
+        elif isinstance(value, list):
+            listed = [uri for uri in value if any(isinstance(one, list) and uri in one for one in said)]
+            told |= {key: listed} if listed else {}
+    return told
