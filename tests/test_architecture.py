@@ -27,7 +27,7 @@ PURE = (
         "catalog.definitions",
         "catalog.pinning",
         "catalog.pin_store",
-        "catalog.diff",
+        *("catalog.diff", "catalog.signature"),
         "catalog.definition_lint",
         "audit.control_events",
     ),

@@ -19,6 +19,7 @@ from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, name
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinning import PinState, approve, reject
 from mcpgov.catalog.revealed import revealed
+from mcpgov.catalog.signature import new_tool_lines
 from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
@@ -80,6 +81,7 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
         tool: Annotated[str, typer.Argument(help="One tool, whatever its state.")] = "",
         config: Config = None,
         *,
+        full: Annotated[bool, typer.Option("--full", help="Of new tools too, a line for each value.")] = False,
         as_json: AsJson = False,
     ) -> None:
         """Show what waits for a person: what is new, what changed since it was approved, and what looks odd."""
@@ -89,7 +91,7 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
         if as_json:
             typer.echo(json.dumps([described(one) for one in found], indent=2))
             return
-        for line in shown(server, found):
+        for line in shown(server, found, full=full):
             typer.echo(line)
         if not tool:
             typer.echo(summary(looked))
@@ -220,12 +222,14 @@ def tell(pins: Sequence[Pin], left: Sequence[str], what: str, *, as_json: bool) 
         raise typer.Exit(FAILED)
 
 
-def shown(server: str, found: Sequence[Looked]) -> Iterator[str]:
-    """Tools for a person: the state, what changed, what the lint found, and how to decide."""
+def shown(server: str, found: Sequence[Looked], *, full: bool = False) -> Iterator[str]:
+    """Tools for a person: the state, what changed, what the lint found, and how to decide. `full`: new ones value by
+    value.
+    """
     for one in found:
         pin = one.pin
         yield f"{name_of(pin)} is {pin.state}{because(one)}"
-        yield from one.lines
+        yield from one.lines if full else new_tool_lines(one.differences) or one.lines
         for finding in one.findings:
             yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
         if one.waits and is_tool_name(pin.tool):  # other names could do something else in a shell
