@@ -22,6 +22,7 @@ from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import AuthType
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,9 +192,13 @@ def asked(open_probe: OpenProbe, options: ToolOptions) -> tuple[Offer, list[Tool
         raise refused(error) from None
     if options.from_server:
         return offer, chosen(on_server(open_probe, options), options.tools)
-    if options.tools:
-        return offer, [Tool(name) for name in split(options.tools)]
     shown = shown_tools(snapshot.policy(options.name))
+    if options.tools:
+        for name in split(options.tools):
+            if shown is not None and name not in shown:
+                mend = printable(nearest(name, shown))
+                typer.echo(f"note: the policies show no tool {printable(name)}: {mend}", err=True)
+        return offer, [Tool(name) for name in split(options.tools)]
     if shown is None:
         said = "No allowed_tools: the policies do not name each tool. Add --tools a,b or --from-server; without them"
         typer.echo(f"{said} the agent sees what the gateway shows it.", err=True)
@@ -225,7 +230,8 @@ def chosen(tools: Sequence[Tool], names: str) -> list[Tool]:
     wanted = split(names)
     known = {tool.name: tool for tool in tools}
     if missing := [name for name in wanted if name not in known]:
-        typer.echo(f"The server shows no tool {printable(', '.join(missing))}.", err=True)
+        for name in missing:
+            typer.echo(f"The server shows no tool {printable(name)}: {printable(nearest(name, known))}", err=True)
         raise typer.Exit(FAILED)
     return [known[name] for name in wanted] if wanted else list(tools)
 
