@@ -70,7 +70,7 @@ from mcpgov.probe import PROBE, Probe
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs, registry_settings
+from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs, other_urls, registry_settings
 from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
@@ -261,8 +261,9 @@ async def serve_until_told(config: Path | None, worker: Worker) -> None:
             server.end_on_signals()
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
             url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
-            connections = gateway.generations.current().connections
-            structlog.get_logger().info("serving", connections=[f"{url}/mcp/{name}" for name in connections])
+            current = gateway.generations.current()
+            named, others = [f"{url}/mcp/{name}" for name in current.connections], other_urls(current.settings, url)
+            structlog.get_logger().info("serving", connections=named, **others)
             with supervised(worker, server.handle_exit):
                 await server.serve_on(sock)
     structlog.get_logger().info("stopped")

@@ -90,6 +90,7 @@ class Reading:
     policies: Mapping[Path, str]
     problems: tuple[Problem, ...]
     files: Mapping[Path, TextFile] = field(default_factory=dict[Path, "TextFile"], repr=False)  # of both folders
+    partial: bool = False  # whether files were left out, and what they hold is not known
 
     @property
     def settings_text(self) -> str:
@@ -226,7 +227,9 @@ def generation_of(
     if settings and source:
         found.problems.extend(unshared(workers, settings, source, entries))
         found.problems.extend(away(source, settings) if thorough else ())
-        if len(files) == len(reading.catalog):  # else a name may be in a file that cannot be read
+        if (
+            len(files) == len(reading.catalog) and not reading.partial
+        ):  # else a name may be in a file that cannot be read
             found.problems.extend(_unfit(settings, source, entries, workers))
     if found.problems:
         raise InvalidConfiguration(

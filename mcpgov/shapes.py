@@ -7,7 +7,7 @@ at once, each with its place and its mend. Refuses to know: what any file is for
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -127,15 +127,10 @@ def _seconds(value: object) -> float:
     return float(seconds)
 
 
-def _not_yet(_: object) -> NoReturn:
-    raise Unfit("is not supported yet", "remove it")
-
-
 PolicyNames = tuple[Annotated[str, AfterValidator(policy_name)], ...]
 TEXT: Final = WithJsonSchema({"type": "string"})
 NUMBER: Final = WithJsonSchema({"type": "integer"})
 Written: Final = BeforeValidator(written)
 Filled: Final = _Filled(filled)
-NotYet = Annotated[None, PlainValidator(_not_yet), WithJsonSchema({})]  # the name is taken, for a later version
 Seconds = Annotated[float, PlainValidator(_seconds), TEXT]  # how long something is waited for
 Flag = Annotated[bool, Field(strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mcpgov.catalog.offer import key_header
 from mcpgov.credential.browser_sign_in import BrowserSignIn
 from mcpgov.credential.consent import EntraConsent
 from mcpgov.credential.tickets import redirect_url
@@ -39,6 +40,14 @@ def public_url_of(settings: Settings) -> str:
     return settings.public_url or f"http://{settings.listen}"
 
 
+def other_urls(settings: Settings, base: str) -> dict[str, str]:
+    """What is served besides each connection, where the gateway is called at `base`: the aggregate if there is one, and
+    the registry.
+    """
+    aggregate = {"aggregate": f"{base}/mcp"} if settings.aggregate else {}
+    return {**aggregate, "registry": f"{base}/v0.1/servers"}
+
+
 def redirect_urls(settings: Settings, connections: Iterable[Connection]) -> dict[str, str]:
     """What has to stand as redirect URL in the registrations that people are sent back from, by what names them:
     `sign_in`, `azure.app`, or the OAuth2 connection.
@@ -72,6 +81,7 @@ def registry_settings(settings: Settings) -> RegistrySettings:
         trusted_proxies=settings.trusted_proxies,
         metadata=resource_metadata(settings),
         cards=settings.experimental.server_cards,
+        header=key_header(settings.identity.key_headers),
     )
 
 

@@ -28,7 +28,7 @@ PURE = (
         "catalog.pinning",
         "catalog.pin_store",
         "catalog.pinned_place",
-        "catalog.diff",
+        *("catalog.diff", "catalog.signature"),
         "catalog.definition_lint",
         "audit.control_events",
     ),

@@ -10,7 +10,6 @@ from mcpgov.errors import InvalidConfiguration
 from mcpgov.shapes import (
     Filled,
     Flag,
-    NotYet,
     PolicyNames,
     Shape,
     Written,
@@ -32,7 +31,6 @@ class Example(Shape):
     named: Annotated[PolicyNames, Filled] = ()
     given: Annotated[dict[str, str], Filled] = Field(default_factory=dict[str, str])
     mode: Literal["memory", "disk"] = "memory"
-    future: NotYet = None
 
 
 def read(text: str) -> Example:
@@ -53,13 +51,12 @@ def test_a_good_file_is_read_and_never_changed() -> None:
 
 
 def test_everything_wrong_is_told_at_once_each_with_its_place_and_mend() -> None:
-    assert problems("onn: true\nmode: redis\nfuture: {}\npolicies: [A]\n") == [
+    assert problems("onn: true\nmode: redis\npolicies: [A]\n") == [
         (
-            "x.yaml:4:12: policies[0] is not the name of a policy"
+            "x.yaml:3:12: policies[0] is not the name of a policy"
             " (write the file's name without folder and ending, like: default)"
         ),
         "x.yaml:2:7: mode must be 'memory' or 'disk' (did you mean disk?)",
-        "x.yaml:3:9: future is not supported yet (remove it)",
         "x.yaml:1:1: there is no key onn here (did you mean on?)",
     ]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcpgov.audit.reader import Record
     from mcpgov.audit.review import ReviewReader
     from mcpgov.catalog.approval import DecidedPins
+    from mcpgov.catalog.listing import Contact
     from mcpgov.identity.api_key import KeyStore
 
 
@@ -43,7 +44,9 @@ class ServedConnection:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of the catalog, and the connections it is served as. `pin` is how its tools come to be trusted."""
+    """A version of a server of the catalog, and the connections it is served as. `pin` is how its tools come to be
+    trusted, `file` what says all this.
+    """
 
     name: str
     title: str
@@ -52,6 +55,14 @@ class Server:
     policies: tuple[str, ...]
     connections: tuple[ServedConnection, ...]
     pin: str = ""
+    status: str = "active"
+    publisher: str = ""
+    categories: tuple[str, ...] = ()
+    registry: str = ""
+    environments: tuple[str, ...] = ()
+    owner: str = ""
+    contacts: tuple[Contact, ...] = ()
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

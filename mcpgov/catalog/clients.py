@@ -178,7 +178,8 @@ def _notes(offer: Offer, client: Client) -> list[str]:
         return ["Copilot lets these servers alone through, in every editor that reads the file."]
     notes: list[str] = []
     if offer.auth is AuthType.CUSTOM_KEYS:
-        notes.append(f"Make a key with: mcpgov keys create NAME --connection {offer.name}")
+        reached = " ".join(f"--connection {_typed(name)}" for name in offer.members or (offer.name,))
+        notes.append(f"Make a key with: mcpgov keys create NAME {reached}")
         where = "VS Code asks for it once." if client is Client.VSCODE else f"Then: export {KEY_VARIABLE}=…"
         notes.append(where)
     elif client is Client.PYTHON and offer.auth in WITH_AUDIENCE:
@@ -191,6 +192,11 @@ def _notes(offer: Offer, client: Client) -> list[str]:
     if offer.auth in WITH_AUDIENCE - {AuthType.USER_ENTRA} and client is not Client.PYTHON:
         notes.append(f"The connection is meant for {offer.auth}; people come in as who they are, if policies let them.")
     return notes
+
+
+def _typed(name: str) -> str:
+    """The name of a connection, or a pattern, as a shell takes it."""
+    return f"'{name}'" if {"*", "?"} & set(name) else name
 
 
 def _json(value: Json) -> str:

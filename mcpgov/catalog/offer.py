@@ -55,7 +55,9 @@ class KeyHeader:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A connection at `url`. `audience` is whom Entra tokens are for; `issuer` where people get a token."""
+    """A connection at `url`. `audience` is whom Entra tokens are for; `issuer` where people get a token; `members` the
+    connections, or patterns of them, that are one server there.
+    """
 
     name: str
     url: str
@@ -63,6 +65,7 @@ class Offer:
     audience: str = ""
     key_header: KeyHeader = KeyHeader("Authorization", "Bearer ")
     issuer: Issuer | None = None
+    members: tuple[str, ...] = ()
 
     @property
     def base(self) -> str:

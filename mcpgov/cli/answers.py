@@ -140,7 +140,12 @@ def server_of(entry: Entry, snapshot: Snapshot, health: Callable[[str], Connecti
     )
     pin = next((snapshot.connections[one.name].pin.value for one in connections), "")  # an entry has one
     about = (entry.name, entry.title, entry.version, entry.description)
-    return Server(*about, entry.policies, connections, pin)
+    listing = entry.listing
+    return Server(
+        *(*about, entry.policies, connections, pin, listing.status.value),
+        *(listing.publisher, listing.categories, listing.registry, listing.environments, listing.owner),
+        *(listing.contacts, entry.source.file),
+    )
 
 
 def served_as(

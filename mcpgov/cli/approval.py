@@ -23,6 +23,7 @@ from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, mean
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinned_place import name_in, place_in
 from mcpgov.catalog.pinning import PinState, approve, reject
+from mcpgov.catalog.signature import new_tool_lines
 from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import plural, printable, repeated
@@ -89,6 +90,7 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
         tool: Annotated[str, typer.Argument(help="One tool, whatever its state.")] = "",
         config: Config = None,
         *,
+        full: Annotated[bool, typer.Option("--full", help="Of new tools too, a line for each value.")] = False,
         as_json: AsJson = False,
     ) -> None:
         """Show what waits for a person: what is new, what changed since it was approved, and what looks odd."""
@@ -101,7 +103,7 @@ def add_diff(catalog: typer.Typer, open_pins: OpenPins) -> None:
         if as_json:
             typer.echo(json.dumps([described(one) for one in found], indent=2))
             return
-        for line in shown(server, found):
+        for line in shown(server, found, full=full):
             typer.echo(line)
         if not tool:
             typer.echo(summary(looked))
@@ -287,21 +289,24 @@ def at(pin: Pin) -> str:
     return f" at {printable(place)}" if place else ""
 
 
-def shown(server: str, found: Sequence[Looked]) -> Iterator[str]:
-    """Tools for a person, place by place: the state, what changed, what the lint found, and how to decide."""
+def shown(server: str, found: Sequence[Looked], *, full: bool = False) -> Iterator[str]:
+    """Tools for a person, place by place: the state, what changed, what the lint found, and how to decide.
+
+    `full`: new ones value by value.
+    """
     for place, tools in groupby(found, lambda one: one.place):
         if place:
             yield f"{printable(server)} at {printable(place)}"
             yield ""
         for one in tools:
-            yield from shown_tool(server, one)
+            yield from shown_tool(server, one, full=full)
 
 
-def shown_tool(server: str, one: Looked) -> Iterator[str]:
+def shown_tool(server: str, one: Looked, *, full: bool) -> Iterator[str]:
     """One of them."""
     pin = one.pin
     yield f"{name_of(pin)} is {pin.state}{because(one)}"
-    yield from one.lines
+    yield from one.lines if full else new_tool_lines(one.differences) or one.lines
     for finding in one.findings:
         yield f"{finding.severity}: {path_text(finding.path)}: {finding.message}"
     if one.waits and is_tool_name(pin.tool):  # other names could do something else in a shell

@@ -113,7 +113,9 @@ def add_show(catalog: typer.Typer) -> None:
     @catalog.command(epilog="Examples:  mcpgov catalog show com.contoso/github  ·  mcpgov catalog show github --json")
     def show(name: Name, version: Version = "", config: Config = None, *, as_json: AsJson = False) -> None:
         """Show a server: what is listed of it, its connections, and the file that says so."""
-        entry = find(load_catalog(config), name, version)
+        read = load_catalog(config)
+        entry = find(read, name, version)
+        tell_problems(read, end=False)
         row = described(entry)
         if as_json:
             typer.echo(json.dumps(row, indent=2))
@@ -145,7 +147,9 @@ def add_export(catalog: typer.Typer) -> None:
 
         It is the operator's view: it names the upstream. A secret that the file holds is not in it.
         """
-        entry = find(load_catalog(config), name, version)
+        read = load_catalog(config)
+        entry = find(read, name, version)
+        tell_problems(read, end=False)
         text = json.dumps(server_json(entry), indent=2, ensure_ascii=False) + "\n"
         if output is None:
             typer.echo(text, nl=False)

@@ -7,8 +7,10 @@ what is one is named as a variable of the environment, and told.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
+import sys
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,6 +59,7 @@ class OpenRegistry(Protocol):
 
 
 LIST: Final = "list"
+INTERRUPTED: Final = 130  # exit code: 128 + SIGINT
 URL_ONLY: Final = ("header", "audience", "title", "description", "publisher", "version")  # a preset says these itself
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110 section 5.6.2)
 
@@ -273,7 +276,11 @@ def found_in(wanted: Imported, open_registry: OpenRegistry) -> Page:
     if wanted.source.startswith(("https://", "http://")):
         check_url(wanted.source, private=wanted.private)
         asked = Asked(wanted.source, wanted.updated_since, wanted.all_versions)
-        return asyncio.run(from_registry(asked, open_registry(wanted.config, private=wanted.private)))
+        fetch = with_progress(open_registry(wanted.config, private=wanted.private))
+        try:
+            return asyncio.run(from_registry(asked, fetch))
+        except KeyboardInterrupt:
+            fail("\nStopped. Nothing was written.", INTERRUPTED)
     text = read_text(Path(wanted.source))
     tree = read_relaxed(text)
     if is_client_file(tree):
@@ -281,6 +288,20 @@ def found_in(wanted: Imported, open_registry: OpenRegistry) -> Page:
     if isinstance(tree, dict) and isinstance(tree.get("servers"), list):
         return read_page(text.encode(), Asked(wanted.source, every=wanted.all_versions))
     return Page((of_server_json(text, wanted, tree),), ())
+
+
+def with_progress(fetch: Fetch) -> Fetch:
+    """The same, which tells somebody at a terminal that it goes on."""
+    if not sys.stderr.isatty():
+        return fetch
+    pages = itertools.count(1)
+
+    async def told(url: str) -> bytes:
+        read = await fetch(url)
+        typer.echo(f"\rread   {next(pages)} pages", err=True, nl=False)
+        return read
+
+    return told
 
 
 def of_server_json(text: str, wanted: Imported, tree: Json) -> Found:

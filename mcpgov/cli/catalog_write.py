@@ -14,6 +14,7 @@ import typer
 
 from mcpgov.catalog.entries import EntryShape
 from mcpgov.catalog.importers import Refused
+from mcpgov.catalog.listing import Status
 from mcpgov.catalog.newcomers import place_of, sent
 from mcpgov.catalog.ways import Draft, slug
 from mcpgov.catalog.yaml_text import yaml_text
@@ -23,14 +24,16 @@ from mcpgov.cli.printable import printable, repeated
 from mcpgov.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mcpgov.catalog_files import Catalog
     from mcpgov.credential.references import Unfit
     from mcpgov.errors import Problem
     from mcpgov.models import Json
+    from mcpgov.snapshot import Snapshot
 
+MOST_NAMED: Final = 10
 ORDER: Final = ("name", "title", "version", "description", *EntryShape.model_fields)
 
 
@@ -49,12 +52,17 @@ def keep(read: Catalog, drafts: Sequence[Draft], origin: str, *, dry_run: bool =
         fit, unfit = fitting(read, texts)
     except InvalidConfiguration as invalid:
         fail(f"{printable_lines(str(invalid))}\nNothing was written: this is to be mended first.")
+    waiting: dict[str, None] = {}
     for place, text in fit.items():
         if dry_run:
             typer.echo(f"# {place}\n{text}")
         else:
             write(place, text)
-        told(place, by_place[str(place)], "would write" if dry_run else "wrote ")
+        waiting |= dict.fromkeys(told(place, by_place[str(place)], "would write" if dry_run else "wrote "))
+    if waiting and not dry_run:
+        say_waiting(tuple(waiting))
+    if fit:
+        say_ungoverned(read.with_texts(fit), [by_place[str(place)] for place in fit])
     return len(fit), [Refused(by_place[str(place)].label, reason(problems)) for place, problems in unfit.items()]
 
 
@@ -72,19 +80,51 @@ def write(place: Path, text: str) -> None:
         fail(f"{place} cannot be written: {error.strerror}")
 
 
-def told(place: Path, draft: Draft, wrote: str) -> None:
-    """Say what is to be known of a file that is written, or would be."""
+def told(place: Path, draft: Draft, wrote: str) -> list[str]:
+    """Say what is to be known of a file that is written, or would be; the variables that are not set yet."""
     connections = draft.document.get("connections")
     paths = ", ".join(f"/mcp/{name}" for name in connections) if isinstance(connections, dict) else ""
     typer.echo(f"{wrote} {place}: {printable(draft.label)}, served at {printable(paths)}", err=True)
     for note in draft.notes:
         typer.echo(f"note   {printable(note)}", err=True)
+    unset: list[str] = []
     for name in sent(draft.document):
         if os.environ.get(name, "").strip():
             where = printable(place_of(draft.document))
             typer.echo(f"note   {name} is set already, and goes to {where} from now on", err=True)
         else:
             typer.echo(f"set    {name}, for mcpgov, before it is served", err=True)
+            unset.append(name)
+    return unset
+
+
+def say_waiting(names: Sequence[str]) -> None:
+    """Say what a variable that is not set does to all servers, and the way out."""
+    they = f"{some(names)} {'is' if len(names) == 1 else 'are'}"
+    said = f"until {they} set, mcpgov refuses to start and refuses every reload"
+    mend = "set it where mcpgov runs and restart that; to go on without, move the file out of the catalog"
+    typer.echo(f"note   {said}, for all servers: {mend}", err=True)
+
+
+def say_ungoverned(snapshot: Snapshot, drafts: Sequence[Draft]) -> None:
+    """Say which of the new connections no policy decides about: none of all connections, of the server or their own."""
+    named = [name for draft in drafts for name in connections_of(draft)]
+    if bare := [f"/mcp/{name}" for name in named if not any(snapshot.policy(name).all_steps())]:
+        mend = "say --policy NAME, or write policies: into the file, or global_policies: into mcpgov.yaml"
+        typer.echo(f"note   no policy decides about {some(bare)}: {mend}", err=True)
+
+
+def some(names: Sequence[str]) -> str:
+    """Names in a line, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return printable(", ".join(names[:MOST_NAMED])) + more
+
+
+def connections_of(draft: Draft) -> Iterator[str]:
+    """The names of its connections that are served."""
+    connections = draft.document.get("connections")
+    if isinstance(connections, dict) and draft.document.get("status") != Status.DELETED:
+        yield from connections
 
 
 def governed(draft: Draft, policies: Sequence[str] | None) -> Draft:

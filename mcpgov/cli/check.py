@@ -19,7 +19,7 @@ from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import LocalUpstream
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import no_vaults
-from mcpgov.stage_settings import redirect_urls
+from mcpgov.stage_settings import other_urls, public_url_of, redirect_urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mcpgov.snapshot import Snapshot
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+EVERYTHING = ("*",)
 
 
 def add_check(app: typer.Typer, vaults: Vaults = no_vaults) -> None:
@@ -72,6 +75,7 @@ def show(snapshot: Snapshot) -> None:
         rows.append((row["path"], row["server"], row["upstream"], row["authType"], policy))
     for line in in_columns(rows) if snapshot.connections else ["nothing: the catalog is empty"]:
         typer.echo(line)
+    show_others(snapshot)
     show_redirect_urls(snapshot)
     for name in snapshot.connections:
         for dropped in snapshot.policy(name).dropped:
@@ -84,6 +88,19 @@ def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def show_others(snapshot: Snapshot) -> None:
+    """Print what is served besides each connection, and who sees it."""
+    settings, lines = snapshot.settings, list[tuple[str, str]]()
+    if settings.aggregate:
+        lines.append(("/mcp", f"{', '.join(settings.aggregate.connections)} as one server"))
+    seen = settings.registry.anonymous
+    strangers = "all of it" if seen == EVERYTHING else ", ".join(seen) or "nothing"
+    lines.append(("/v0.1/servers", f"the registry; callers without a credential see {strangers}"))
+    typer.echo("")
+    for line in in_columns(lines):
+        typer.echo(line)
 
 
 def show_redirect_urls(snapshot: Snapshot) -> None:
@@ -112,6 +129,7 @@ def described(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "stamp": snapshot.stamp,
         "listen": str(settings.listen),
+        **other_urls(settings, public_url_of(settings)),
         "redirect_urls": redirect_urls(settings, snapshot.connections.values()),
         "connections": connections,
     }

@@ -16,12 +16,13 @@ from mcpgov.catalog.azure_policy import policy_definition
 from mcpgov.catalog.foundry import Project, Tool, agent_yaml, bicep, connection_body, connection_call, tool_definition
 from mcpgov.catalog.offer import NotOffered, require_https
 from mcpgov.catalog.shown_tools import shown_tools
-from mcpgov.cli.offered import FAILED, base_of, loaded, offered, refused
+from mcpgov.cli.offered import FAILED, base_of, loaded_in_part, offered, refused
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import AuthType
+from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,7 @@ def add_connection(foundry: typer.Typer) -> None:
     def connection(options: ConnectionOptions) -> None:
         """Print the project connection whose target is the gateway, and the call that makes it."""
         try:
-            offer = on_https(offered(loaded(options.config), options.name), but=options.allow_http)
+            offer = on_https(offered(loaded_in_part(options.config), options.name), but=options.allow_http)
             call = connection_call(offer, options.place)
         except NotOffered as error:
             raise refused(error) from None
@@ -143,7 +144,7 @@ def add_bicep(foundry: typer.Typer) -> None:
     def bicep_(name: Name, config: Config = None, *, allow_http: Http = False) -> None:
         """Print a Bicep module that makes the project connection; its key is a secure parameter."""
         try:
-            typer.echo(bicep(on_https(offered(loaded(config), name), but=allow_http)).rstrip("\n"))
+            typer.echo(bicep(on_https(offered(loaded_in_part(config), name), but=allow_http)).rstrip("\n"))
         except NotOffered as error:
             raise refused(error) from None
 
@@ -166,7 +167,7 @@ def add_policy(foundry: typer.Typer) -> None:
     ) -> None:
         """Print the Azure Policy that denies project connections whose target is not this gateway."""
         try:
-            gateways = [base_of(loaded(config).settings), *(gateway or ())]
+            gateways = [base_of(loaded_in_part(config).settings), *(gateway or ())]
             made = policy_definition(gateways, hubs=hubs, allow_http=allow_http)
         except NotOffered as error:
             raise refused(error) from None
@@ -184,16 +185,20 @@ def on_https(offer: Offer, *, but: bool) -> Offer:
 
 def asked(open_probe: OpenProbe, options: ToolOptions) -> tuple[Offer, list[Tool] | None]:
     """The offer and its tools, from where the options say; ends the verb where that cannot be had."""
-    snapshot = loaded(options.config)
+    snapshot = loaded_in_part(options.config)
     try:
         offer = on_https(offered(snapshot, options.name), but=options.allow_http)
     except NotOffered as error:
         raise refused(error) from None
     if options.from_server:
         return offer, chosen(on_server(open_probe, options), options.tools)
-    if options.tools:
-        return offer, [Tool(name) for name in split(options.tools)]
     shown = shown_tools(snapshot.policy(options.name))
+    if options.tools:
+        for name in split(options.tools):
+            if shown is not None and name not in shown:
+                mend = printable(nearest(name, shown))
+                typer.echo(f"note: the policies show no tool {printable(name)}: {mend}", err=True)
+        return offer, [Tool(name) for name in split(options.tools)]
     if shown is None:
         said = "No allowed_tools: the policies do not name each tool. Add --tools a,b or --from-server; without them"
         typer.echo(f"{said} the agent sees what the gateway shows it.", err=True)
@@ -225,7 +230,8 @@ def chosen(tools: Sequence[Tool], names: str) -> list[Tool]:
     wanted = split(names)
     known = {tool.name: tool for tool in tools}
     if missing := [name for name in wanted if name not in known]:
-        typer.echo(f"The server shows no tool {printable(', '.join(missing))}.", err=True)
+        for name in missing:
+            typer.echo(f"The server shows no tool {printable(name)}: {printable(nearest(name, known))}", err=True)
         raise typer.Exit(FAILED)
     return [known[name] for name in wanted] if wanted else list(tools)
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from mcpgov.catalog.offer import Issuer, NotOffered, key_header, offer_of
+from mcpgov.catalog.offer import Issuer, NotOffered, Offer, key_header, offer_of
 from mcpgov.cli.printable import repeated
 from mcpgov.endpoint.metadata import document
 from mcpgov.errors import InvalidConfiguration
-from mcpgov.reload import load_generation
+from mcpgov.reload import folders_of, generation_of, load_generation, read_files
 from mcpgov.settings_file import stand_ins, stood_in
 from mcpgov.stage_settings import public_url_of, resource_metadata
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mcpgov.catalog.offer import Offer
+    from mcpgov.errors import Problem
     from mcpgov.settings import Settings
     from mcpgov.snapshot import Snapshot
 
 UNSPECIFIED = frozenset(map(str, (ipaddress.IPv4Address(0), ipaddress.IPv6Address(0))))
 FAILED, MISUSED = 1, 2  # exit codes
+AGGREGATE = "mcpgov"  # what clients call the server at /mcp
 
 
 def loaded(config: Path | None) -> Snapshot:
@@ -35,6 +36,31 @@ def loaded(config: Path | None) -> Snapshot:
     except InvalidConfiguration as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(FAILED) from None
+
+
+def loaded_in_part(config: Path | None) -> Snapshot:
+    """The same without the files of the catalog that are wrong, which are told on stderr: one that waits to be mended
+    keeps nobody from being configured for the others. Ends the verb with 1 where it is not the catalog that is wrong.
+    """
+    reading = read_files(config)
+    folder, told = folders_of(reading.place, reading.settings)[0].path, dict["Problem", None]()
+    while True:
+        try:
+            snapshot = generation_of(reading, stood_in(os.environ), stand_ins)
+        except InvalidConfiguration as invalid:
+            told |= dict.fromkeys(invalid.problems)
+            wrong = {Path(problem.file) for problem in invalid.problems}
+            left = {place: text for place, text in reading.catalog.items() if place not in wrong}
+            unread = tuple(one for one in reading.problems if Path(one.file).parent != folder)
+            if len(left) == len(reading.catalog) and unread == reading.problems:
+                typer.echo("\n".join(map(str, told)), err=True)
+                raise typer.Exit(FAILED) from None
+            reading = replace(reading, catalog=left, problems=unread, partial=True)
+        else:
+            break
+    for problem in told:
+        typer.echo(f"left out: {problem}", err=True)
+    return snapshot
 
 
 def base_of(settings: Settings) -> str:
@@ -55,6 +81,17 @@ def offered(snapshot: Snapshot, name: str) -> Offer:
         raise NotOffered(f"there is no connection {repeated(name)}", mend)
     settings = snapshot.settings
     return offer_of(connection, base_of(settings), key_header(settings.identity.key_headers), issuer_of(settings, name))
+
+
+def offered_aggregate(snapshot: Snapshot) -> Offer:
+    """The offer of /mcp, where chosen connections are one server. Raises NotOffered where there is none."""
+    settings = snapshot.settings
+    if settings.aggregate is None:
+        raise NotOffered(
+            "no connections are one server at /mcp", "name them in mcpgov.yaml: aggregate: {connections: […]}"
+        )
+    header, members = key_header(settings.identity.key_headers), settings.aggregate.connections
+    return Offer(AGGREGATE, f"{base_of(settings)}/mcp", key_header=header, members=members)
 
 
 def issuer_of(settings: Settings, name: str) -> Issuer | None:

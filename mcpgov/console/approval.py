@@ -18,7 +18,7 @@ from mcpgov.catalog.approval import counted, name_of, short
 from mcpgov.catalog.finding import path_text
 from mcpgov.catalog.pinning import PinState
 from mcpgov.catalog.revealed import CLOSING, OPENING
-from mcpgov.console.catalog import OFF, approval_path, health_of, many, state_badge
+from mcpgov.console.catalog import OFF, about, approval_path, health_of, many, state_badge
 from mcpgov.console.html import Markup, join, tag
 from mcpgov.console.layout import CONSOLE, Frame, empty, hidden, note
 from mcpgov.console.times import day
@@ -49,6 +49,7 @@ def approval_page(servers: Sequence[Server], looked: Sequence[Looked], frame: Fr
         standing(servers, looked),
         note(problem, "bad") if problem else None,
         [unwell(one) for one in servers],
+        about(servers, is_open=not waiting),
         nothing(server) if not looked else None,
         may_not_decide(frame) if waiting or rejected else None,
         waiting_part(server.name, waiting, frame) if looked else None,

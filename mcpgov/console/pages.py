@@ -176,10 +176,10 @@ class ConsolePages:
 
     # -- the files -----------------------------------------------------------------------------------------------------
 
-    async def catalog(self, _: Visit) -> Shown:
-        """The catalog in force."""
+    async def catalog(self, visit: Visit) -> Shown:
+        """The catalog in force, as far as it is asked for."""
         servers = await asyncio.to_thread(self._parts.answers.servers)
-        page = catalog_page(servers, self._parts.answers.stamp(), await self._catalog.standings())
+        page = catalog_page(servers, self._parts.answers.stamp(), await self._catalog.standings(), visit.query)
         return Shown("Catalog", "Catalog", page)
 
     async def tools(self, visit: Visit) -> Shown:

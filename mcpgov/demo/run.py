@@ -166,6 +166,9 @@ def show_what_next(stage: Stage, console: Console) -> None:
     console.print(f"\nEdit the files in {stage.folder} and watch them take effect; follow the audit log with:")
     program = Path(sys.argv[0]).with_name("mcpgov")
     console.print(f"  {program} audit tail -f -c {stage.folder / 'mcpgov.yaml'}\n", soft_wrap=True, highlight=False)
+    console.print(
+        "A private catalog (add, approve, pin, publish) begins with: mcpgov init, then mcpgov catalog add --help"
+    )
     console.print("Ctrl-C ends the demo.")
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from mcpgov.catalog.listed import BEARER
 from mcpgov.decision import Reason
 from mcpgov.endpoint.asgi import PREFIX, answer_whole, head_of
 from mcpgov.endpoint.challenge import challenge
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mcpgov.catalog.listed import Document
+    from mcpgov.catalog.offer import KeyHeader
     from mcpgov.endpoint.asgi import Receive, Scope, Send
     from mcpgov.endpoint.metadata import ResourceMetadata
     from mcpgov.identity.client_ip import IPNetwork
@@ -66,6 +68,7 @@ class RegistrySettings:
     trusted_proxies: tuple[IPNetwork, ...] = ()
     metadata: ResourceMetadata | None = None
     cards: bool = False
+    header: KeyHeader = BEARER  # where gateway keys are sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class Registry:
         except Refusal as refusal:
             await self._refuse(refusal, head, snapshot, send)
             return
-        told = Told(self._settings.gateway, snapshot.stamp)
+        told = Told(self._settings.gateway, snapshot.stamp, self._settings.header)
         try:
             reply = _reply(path, scope.get("query_string", b""), snapshot, reach, told)
         except Unanswerable as wrong:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, cast
 
-from mcpgov.catalog.listed import offered
+from mcpgov.catalog.listed import BEARER, offered
 from mcpgov.registry.asked import LATEST, cursor_of
 from mcpgov.strict_json import JsonLimits, parse
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mcpgov.catalog.listed import Document, Listed, Way
+    from mcpgov.catalog.offer import KeyHeader
     from mcpgov.models import Json
     from mcpgov.policy.glob import ToolNames
     from mcpgov.registry.asked import Asked
@@ -54,10 +55,11 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What stands in every answer: the gateway's public URL, and the stamp of the generation."""
+    """What stands in every answer: the gateway's public URL, the stamp of the generation, where keys are sent."""
 
     gateway: str
     stamp: str
+    header: KeyHeader = BEARER
 
 
 def rank(version: str) -> Rank:
@@ -160,7 +162,7 @@ def version_item(shelf: Shelf, reach: Reach, place: tuple[str, str], asked: Aske
 def server_of(one: Listed, ways: Sequence[Way], told: Told) -> Document:
     """The server.json of a version, with these connections as its remotes."""
     document = cast("Document", parse(one.document, _LIMITS))
-    return offered(document, () if one.deleted else ways, told.gateway, told.stamp)
+    return offered(document, () if one.deleted else ways, told.gateway, told.stamp, told.header)
 
 
 def _matches(one: Listed, asked: Asked) -> bool:

@@ -180,13 +180,14 @@ def test_everybody_sees_the_gateway_and_nothing_of_the_upstream() -> None:
         "PAT",
         "UPSTREAM_KEY",
         "X-Upstream",
-        "Authorization",
         "tenant",
     ):
         assert hidden not in text
-    assert seen["remotes"] == [
-        {"type": "streamable-http", "url": f"https://gw.contoso.com/mcp/{name}"} for name in ("github", "github-apps")
+    remotes = cast("list[Document]", seen["remotes"])
+    assert [one["url"] for one in remotes] == [
+        f"https://gw.contoso.com/mcp/{name}" for name in ("github", "github-apps")
     ]
+    assert "Authorization" not in json.dumps([{**one, "headers": None} for one in remotes])
     assert seen["repository"] == {"url": "https://github.com/contoso/mcp", "source": "github"}
     assert "icons" not in seen
     assert cast("Document", seen["_meta"])[OURS] == {

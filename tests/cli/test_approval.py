@@ -102,14 +102,21 @@ def test_what_is_new_and_what_changed_is_shown_with_what_to_type(desk: Desk) -> 
         f"to approve it: mcpgov catalog approve {SERVER} read_note@{whole(POISONED)} --yes",
         "",
         "write_note is pending",
-        "name (added)",
-        '  + "write_note"',
-        "inputSchema.type (added)",
-        '  + "object"',
+        "  write_note()",
         *[line for line in seen.output.splitlines() if line.startswith("warning: (the def")],
         f"to approve it: mcpgov catalog approve {SERVER} write_note@{whole(WRITE)} --yes",
         "",
         "1 pending, 1 changed",
+    ]
+
+
+def test_a_new_tool_is_shown_value_by_value_on_demand(desk: Desk) -> None:
+    keeping(desk, WRITE)
+    assert desk.run("diff", "github", "--full").output.splitlines()[1:5] == [
+        "name (added)",
+        '  + "write_note"',
+        "inputSchema.type (added)",
+        '  + "object"',
     ]
 
 

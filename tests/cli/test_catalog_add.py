@@ -2,13 +2,15 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from mcpgov.catalog.importers import Fetch
 from mcpgov.cli.catalog import build_catalog
-from mcpgov.cli.catalog_add import add_adding
+from mcpgov.cli.catalog_add import add_adding, with_progress
 from mcpgov.credential.references import Unfit
 from mcpgov.reload import load_generation
 from mcpgov.yaml_source import parse_yaml
@@ -348,3 +350,35 @@ def test_a_preset_that_differs_by_tenant_is_added_again_under_another_name(confi
     refused = run(config, "add", *two)
     assert (refused.exit_code, "(say --name com.contoso/NAME for another server)" in refused.stderr) == (2, True)
     assert run(config, "add", *two, "--name", "com.contoso/two").exit_code == 0
+
+
+class Stopped(Registry):
+    """A registry in the midst of which somebody ends the verb."""
+
+    def __call__(self, config: Path | None, *, private: bool) -> Fetch:
+        del config, private
+
+        async def fetch(_url: str) -> bytes:
+            raise KeyboardInterrupt
+
+        return fetch
+
+
+def test_an_import_that_is_stopped_says_that_nothing_was_written(config: Path) -> None:
+    result = run(config, "import", "https://registry.contoso.com", registry=Stopped())
+    assert result.exit_code == 130
+    assert "Stopped. Nothing was written." in result.stderr
+    assert files(config) == ["github.yaml", "time.yaml"]
+
+
+async def test_at_a_terminal_an_import_tells_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fetch(url: str) -> bytes:
+        return url.encode()
+
+    assert with_progress(fetch) is fetch
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    told = with_progress(fetch)
+    assert [await told("a"), await told("b")] == [b"a", b"b"]
+    assert capsys.readouterr().err == "\rread   1 pages\rread   2 pages"

@@ -8,6 +8,7 @@ import pytest
 from mcpgov.catalog.listed import OURS
 from mcpgov.catalog.ways import Draft
 from mcpgov.cli.catalog_write import governed
+from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import Json
 from mcpgov.reload import load_generation
 from tests.catalog.server_shapes import remote, server
@@ -90,3 +91,43 @@ def test_policies_that_are_said_are_in_force_where_a_file_says_none() -> None:
         "b": {"policies": ["own"]},
         "c": {"policies": ["trial"]},
     }
+
+
+ORDERS = ("add", "https://mcp.contoso.com/mcp", "--name", "com.contoso/orders", "--header", "X-Api-Key")
+
+
+def test_what_a_variable_that_is_not_set_does_to_all_servers_is_said_with_the_way_out(config: Path) -> None:
+    said = run(config, *ORDERS).stderr
+    assert (
+        "until MCP_ORDERS_X_API_KEY is set, mcpgov refuses to start and refuses every reload, for all servers" in said
+    )
+    assert "set it where mcpgov runs and restart that; to go on without, move the file out of the catalog" in said
+    with pytest.raises(InvalidConfiguration) as refused:
+        load_generation(config)
+    (problem,) = refused.value.problems
+    assert problem.file.endswith("orders.yaml")
+    assert "MCP_ORDERS_X_API_KEY, which is not set" in problem.message
+
+
+def test_nothing_waits_where_everything_is_set(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MCP_ORDERS_X_API_KEY", "set-already-0123456789")
+    assert "refuses to start" not in run(config, *ORDERS).stderr
+
+
+def test_a_new_connection_that_no_policy_decides_about_is_named(config: Path) -> None:
+    assert "note   no policy decides about /mcp/orders: say --policy NAME" in run(config, *ORDERS).stderr
+    governed_one = run(config, *ORDERS, "--connection", "other", "--version", "2.0.0", "--policy", "trial")
+    assert "no policy decides" not in governed_one.stderr
+
+
+def test_a_global_policy_decides_about_a_new_connection_too(config: Path) -> None:
+    config.write_text("global_policies: [everywhere]\n")
+    assert "no policy decides" not in run(config, *ORDERS).stderr
+
+
+def test_of_many_new_connections_the_first_are_named(config: Path) -> None:
+    listed = [item(f"s{number:02}", remotes=[remote(f"https://s{number}.contoso.com/mcp")]) for number in range(14)]
+    said = run(config, "import", "https://registry.contoso.com", registry=Registry(listed)).stderr
+    (note,) = [line for line in said.splitlines() if "no policy decides" in line]
+    assert note.count("/mcp/") == 10
+    assert " and 4 more" in note

@@ -57,6 +57,24 @@ def test_the_same_is_printed_as_json(folder: Path) -> None:
     assert time["upstream"] == "sleep (local)"
 
 
+@pytest.mark.parametrize(
+    ("registry", "strangers"),
+    [("none", "nothing"), ("all", "all of it"), ("[com.contoso/*, a/b]", "com.contoso/*, a/b")],
+)
+def test_the_registry_and_the_aggregate_are_named_where_they_are_on(
+    folder: Path, registry: str, strangers: str
+) -> None:
+    assert "as one server" not in check(folder).stdout
+    more = f"aggregate: {{ connections: [github] }}\nregistry: {{ anonymous: {registry} }}\n"
+    (folder / "mcpgov.yaml").write_text(f"listen: 127.0.0.1:9\n{more}")
+    shown = check(folder).stdout
+    assert "/mcp           github as one server" in shown
+    assert f"/v0.1/servers  the registry; callers without a credential see {strangers}\n" in shown
+    printed = json.loads(check(folder, "--json").stdout)
+    assert printed["aggregate"] == "http://127.0.0.1:9/mcp"
+    assert printed["registry"] == "http://127.0.0.1:9/v0.1/servers"
+
+
 def test_an_empty_catalog_is_said(folder: Path) -> None:
     for place in (folder / "catalog").iterdir():
         place.unlink()

@@ -62,3 +62,41 @@ def test_without_a_name_or_with_a_wrong_one_nothing_is_printed(tmp_path: Path) -
         result = run(config, *arguments, "--client", "cursor")
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.strip().endswith(")")
+
+
+def test_the_connections_that_are_one_server_have_a_configuration_too(tmp_path: Path) -> None:
+    settings = f"{PUBLIC['mcpgov.yaml']}aggregate: {{ connections: [github, 'azure-*'] }}\n"
+    config = furnish(tmp_path, {"mcpgov.yaml": settings})
+    result = run(config, "--aggregate", "--client", "vscode")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["servers"]["mcpgov"]["url"] == "https://mcp.contoso.com/mcp"
+    assert "keys create NAME --connection github --connection 'azure-*'" in result.stderr
+    assert run(config, "github", "--aggregate", "--client", "vscode").exit_code == 2
+
+
+def test_without_such_connections_it_is_said_how_to_have_them(tmp_path: Path) -> None:
+    result = run(furnish(tmp_path, PUBLIC), "--aggregate", "--client", "vscode")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "aggregate: {connections:" in result.stderr
+
+
+def test_a_file_that_is_wrong_keeps_nobody_from_being_configured_for_the_others(tmp_path: Path) -> None:
+    settings = f"{PUBLIC['mcpgov.yaml']}aggregate: {{ connections: [github, broken] }}\n"
+    broken = "name: com.contoso/broken\nupstream: http://x\nconnections: { broken: {} }\n"
+    config = furnish(tmp_path, {"mcpgov.yaml": settings, "catalog/broken.yaml": broken})
+    (tmp_path / "catalog" / "unreadable.yaml").write_bytes(b"name: \xff")
+    result = run(config, "github", "--client", "vscode")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["servers"].keys() == {"github"}
+    assert result.stderr.count("left out: ") == 2
+    assert f"left out: {tmp_path / 'catalog' / 'broken.yaml'}:2:11: the URL" in result.stderr
+    gone = run(config, "broken", "--client", "vscode")
+    assert (gone.exit_code, gone.stdout) == (2, "")
+
+
+def test_what_is_wrong_elsewhere_than_in_the_catalog_ends_the_verb(tmp_path: Path) -> None:
+    config = furnish(tmp_path, {"mcpgov.yaml": "listen: nowhere\n", "catalog/broken.yaml": "name: x\n"})
+    result = run(config, "github", "--client", "vscode")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "mcpgov.yaml:1:9" in result.stderr
+    assert "broken.yaml" in result.stderr

@@ -116,9 +116,9 @@ def test_the_tools_are_those_of_the_server_and_only_reading_needs_no_approval(co
 
 
 def test_a_tool_that_the_server_does_not_show_is_said(config: Path) -> None:
-    result = run(config, "tool", "github", "--from-server", "--tools", "get_me,push")
+    result = run(config, "tool", "github", "--from-server", "--tools", "get_me,merg")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no tool push" in result.stderr
+    assert "no tool merg: did you mean merge?" in result.stderr
 
 
 @pytest.mark.parametrize(("result", "said"), [(BROKEN, "could not be reached"), (None, "locked")])
@@ -132,6 +132,10 @@ def test_the_tools_are_those_that_the_policies_name(tmp_path: Path) -> None:
     company = "inbound: [tool-rules: { allow: [get_me, merge] }]\n"
     named = run(furnish(tmp_path, {**PUBLIC, "policies/company.yaml": company}), "tool", "github")
     assert json.loads(named.stdout)["allowed_tools"] == ["get_me", "merge"]
+    typed = run(tmp_path / "mcpgov.yaml", "tool", "github", "--tools", "get_me,merg")
+    assert json.loads(typed.stdout)["allowed_tools"] == ["get_me", "merg"]
+    assert typed.stderr.count("note: the policies show no tool") == 1
+    assert "no tool merg: did you mean merge?" in typed.stderr
 
 
 def test_where_nobody_names_the_tools_a_note_says_how(config: Path) -> None:

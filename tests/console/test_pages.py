@@ -122,7 +122,9 @@ async def test_usage_leads_to_the_calls(house: AdminHouse) -> None:
 
 async def test_policies_and_the_catalog_are_shown(house: AdminHouse) -> None:
     await house.sign_in(Role.VIEWER)
-    assert "Weather and transit" in (await house.open("/catalog")).text
+    assert "Weather and transit" in (await house.open("/catalog/dev.mcpgov%2Fcity")).text
+    assert "/mcp/town" in (await house.open("/catalog", search="weather")).text
+    assert "No server matches" in (await house.open("/catalog", search="nothing of the kind")).text
     assert "nowhere, left out on connection city" in (await house.open("/policies")).text
     assert "inbound: []" in (await house.open("/policies/company")).text
 

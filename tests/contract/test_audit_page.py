@@ -67,3 +67,7 @@ def test_every_status_and_filter_is_named() -> None:
 
 def test_every_level_and_mode_is_named() -> None:
     assert {*Level, *Mode} - NAMED == set()
+
+
+def test_every_control_event_is_named() -> None:
+    assert [event for event in ControlEvent if event not in NAMED] == []

@@ -1,4 +1,4 @@
-"""A day of a made-up company, for the console in a browser: two servers, four callers, five thousand calls."""
+"""A day of a made-up company, for the console in a browser: a few servers, four callers, five thousand calls."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -27,6 +27,18 @@ from mcpgov.snapshot import Snapshot
 from tests.audit.calls import AGENT, ALICE, CREDENTIAL, NOW, facts
 
 GITHUB: Final = "com.contoso/github"
+# What else is in the catalog: name, title, version, publisher, category, status
+OTHERS: Final = (
+    ("invoices", "Invoices", "2.1.0", "Contoso Finance", "Finance", "active"),
+    ("invoices-classic", "Invoices (classic)", "1.9.4", "Contoso Finance", "Finance", "deprecated"),
+    ("learn", "Microsoft Learn", "1.0.0", "Microsoft", "Documentation", "active"),
+    ("orders", "Orders", "3.0.2", "Contoso Retail", "Commerce", "active"),
+    ("people", "People", "1.2.0", "Contoso", "Directory", "active"),
+    ("search", "Enterprise search", "0.8.0", "Contoso", "Search", "active"),
+    ("tickets", "Tickets", "1.1.3", "Contoso Support", "Support", "active"),
+    ("warehouse", "Warehouse", "2.0.0", "Contoso Retail", "Commerce", "active"),
+)
+SICK: Final = "orders"  # the connection whose server cannot be used
 FILES: Final = {
     "mcpgov.yaml": "global_policies: [company]\n",
     "catalog/github.yaml": """\
@@ -36,6 +48,11 @@ version: 1.4.0
 description: Repositories, issues and pull requests.
 upstream: https://api.githubcopilot.com/mcp/
 pin: require
+publisher: GitHub
+categories: [Developer tools]
+environments: [production]
+owner: platform
+contacts: [{ name: Platform team, email: platform@contoso.com, url: https://platform.contoso.com/mcp }]
 connections:
   github: { policies: [github], tools: { create_issue: { policies: [writers] } } }
   github-readonly: { policies: [readonly] }
@@ -46,8 +63,23 @@ title: City
 version: 0.3.1
 description: Weather, transit and street works.
 upstream: https://city.contoso.com/mcp
+publisher: Contoso
+categories: [Geography]
 connections: { city: {} }
 """,
+    **{
+        f"catalog/{name}.yaml": f"""\
+name: com.contoso/{name}
+title: {title}
+version: {version}
+status: {status}
+upstream: https://{name}.contoso.com/mcp
+publisher: {publisher}
+categories: [{category}]
+connections: {{ {name}: {{}} }}
+"""
+        for name, title, version, publisher, category, status in OTHERS
+    },
     "policies/company.yaml": """\
 # What holds for everybody: nothing is deleted through a tool, and no cookie reaches a server.
 inbound:

@@ -28,6 +28,7 @@ from mcpgov.cli.serve import listener
 from mcpgov.console.asgi import Console
 from mcpgov.endpoint.limits import Sites
 from mcpgov.endpoint.server import GatewayServer
+from mcpgov.health import ConnectionHealth, State
 from mcpgov.identity.api_key import KeyRecord, digest, mint_key
 from mcpgov.models import CallerScope
 from mcpgov.reload import load_generation
@@ -40,7 +41,7 @@ from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from mcpgov.store.sqlite_pins import SqlitePins
-from tests.flows.console_world import DENIED, END, ENDED, EVENTS, LISTS, Day, seen, write_files
+from tests.flows.console_world import DENIED, END, ENDED, EVENTS, LISTS, SICK, Day, seen, write_files
 from tests.peers.node import RegistryUnreachable, install
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -55,6 +56,8 @@ PAGES: Final = {
     "usage": "/console/usage",
     "events": "/console/events",
     "catalog": "/console/catalog",
+    "found": "/console/catalog?search=contoso+retail&show=unavailable",
+    "server": "/console/catalog/com.contoso%2Forders",
     "approval": "/console/catalog/com.contoso%2Fgithub",
     "policies": "/console/policies",
     "policy": "/console/policies/company",
@@ -85,6 +88,14 @@ async def unread(_: ControlRecord) -> None:
     """Nor what is decided."""
 
 
+def health(connection: str) -> ConnectionHealth:
+    """What is known of the server of a connection."""
+    if connection == SICK:
+        why = "The server cannot be reached: the connection was refused."
+        return ConnectionHealth(State.UNAVAILABLE, "upstream-unreachable", why, END - HOUR)
+    return ConnectionHealth(State.AVAILABLE, since=END - HOUR)
+
+
 @asynccontextmanager
 async def site(folder: Path) -> AsyncGenerator[Site]:
     """Serve the console over a day of calls."""
@@ -112,7 +123,7 @@ async def site(folder: Path) -> AsyncGenerator[Site]:
         await pins.keep(seen(tools, trusted=trusted))
     recorded = RecordedPins(pins, lambda: nullcontext(unread))
     with open_sqlite_review(path) as review, listener("127.0.0.1", 0) as sock:
-        answers = FileAnswers(lambda: snapshot, config)
+        answers = FileAnswers(lambda: snapshot, config, health)
         failing = ExportState("siem", "https://siem", "jsonl", 7, 1200, END - HOUR, END - HOUR, "503, said siem")
         states = (lambda: (failing,), lambda: {"/mnt/other-disk/mcpgov.db": END - HOUR})
         parts = AdminParts(

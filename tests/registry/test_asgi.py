@@ -121,7 +121,9 @@ async def test_vs_code_probes_lists_searches_and_asks_by_name(gateway: House) ->
     assert found == ["com.contoso/git 2.0.0", "com.contoso/mail 1.0.0"]
     latest = await ask(gateway, f"/v0.1/servers/{quote('com.contoso/git', safe='')}/versions/latest")
     assert latest.body["server"]["title"] == "Repositories"
-    assert latest.body["server"]["remotes"] == [{"type": "streamable-http", "url": f"{gateway.url}/mcp/git"}]
+    (remote,) = latest.body["server"]["remotes"]
+    assert (remote["type"], remote["url"]) == ("streamable-http", f"{gateway.url}/mcp/git")
+    assert [(one["name"], one["value"]) for one in remote["headers"]] == [("Authorization", "Bearer {git_key}")]
     assert latest.body["_meta"][OFFICIAL] == {
         "status": "active",
         "statusChangedAt": "2026-11-01T12:30:15Z",

@@ -13,7 +13,9 @@ SERVERS = shelf(
 
 def test_a_card_has_one_remote() -> None:
     made = cast("Any", card(SERVERS, EVERYBODY, "git-two", TOLD))
-    assert made["remotes"] == [{"type": "streamable-http", "url": "https://mcp.contoso.com/mcp/git-two"}]
+    (remote,) = made["remotes"]
+    assert (remote["type"], remote["url"]) == ("streamable-http", "https://mcp.contoso.com/mcp/git-two")
+    assert [one["name"] for one in remote["headers"]] == ["Authorization"]
     assert (made["name"], made["version"], made["title"]) == ("com.contoso.tools/git", "1.0.0", "Repositories")
     assert made["$schema"].endswith("/server-card.schema.json")
 

@@ -109,7 +109,7 @@ def test_a_scoped_caller_sees_its_own_connections_and_no_sign_of_others() -> Non
     assert pages(GIT, "include_deleted=true", only("git-n*")) == [["com.contoso/git 2.0.0"]]
     two = text("com.contoso/two") + "  other: { clientAuthType: OAuth2, authType: None }\n"
     server = item(shelf(two), "com.contoso/two", "latest", only("two"))["server"]
-    assert server["remotes"] == [{"type": "streamable-http", "url": "https://mcp.contoso.com/mcp/two"}]
+    assert [one["url"] for one in server["remotes"]] == ["https://mcp.contoso.com/mcp/two"]
     assert server["_meta"]["dev.mcpgov/catalog"] == {"authentication": ["CustomKeys"], "stamp": "stamp"}
 
 
