@@ -190,7 +190,11 @@ def tell_waiting(servers: Sequence[KnownServer], *, as_json: bool) -> None:
         typer.echo(f"{printable(name)}{where}: {said(counts)}")
     total = sum(count for _, _, counts in rows for count in counts.values())
     mend = "; look at them with mcpgov catalog diff NAME" if total else ""
-    typer.echo(f"{plural(total, 'tool')} waiting at {plural(len(rows), 'server')}{mend}" if rows else "Nothing waits.")
+    typer.echo(
+        f"{plural(total, 'tool')} waiting at {plural(len({name for name, _, _ in rows}), 'server')}{mend}"
+        if rows
+        else "Nothing waits."
+    )
 
 
 async def look(open_pins: OpenPins, config: Path | None, server: str) -> Sequence[Looked]:

@@ -214,7 +214,7 @@ def test_without_a_name_each_server_of_the_catalog_says_what_waits(desk: Desk) -
     assert desk.run("diff").output.splitlines() == [
         f"{SERVER}: 1 pending, 1 changed",
         f"{SERVER} at {HERE}: 1 pending",
-        "3 tools waiting at 2 servers; look at them with mcpgov catalog diff NAME",
+        "3 tools waiting at 1 server; look at them with mcpgov catalog diff NAME",
     ]
     assert json.loads(desk.run("diff", "--json").output) == [
         {"server": SERVER, "place": "", "pending": 1, "changed": 1},
