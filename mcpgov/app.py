@@ -26,7 +26,6 @@ from mcpgov import __version__
 from mcpgov.aggregate.call import serve as serve_aggregate
 from mcpgov.aggregate.sessions import KnownNames, Sessions
 from mcpgov.aggregate.visit import Shared
-from mcpgov.arm_caller import SCOPE, ArmCaller
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.cli.admin_keys import add_admin
@@ -64,9 +63,10 @@ from mcpgov.limiter import Limiter
 from mcpgov.models import Secret
 from mcpgov.observing import Watched, observing
 from mcpgov.openers import Openers
-from mcpgov.pin_keeping import keep_current, pinning
+from mcpgov.pinning.keeping import keep_current, pinning
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
+from mcpgov.publish.arm_caller import SCOPE, ArmCaller
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning.mode import PinMode
 
 if TYPE_CHECKING:
     from mcpgov.decision import Reply

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcpgov.catalog.offer import key_header
 from mcpgov.credential.browser_sign_in import BrowserSignIn
 from mcpgov.credential.consent import EntraConsent
 from mcpgov.credential.tickets import redirect_url
@@ -21,6 +20,7 @@ from mcpgov.identity.entra_token import AllowedCallers, EntraTenant
 from mcpgov.identity.oidc_token import CONFIGURATION, OidcIssuer
 from mcpgov.identity.trusted_proxy import TrustedProxy
 from mcpgov.models import AuthType
+from mcpgov.publish.offer import key_header
 from mcpgov.registry.asgi import RegistrySettings
 from mcpgov.strict_json import JsonLimits
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.routes import Asked, Reply, Route
-from mcpgov.catalog.approval import Standing, standings_of
+from mcpgov.pinning.approval import Standing, standings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

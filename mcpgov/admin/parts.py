@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mcpgov.audit.exported import ExportState
     from mcpgov.audit.reader import Record
     from mcpgov.audit.review import ReviewReader
-    from mcpgov.catalog.approval import DecidedPins
     from mcpgov.catalog.listing import Contact
     from mcpgov.identity.api_key import KeyStore
+    from mcpgov.pinning.approval import DecidedPins
 
 
 @dataclass(frozen=True, slots=True)

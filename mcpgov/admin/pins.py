@@ -2,7 +2,7 @@
 
 A decision names the definition that its maker was shown, and the place of the server where there are several that list
 it. Where the server lists another one by now, nothing is decided.
-The rules are in catalog/pinning.py; who decided stands in the ledger before it is in force.
+The rules are in pinning/judgement.py; who decided stands in the ledger before it is in force.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.routes import Asked, Parameter, Reply, Route
-from mcpgov.catalog.approval import described, look_at, meant, name_of
-from mcpgov.catalog.pinned_place import name_in, place_in
-from mcpgov.catalog.pinning import Pin, approve, reject
+from mcpgov.pinning.approval import described, look_at, meant, name_of
+from mcpgov.pinning.judgement import Pin, approve, reject
+from mcpgov.pinning.place import name_in, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mcpgov.admin.access import Person
     from mcpgov.admin.parts import AdminParts, Server
-    from mcpgov.catalog.approval import Looked
+    from mcpgov.pinning.approval import Looked
 
 Deciding = Callable[[Pin, str], Pin]
 

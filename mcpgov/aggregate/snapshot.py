@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.models import Connection, RemoteUpstream
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning.mode import PinMode
 from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
 from mcpgov.snapshot import Snapshot
 

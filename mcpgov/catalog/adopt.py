@@ -18,18 +18,18 @@ from urllib.parse import urlsplit
 
 from mcpgov.catalog.client_files import read_relaxed
 from mcpgov.catalog.foreign_values import token_note
-from mcpgov.catalog.foundry import connection_body
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
 from mcpgov.catalog.withheld import reference
 from mcpgov.credential.references import Unfit
 from mcpgov.models import AuthType
+from mcpgov.publish.foundry import connection_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mcpgov.catalog.offer import Offer
     from mcpgov.models import Json
+    from mcpgov.publish.offer import Offer
 
     Document = dict[str, Json]
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from mcpgov.catalog.offer import KeyHeader
 from mcpgov.models import AuthType
+from mcpgov.publish.offer import KeyHeader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

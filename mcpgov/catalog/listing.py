@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from mcpgov.catalog.server_shape import ServerShape, members, one_line, web_address, wrong_with
 from mcpgov.credential.references import Unfit
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning.mode import PinMode
 from mcpgov.shapes import Filled, Shape
 from mcpgov.yaml_source import nearest
 

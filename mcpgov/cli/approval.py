@@ -1,4 +1,4 @@
-"""`mcpgov catalog diff|approve|reject`: what waits for a person, and what they decide. Rules: catalog/pinning.py.
+"""`mcpgov catalog diff|approve|reject`: what waits for a person, and what they decide. Rules: pinning/judgement.py.
 
 What is shown is what is decided about: the whole digest that was looked at goes with the decision, because of a part of
 one it takes minutes to make two definitions that share it; and where the server lists another definition by then,
@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from mcpgov.accounts import local_user
-from mcpgov.catalog.approval import ALGORITHM, counted, described, look_at, meant, name_of, short
-from mcpgov.catalog.finding import path_text
-from mcpgov.catalog.pinned_place import name_in, place_in
-from mcpgov.catalog.pinning import PinState, approve, reject
-from mcpgov.catalog.signature import new_tool_lines
 from mcpgov.catalog_files import load_catalog
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import plural, printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.pinning.approval import ALGORITHM, counted, described, look_at, meant, name_of, short
+from mcpgov.pinning.finding import path_text
+from mcpgov.pinning.judgement import PinState, approve, reject
+from mcpgov.pinning.place import name_in, place_in
+from mcpgov.pinning.signature import new_tool_lines
 from mcpgov.policy.glob import is_tool_name
 from mcpgov.yaml_source import nearest
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from mcpgov.catalog.approval import DecidedPins, Looked
-    from mcpgov.catalog.pin_store import KnownServer
-    from mcpgov.catalog.pinning import Pin
+    from mcpgov.pinning.approval import DecidedPins, Looked
+    from mcpgov.pinning.judgement import Pin
+    from mcpgov.pinning.pin_store import KnownServer
 
     OpenPins = Callable[[Path | None], AbstractAsyncContextManager[DecidedPins]]
 

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
-from mcpgov.catalog.approval import standings_of
 from mcpgov.catalog.listing import Status
 from mcpgov.catalog.server_json import server_json, withheld
 from mcpgov.catalog.withheld import names_a_secret
@@ -27,6 +26,7 @@ from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import AuthType
+from mcpgov.pinning.approval import standings_of
 from mcpgov.settings_file import read_text
 from mcpgov.yaml_source import nearest
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from mcpgov.catalog.approval import DecidedPins
     from mcpgov.catalog.entries import Entry
     from mcpgov.catalog_files import Catalog
+    from mcpgov.pinning.approval import DecidedPins
 
     OpenPins = Callable[[Path | None], AbstractAsyncContextManager[DecidedPins]]
 

@@ -23,7 +23,6 @@ from mcpgov.catalog.client_files import NAMESPACE, is_client_file, read_client_f
 from mcpgov.catalog.importers import Asked, Found, Page, Refused, from_registry, read_page
 from mcpgov.catalog.listed import OURS
 from mcpgov.catalog.newcomers import Newcomers
-from mcpgov.catalog.offer import NotOffered
 from mcpgov.catalog.presets import PRESETS, drafted, variables_of
 from mcpgov.catalog.server_json import STAMP, parse_server_json
 from mcpgov.catalog.urls import check_url
@@ -40,6 +39,7 @@ from mcpgov.cli.serve import Config
 from mcpgov.credential.references import Unfit
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.models import AuthType
+from mcpgov.publish.offer import NotOffered
 from mcpgov.settings_file import read_text
 from mcpgov.yaml_source import nearest
 

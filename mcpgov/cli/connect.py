@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcpgov.catalog.clients import Client, Configuration, configuration, managed_piece
-from mcpgov.catalog.offer import NotOffered
 from mcpgov.cli.offered import base_of, loaded_in_part, offered, offered_aggregate, refused
 from mcpgov.cli.serve import Config
+from mcpgov.publish.clients import Client, Configuration, configuration, managed_piece
+from mcpgov.publish.offer import NotOffered
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mcpgov.catalog.azure_policy import policy_definition
-from mcpgov.catalog.foundry import Project, Tool, agent_yaml, bicep, connection_body, connection_call, tool_definition
-from mcpgov.catalog.offer import NotOffered, require_https
-from mcpgov.catalog.shown_tools import shown_tools
 from mcpgov.cli.offered import FAILED, base_of, loaded_in_part, offered, refused
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import AuthType
+from mcpgov.publish.azure_policy import policy_definition
+from mcpgov.publish.foundry import Project, Tool, agent_yaml, bicep, connection_body, connection_call, tool_definition
+from mcpgov.publish.offer import NotOffered, require_https
+from mcpgov.publish.shown_tools import shown_tools
 from mcpgov.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mcpgov.catalog.offer import Offer
     from mcpgov.cli.connections import OpenProbe
     from mcpgov.probe import ProbeResult
+    from mcpgov.publish.offer import Offer
 
 UNKNOWN = Project()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The connection, as in /mcp/NAME.")]

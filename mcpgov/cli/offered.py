@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mcpgov.catalog.offer import Issuer, NotOffered, Offer, key_header, offer_of
 from mcpgov.cli.printable import repeated
 from mcpgov.endpoint.metadata import document
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.publish.offer import Issuer, NotOffered, Offer, key_header, offer_of
 from mcpgov.reload import folders_of, generation_of, load_generation, read_files
 from mcpgov.settings_file import stand_ins, stood_in
 from mcpgov.stage_settings import public_url_of, resource_metadata

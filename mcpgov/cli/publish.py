@@ -17,24 +17,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mcpgov.catalog.api_center import Center, Listing, authorization
-from mcpgov.catalog.offer import NotOffered, require_https
-from mcpgov.catalog.retiring import Past
 from mcpgov.cli.offered import FAILED, loaded, offered, refused
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import StoreUnavailable
-from mcpgov.publishing import Publication, Publishing, Stopped
+from mcpgov.publish.api_center import Center, Listing, authorization
+from mcpgov.publish.offer import NotOffered, require_https
+from mcpgov.publish.publishing import Publication, Publishing, Stopped
+from mcpgov.publish.retiring import Past
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from mcpgov.audit.record import ControlRecord
-    from mcpgov.catalog.arm import Call
     from mcpgov.catalog.listed import Listed
     from mcpgov.identity_settings import Azure
-    from mcpgov.publishing import Caller
+    from mcpgov.publish.arm import Call
+    from mcpgov.publish.publishing import Caller
     from mcpgov.settings import Settings
     from mcpgov.snapshot import Snapshot
 

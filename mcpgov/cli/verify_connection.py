@@ -1,7 +1,7 @@
 """`mcpgov connections verify`: the platform's "confirm routing" checklist, answered from live facts.
 
 It proves the upstream as `connections test` does, asks the gateway as a stranger would, and reads the ledger. What is
-made of that is in catalog/routing.py. No secret is shown; both the probe and the stranger are in the ledger afterwards.
+made of that is in publish/routing.py. No secret is shown; both the probe and the stranger are in the ledger afterwards.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Final, Protocol
 import typer
 
 from mcpgov.audit.reader import CallFilter
-from mcpgov.catalog.offer import NotOffered
-from mcpgov.catalog.routing import Facts, Ledger, Line, Passed, Proof, Stranger, checklist, confirmed
 from mcpgov.cli.check import in_columns
 from mcpgov.cli.connections import FAILED, MISUSED, Name, token_in, told
 from mcpgov.cli.offered import UNSPECIFIED, loaded, offered
@@ -23,6 +21,8 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.cli.usage import answered
+from mcpgov.publish.offer import NotOffered
+from mcpgov.publish.routing import Facts, Ledger, Line, Passed, Proof, Stranger, checklist, confirmed
 from mcpgov.stage_settings import redirect_urls
 from mcpgov.web import WebUnavailable
 from mcpgov.yaml_source import nearest
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from mcpgov.audit.reader import Call
     from mcpgov.audit.review import ReviewReader
-    from mcpgov.catalog.offer import Offer
     from mcpgov.cli.connections import OpenProbe
     from mcpgov.cli.usage import OpenReview
     from mcpgov.models import Secret
     from mcpgov.probe import ProbeResult
+    from mcpgov.publish.offer import Offer
     from mcpgov.settings import Settings
     from mcpgov.snapshot import Snapshot
     from mcpgov.web import Fields, WebAnswer

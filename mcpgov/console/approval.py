@@ -2,7 +2,7 @@
 
 What is decided about is what stands on the page: the form of a tool names the place of its server and the digest of the
 definition that is shown.
-What a server says is written so that nothing of it hides (catalog/revealed.py); a definition that is too long to be
+What a server says is written so that nothing of it hides (pinning/revealed.py); a definition that is too long to be
 shown whole has no form.
 """
 
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.pins import Wanted
-from mcpgov.catalog.approval import counted, name_of, short
-from mcpgov.catalog.finding import path_text
-from mcpgov.catalog.pinning import PinState
-from mcpgov.catalog.revealed import CLOSING, OPENING
 from mcpgov.console.catalog import OFF, about, approval_path, health_of, many, state_badge
 from mcpgov.console.html import Markup, join, tag
 from mcpgov.console.layout import CONSOLE, Frame, empty, hidden, note
 from mcpgov.console.times import day
+from mcpgov.pinning.approval import counted, name_of, short
+from mcpgov.pinning.finding import path_text
+from mcpgov.pinning.judgement import PinState
+from mcpgov.pinning.revealed import CLOSING, OPENING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mcpgov.admin.parts import Server
-    from mcpgov.catalog.approval import Looked
-    from mcpgov.catalog.finding import Finding
+    from mcpgov.pinning.approval import Looked
+    from mcpgov.pinning.finding import Finding
 
 MOST: Final = 50  # tools that are shown with what changed
 LONGEST: Final = 64 * 1024  # characters of what changed in one tool

@@ -11,17 +11,17 @@ from urllib.parse import quote
 
 from mcpgov.admin.catalog import UNSEEN
 from mcpgov.catalog.listing import Status
-from mcpgov.catalog.pinning import PinState
 from mcpgov.console.html import Markup, join, link, tag
 from mcpgov.console.layout import CONSOLE, empty
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning.judgement import PinState
+from mcpgov.pinning.mode import PinMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mcpgov.admin.parts import ServedConnection, Server
-    from mcpgov.catalog.approval import Standing
     from mcpgov.catalog.listing import Contact
+    from mcpgov.pinning.approval import Standing
 
 OFF: Final = PinMode.OFF.value
 HERE: Final = f"{CONSOLE}/catalog"

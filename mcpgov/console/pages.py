@@ -16,7 +16,6 @@ from mcpgov.admin.pins import PinRoutes
 from mcpgov.admin.policies import PolicyRoutes
 from mcpgov.admin.routes import Asked, Reply
 from mcpgov.audit.record import RecordEvent
-from mcpgov.catalog.pinning import approve, reject
 from mcpgov.console.approval import approval_page, named_in
 from mcpgov.console.call import call_page, calls_of, trace_page
 from mcpgov.console.catalog import approval_path, catalog_page
@@ -26,6 +25,7 @@ from mcpgov.console.layout import CONSOLE, Frame
 from mcpgov.console.policies import explain_page, policies_page, policy_page
 from mcpgov.console.review import Query, review
 from mcpgov.console.usage import usage_page
+from mcpgov.pinning.judgement import approve, reject
 
 if TYPE_CHECKING:
     from mcpgov.admin.parts import AdminParts

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mcpgov.catalog.listed import Document
-    from mcpgov.catalog.offer import KeyHeader
     from mcpgov.endpoint.asgi import Receive, Scope, Send
     from mcpgov.endpoint.metadata import ResourceMetadata
     from mcpgov.identity.client_ip import IPNetwork
     from mcpgov.models import RequestHead
     from mcpgov.pipeline import Stages
+    from mcpgov.publish.offer import KeyHeader
     from mcpgov.snapshot import Snapshot
 
 JSON: Final = "application/json"

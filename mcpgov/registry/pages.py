@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mcpgov.catalog.listed import Document, Listed, Way
-    from mcpgov.catalog.offer import KeyHeader
     from mcpgov.models import Json
     from mcpgov.policy.glob import ToolNames
+    from mcpgov.publish.offer import KeyHeader
     from mcpgov.registry.asked import Asked
 
 OFFICIAL: Final = "io.modelcontextprotocol.registry/official"

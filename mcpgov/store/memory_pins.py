@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mcpgov.catalog.pin_store import KeptPin, KnownServer
+from mcpgov.pinning.pin_store import KeptPin, KnownServer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from mcpgov.catalog.pin_store import Seen
-    from mcpgov.catalog.pinning import Pin
+    from mcpgov.pinning.judgement import Pin
+    from mcpgov.pinning.pin_store import Seen
 
 
 class MemoryPins:

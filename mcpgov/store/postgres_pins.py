@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from mcpgov.catalog.pin_store import KeptPin, KnownServer, Seen
-    from mcpgov.catalog.pinning import Pin
+    from mcpgov.pinning.judgement import Pin
+    from mcpgov.pinning.pin_store import KeptPin, KnownServer, Seen
     from mcpgov.store.postgres_database import BoundedAsyncConnection
     from mcpgov.store.postgres_pool import PostgresPool
 

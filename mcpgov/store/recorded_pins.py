@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
-from mcpgov.catalog.pinned_place import name_in, place_in
+from mcpgov.pinning.place import name_in, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from mcpgov.catalog.pin_store import KeptPin, KnownServer, PinStore
-    from mcpgov.catalog.pinning import Pin
+    from mcpgov.pinning.judgement import Pin
+    from mcpgov.pinning.pin_store import KeptPin, KnownServer, PinStore
 
     Write = Callable[[ControlRecord], Awaitable[None]]
 

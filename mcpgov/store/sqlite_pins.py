@@ -7,9 +7,9 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.audit.record import microseconds
-from mcpgov.catalog.pin_store import KeptPin, KnownServer
-from mcpgov.catalog.pinning import Pin
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import KeptPin, KnownServer
 from mcpgov.store.database import connect, connect_to_read, unavailable
 from mcpgov.store.sqlite_keys import moment, optional
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from mcpgov.catalog.pin_store import Seen
+    from mcpgov.pinning.pin_store import Seen
 
 CHANGED: Final = """
 SELECT known.server, known.revision, known.seen_at, known.listed_at, known.kept,

@@ -15,14 +15,14 @@ from mcpgov.admin.asgi import AdminListener
 from mcpgov.admin.parts import AdminParts, InvalidQuestion, Policy, ServedConnection, Server
 from mcpgov.admin.sessions import Gate
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, Latency, OutcomeRecord, Row
-from mcpgov.catalog.definitions import definition_digest, definition_text
-from mcpgov.catalog.pin_store import Seen
-from mcpgov.catalog.pinning import Pin
 from mcpgov.console.asgi import Console
 from mcpgov.decision import Reason
 from mcpgov.endpoint.limits import Sites
 from mcpgov.identity.api_key import digest
 from mcpgov.models import Json, OutcomeStatus
+from mcpgov.pinning.definitions import definition_digest, definition_text
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import Seen
 from mcpgov.store.audit_index import AuditIndexer, sqlite_place
 from mcpgov.store.audit_query import open_sqlite_review
 from mcpgov.store.memory_pins import MemoryPins

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcpgov.admin.access import Role
-from mcpgov.catalog.definitions import definition_digest
+from mcpgov.pinning.definitions import definition_digest
 from tests.admin.house import SEARCH, AdminHouse, listed
 
 # Every route and the least role that may use it. A route that is not here fails the test below.

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from mcpgov.admin.access import Role
-from mcpgov.catalog.definitions import definition_digest
 from mcpgov.errors import StoreUnavailable
+from mcpgov.pinning.definitions import definition_digest
 from tests.admin.house import CITY, SEARCH, AdminHouse, listed
 
 AT = "/catalog/dev.mcpgov%2Fcity"

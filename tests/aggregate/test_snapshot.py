@@ -6,7 +6,7 @@ from mcpgov.aggregate.snapshot import with_aggregate
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import CallerScope, Principal, PrincipalKind, RemoteUpstream
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning.mode import PinMode
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.settings import Settings
 from mcpgov.snapshot import Snapshot

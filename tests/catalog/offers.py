@@ -1,7 +1,7 @@
 """A connection as each kind of caller sees it, for the tests of what is generated."""
 
-from mcpgov.catalog.offer import Issuer, Offer
 from mcpgov.models import AuthType
+from mcpgov.publish.offer import Issuer, Offer
 
 URL = "https://mcp.contoso.com/mcp/github"
 AUDIENCE = "api://55555555-6666-7777-8888-999999999999"

@@ -8,12 +8,12 @@ import pytest
 
 from mcpgov.catalog.adopt import Adopted, Clients, adopt, rewritten
 from mcpgov.catalog.entries import parse_entry
-from mcpgov.catalog.foundry import connection_body
-from mcpgov.catalog.offer import KeyHeader
 from mcpgov.catalog.ways import Choice
 from mcpgov.catalog.yaml_text import yaml_text
 from mcpgov.credential.references import EnvironmentAndFiles, Unfit
 from mcpgov.models import AuthType, Json
+from mcpgov.publish.foundry import connection_body
+from mcpgov.publish.offer import KeyHeader
 from mcpgov.settings_file import stood_in
 from tests.catalog.offers import offer
 

@@ -5,10 +5,10 @@ from typing import cast
 import pytest
 
 from mcpgov.catalog.listed import Way, offered
-from mcpgov.catalog.offer import KeyHeader
 from mcpgov.catalog.server_json import read_server_json
 from mcpgov.catalog.ways import Choice, reached
 from mcpgov.models import Json
+from mcpgov.publish.offer import KeyHeader
 from tests.registry.shelves import shelf, text
 
 Document = dict[str, Json]

@@ -6,7 +6,7 @@ from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.listing import Contact, Listing, Status
 from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.errors import InvalidConfiguration
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning.mode import PinMode
 
 ONE = "name: com.contoso/x\nupstream: https://x.contoso.com/mcp\nconnections: { x: {} }\n"
 

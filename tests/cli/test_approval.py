@@ -11,12 +11,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from mcpgov.audit.record import ControlRecord
-from mcpgov.catalog.definitions import definition_digest, definition_text
-from mcpgov.catalog.pin_store import Seen
-from mcpgov.catalog.pinning import Pin
 from mcpgov.cli.approval import add_approval
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import Json
+from mcpgov.pinning.definitions import definition_digest, definition_text
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import Seen
 from mcpgov.store.memory_pins import MemoryPins
 from mcpgov.store.recorded_pins import RecordedPins
 from tests.audit.calls import NOW

@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mcpgov.audit.record import ControlRecord
-from mcpgov.catalog.pin_store import Seen
-from mcpgov.catalog.pinning import Pin
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import Seen
 from mcpgov.store.memory_pins import MemoryPins
 from mcpgov.store.recorded_pins import RecordedPins
 from tests.audit.calls import NOW

@@ -6,8 +6,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner, Result
 
-from mcpgov.catalog.clients import Client
 from mcpgov.cli.connect import add_connect
+from mcpgov.publish.clients import Client
 from tests.cli.folder import furnish
 
 PUBLIC = {"mcpgov.yaml": "public_url: https://mcp.contoso.com\n"}

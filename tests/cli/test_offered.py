@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from mcpgov.catalog.offer import NotOffered
 from mcpgov.cli.offered import base_of, issuer_of, loaded, offered
+from mcpgov.publish.offer import NotOffered
 from mcpgov.settings import parse_settings
 from tests.cli.folder import furnish
 

@@ -9,13 +9,13 @@ from typing import Any
 import typer
 from typer.testing import CliRunner, Result
 
-from mcpgov.arm_caller import CallRefused
 from mcpgov.audit.record import ControlRecord
-from mcpgov.catalog.arm import Call
 from mcpgov.cli.publish import add_publish
 from mcpgov.errors import StoreUnavailable
 from mcpgov.identity_settings import Azure
 from mcpgov.models import Json
+from mcpgov.publish.arm import Call
+from mcpgov.publish.arm_caller import CallRefused
 from tests.cli.folder import ENTRY, LOCAL, furnish
 
 PUBLIC = "public_url: https://mcp.contoso.com\n"

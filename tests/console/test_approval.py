@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from mcpgov.admin.access import AdminRefusal, Role
-from mcpgov.catalog.definitions import definition_digest
-from mcpgov.catalog.pin_store import Seen
-from mcpgov.catalog.pinning import Pin
 from mcpgov.console.approval import LONGEST, MOST, line, named_in, unwell
 from mcpgov.models import Json
+from mcpgov.pinning.definitions import definition_digest
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import Seen
 from tests.admin.house import CITY, HOSTILE, SEARCH, SOME_SERVERS, AdminHouse, listed
 from tests.audit.calls import NOW
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mcpgov.admin.parts import Server
-from mcpgov.catalog.approval import Standing
 from mcpgov.catalog.listing import Contact
-from mcpgov.catalog.pinning import PinState
 from mcpgov.console.catalog import ROWS, about, catalog_page, health_of
 from mcpgov.console.html import tag
+from mcpgov.pinning.approval import Standing
+from mcpgov.pinning.judgement import PinState
 from tests.admin.house import CITY, SOME_SERVERS
 
 (SERVER,) = SOME_SERVERS

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from mcpgov.catalog.pin_store import KeptPin, KnownServer, PinStore, Seen
-from mcpgov.catalog.pinning import Pin
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import KeptPin, KnownServer, PinStore, Seen
 from tests.audit.calls import NOW
 
 SERVER: Final = "com.contoso/github"

@@ -7,14 +7,13 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from mcpgov import pins
-from mcpgov.catalog import definition_lint, definitions, pin_store, pinning, schema_lint
-from mcpgov.catalog.approval import compared
-from mcpgov.catalog.definitions import definition_digest, definition_text
-from mcpgov.catalog.pin_store import KeptPin
-from mcpgov.catalog.pinning import Pin
 from mcpgov.cli.approval import shown, summary
-from mcpgov.pin_mode import PinMode
+from mcpgov.pinning import definition_lint, definitions, judgement, pin_store, pins, schema_lint
+from mcpgov.pinning.approval import compared
+from mcpgov.pinning.definitions import definition_digest, definition_text
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.mode import PinMode
+from mcpgov.pinning.pin_store import KeptPin
 from tests.audit.calls import NOW
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pinning.md").read_text("utf-8")
@@ -39,7 +38,7 @@ def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
 
 def test_every_mode_and_state_has_its_row() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \|", PAGE.partition("## What is recorded")[0], re.MULTILINE)
-    assert [*PinMode, *pinning.PinState] == rows
+    assert [*PinMode, *judgement.PinState] == rows
 
 
 def test_the_bounds_are_those_in_force() -> None:
@@ -48,8 +47,8 @@ def test_the_bounds_are_those_in_force() -> None:
         *(64, 10_000, 50_000),
         *(256 << 10, 1 << 20),
     )
-    assert (definitions.MAX_TOOLS, definitions.MAX_LIST, pinning.MAX_PINS) == (5_000, 8 << 20, 10_000)
-    assert (pinning.MAX_KEPT, pins.PAGES) == (32 << 20, 100)
+    assert (definitions.MAX_TOOLS, definitions.MAX_LIST, judgement.MAX_PINS) == (5_000, 8 << 20, 10_000)
+    assert (judgement.MAX_KEPT, pins.PAGES) == (32 << 20, 100)
     assert timedelta(hours=1) == pin_store.FIRST_SIGHT
     assert (schema_lint.MAX_DEPTH, schema_lint.MAX_SCHEMAS, schema_lint.MAX_ENUM) == (32, 1_000, 1_000)
     assert (schema_lint.MAX_LEAST, schema_lint.MAX_OPEN, definition_lint.MAX_DESCRIPTION) == (10_000, 4, 4_096)

@@ -18,11 +18,11 @@ from mcpgov.audit.record import (
     OutcomeRecord,
     Row,
 )
-from mcpgov.catalog.definitions import definition_digest, definition_text
-from mcpgov.catalog.pin_store import Seen
-from mcpgov.catalog.pinning import Pin
 from mcpgov.decision import Decision, Reason
 from mcpgov.models import Connection, Json, OutcomeStatus, RemoteUpstream
+from mcpgov.pinning.definitions import definition_digest, definition_text
+from mcpgov.pinning.judgement import Pin
+from mcpgov.pinning.pin_store import Seen
 from mcpgov.snapshot import Snapshot
 from tests.audit.calls import AGENT, ALICE, CREDENTIAL, NOW, facts
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mcpgov.audit.record import ControlRecord
-from mcpgov.catalog.pin_store import Seen
-from mcpgov.catalog.pinning import Pin, approve, reject
 from mcpgov.errors import StoreUnavailable
+from mcpgov.pinning.judgement import Pin, approve, reject
+from mcpgov.pinning.pin_store import Seen
 from mcpgov.store.memory_pins import MemoryPins
 from mcpgov.store.recorded_pins import RecordedPins
 from tests.audit.calls import NOW
