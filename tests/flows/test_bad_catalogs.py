@@ -29,8 +29,8 @@ def test_bad_entries_hide_neither_each_other_nor_what_is_in_force(folder: Path) 
     bad = {
         "a-name": (entry.format("no slash", "https://a.example", "a"), "is not a server name of the MCP registry"),
         "b-connection": (entry.format("x/b", "https://a.example", "B!"), "is not the name of a connection"),
-        "c-metadata": (entry.format("x/c", "https://169.254.169.254/latest", "c"), "not a public address"),
-        "d-octal": (entry.format("x/d", "https://0251.0376.0251.0376/", "d"), "not a public address"),
+        "c-metadata": (entry.format("x/c", "https://169.254.169.254/latest", "c"), "the secrets of this machine"),
+        "d-octal": (entry.format("x/d", "https://0251.0376.0251.0376/", "d"), "the secrets of this machine"),
         "e-here": (entry.format("x/e", "https://localhost/", "e"), "a name on your own network"),
         "f-plain": (entry.format("x/f", "http://a.example", "f"), "is plain http"),
         "n-twice": (entry.format("com.contoso/github", "https://a.example", "g"), "is also in"),

@@ -5,6 +5,7 @@ integrity checked and no install script run. When the registry cannot be reached
 caller decides what it leaves out.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -35,16 +36,16 @@ def install(folder: Path) -> Path:
     lock = folder / "package-lock.json"
     home = CACHE / f"{folder.name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
     programs = Path("node_modules", ".bin")
-    if home.exists():
-        return home / programs
     CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        partial = Path(scratch, "install")
-        partial.mkdir()
-        shutil.copy(folder / "package.json", partial)
-        shutil.copy(lock, partial)
-        npm_ci(partial)
-        partial.rename(home)
+    with (CACHE / "lock").open("w") as mine, tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        fcntl.flock(mine, fcntl.LOCK_EX)  # tests in other processes install the same
+        if not home.exists():
+            partial = Path(scratch, "install")
+            partial.mkdir()
+            shutil.copy(folder / "package.json", partial)
+            shutil.copy(lock, partial)
+            npm_ci(partial)
+            partial.rename(home)
     return home / programs
 
 
