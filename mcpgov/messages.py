@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NoReturn, cast
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Message = Mapping[str, "Json"]
 Exact = tuple[str, str | float]
 
+ENVELOPE_KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 NOBODY: Message = {}
 INSIDE = re.compile(rb"(\{[^\[{]*+)[\[{].*[\]}]([^\]}]*+\})", re.DOTALL)  # from the first bracket inside to the last
@@ -51,6 +52,11 @@ def outline(text: bytes) -> Message:
 def mapping(value: object) -> Message:
     """`value` if it is an object, else an empty one."""
     return cast("Message", value) if isinstance(value, dict) else NOBODY
+
+
+def looks_alike(message: Message, keys: Collection[str]) -> bool:
+    """Whether a key is one of `keys` to a client that knows no case: such a client would read another value than we."""
+    return any(key not in keys and key.casefold() in keys for key in message)
 
 
 def is_response(message: Message) -> bool:

@@ -14,8 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from mcpgov.endpoint.inbound import ENVELOPE_KEYS
-from mcpgov.messages import exact, mapping
+from mcpgov.messages import ENVELOPE_KEYS, exact, looks_alike, mapping
 from mcpgov.policy.listing import invalid
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class Renumbered:
             return True
         pairs = cast("tuple[tuple[str, Json], ...]", read)
         message = dict(pairs)
-        if len(message) != len(pairs) or _looks_alike(message):
+        if len(message) != len(pairs) or looks_alike(message, ENVELOPE_KEYS):
             return True
         if "method" in message:
             return "id" in message or message["method"] == CANCELLED
@@ -94,7 +93,7 @@ class Renumbered:
 
     def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
         """The message, with the member in front of an id that others may have. Raises Refusal (upstream-invalid)."""
-        if _looks_alike(message):
+        if looks_alike(message, ENVELOPE_KEYS):
             raise invalid("a key looks like one of JSON-RPC")
         if message.get("method") == CANCELLED and "id" not in message:
             params = mapping(message.get("params"))
@@ -107,7 +106,3 @@ class Renumbered:
         if nobodys or self.letters.owes(self.member, given):
             return message
         return {**message, "id": f"{self.member}:{json.dumps(given)}"}  # which no client waits for
-
-
-def _looks_alike(message: dict[str, Json]) -> bool:
-    return any(key not in ENVELOPE_KEYS and key.casefold() in ENVELOPE_KEYS for key in message)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
+from mcpgov.messages import ENVELOPE_KEYS
 from mcpgov.models import Era, Kind, MCPRequest
 from mcpgov.strict_json import dumps, parse
 from mcpgov.trace_context import claims_of
@@ -47,7 +48,6 @@ NAMED_BY = {
 }
 GOVERNED = frozenset({*NAMED_BY, "tools/list"})  # methods that a policy decides on: no other spelling of them passes
 
-ENVELOPE_KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 PARAMS_KEYS = frozenset(
     {"name", "uri", "arguments", "_meta", "taskId", "task", "cursor", "requestState", "inputResponses"}
     | {"protocolVersion", "capabilities", "clientInfo", "requestId", "progressToken", "ref", "argument", "level"}

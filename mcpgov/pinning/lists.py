@@ -15,9 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.errors import Refusal
-from mcpgov.messages import exact
-from mcpgov.models import Era, Kind
-from mcpgov.policy.listing import LIST_METHOD, invalid, may_list_tools
+from mcpgov.models import Era
+from mcpgov.policy.listing import invalid, is_own, list_in, may_list_tools, require_exact
 from mcpgov.policy.rewriting import LIMITS, with_message
 from mcpgov.strict_json import parse
 
@@ -86,16 +85,17 @@ class PinnedList:
         if isinstance(message, list):
             parts = [await self._shown(part, size) for part in message]
             return message if all(part is before for part, before in zip(parts, message, strict=True)) else parts
-        result = message.get("result") if isinstance(message, dict) else None
-        if not isinstance(message, dict) or not isinstance(result, dict) or "tools" not in result:
+        if not isinstance(message, dict):
             return message
-        request, tools = self._request, result["tools"]
-        own = request.kind is Kind.REQUEST and exact(message.get("id")) == exact(request.id)
-        if own and request.method != LIST_METHOD:
-            return message  # the result of something else
+        request = self._request
+        require_exact(message, request)
+        result = list_in(message, request)
+        if result is None or "tools" not in result:
+            return message
+        tools = result["tools"]
         if not isinstance(tools, list):
             raise invalid("what should be a list of tools is none")
-        shown = await self._judge(tools, self._page(result, size, own=own))
+        shown = await self._judge(tools, self._page(result, size, own=is_own(message, request)))
         if len(shown) == len(tools):
             return message
         left: dict[str, Json] = {**result, "tools": [tools[at] for at in shown]}

@@ -1,14 +1,17 @@
 """What a pin belongs to: a server by its name, and the place where it leads.
 
-Pure. An approval is for a definition and for who answers the calls: the same list from another host is that of another
-server. So the pins of a server are kept under one text, its name and its place. A place is the origin of the upstream's
-URL, or of a local server its command line and working directory; what an operator changes beside that (a path, a query,
-keys, the backends of a policy) leaves the pins as they are. Refuses to know what is pinned.
+Pure. An approval is for a definition and for who answers the calls: the same list from another host, or another
+tenant of the same host, is that of another server. So the pins of a server are kept under one text, its name and its
+place. A place is the URL of the upstream, or of a local server its command line and working directory; what an operator
+changes beside that (keys, the backends of a policy) leaves the pins as they are. Of a query only a digest is told: some
+servers take a key in it. Refuses to know what is pinned.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from mcpgov.canonical_json import canonical
 from mcpgov.destinations import origin
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def pinned_as(connection: Connection) -> str:
-    """The server of a connection as pins name it: `com.contoso/notes https://notes.contoso.com:443`."""
+    """The server of a connection as pins name it: `com.contoso/notes https://notes.contoso.com:443/mcp`."""
     return f"{connection.server} {place_of(connection)}"
 
 
@@ -29,7 +32,11 @@ def place_of(connection: Connection) -> str:
     if isinstance(upstream, LocalUpstream):
         return canonical({"command": list(upstream.command), "cwd": upstream.working_directory})
     found = origin(upstream.url)
-    return f"{found[0]}://{found[1]}:{found[2]}" if found else canonical(upstream.url)
+    if not found:
+        return canonical(upstream.url)
+    url = urlsplit(upstream.url)
+    query = f"?{hashlib.sha256(url.query.encode()).hexdigest()[:16]}" if url.query else ""
+    return f"{found[0]}://{found[1]}:{found[2]}{url.path}{query}"
 
 
 def name_in(server: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.messages import ENVELOPE_KEYS, exact, looks_alike
 from mcpgov.models import Era, Kind
 
 if TYPE_CHECKING:
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from mcpgov.models import Json, MCPRequest
 
 LIST_METHOD: Final = "tools/list"
-# The key "tools" in every way that JSON lets one write it.
-_TOOLS_KEY: Final = re.compile(
-    rb'"(?:t|\\u0074)(?:o|\\u006[fF])(?:o|\\u006[fF])(?:l|\\u006[cC])(?:s|\\u0073)"[ \t\r\n]*:'
-)
+TOOLS: Final = frozenset({"tools"})
+
+
+def _spelled(letter: str) -> bytes:
+    """A letter in every way that JSON lets one write it, in either case: clients in Go and .NET know none in keys."""
+    same = [letter, letter.upper(), *("\u017f" for _ in letter if letter == "s")]  # the long s is an s, too
+    return b"|".join(b"%s|\\\\u(?i:%04x)" % (re.escape(one.encode()), ord(one)) for one in same)
+
+
+_TOOLS_KEY: Final = re.compile(b'"' + b"".join(b"(?:%s)" % _spelled(letter) for letter in "tools") + b'"[ \\t\\r\\n]*:')
 
 
 class ToolFilter(Protocol):
@@ -55,15 +62,14 @@ class Listing:
 
     def rewritten(self, message: dict[str, Json]) -> dict[str, Json]:
         """The message without hidden tools; on a stream also the answer to an earlier request may come again."""
-        result = message.get("result")
-        if not isinstance(result, dict):
+        if self.filter is not None:
+            require_exact(message, self.request)
+        result = list_in(message, self.request)
+        if result is None:
             return message
-        own = self.request.kind is Kind.REQUEST and message.get("id") == self.request.id
         tools = result.get("tools")
-        if own and self.request.method != LIST_METHOD:
-            return message
         if not isinstance(tools, list):
-            if own and self.filter is not None:
+            if self.filter is not None and is_own(message, self.request):
                 raise invalid("the result of tools/list has no list of tools")
             return message
         if self.learn is not None:
@@ -81,6 +87,24 @@ class Listing:
             return True  # nobody could say what it is
         annotations = tool.get("annotations")
         return self.filter.hides(name, annotations if isinstance(annotations, dict) else {})
+
+
+def is_own(message: Mapping[str, Json], request: MCPRequest) -> bool:
+    """Whether a message answers the request itself."""
+    return request.kind is Kind.REQUEST and exact(message.get("id")) == exact(request.id)
+
+
+def list_in(message: Mapping[str, Json], request: MCPRequest) -> dict[str, Json] | None:
+    """The result that may be a list of tools; None where there is none, or it is that of something else."""
+    result = message.get("result")
+    other = is_own(message, request) and request.method != LIST_METHOD
+    return result if isinstance(result, dict) and not other else None
+
+
+def require_exact(message: Mapping[str, Json], request: MCPRequest) -> None:
+    """Raise Refusal (upstream-invalid) where a client that knows no case in keys would read another list than we do."""
+    if looks_alike(message, ENVELOPE_KEYS) or looks_alike(list_in(message, request) or {}, TOOLS):
+        raise invalid("a key looks like another")
 
 
 def may_list_tools(data: bytes) -> bool:

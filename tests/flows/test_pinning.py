@@ -141,7 +141,7 @@ async def test_nothing_of_a_new_server_is_called_before_somebody_approved_it(not
     assert await listed(client) == []
     seen = await run(gateway, "diff", "notes")
     assert "read_note is pending" in seen.output
-    assert '  + "Reads one note."' in seen.output
+    assert "description: Reads one note." in seen.output
     shown = await run(gateway, "approve", "notes", "read_note")
     assert (shown.exit_code, "1 would be approved" in shown.output) == (2, True)
     assert (await run(gateway, "approve", "notes", "read_note", "--yes")).exit_code == 0

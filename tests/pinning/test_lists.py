@@ -107,6 +107,25 @@ async def test_an_answer_to_something_else_that_two_clients_read_otherwise_is_re
     assert refusal.value.reason is Reason.UPSTREAM_INVALID
 
 
+LOOK_ALIKES = (
+    b'{"jsonrpc":"2.0","id":7,"result":{"tools":[]},"Result":{"tools":[{"name":"bad"}]}}',
+    b'{"jsonrpc":"2.0","id":7,"Result":{"Tools":[{"name":"bad"}]}}',
+    b'{"jsonrpc":"2.0","id":7,"result":{"tools":[],"Tools":[{"name":"bad"}]}}',
+    b'{"jsonrpc":"2.0","id":7,"result":{"\\u0054oOls":[{"name":"bad"}]}}',
+    '{"jsonrpc":"2.0","id":7,"result":{"tool\u017f":[{"name":"bad"}]}}'.encode(),
+    b'{"jsonrpc":"2.0","id":7,"result":{"tool\\u017F":[{"name":"bad"}]}}',
+    b'[{"jsonrpc":"2.0","id":7,"result":{"TOOLS":[{"name":"bad"}]}}]',
+)
+
+
+@pytest.mark.parametrize("data", LOOK_ALIKES)
+@pytest.mark.parametrize("request_", [LIST, STREAM])
+async def test_a_list_that_a_client_that_knows_no_case_reads_otherwise_is_refused(data: bytes, request_: Any) -> None:
+    with pytest.raises(Refusal) as refused:
+        await passed(Judge(), Event(data, data), request_)
+    assert refused.value.reason is Reason.UPSTREAM_INVALID
+
+
 async def test_a_large_list_is_read_in_a_thread_to_the_same_effect() -> None:
     judge = Judge()
     assert names(await passed(judge, event(result={"tools": TOOLS, "kept": "x" * LARGE}))) == ["good", "also good"]

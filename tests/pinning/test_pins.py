@@ -135,7 +135,7 @@ async def test_what_is_approved_at_one_place_is_not_approved_where_the_server_is
     assert house.refusal("echo", moved) is Reason.TOOL_UNAPPROVED
     event, details = house.book.records[-1]
     told = (event, details["server"], details["place"])
-    assert told == ("tool-pending", CITY.server, "https://elsewhere.example:443")
+    assert told == ("tool-pending", CITY.server, "https://elsewhere.example:443/mcp")
     assert house.refusal("echo", REQUIRE) is None  # back where it was
 
 

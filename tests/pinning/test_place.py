@@ -14,15 +14,16 @@ NOTES = replace(CITY, server="com.contoso/notes")
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("https://notes.contoso.com/mcp?key=secret", "https://notes.contoso.com:443"),
-        ("https://Notes.Contoso.com:443/other", "https://notes.contoso.com:443"),
-        ("https://notes.contoso.com:8443/mcp", "https://notes.contoso.com:8443"),
-        ("http://notes.contoso.com/mcp", "http://notes.contoso.com:80"),
-        ("http://[::1]:9/mcp", "http://[::1]:9"),
+        ("https://notes.contoso.com/mcp", "https://notes.contoso.com:443/mcp"),
+        ("https://notes.contoso.com/mcp?key=secret", "https://notes.contoso.com:443/mcp?0b60fff1753750c4"),
+        ("https://Notes.Contoso.com:443/Other", "https://notes.contoso.com:443/Other"),
+        ("https://notes.contoso.com:8443", "https://notes.contoso.com:8443"),
+        ("http://notes.contoso.com/mcp", "http://notes.contoso.com:80/mcp"),
+        ("http://[::1]:9/mcp", "http://[::1]:9/mcp"),
         ("nowhere", '"nowhere"'),
     ],
 )
-def test_a_remote_server_is_at_its_origin(url: str, place: str) -> None:
+def test_a_remote_server_is_at_its_url(url: str, place: str) -> None:
     connection = replace(NOTES, upstream=RemoteUpstream(url))
     assert pinned_as(connection) == f"com.contoso/notes {place}"
     assert (name_in(pinned_as(connection)), place_in(pinned_as(connection))) == ("com.contoso/notes", place)

@@ -9,7 +9,7 @@ import pytest
 
 from mcpgov.errors import Refusal
 from mcpgov.models import Era, Kind
-from mcpgov.policy.listing import Listing
+from mcpgov.policy.listing import Listing, may_list_tools
 from mcpgov.strict_json import dumps
 from tests.policy.calls import context
 
@@ -49,6 +49,23 @@ def test_hidden_tools_are_left_out_and_the_rest_stays_as_it_is() -> None:
 @pytest.mark.parametrize("bad", [5, None, "hidden", {"name": 5}, {}, ["hidden"], {"name": "hidden", "annotations": 5}])
 def test_entry_of_which_nobody_could_say_what_it_is_is_left_out(bad: Json) -> None:
     assert listing().rewritten(answer(tool("a", annotations=5), bad)) == answer(tool("a", annotations=5))
+
+
+@pytest.mark.parametrize(
+    "look_alike",
+    [{"Result": {"tools": [tool("hidden")]}}, {"ID": 1}, {"result": {"tools": [], "Tools": [tool("hidden")]}}],
+)
+def test_a_list_that_a_client_that_knows_no_case_reads_otherwise_is_refused(look_alike: dict[str, Json]) -> None:
+    with pytest.raises(Refusal, match="could not be read"):
+        listing().rewritten({**answer(tool("a")), **look_alike})
+
+
+@pytest.mark.parametrize(
+    "key", [b'"tools"', b'"TOOLS"', b'"\\u0054oo\\u006Cs"', b'"tool\\u017f"', '"tool\u017f"'.encode()]
+)
+def test_the_key_is_seen_however_it_is_written(key: bytes) -> None:
+    assert may_list_tools(b'{"result":{' + key + b" :[]}}")
+    assert not may_list_tools(b'{"result":{"too1s":[]}}')
 
 
 def scope(given: dict[str, Json], era: Era) -> object:
