@@ -139,6 +139,7 @@ class MCPRequest:
     session_id: str = ""
     traceparent: str = ""
     traces_ignored: tuple[str, ...] = ()
+    principal_id: str = ""  # whose it is: no message says so, the pipeline does
 
     @property
     def tool(self) -> str:

@@ -9,7 +9,7 @@ The stages know nothing of each other; what one learns reaches the next through 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
@@ -182,7 +182,8 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
             try:
                 snapshot.answer_preflight(exchange.head)
                 record.principal = principal = await stages.identity.identify(exchange.head)
-                record.request = request = await exchange.read(principal, snapshot.origins(exchange.head, principal))
+                received = await exchange.read(principal, snapshot.origins(exchange.head, principal))
+                record.request = request = replace(received, principal_id=principal.id)
                 record.connection = connection = snapshot.connection(exchange.head.connection, principal)
                 evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
                 record.decision = decision = await effects.perform(evaluation.decide())

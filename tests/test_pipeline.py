@@ -64,6 +64,7 @@ class House:
 
     def answer(self, request: MCPRequest) -> ScriptedAnswer:
         self.steps.append("forward")
+        assert request.principal_id == ALICE.id
         self.kept_when_forwarded = self.events
         return answer_ok(request)
 

@@ -1,8 +1,9 @@
-"""Stops sending to an upstream that does not answer, each connection and each of its backends for itself.
+"""Stops sending to an upstream that does not answer, for each caller by itself.
 
-Rule: only requests are counted and held back. A GET stream may rightly be silent, and the end of a session should get
+Rules: only requests are counted and held back. A GET stream may rightly be silent, and the end of a session should get
 through. Which upstream is meant is the connection, its entry's upstream and the backend that a policy chose; so what
-one of them does is never held against another, nor against the same one once its entry was changed.
+one of them does is never held against another, nor against the same one once its entry was changed. Nor is it held
+against another caller: who alone calls what is slow would shut a healthy server to everybody, for as long as they like.
 """
 
 from __future__ import annotations
@@ -27,18 +28,23 @@ if TYPE_CHECKING:
     from mcpgov.models import Answer, Connection, Credential, LocalUpstream, MCPRequest, RemoteUpstream
     from mcpgov.upstream.retrying import Forwarder
 
-    Key = tuple[str, RemoteUpstream | LocalUpstream, str]
+    Key = tuple[str, RemoteUpstream | LocalUpstream, str, str]  # connection, upstream, backend, principal
 
 OURS: Final = frozenset({Reason.OVERLOADED, Reason.UPSTREAM_ADDRESS_DENIED, Reason.POLICY_ERROR})  # nothing was sent
+MOST: Final = 10_000  # circuits in memory
 
 
 class Breaking:
-    """A forwarder with a circuit for each upstream. `clock` is monotonic, in seconds."""
+    """A forwarder with a circuit for each caller of each upstream. `clock` is monotonic, in seconds.
 
-    def __init__(self, inner: Forwarder, clock: Callable[[], float] | None = None) -> None:
+    It remembers `most` circuits, and forgets first the one whose last failure is oldest.
+    """
+
+    def __init__(self, inner: Forwarder, clock: Callable[[], float] | None = None, most: int = MOST) -> None:
         self._inner = inner
         self._clock = clock
-        self._circuits: dict[Key, Circuit] = {}  # of those that failed last
+        self._most = most
+        self._circuits: dict[Key, Circuit] = {}  # of those that failed last, the oldest failure first
 
     @asynccontextmanager
     async def forward(
@@ -49,7 +55,7 @@ class Breaking:
             async with self._inner.forward(request, connection, decision, credential) as answer:
                 yield answer
             return
-        key = (connection.name, connection.upstream, decision.changes.backend or "")
+        key = (connection.name, connection.upstream, decision.changes.backend or "", request.principal_id)
         tries = self._let_through(key)
         known = False
         try:
@@ -77,7 +83,7 @@ class Breaking:
         wait = circuit.wait(self._now())
         if wait > 0:
             told = (("Retry-After", str(math.ceil(wait))),)
-            message = "The upstream has not answered for a while and is left alone for now."
+            message = "The upstream has not answered you for a while and is left alone for now."
             raise Refusal(Reason.UPSTREAM_UNREACHABLE, message, headers=told, detail="nothing was sent")
         self._circuits[key] = circuit.tried()
         return circuit.is_open
@@ -88,9 +94,11 @@ class Breaking:
             structlog.get_logger().info("upstream-answers-again", connection=key[0])
 
     def _failed(self, key: Key) -> None:
-        before = self._circuits.get(key, Circuit())
+        before = self._circuits.pop(key, Circuit())
         now = self._now()
         after = self._circuits[key] = before.failed(now)
+        if len(self._circuits) > self._most:
+            del self._circuits[next(iter(self._circuits))]
         if after.is_open and after != before:
             seconds = round(after.not_before - now)
             structlog.get_logger().warning("upstream-left-alone", connection=key[0], seconds=seconds)

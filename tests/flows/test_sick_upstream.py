@@ -1,7 +1,9 @@
 """A server that hangs, floods or hangs up touches no other: the others answer all, as their own ledger shows."""
 
 import asyncio
+import json
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -59,8 +61,27 @@ async def hanging_up() -> AsyncGenerator[tuple[str, list[bytes]]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", taken
 
 
-def entry(name: str, url: str) -> str:
-    served = f"connections: {{ {name}: {{ authType: None }} }}"
+class SlowTool:
+    """Answers every tool at once but `slow`, which it never answers."""
+
+    def __init__(self) -> None:
+        self.taken: Counter[str] = Counter()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        del scope
+        message = json.loads((await receive())["body"])
+        tool = message["params"]["name"]
+        self.taken[tool] += 1
+        while tool == "slow" and (await receive())["type"] != "http.disconnect":
+            pass
+        body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"content": []}}).encode()
+        head = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+        await send(head)
+        await send({"type": "http.response.body", "body": body})
+
+
+def entry(name: str, url: str, timeout: str = "90s") -> str:
+    served = f"connections: {{ {name}: {{ authType: None, timeout: {timeout} }} }}"
     return f"name: dev.mcpgov/{name}\nupstream: {url}/mcp\nprivate: true\n{served}\n"
 
 
@@ -115,6 +136,22 @@ async def test_a_server_that_hangs_up_is_left_alone_after_a_while_and_the_other_
         assert ENOUGH <= len(taken) < HANGING
         assert {answer.status for answer in answers} == {200}
         assert len(city.calls) == HANGING
+
+
+async def test_a_caller_of_a_tool_that_never_answers_shuts_no_other_caller_out(tmp_path: Path) -> None:
+    server = SlowTool()
+    async with listening(server) as url, house(tmp_path) as gateway:
+        gateway.write("catalog/tools.yaml", entry("tools", url, timeout="1s"))
+        gateway.reload()
+        slow = await gateway.client("tools", await gateway.key("slow"))
+        fast = await gateway.client("tools", await gateway.key("fast"))
+        silent = await asyncio.gather(*(slow.call("slow") for _ in range(12)))
+        assert {answer.message["error"]["data"]["reason"] for answer in silent} == {"upstream-timeout"}
+        alone = [await slow.call(tool) for tool in ("slow", "quick")]
+        assert {answer.message["error"]["data"]["reason"] for answer in alone} == {"upstream-unreachable"}
+        answers = [await fast.call("quick") for _ in range(14)]
+        assert [answer.status for answer in answers] == [200] * 14
+        assert server.taken == {"slow": 12, "quick": 14}
 
 
 async def test_only_the_server_that_hangs_is_found_unavailable(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Nothing is sent to an upstream that does not answer, and everything to all others."""
+"""Nothing is sent for a caller to an upstream that does not answer it, and everything of all others."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, suppress
@@ -10,15 +10,17 @@ from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Connection, Credential, Kind, MCPRequest, RemoteUpstream
 from mcpgov.upstream.answers import Answered
-from mcpgov.upstream.breaking import Breaking
+from mcpgov.upstream.breaking import MOST, Breaking
 from mcpgov.upstream.circuit import ENOUGH
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer
+from mcpgov.upstream.retrying import UNANSWERED
 from tests.upstream.calls import ALLOWED, NOBODY, bodiless, body_of, call, to
 
 SILENT = Refusal(Reason.UPSTREAM_TIMEOUT, "The upstream did not answer in time.")
 BROKEN = Answered(Reason.UPSTREAM_ERROR, "The upstream failed.", 500)
 GOOD = ScriptedAnswer(chunks=(b'{"jsonrpc":"2.0","id":1,"result":{}}',))
 SICK, WELL = to("http://127.0.0.1:1/", name="sick"), to("http://127.0.0.1:2/", name="well")
+SLOW, FAST = replace(call(), principal_id="key:slow"), replace(call(), principal_id="key:fast")
 TWO = replace(SICK, name="two", upstream=RemoteUpstream("http://127.0.0.1:4/", True, ("http://127.0.0.1:3",)))
 
 
@@ -43,9 +45,10 @@ class Stage:
 
     now: float = 100.0
     server: Server = field(default_factory=Server)
+    most: int = MOST
 
     def __post_init__(self) -> None:
-        self.breaking = Breaking(self.server, lambda: self.now)
+        self.breaking = Breaking(self.server, lambda: self.now, self.most)
 
     @property
     def sent(self) -> int:
@@ -67,9 +70,9 @@ class Stage:
             return " ".join((refusal.reason.value, *(value for _, value in refusal.headers)))
         return ""
 
-    async def fail(self, times: int = ENOUGH) -> None:
+    async def fail(self, times: int = ENOUGH, request: MCPRequest | None = None) -> None:
         for _ in range(times):
-            await self.ask(SILENT)
+            await self.ask(SILENT, request=request)
 
 
 @pytest.fixture
@@ -92,6 +95,64 @@ async def test_another_connection_and_another_backend_are_not_concerned(stage: S
     assert await stage.ask(connection=TWO, decision=elsewhere) == ""
     assert await stage.ask(connection=replace(SICK, upstream=WELL.upstream)) == ""
     assert (await stage.ask()).startswith("upstream-unreachable")
+
+
+@pytest.mark.parametrize("reason", sorted(UNANSWERED))
+async def test_who_gets_no_answer_shuts_out_itself_alone(stage: Stage, reason: Reason) -> None:
+    for _ in range(ENOUGH):
+        await stage.ask(Refusal(reason, "Nothing came."), request=SLOW)
+    assert await stage.ask(request=SLOW) == "upstream-unreachable 5"
+    assert [await stage.ask(request=FAST) for _ in range(ENOUGH)] == [""] * ENOUGH
+    assert await stage.ask(request=replace(SLOW, session_id="another")) == "upstream-unreachable 5"
+
+
+async def test_a_slow_call_in_each_pause_keeps_nobody_else_out(stage: Stage) -> None:
+    await stage.fail(request=SLOW)
+    for pause in (5, 10, 20, 40, 60):
+        stage.now += pause
+        trial = asyncio.create_task(stage.ask(ScriptedAnswer(ends=False), request=SLOW))
+        before = stage.sent
+        while stage.sent == before:
+            await asyncio.sleep(0)
+        assert await stage.ask(request=SLOW) == "upstream-unreachable 1"
+        assert await stage.ask(request=FAST) == ""
+        trial.cancel()
+        await asyncio.wait({trial})
+        assert await stage.ask(SILENT, request=SLOW) == "upstream-timeout"
+        assert await stage.ask(request=FAST) == ""
+
+
+async def test_where_nobody_gets_an_answer_each_caller_tries_for_itself(stage: Stage) -> None:
+    await stage.fail(request=SLOW)
+    await stage.fail(request=FAST)
+    assert await stage.ask(request=FAST) == "upstream-unreachable 5"
+    stage.now += 5
+    assert await stage.ask(SILENT, request=SLOW) == "upstream-timeout"
+    assert await stage.ask(request=FAST) == ""
+    assert await stage.ask(request=FAST) == ""
+    assert await stage.ask(request=SLOW) == "upstream-unreachable 10"
+
+
+async def test_an_answer_to_one_caller_is_none_to_another(stage: Stage) -> None:
+    for _ in range(ENOUGH):
+        await stage.ask(SILENT, request=SLOW)
+        await stage.ask(request=FAST)
+    assert await stage.ask(request=SLOW) == "upstream-unreachable 5"
+
+
+async def test_the_circuit_whose_last_failure_is_oldest_is_forgotten_when_there_are_too_many() -> None:
+    stage = Stage(most=2)
+    third = replace(SLOW, principal_id="key:third")
+    await stage.fail(request=SLOW)
+    await stage.fail(request=FAST)
+    stage.now += 5
+    await stage.ask(SILENT, request=SLOW)  # so that the oldest is the other one's
+    await stage.fail(1, third)
+    assert await stage.ask(request=SLOW) == "upstream-unreachable 10"
+    await stage.fail(ENOUGH - 1, third)
+    assert await stage.ask(request=third) == "upstream-unreachable 5"
+    await stage.fail(ENOUGH - 1, FAST)  # counted anew: it was forgotten
+    assert await stage.ask(request=FAST) == ""
 
 
 async def test_any_answer_starts_the_count_over_an_error_too(stage: Stage) -> None:
