@@ -184,16 +184,16 @@ def test_nothing_that_was_left_in_a_connection_is_printed(left: str) -> None:
     assert properties == ours | shared | ({"isSharedToAll": False} if left == "isSharedToAll" else {})
 
 
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        ({}, [True, []]),
-        ({"IsSharedToAll": False}, [False, []]),
-        ({"isSharedToAll": None}, [False, []]),
-        ({"sharedUserList": [GUID]}, [False, [GUID]]),
-        ({"isSharedToAll": True, "SharedUserList": [GUID]}, [True, [GUID]]),
-    ],
-)
+SHARED: list[tuple[dict[str, Json], list[Json]]] = [
+    ({}, [True, []]),
+    ({"IsSharedToAll": False}, [False, []]),
+    ({"isSharedToAll": None}, [False, []]),
+    ({"sharedUserList": [GUID]}, [False, [GUID]]),
+    ({"isSharedToAll": True, "SharedUserList": [GUID]}, [True, [GUID]]),
+]
+
+
+@pytest.mark.parametrize(("said", "expected"), SHARED)
 def test_a_connection_is_never_shared_with_more_people_than_it_was(said: dict[str, Json], expected: list[Json]) -> None:
     text = json.dumps({"properties": {"authType": "None", "category": "RemoteTool", "target": TARGET, **said}})
     properties = rewritten(adopted(text), offer())["properties"]

@@ -57,9 +57,8 @@ def test_what_a_strangers_file_says_of_our_own_keys_is_not_believed(config: Path
 
 
 def test_a_token_of_ours_goes_to_nobody_whose_file_asks_for_it(config: Path, tmp_path: Path) -> None:
-    config.write_text(
-        "azure: { tenant_id: 11111111-1111-2222-3333-444444444444, managed_identity: {} }\npublic_url: https://gw.contoso.com\n"
-    )
+    azure = "azure: { tenant_id: 11111111-1111-2222-3333-444444444444 }\n"
+    config.write_text(f"{azure}public_url: https://gw.contoso.com\n")
     wanted: Document = {"authType": "ProjectManagedIdentity", "audience": "https://management.azure.com"}
     ours: Document = {"upstream": "https://evil.example/mcp", "pin": "off", "connections": {"x": wanted}}
     exported, connection = tmp_path / "server.json", tmp_path / "connection.json"
