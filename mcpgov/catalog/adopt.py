@@ -10,14 +10,12 @@ Source: Microsoft.CognitiveServices/accounts/projects/connections, 2025-04-01-pr
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import urlsplit
 
 from mcpgov.catalog.client_files import read_relaxed
-from mcpgov.catalog.foreign_values import token_note
+from mcpgov.catalog.foreign_wishes import permitted
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
 from mcpgov.catalog.withheld import reference
@@ -40,10 +38,9 @@ _AUTH_TYPES: Final[Mapping[str, AuthType]] = {
     "agenticidentity": AuthType.AGENTIC_IDENTITY,
 }
 _OAUTH: Final = ("tokenUrl", "authorizationUrl", "refreshUrl")
-# What belongs to how the former target was signed in to, in lower case.
-_FORMER: Final = frozenset(
-    {"audience", "credentials", "tokenurl", "authorizationurl", "refreshurl", "scopes", "connectorname"}
-    | {"usecustomconnector", "authtype", "category", "target", "expirytime", "error"}
+# The id of an object in Entra, or what a user is called there: nothing else is a person that something is shared with.
+_PERSON: Final = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9._%+'#-]{1,64}@[A-Za-z0-9.-]{1,255}"
 )
 
 
@@ -85,22 +82,27 @@ def adopt(text: str, choice: Choice, clients: Clients, server: str = "") -> Adop
         said["clientAuthType"] = clients.auth_type.value
     if clients.audience:
         said["clientAudience"] = clients.audience
-    notes += token_note(said, target)
     document["connections"] = {connection: said}
+    notes += permitted(document, tokens=choice.tokens)
     return Adopted(Draft(document, tuple(notes)), connection, properties.original)
 
 
 def rewritten(adopted: Adopted, offer: Offer) -> Document:
     """The body of the connection as it leads to the gateway, with places for secrets and none in it.
 
-    Whom it is shared with stays, as does whatever else is not about the former target.
+    Whom it is shared with stays. Nothing else is taken over: any other member may hold a key of the former target.
     """
-    host = urlsplit(_Folded(adopted.properties).text("target")).hostname or ""
-    kept = {key: value for key, value in adopted.properties.items() if key.lower() not in _FORMER}
-    kept = {key: value for key, value in kept.items() if host not in json.dumps(value, ensure_ascii=False).lower()}
-    there = {key.lower() for key in kept}
     ours = cast("Document", connection_body(offer)["properties"])
-    return {"properties": kept | {key: value for key, value in ours.items() if key.lower() not in there}}
+    return {"properties": ours | _shared(_Folded(adopted.properties))}
+
+
+def _shared(properties: _Folded) -> Document:
+    """Whom a connection is shared with, and never with more than that."""
+    people = properties.folded.get("shareduserlist")
+    listed = people if isinstance(people, list) else []
+    kept: list[Json] = [one for one in listed if isinstance(one, str) and _PERSON.fullmatch(one)]
+    to_all = properties.folded.get("issharedtoall", not people)
+    return {"isSharedToAll": to_all is True, "sharedUserList": kept}
 
 
 def _signed_in(properties: _Folded, connection: str, choice: Choice, notes: list[str]) -> Iterator[tuple[str, Json]]:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.catalog.foreign_values import taken_over
+from mcpgov.catalog.foreign_wishes import started
 from mcpgov.catalog.importers import Found, Page, Refused
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
@@ -124,15 +125,16 @@ def _local(server: Document, connection: str, choice: Choice, told: list[str]) -
         if (before.startswith("-") and names_a_secret(before)) or (equals and names_a_secret(option)):
             mend = "move it into env, which only the program can read"
             raise Unfit(f"may hold a secret among its arguments, after {before if not equals else option}", mend)
-    told.append(f"starts on this machine: {' '.join(command)}")
-    if server.get("envFile"):
-        told.append("its envFile is not read: write what it needs into env")
     words: list[Json] = [*command]
     made: Document = {"command": words}
-    variables = _mapping(server.get("env"))
-    env: Document = {name: taken_over(connection, name, str(value), told) for name, value in variables.items()}
+    variables, notes = _mapping(server.get("env")), list[str]()
+    env: Document = {name: taken_over(connection, name, str(value), notes) for name, value in variables.items()}
     made |= {"env": env} if env else {}
     made |= {"cwd": str(server["cwd"])} if server.get("cwd") else {}
+    told += started(made)
+    if server.get("envFile"):
+        told.append("its envFile is not read: write what it needs into env")
+    told += notes
     return {**made, "connections": {connection: {}}}
 
 

@@ -10,8 +10,9 @@ together: two harmless halves make a reference. Refuses to know: where a value c
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
+from mcpgov.catalog.foreign_wishes import eased, permitted, started
 from mcpgov.catalog.withheld import is_public, reference, scheme_before
 from mcpgov.credential.references import Unfit, has_reference
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 LITELLM: Final = "os.environ/"
 _ORIGINAL: Final = re.compile(r"\$\{[^{}$]*+\}|os\.environ/[A-Za-z0-9_]*+")
-_TOKENS: Final = frozenset({"ProjectManagedIdentity", "AgenticIdentityToken", "UserEntraToken"})
 
 
 def put_together(name: str, pieces: Iterable[tuple[str, str]]) -> str:
@@ -76,38 +76,30 @@ def _default(found: Iterable[str]) -> str:
     return ", whose default was left out" if any(":-" in one for one in found) else ""
 
 
-def all_taken_over(document: Document) -> tuple[Document, tuple[str, ...]]:
-    """An entry that somebody else wrote, none of whose references is theirs, and what is to be known of it."""
+def all_taken_over(document: Document, *, tokens: bool = False) -> tuple[Document, tuple[str, ...]]:
+    """An entry that somebody else wrote, none of whose references is theirs, and what is to be known of it.
+
+    Raises Unfit where it sends `tokens` and may not, or starts a program with what is not taken over.
+    """
     made, told = dict(document), list[str]()
     connections = made.get("connections")
     named = connections if isinstance(connections, dict) else {}
     if isinstance(env := made.get("env"), dict):
         made["env"] = _values(next(iter(named), "local"), env, told)
     if named:
-        where = str(made.get("upstream", "the program that it starts"))
         made["connections"] = {
-            name: _connection(name, one, where, told) if isinstance(one, dict) else one for name, one in named.items()
+            name: _connection(name, one, told) if isinstance(one, dict) else one for name, one in named.items()
         }
-    return made, tuple(told)
+    return made, (*started(made), *told, *permitted(made, tokens=tokens), *eased(made))
 
 
-def _connection(name: str, connection: Document, where: str, told: list[str]) -> Document:
+def _connection(name: str, connection: Document, told: list[str]) -> Document:
     made = dict(connection)
     if isinstance(keys := made.get("keys"), dict):
         made["keys"] = _values(name, keys, told)
     if isinstance(oauth := made.get("oauth"), dict) and "clientSecret" in oauth:
         made["oauth"] = {**oauth, **_values(name, {"clientSecret": oauth["clientSecret"]}, told)}
-    told += token_note(made, where)
     return made
-
-
-def token_note(connection: Mapping[str, Json], where: str) -> tuple[str, ...]:
-    """A line about each token of Entra that a connection sends somewhere: a stranger may have chosen both."""
-    inner = connection.get("callerToken")
-    caller = cast("Document", inner) if isinstance(inner, dict) else {}
-    audiences = [connection.get("audience")] if connection.get("authType") in _TOKENS else []
-    audiences += [caller.get("audience")] if caller else []
-    return tuple(f"sends a token for {one} to {where}: look whether it may have that" for one in audiences)
 
 
 def _values(connection: str, values: Mapping[str, Json], told: list[str]) -> Document:

@@ -38,7 +38,7 @@ class Newcomers:
         for entry in entries:
             document = cast("Document", entry.source.value)
             self._versions.setdefault(entry.name, []).append(entry.version)
-            self._places.setdefault(entry.name, []).append(place_of(document))
+            self._places.setdefault(entry.name, []).extend(places_of(document))
             self._sent |= dict.fromkeys(sent(document), entry.name)
 
     def has(self, document: Document) -> bool:
@@ -47,10 +47,11 @@ class Newcomers:
 
     def let_in(self, document: Document) -> None:
         """Raise Unfit unless the entry may stand beside the others; what is let in counts from now on."""
-        name, place = _name(document), place_of(document)
+        name = _name(document)
         known = sorted(set(self._places.get(name, ())))
-        if known and place not in known and not self._other_host:
-            said = f"leads to {place}, and {name} in the catalog to {' and '.join(known)}"
+        strange = [place for place in places_of(document) if place not in known]
+        if known and strange and not self._other_host:
+            said = f"leads to {' and '.join(strange)}, and {name} in the catalog to {' and '.join(known)}"
             raise Unfit(said, "give another server another name, or say --other-host if it has moved")
         for variable in sent(document):
             if (owner := self._sent.get(variable, name)) != name:
@@ -67,8 +68,22 @@ def sent(document: Document) -> Iterator[str]:
 def place_of(document: Document) -> str:
     """Where an entry leads: scheme, host and port."""
     url = document.get("upstream")
-    if not isinstance(url, str):
-        return HERE
+    return _place(url) if isinstance(url, str) else HERE
+
+
+def places_of(document: Document) -> Iterator[str]:
+    """The same, and where its connections lead besides."""
+    yield place_of(document)
+    connections = document.get("connections")
+    for one in connections.values() if isinstance(connections, dict) else ():
+        backends = one.get("backends") if isinstance(one, dict) else None
+        listed = (
+            backends if isinstance(backends, list) else list(backends.values()) if isinstance(backends, dict) else []
+        )
+        yield from (_place(str(url)) for url in listed)
+
+
+def _place(url: str) -> str:
     there = origin(url)
     if there is None:
         return "nowhere"  # such an entry is refused when it is read

@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
 
 from mcpgov.catalog.foreign_values import all_taken_over, put_together
+from mcpgov.catalog.foreign_wishes import is_private, started
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.withheld import PREFIX, is_public, reference, variable
 from mcpgov.credential.references import Unfit, has_reference
@@ -30,18 +32,28 @@ LONGEST_CONNECTION: Final = 63
 NO_VERSION: Final = "0.0.0"  # of an entry that names none
 _VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _RUNTIMES: Final[Mapping[str, str]] = {"npm": "npx", "pypi": "uvx", "oci": "docker", "nuget": "dnx"}
+# Where what starts a package fetches it from unless it is told otherwise, which nothing here does.
+_REGISTRIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "npm": ("https://registry.npmjs.org",),
+    "pypi": ("https://pypi.org", "https://pypi.org/simple"),
+    "oci": ("https://docker.io",),
+    "nuget": ("https://api.nuget.org", "https://api.nuget.org/v3/index.json"),
+}
 _ASKED: Final = ("value", "default", "valueHint", "choices", "format", "placeholder", "variables", "isSecret")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What whoever adds a server says. `taken` are names of connections that are in use."""
+    """What whoever adds a server says. `taken` are names of connections that are in use; `tokens`, that it may be sent
+    tokens that mcpgov gets.
+    """
 
     connection: str = ""
     private: bool = False
     local: bool = False
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     taken: frozenset[str] = frozenset()
+    tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +76,10 @@ def reached(document: Document, choice: Choice) -> Draft:
     """
     if "command" in document and not choice.local:
         raise Unfit("starts a program on this machine", "look at its command, then say --local")
-    if document.get("private") and not choice.private:
+    if is_private(document) and not choice.private:
         raise Unfit("leads to private addresses, or over plain http", "say --private if it may")
     if "upstream" in document or "command" in document:
-        return Draft(*all_taken_over(document))
+        return Draft(*all_taken_over(document, tokens=choice.tokens))
     name = choice.connection or free_name(document, choice.taken)
     server = cast("Document", document.get("server", {}))
     refused: list[Unfit] = []
@@ -135,13 +147,13 @@ class _Way:
             raise Unfit("runs as a server of its own", "start it, and name its URL as upstream with private: true")
         if not self.choice.local:
             raise Unfit(f"is a package of {kind}, and would be started on this machine", "say --local if it may be")
+        self._check_registry(kind)
         env, notes = self._values(_list(self.part.get("environmentVariables")))
         command = list(self._command(kind, tuple(env)))
         words: list[Json] = [*command]
         made: Document = {"command": words}
         made |= {"env": env} if env else {}
-        started = f"starts on this machine: {' '.join(command)}"
-        return {**made, "connections": {self.connection: {}}}, (started, *notes)
+        return {**made, "connections": {self.connection: {}}}, (*started(made), *notes)
 
     def _command(self, kind: str, variables: tuple[str, ...]) -> Iterator[str]:
         before = tuple(self._arguments(_list(self.part.get("runtimeArguments"))))
@@ -162,6 +174,14 @@ class _Way:
         yield package
         yield from ("--yes", "--") if kind == "nuget" and after else ("--yes",) if kind == "nuget" else ()
         yield from after
+
+    def _check_registry(self, kind: str) -> None:
+        """Raise Unfit for another registry than the public one, where anybody can offer a package of that name."""
+        base, identifier = str(self.part.get("registryBaseUrl", "")), str(self.part["identifier"])
+        named = kind == "oci" and identifier.startswith(f"{urlsplit(base).netloc}/")
+        if base and not named and base.rstrip("/") not in _REGISTRIES[kind]:
+            said = f"is a package of {kind} from {base}, and would be fetched from the public registry instead"
+            raise Unfit(said, "write its file yourself, with a command: that names that registry")
 
     def _package(self, kind: str) -> str:
         identifier, version = str(self.part["identifier"]), str(self.part.get("version", ""))

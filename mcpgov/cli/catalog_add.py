@@ -67,6 +67,7 @@ Var = Annotated[list[str] | None, typer.Option(help="A value that the server nee
 Connection = Annotated[str, typer.Option(help="What it is served as: /mcp/CONNECTION. Default: made of its name.")]
 Policy = Annotated[list[str] | None, typer.Option(help="A policy of the connections; may be repeated.")]
 Private = Annotated[bool, typer.Option("--private", help="Allow plain http, loopback and private addresses.")]
+Tokens = Annotated[bool, typer.Option("--tokens", help="Allow that it is sent the tokens that it says.")]
 OtherHost = Annotated[
     bool, typer.Option("--other-host", help="Allow a version of a server that leads elsewhere than those before.")
 ]
@@ -117,6 +118,7 @@ class Imported:
     policy: Policy = None
     private: Private = False
     other_host: OtherHost = False
+    tokens: Tokens = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files instead of writing them.")] = False
     config: Config = None
 
@@ -131,6 +133,7 @@ class Adoption:
     connection: Connection = ""
     client_auth: Annotated[str, typer.Option(help="How agents sign in here: an authType.")] = "CustomKeys"
     client_audience: Annotated[str, typer.Option(help="Whom their token is for, like api://GUID.")] = ""
+    tokens: Tokens = False
     private: Private = False
     other_host: OtherHost = False
     config: Config = None
@@ -251,7 +254,7 @@ def import_(wanted: Imported, open_registry: OpenRegistry) -> None:
     for one in page.found:
         if not fnmatchcase(one.label.partition(" ")[0], wanted.match):
             continue
-        choice = Choice(wanted.connection, wanted.private, wanted.local, variables_in(wanted.var), taken)
+        choice = Choice(wanted.connection, wanted.private, wanted.local, variables_in(wanted.var), taken, wanted.tokens)
         try:
             draft = one.draft(choice)
             if newcomers.has(draft.document):
@@ -325,7 +328,8 @@ def of_server_json(text: str, wanted: Imported, tree: Json) -> Found:
 def adopt_(wanted: Adoption) -> None:
     """Write the entry of a server that a Foundry connection leads to, and print that connection as it leads here."""
     read = load_catalog(wanted.config)
-    choice = Choice(wanted.connection, wanted.private, False, variables_in(wanted.var), read.connections)
+    said = variables_in(wanted.var)
+    choice = Choice(wanted.connection, wanted.private, False, said, read.connections, wanted.tokens)
     try:
         clients = Clients(auth_type(wanted.client_auth), wanted.client_audience)
         adopted = adopt(read_text(wanted.file), choice, clients, wanted.name)

@@ -34,7 +34,7 @@ def body(auth: str = "None", category: str = "RemoteTool", **more: object) -> st
 
 
 def adopted(text: str, choice: Choice | None = None, clients: Clients | None = None) -> Adopted:
-    made = adopt(text, choice or Choice(variables={"agentIdentity": GUID}), clients or Clients())
+    made = adopt(text, choice or Choice(variables={"agentIdentity": GUID}, tokens=True), clients or Clients())
     parse_entry(yaml_text(made.draft.document), "x.yaml", EnvironmentAndFiles(stood_in({})))
     return made
 
@@ -155,6 +155,76 @@ def test_what_cannot_be_adopted_is_refused(text: str, why: str) -> None:
         adopted(text)
     assert str(caught.value).startswith(why)
     assert caught.value.mend
+
+
+LEFT: dict[str, Any] = {
+    "customKeys": {"x-functions-key": "hunter2"},
+    "connectionString": "Endpoint=sb://a;SharedAccessKey=hunter2",
+    "metadata": {"ApiType": "Azure", "note": "hunter2", "deep": {"deeper": ["hunter2"]}},
+    "credentialsBackup": {"keys": [{"Authorization": "Bearer hunter2"}]},
+    "peRequirement": "hunter2",
+    "group": "hunter2",
+    "value": ["hunter2", {"key": "hunter2"}],
+    "sharedUserList": ["ada@contoso.com", GUID, "hunter2", {"key": "hunter2"}, ["hunter2"]],
+    "Secret": "hunter2",
+    "target2": "https://hunter2.example/mcp",
+    "isSharedToAll": "hunter2",
+    "expiryTime": "hunter2",
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_nothing_that_was_left_in_a_connection_is_printed(left: str) -> None:
+    back = rewritten(adopted(body("CustomKeys", **{left: LEFT[left]})), offer())
+    assert "hunter2" not in json.dumps(back)
+    properties, ours = back["properties"], connection_body(offer())["properties"]
+    assert isinstance(properties, dict)
+    assert isinstance(ours, dict)
+    shared: dict[str, Json] = {"sharedUserList": ["ada@contoso.com", GUID]} if left == "sharedUserList" else {}
+    assert properties == ours | shared | ({"isSharedToAll": False} if left == "isSharedToAll" else {})
+
+
+SHARED: list[tuple[dict[str, Json], list[Json]]] = [
+    ({}, [True, []]),
+    ({"IsSharedToAll": False}, [False, []]),
+    ({"isSharedToAll": None}, [False, []]),
+    ({"sharedUserList": [GUID]}, [False, [GUID]]),
+    ({"isSharedToAll": True, "SharedUserList": [GUID]}, [True, [GUID]]),
+]
+
+
+@pytest.mark.parametrize(("said", "expected"), SHARED)
+def test_a_connection_is_never_shared_with_more_people_than_it_was(said: dict[str, Json], expected: list[Json]) -> None:
+    text = json.dumps({"properties": {"authType": "None", "category": "RemoteTool", "target": TARGET, **said}})
+    properties = rewritten(adopted(text), offer())["properties"]
+    assert isinstance(properties, dict)
+    assert [properties["isSharedToAll"], properties["sharedUserList"]] == expected
+
+
+SENDS = "sends what it gets to https://upstream.contoso.com/mcp"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            body(kind, audience="https://management.azure.com"),
+            "sends a token for https://management.azure.com to https://upstream.contoso.com/mcp",
+        )
+        for kind in ("ProjectManagedIdentity", "AgenticIdentityToken", "UserEntraToken")
+    ]
+    + [
+        (
+            body("OAuth2", **OAUTH),
+            f"signs in as id at https://id.contoso.com/t and https://id.contoso.com/a, and {SENDS}",
+        )
+    ],
+)
+def test_a_strangers_connection_gets_no_token_of_ours_unless_somebody_said_so(text: str, said: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        adopted(text, Choice(variables={"agentIdentity": GUID}))
+    assert (str(caught.value), caught.value.mend) == (said, "say --tokens if it may have that")
+    assert adopted(text).draft.notes == (said,)
 
 
 def test_an_agent_identity_has_to_be_named() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpgov.catalog.foreign_values import all_taken_over, put_together, taken_over, token_note
+from mcpgov.catalog.foreign_values import all_taken_over, put_together, taken_over
 from mcpgov.credential.references import EnvironmentAndFiles, Unfit, resolve
 
 LOOKUP = EnvironmentAndFiles({"X": "secret of ours", "MCP_C_A": "told"})
@@ -59,11 +59,3 @@ def test_what_is_called_as_we_call_it_stays_and_needs_no_word() -> None:
 def test_what_is_no_text_is_left_to_who_reads_the_file() -> None:
     document, told = all_taken_over({"connections": {"c": {"keys": {"A": 1}, "oauth": 1}}, "env": 1})
     assert (document, told) == ({"connections": {"c": {"keys": {"A": 1}, "oauth": 1}}, "env": 1}, ())
-
-
-def test_each_token_that_is_sent_is_said() -> None:
-    said = token_note(
-        {"authType": "ProjectManagedIdentity", "audience": "a", "callerToken": {"audience": "b"}}, "https://c"
-    )
-    assert [note.split()[4] for note in said] == ["a", "b"]
-    assert token_note({"authType": "CustomKeys", "audience": "a"}, "https://c") == ()

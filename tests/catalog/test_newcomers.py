@@ -52,6 +52,14 @@ def test_a_version_that_leads_where_another_does_is_let_in() -> None:
     Newcomers(known).let_in(document("c", "https://evil.example", "com.contoso/other"))
 
 
+@pytest.mark.parametrize("backends", [["https://evil.example"], {"eu": "https://evil.example/mcp"}])
+def test_a_version_one_of_whose_backends_is_elsewhere_is_refused(backends: Json) -> None:
+    stolen: Document = {**document("b"), "connections": {"b": {"backends": backends}}}
+    with pytest.raises(Unfit, match=r"leads to https://evil\.example, and"):
+        Newcomers(there(document("a"))).let_in(stolen)
+    Newcomers(there(stolen)).let_in({**document("c", "https://evil.example"), "version": "2.0.0"})
+
+
 def test_a_program_of_this_machine_is_another_place() -> None:
     started: Document = {"name": "com.contoso/github", "command": ["x"], "connections": {"b": {}}}
     assert place_of(started) == HERE

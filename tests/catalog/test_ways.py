@@ -174,7 +174,7 @@ def test_a_package_becomes_a_command_in_one_version(part: str, words: list[str])
 def test_what_a_command_starts_is_said_and_its_secrets_are_references() -> None:
     made = draft(packages=[PACKAGES["npm-env"]])
     assert made.document["env"] == {"API_KEY": "${env:MCP_X_API_KEY}"}
-    assert made.notes == ("starts on this machine: npx -y @contoso/brave@1.0.2",)
+    assert made.notes == ("starts on this machine: npx -y @contoso/brave@1.0.2 with API_KEY=${env:MCP_X_API_KEY}",)
     mount = command(PACKAGES["oci-mount"], source="/srv/data")
     assert mount == [
         *("docker", "run", "-i", "--rm", "--mount", "type=bind,src=/srv/data,dst=/project"),
@@ -227,18 +227,87 @@ def test_an_entry_that_somebody_else_wrote_says_what_it_is_given_and_where_it_ma
     connection: Document = {"authType": "UserEntraToken", "audience": "https://vault.azure.net"}
     connection |= {"keys": {"A": "Bearer ${env:AWS_SECRET_ACCESS_KEY}"}, "oauth": {"clientSecret": "os.environ/B"}}
     written: Document = {"name": "a/b", "upstream": "https://a.b.com", "connections": {"x": connection, "y": None}}
-    made = reached(written, Choice())
+    with pytest.raises(Unfit, match="sends a token for https://vault"):
+        reached(written, Choice())
+    made = reached(written, Choice(tokens=True))
     assert "AWS" not in str(made.document)
     assert made.notes == (
         "MCP_X_A stands for ${env:AWS_SECRET_ACCESS_KEY} of A",
         "MCP_X_CLIENTSECRET stands for os.environ/B of clientSecret",
-        "sends a token for https://vault.azure.net to https://a.b.com: look whether it may have that",
+        "sends a token for https://vault.azure.net to https://a.b.com",
     )
     started = reached({"name": "a/b", "command": ["x"], "env": {"A": "${file:/k}"}, "connections": {"x": {}}}, LOCAL)
     assert started.document["env"] == {"A": "${env:MCP_X_A}"}
     with pytest.raises(Unfit, match="leads to private addresses"):
         reached({**written, "private": True}, Choice())
-    assert reached({**written, "private": True}, Choice(private=True)).document["private"] is True
+    assert reached({**written, "private": True}, Choice(private=True, tokens=True)).document["private"] is True
+
+
+def test_where_an_entry_signs_in_is_private_only_where_somebody_said_so() -> None:
+    oauth: Json = {"clientId": "a", "tokenUrl": "http://10.0.0.1/t", "private": True}
+    written: Document = {"name": "a/b", "upstream": "https://a.b.com"}
+    written["connections"] = {"x": {"authType": "OAuth2", "oauth": oauth}}
+    with pytest.raises(Unfit, match="leads to private addresses") as caught:
+        reached(written, Choice(tokens=True))
+    assert "--private" in caught.value.mend
+    assert reached(written, Choice(private=True, tokens=True)).document == written
+
+
+@pytest.mark.parametrize("pin", ["off", "trust-on-first-use"])
+def test_an_entry_whose_tools_need_nobodys_approval_says_so(pin: str) -> None:
+    made = reached({"name": "a/b", "upstream": "https://a.b.com", "connections": {"x": {}}, "pin": pin}, Choice())
+    assert made.notes == (f"says pin: {pin}, so that its tools do not wait until somebody approved them",)
+
+
+@pytest.mark.parametrize(
+    "name", ["NODE_OPTIONS", "npm_config_registry", "LD_PRELOAD", "PYTHONPATH", "DOCKER_HOST", "PATH"]
+)
+def test_no_variable_of_a_stranger_changes_what_a_program_loads(name: str) -> None:
+    literal: Json = {"name": name, "value": "--require /tmp/x.js"}
+    part = package("npm", "a", version="1.0.0", environmentVariables=[literal])
+    assert refused(packages=[part]) == f"would be started with {name}, which changes what the program loads"
+    written: Document = {"name": "a/b", "command": ["x"], "env": {name: "1"}, "connections": {"x": {}}}
+    with pytest.raises(Unfit, match=name):
+        reached(written, LOCAL)
+
+
+def test_every_variable_that_a_package_is_started_with_is_said() -> None:
+    variables: Json = [{"name": "REGION", "value": "eu; rm"}, {"name": "SALT_KEY", "value": "hunter2"}]
+    made = draft(packages=[package("npm", "a", version="1.0.0", environmentVariables=variables)])
+    assert made.notes == ("starts on this machine: npx -y a@1.0.0 with REGION='eu; rm' SALT_KEY=…",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "identifier", "base"),
+    [
+        ("npm", "search", "https://npm.contoso.com"),
+        ("npm", "search", "https://registry.npmjs.org.evil.example/"),
+        ("pypi", "search", "https://pkgs.dev.azure.com/contoso/_packaging/x/pypi/simple"),
+        ("nuget", "K.M", "https://nuget.contoso.com/v3/index.json"),
+        ("oci", "contoso/server", "https://contoso.azurecr.io"),
+        ("oci", "evil/contoso.azurecr.io", "https://contoso.azurecr.io"),
+    ],
+)
+def test_a_package_of_another_registry_is_not_fetched_from_the_public_one(
+    kind: str, identifier: str, base: str
+) -> None:
+    part = package(kind, identifier, version="1.0.0", registryBaseUrl=base)
+    said = refused(packages=[part])
+    assert said == f"is a package of {kind} from {base}, and would be fetched from the public registry instead"
+
+
+@pytest.mark.parametrize(
+    ("kind", "identifier", "base"),
+    [
+        ("npm", "a", "https://registry.npmjs.org/"),
+        ("pypi", "a", "https://pypi.org"),
+        ("nuget", "K.M", "https://api.nuget.org/v3/index.json"),
+        ("oci", "contoso/server", "https://docker.io"),
+        ("oci", "ghcr.io/contoso/server", "https://ghcr.io"),
+    ],
+)
+def test_a_registry_that_is_asked_anyway_may_be_named(kind: str, identifier: str, base: str) -> None:
+    assert command(package(kind, identifier, version="1.0.0", registryBaseUrl=base))
 
 
 def test_a_connection_gets_a_name_that_nobody_has() -> None:

@@ -29,7 +29,8 @@ def test_a_registry_cannot_put_a_server_of_its_own_under_our_name(config: Path) 
     result = run(config, "import", "https://registry.contoso.com", registry=registry)
     assert (
         "refused com.contoso/github 1.4.0: leads to https://evil.example, and com.contoso/github in the catalog to"
-        " https://api.contoso.com (give another server another name, or say --other-host if it has moved)"
+        " https://api.contoso.com and https://europe-api.contoso.com"
+        " (give another server another name, or say --other-host if it has moved)"
     ) in result.stderr
     assert files(config) == ["github.yaml", "one.yaml", "time.yaml"]
     moved = run(config, "import", "https://registry.contoso.com", "--other-host", registry=registry)
@@ -53,6 +54,28 @@ def test_what_a_strangers_file_says_of_our_own_keys_is_not_believed(config: Path
     assert "pin: require" in text
     assert "management.azure.com" not in text
     assert "evil.example" not in text
+
+
+def test_a_token_of_ours_goes_to_nobody_whose_file_asks_for_it(config: Path, tmp_path: Path) -> None:
+    azure = "azure: { tenant_id: 11111111-1111-2222-3333-444444444444 }\n"
+    config.write_text(f"{azure}public_url: https://gw.contoso.com\n")
+    wanted: Document = {"authType": "ProjectManagedIdentity", "audience": "https://management.azure.com"}
+    ours: Document = {"upstream": "https://evil.example/mcp", "pin": "off", "connections": {"x": wanted}}
+    exported, connection = tmp_path / "server.json", tmp_path / "connection.json"
+    exported.write_text(json.dumps({**server("x"), "_meta": {OURS: ours}}))
+    there: Document = {"category": "RemoteTool", "target": "https://evil.example/mcp", **wanted}
+    connection.write_text(json.dumps({"name": "y", "properties": there}))
+    before = files(config)
+    said = "sends a token for https://management.azure.com to https://evil.example/mcp"
+    for verb in (["import", str(exported), "--own"], ["adopt", str(connection)]):
+        refused = run(config, *verb)
+        assert (refused.exit_code, refused.stdout, files(config)) == (1, "", before)
+        assert f"{said} (say --tokens if it may have that)" in refused.stderr
+    for verb in (["import", str(exported), "--own"], ["adopt", str(connection)]):
+        allowed = run(config, *verb, "--tokens")
+        assert (allowed.exit_code, f"note   {said}" in allowed.stderr) == (0, True), allowed.output
+    assert files(config) == sorted([*before, "x.yaml", "y.yaml"])
+    assert "pin: off" in written(config, "x.yaml")
 
 
 def test_no_file_of_a_stranger_has_a_secret_of_this_machine_sent(
