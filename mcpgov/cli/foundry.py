@@ -18,6 +18,7 @@ from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import AuthType
+from mcpgov.policy.glob import is_tool_name
 from mcpgov.publish.azure_policy import policy_definition
 from mcpgov.publish.foundry import Project, Tool, agent_yaml, bicep, connection_body, connection_call, tool_definition
 from mcpgov.publish.offer import NotOffered, require_https
@@ -216,7 +217,12 @@ def on_server(open_probe: OpenProbe, options: ToolOptions) -> list[Tool]:
     if result.problem is not None:
         typer.echo(f"{printable(result.problem.what)} ({printable(result.problem.mend)})", err=True)
         raise typer.Exit(FAILED)
-    return [Tool(name, result.annotations.get(name, {}).get("readOnlyHint")) for name in result.tools]
+    for name in result.tools:
+        if not is_tool_name(name):  # a template of the platform, or the like, and not what MCP allows
+            typer.echo(f"left out: {printable(name)} is no name of a tool", err=True)
+    return [
+        Tool(name, result.annotations.get(name, {}).get("readOnlyHint")) for name in result.tools if is_tool_name(name)
+    ]
 
 
 async def listed(open_probe: OpenProbe, config: Path | None, name: str) -> ProbeResult:

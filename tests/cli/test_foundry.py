@@ -121,6 +121,14 @@ def test_a_tool_that_the_server_does_not_show_is_said(config: Path) -> None:
     assert "no tool merg: did you mean merge?" in result.stderr
 
 
+def test_what_is_no_name_of_a_tool_is_left_out_because_the_platform_may_read_it_as_a_template(config: Path) -> None:
+    probe = Probed(replace(LISTED, tools=("get_me", "{{ github_secret }}\x1b[2J")))
+    printed = run(config, "agent-yaml", "github", "--from-server", probe=probe)
+    assert printed.exit_code == 0
+    assert "allowed_tools:\n    - get_me\n    require_approval" in printed.stdout
+    assert r"left out: {{ github_secret }}\x1b[2J is no name of a tool" in printed.stderr
+
+
 @pytest.mark.parametrize(("result", "said"), [(BROKEN, "could not be reached"), (None, "locked")])
 def test_a_server_that_does_not_answer_is_said(config: Path, result: ProbeResult | None, said: str) -> None:
     printed = run(config, "agent-yaml", "github", "--from-server", probe=Probed(result))

@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
 def test_the_difference_on_the_page_is_the_one_that_is_shown() -> None:
     before, after = map(json.loads, blocks("json"))
     pin = Pin(
-        "com.contoso/notes https://notes.contoso.com:443",
+        "com.contoso/notes https://notes.contoso.com:443/mcp",
         "read_note",
         definition_digest(after),
         definition_digest(before),
