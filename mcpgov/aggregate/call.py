@@ -18,8 +18,8 @@ from mcpgov.aggregate.callbacks import Letters, Renumbered
 from mcpgov.aggregate.events import Numbered, left_at, watched
 from mcpgov.aggregate.merging import LISTS, PROMPTS, RESOURCES, TOOLS, require_cursor, text_at
 from mcpgov.aggregate.search import CALL, SEARCH
-from mcpgov.aggregate.snapshot import with_aggregate
 from mcpgov.aggregate.sessions import HELLO
+from mcpgov.aggregate.snapshot import with_aggregate
 from mcpgov.aggregate.visit import Shared, Visit, unknown
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, parse_request

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mcpgov.aggregate.sessions import HELLO as LARGEST_HELLO
 from mcpgov.aggregate.merging import PAGE
+from mcpgov.aggregate.sessions import HELLO as LARGEST_HELLO
 from tests.aggregate.houses import Town, aggregate, at_mcp, entry, names, put_together
 from tests.flows.house import META, rpc
 

@@ -125,7 +125,7 @@ def test_a_uri_is_the_first_template_s_that_fits() -> None:
         ("{x}", "x" * (LONGEST + 1), False),
     ],
 )
-def test_what_stands_between_expressions_is_in_the_uri_in_that_order(template: str, uri: str, fits: bool) -> None:
+def test_what_stands_between_expressions_is_in_the_uri_in_that_order(template: str, uri: str, *, fits: bool) -> None:
     assert (Templates({template: ("a", "")}).owner(uri) is not None) == fits
 
 

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Connection, Era, Kind, MCPRequest, RemoteUpstream
+from mcpgov.models import Connection, Kind, MCPRequest, RemoteUpstream
 from mcpgov.upstream.forward import CLEAN_TRIES, ForwardLimits, RemoteForwarder, why
 from mcpgov.upstream.memory import ScriptedAnswer
 from tests.contract.upstream_contract import Stage, UpstreamContract
@@ -277,19 +277,6 @@ async def test_too_many_open_calls_are_refused_and_not_queued(server: Loopback) 
         assert (refusal.reason, refusal.headers) == (Reason.OVERLOADED, (("Retry-After", "1"),))
         assert await forwarded(forwarder, to(server.url, name="other")) == OK  # its own bulkhead
     assert await forwarded(forwarder, to(server.url)) == OK
-    await forwarder.close()
-
-
-@pytest.mark.parametrize("stream", [bodiless(Kind.STREAM), call("subscriptions/listen", era=Era.STATELESS)])
-async def test_streams_take_at_most_half_of_the_places_and_calls_go_on(server: Loopback, stream: MCPRequest) -> None:
-    forwarder = RemoteForwarder(ForwardLimits(open_calls=2))
-    server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
-    async with forwarder.forward(stream, to(server.url), ALLOWED, NOBODY):
-        refusal = await refusal_of(forwarder, to(server.url), stream)
-        assert (refusal.reason, refusal.headers) == (Reason.OVERLOADED, (("Retry-After", "1"),))
-        assert await forwarded(forwarder, to(server.url)) == OK
-    server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,)))
-    assert await forwarded(forwarder, to(server.url), stream) == PROGRESS
     await forwarder.close()
 
 
