@@ -106,4 +106,5 @@ def honoured(wanted: Mapping[str, Json], agreed: Sequence[Mapping[str, Json]]) -
     lists = [one.get(WATCHED) for one in agreed]
     said = {uri for uris in lists if isinstance(uris, list) for uri in uris if isinstance(uri, str)}
     listed: list[Json] = [uri for uri in watched(wanted) if uri in said]
-    return told | ({WATCHED: listed} if listed else {})
+    told |= {WATCHED: listed} if listed else {}
+    return told

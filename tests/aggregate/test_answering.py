@@ -101,7 +101,7 @@ async def test_what_a_client_says_of_itself_is_said_to_each_member_as_it_was(tmp
     kyoto = Town(["search"])
     async with aggregate(tmp_path, kyoto=kyoto) as built:
         client = await at_mcp(built)
-        said = {
+        said: dict[str, Any] = {
             "capabilities": {"experimental": {"x": [[], {}, "\u00e9", 1.5]}},
             "clientInfo": {"name": "m", "version": ""},
         }
