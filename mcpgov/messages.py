@@ -10,13 +10,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NoReturn, cast
 
+from mcpgov.models import Kind
+
 if TYPE_CHECKING:
-    from mcpgov.models import Json
+    from mcpgov.models import Json, MCPRequest
 
 Message = Mapping[str, "Json"]
 Exact = tuple[str, str | float]
 
 ENVELOPE_KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+LISTEN = "subscriptions/listen"  # MCP 2026-07-28
 SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 NOBODY: Message = {}
 INSIDE = re.compile(rb"(\{[^\[{]*+)[\[{].*[\]}]([^\]}]*+\})", re.DOTALL)  # from the first bracket inside to the last
@@ -89,6 +92,11 @@ def exact(value: object) -> Exact | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return ("string" if isinstance(value, str) else "number", value)
+
+
+def listens(request: MCPRequest) -> bool:
+    """Whether a request asks for a stream of what the server says of its own accord, which stays open."""
+    return request.kind is Kind.STREAM or request.method == LISTEN
 
 
 def token_of(params: Message) -> Exact | None:

@@ -17,6 +17,7 @@ import structlog
 from mcpgov.decision import Reason
 from mcpgov.errors import ClientGone, Refusal
 from mcpgov.policy.evaluate import Context, Evaluation, refusal_of
+from mcpgov.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -172,6 +173,7 @@ class Stages:
     ledger: Ledger
     upstream: Upstream
     pins: Pins = field(default_factory=NoPins)
+    streams: Streams = field(default_factory=Streams)
 
 
 async def govern(exchange: Exchange, stages: Stages) -> None:
@@ -189,12 +191,13 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                 record.decision = decision = await effects.perform(evaluation.decide())
                 require_allowed(decision)
                 stages.pins.require(request, connection)
-                record.credential = credential = await stages.credentials.credential_for(connection, principal)
-                await record.intent()
-                async with stages.upstream.forward(request, connection, decision, credential) as answer:
-                    pinned = stages.pins.judged(record.heard(answer), request, connection)
-                    shown = await effects.perform(evaluation.answered(pinned))
-                    await exchange.relay(record.watch(shown), decision)
+                with stages.streams.place(request, connection, principal):
+                    record.credential = credential = await stages.credentials.credential_for(connection, principal)
+                    await record.intent()
+                    async with stages.upstream.forward(request, connection, decision, credential) as answer:
+                        pinned = stages.pins.judged(record.heard(answer), request, connection)
+                        shown = await effects.perform(evaluation.answered(pinned))
+                        await exchange.relay(record.watch(shown), decision)
             except Refusal as refusal:
                 record.decision = record.decision or (evaluation and evaluation.broken_off(refusal))
                 raise await on_error(refusal, evaluation, effects) from None

@@ -54,7 +54,7 @@ PURE = (
 LAYERS = (
     ("", "models", "decision", "errors", "pinning.mode"),
     PURE,
-    ("web",),
+    ("web", "streams"),
     STAGES,
     (
         *("settings", "shapes", "snapshot", "missing", "reload", "limiter", "effects", "policy_files", "policy_cases"),

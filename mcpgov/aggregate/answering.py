@@ -11,14 +11,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from mcpgov import __version__
-from mcpgov.aggregate.asking import LISTEN, METHOD_NOT_FOUND
+from mcpgov.aggregate.asking import METHOD_NOT_FOUND
 from mcpgov.aggregate.listening import Listening
 from mcpgov.aggregate.merging import LISTS, TOOLS, list_result, page_of, speaks, text_at
 from mcpgov.aggregate.search import SEARCH, found_result, matching, two_tools
+from mcpgov.aggregate.sessions import HELLO
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS
 from mcpgov.errors import INVALID_PARAMS, Refusal
-from mcpgov.messages import mapping
+from mcpgov.messages import LISTEN, mapping
 from mcpgov.models import Answer, Era, Event, Headers, Kind
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.answers import EVENT_STREAM
@@ -38,7 +39,6 @@ OFFERED: Final[Mapping[str, Mapping[str, Json]]] = {
     "resources": {"listChanged": True, "subscribe": True},
     "completions": {},
 }
-HELLO: Final = 32 * 1024  # bytes that a client may say of itself; they are kept for as long as its session
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")  # RFC 5424
 WITHOUT_STREAM: Final = "POST, DELETE"
 
@@ -134,8 +134,8 @@ class Answering:
         params = self._request.params
         asked = text_at(params, "protocolVersion")
         version = asked if asked in HANDSHAKE_VERSIONS else HANDSHAKE_VERSIONS[0]
-        said: dict[str, Json] = {key: params[key] for key in ("capabilities", "clientInfo") if key in params}
-        if len(dumps(said)) > HELLO:
+        said = dumps({key: params[key] for key in ("capabilities", "clientInfo") if key in params})
+        if len(said) > HELLO:
             raise Refusal(Reason.TOO_LARGE, f"A client says at most {HELLO} bytes of itself.")
         self._opened = self._sessions.open(self._visit.principal, version, said).id
         offered = {**_offered(), "logging": {}}

@@ -9,6 +9,7 @@ What the client said of itself when it came, its capabilities included, is said 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from mcpgov.aggregate.patience import within
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS, parse_request
 from mcpgov.errors import Refusal
-from mcpgov.messages import answers, mapping, parse_message
+from mcpgov.messages import LISTEN, answers, mapping, parse_message
 from mcpgov.models import Era, Headers
 from mcpgov.pipeline import govern
 from mcpgov.strict_json import dumps
@@ -43,7 +44,6 @@ T = TypeVar("T")
 PAGES: Final = 100  # of one member's list
 MOST: Final = 10_000  # of what is in it
 LARGEST: Final = 16 << 20  # bytes of it; what comes after is not asked for, and a page that is larger is refused
-LISTEN: Final = "subscriptions/listen"
 METHOD_NOT_FOUND: Final = -32601
 GONE: Final = 404  # MCP 2025-11-25: the server no longer has the session
 MESSAGES: Final = "application/json, text/event-stream"
@@ -153,7 +153,7 @@ class Asking:
         link = session.member(member)
         async with within(self._patience), link.lock:
             if not link.opened:
-                hello = {"protocolVersion": session.version, **session.hello}
+                hello = {"protocolVersion": session.version, **mapping(json.loads(session.hello))}
                 part = await self.ask(member, "initialize", hello)
                 if part.refusal is not None:
                     raise part.refusal

@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.aggregate.answering import Answering
 from mcpgov.aggregate.asking import GONE, headed
 from mcpgov.aggregate.callbacks import Letters, Renumbered
-from mcpgov.aggregate.events import Numbered, left_at
+from mcpgov.aggregate.events import Numbered, left_at, watched
 from mcpgov.aggregate.merging import LISTS, PROMPTS, RESOURCES, TOOLS, require_cursor, text_at
 from mcpgov.aggregate.search import CALL, SEARCH
+from mcpgov.aggregate.sessions import HELLO
 from mcpgov.aggregate.snapshot import with_aggregate
 from mcpgov.aggregate.visit import Shared, Visit, unknown
+from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, parse_request
 from mcpgov.errors import Refusal
 from mcpgov.json_spans import span_of, with_value
-from mcpgov.messages import exact
+from mcpgov.messages import LISTEN, exact, mapping
 from mcpgov.models import Era, Headers, Kind
 from mcpgov.pipeline import govern
 from mcpgov.policy.rewriting import Rewritten
+from mcpgov.strict_json import dumps
 from mcpgov.upstream.headers import encoded
 from mcpgov.upstream.here import Here
 
@@ -97,6 +100,7 @@ class AggregateCall:
         request = replace(await self._exchange.read(principal, origins), head=self.head)
         self._visit = visit = Visit(self._shared, self._snapshot, self._settings, principal, request)
         try:
+            _require_short(request)
             self._require_session(visit)
             target = await self._target(visit)
             if target is None:
@@ -161,6 +165,8 @@ class AggregateCall:
             return self._reply(visit)
         if request.method in LISTS:
             require_cursor(LISTS[request.method], request.params.get("cursor"))
+        if request.method == LISTEN:
+            watched(mapping(request.params.get("notifications")))
         return None
 
     def _reply(self, visit: Visit) -> Target | None:
@@ -225,3 +231,10 @@ class AggregateCall:
         version = link.version if link.version in HANDSHAKE_VERSIONS else session.version
         self.head = replace(self.head, headers=Headers((*self.head.headers.fields, ("mcp-protocol-version", version))))
         return replace(request, head=self.head, protocol_version=version, session_id=link.id)
+
+
+def _require_short(request: MCPRequest) -> None:
+    """Refuse (too-large) a `_meta` that is long: every member that is asked is told all of it (STATELESS)."""
+    said = request.params.get("_meta")
+    if request.era is Era.STATELESS and len(request.body) > HELLO and len(dumps(said)) > HELLO:
+        raise Refusal(Reason.TOO_LARGE, f'"params._meta" may have at most {HELLO} bytes here.')

@@ -10,14 +10,19 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.decision import Reason
+from mcpgov.errors import INVALID_PARAMS, Refusal
 from mcpgov.messages import SUBSCRIPTION_ID, is_response, mapping
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from mcpgov.models import Event, Json, JSONRPCId
 
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+CHANGES: Final = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")  # MCP 2026-07-28,
+WATCHED: Final = "resourceSubscriptions"  # SubscriptionFilter
+MOST_WATCHED: Final = 1000  # URIs of one subscription
 _ID: Final = re.compile(rb"(?m)(?<![^\r\n])id(?::[ ]?([^\r\n]*))?(?:\r\n|\r|\n)")
 _NUMBERED: Final = re.compile(r"([a-z0-9-]+):(.+)")
 
@@ -81,14 +86,25 @@ def acknowledged(message: Mapping[str, Json]) -> Mapping[str, Json] | None:
     return mapping(mapping(message.get("params")).get("notifications"))
 
 
-def honoured(wanted: Mapping[str, Json], agreed: list[Mapping[str, Json]]) -> dict[str, Json]:
+def watched(notifications: Mapping[str, Json]) -> list[str]:
+    """The URIs that a client wants to be told of, each once. Raises Refusal (invalid-message) for too many."""
+    given = notifications.get(WATCHED)
+    uris = given if isinstance(given, list) else []
+    if len(uris) > MOST_WATCHED:
+        message = f'"params.notifications.{WATCHED}" has {len(uris)} URIs; the most are {MOST_WATCHED}.'
+        refusal = Refusal(Reason.INVALID_MESSAGE, message)
+        refusal.code = INVALID_PARAMS
+        raise refusal
+    return list(dict.fromkeys(uri for uri in uris if isinstance(uri, str)))
+
+
+def honoured(wanted: Mapping[str, Json], agreed: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     """What of `wanted` somebody agreed to tell of (MCP 2026-07-28, SubscriptionFilter)."""
-    told: dict[str, Json] = {}
-    for key, value in wanted.items():
-        said = [one.get(key) for one in agreed]
-        if value is True and True in said:
-            told[key] = True
-        elif isinstance(value, list):
-            listed = [uri for uri in value if any(isinstance(one, list) and uri in one for one in said)]
-            told |= {key: listed} if listed else {}
+    told: dict[str, Json] = {
+        key: True for key in CHANGES if wanted.get(key) is True and any(one.get(key) is True for one in agreed)
+    }
+    lists = [one.get(WATCHED) for one in agreed]
+    said = {uri for uris in lists if isinstance(uris, list) for uri in uris if isinstance(uri, str)}
+    listed: list[Json] = [uri for uri in watched(wanted) if uri in said]
+    told |= {WATCHED: listed} if listed else {}
     return told

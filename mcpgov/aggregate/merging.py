@@ -17,7 +17,6 @@ from mcpgov.aggregate.naming import Item
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
 from mcpgov.models import Era
-from mcpgov.policy.glob import compile_wildcards
 from mcpgov.strict_json import dumps
 
 if TYPE_CHECKING:
@@ -26,9 +25,12 @@ if TYPE_CHECKING:
     from mcpgov.aggregate.naming import Found, Naming
     from mcpgov.models import Json
 
+    Owners = Mapping[str, tuple[str, str]]
+
 PAGE: Final = 500  # of one page of a merged list
 DEEPEST: Final = 128  # levels of one definition
 META: Final = "dev.mcpgov/aggregate"
+LONGEST: Final = 8192  # characters of a URI that a template may stand for
 _EXPRESSION: Final = re.compile(r"\{[^{}]*\}")  # of a URI template (RFC 6570 section 2.2)
 
 
@@ -79,7 +81,8 @@ def merged(listed: Listed, naming: Naming, found: Sequence[Found]) -> list[Item]
         first.setdefault(one[:2], one)
     if listed.renamed:
         return naming.items(list(first.values()))
-    ordered = sorted(first.values(), key=lambda one: (naming.members.index(one[0]), one[1]))
+    places = {member: place for place, member in enumerate(naming.members)}
+    ordered = sorted(first.values(), key=lambda one: (places[one[0]], one[1]))
     items: dict[str, Item] = {}
     for member, own, definition in ordered:
         items.setdefault(own, Item(own, member, own, definition))
@@ -139,12 +142,36 @@ def list_result(listed: Listed, page: list[Json], cursor: str, unavailable: Sequ
     return result | {"ttlMs": 0, "cacheScope": "private"} if era is Era.STATELESS else result
 
 
-def template_for(uri: str, owners: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
-    """The member of the first template that a URI may come from, and the URI; `owners` by template."""
-    for template, (member, _) in owners.items():
-        if uri in compile_wildcards((_EXPRESSION.sub("*", template),)):
-            return member, uri
-    return None
+class Templates:
+    """The URI templates of the members, read once for all the URIs of one request; `owners` by template."""
+
+    def __init__(self, owners: Owners) -> None:
+        self.owners = owners
+        self._read = [(_EXPRESSION.split(template), member) for template, (member, _) in owners.items()]
+
+    def owner(self, uri: str) -> tuple[str, str] | None:
+        """The member of the first template that a URI may come from, and the URI."""
+        if len(uri) > LONGEST:
+            return None
+        return next(((member, uri) for literals, member in self._read if _fits(uri, literals)), None)
+
+
+def _fits(uri: str, literals: Sequence[str]) -> bool:
+    """Whether a URI has what stands between the expressions of a template, in this order, each where it first comes:
+    so that nothing has to be tried again.
+    """
+    first, last = literals[0], literals[-1]
+    if len(literals) == 1:
+        return uri == first
+    at, end = len(first), len(uri) - len(last)
+    if at > end or not uri.startswith(first) or not uri.endswith(last):
+        return False
+    for literal in literals[1:-1]:
+        found = uri.find(literal, at, end)
+        if found < 0:
+            return False
+        at = found + len(literal)
+    return True
 
 
 def text_at(parent: Mapping[str, Json], *path: str) -> str:

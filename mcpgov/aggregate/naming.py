@@ -62,17 +62,15 @@ class Naming:
 
     def split(self, name: str) -> tuple[str, str] | None:
         """The member and the own name that a prefixed name stands for; None where it is none."""
-        for member in self.members:
-            front = member + self.separator
-            if name.startswith(front) and len(name) > len(front):
-                return member, name.removeprefix(front)
-        return None
+        member, _, own = name.partition(self.separator)
+        return (member, own) if own and member in self.members else None
 
     def items(self, found: Sequence[Found]) -> list[Item]:
         """What is offered at /mcp, members in their order and then by name."""
         clashing = Counter(own for _, own, _ in found)
+        places = {member: place for place, member in enumerate(self.members)}
         items: dict[str, Item] = {}
-        for member, own, definition in sorted(found, key=lambda one: (self.members.index(one[0]), one[1])):
+        for member, own, definition in sorted(found, key=lambda one: (places[one[0]], one[1])):
             plain = self.prefix == "never" or (
                 self.prefix == "conditional" and clashing[own] == 1 and not self.split(own)
             )

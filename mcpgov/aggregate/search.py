@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.aggregate.merging import text_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mcpgov.aggregate.naming import Item
     from mcpgov.models import Json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SEARCH: Final = "search_tools"
 CALL: Final = "call_tool"
 MOST: Final = 20  # tools that are found at once
+WORDS: Final = 32  # that are looked for; later ones are not
 _WORD: Final = re.compile(r"[^\W_]+")
 _IN_NAME: Final = 3  # how much a word counts there; elsewhere 1
 _QUERY: Final[Mapping[str, Json]] = {"type": "string", "description": "What the tool should do, in a few words"}
@@ -45,13 +47,13 @@ def _tool(name: str, description: str, properties: dict[str, Json], annotations:
 
 def matching(items: Sequence[Item], query: str) -> list[Item]:
     """The tools that have most of the words, the best first; for no words, the first there are."""
-    wanted = _words(query)
+    wanted = dict.fromkeys(islice((word[0] for word in _WORD.finditer(query.casefold())), WORDS))
     scored = [(_score(item, wanted), item) for item in items]
     ranked = sorted((one for one in scored if one[0] or not wanted), key=lambda one: -one[0])
     return [item for _, item in ranked[:MOST]]
 
 
-def _score(item: Item, wanted: set[str]) -> int:
+def _score(item: Item, wanted: Collection[str]) -> int:
     told = f"{text_at(item.definition, 'title')} {text_at(item.definition, 'description')}"
     named, described = _words(item.name), _words(told)
     return sum(_IN_NAME if _among(one, named) else _among(one, described) for one in wanted)

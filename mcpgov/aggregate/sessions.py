@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcpgov.messages import Exact
-    from mcpgov.models import Json
 
 SESSIONS: Final = 10_000
-OF_ONE: Final = 1_000  # of these; a caller that opens more loses its own
+OF_ONE: Final = 256  # of these; a caller that opens more loses its own
+HELLO: Final = 32 * 1024  # bytes that a client may say of itself; they are kept for as long as its session
 IDLE: Final = 1800.0  # seconds without a request
 NAMES: Final = 200_000  # that are known, of all callers
 USUAL: Final = 64  # characters of a name; a longer one counts as several
@@ -50,12 +50,14 @@ class MemberSession:
 
 @dataclass(slots=True)
 class Session:
-    """One client's session. `hello` is what it said of itself, `calls` says which member has which open request."""
+    """One client's session. `hello` is what it said of itself, in JSON: parsed, a few bytes may take fifteen times as
+    many. `calls` says which member has which open request.
+    """
 
     id: str
     principal: str
     version: str
-    hello: Mapping[str, Json]
+    hello: bytes
     used: float
     level: str = ""  # of the log lines that the client wants
     members: dict[str, MemberSession] = field(default_factory=dict[str, MemberSession])
@@ -77,7 +79,7 @@ class Sessions:
         self._open: OrderedDict[str, Session] = OrderedDict()  # the one that was used last is the last
         self._whose: dict[str, OrderedDict[str, None]] = {}  # in the same order
 
-    def open(self, principal: str, version: str, hello: Mapping[str, Json]) -> Session:
+    def open(self, principal: str, version: str, hello: bytes) -> Session:
         """A new one, of the caller with this id."""
         session = Session(secrets.token_hex(16), principal, version, hello, self._clock())
         self._open[session.id] = session

@@ -6,12 +6,15 @@ server. Whose a name is comes from the lists as this caller sees them, so a tool
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mcpgov.aggregate.asking import Asking
-from mcpgov.aggregate.merging import RESOURCES, TEMPLATES, merged, template_for
+from mcpgov.aggregate.events import CHANGES, WATCHED, watched
+from mcpgov.aggregate.merging import RESOURCES, TEMPLATES, Templates, merged
 from mcpgov.aggregate.naming import Naming, members_of
 from mcpgov.aggregate.sessions import KNOWN_FOR, SURE_FOR
 from mcpgov.decision import Reason
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
     from mcpgov.pipeline import Stages
     from mcpgov.snapshot import Snapshot
     from mcpgov.strict_json import JsonLimits
-
-WATCHED: Final = "resourceSubscriptions"  # MCP 2026-07-28, SubscriptionFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,12 @@ class Visit:
         self.searching = settings.search_tools
         self.request = request
         self.principal = principal.id
-        self.request = request
-        self.principal = principal.id
         self.session: Session | None = None
         own = replace(snapshot, connections=MappingProxyType({name: snapshot.connections[name] for name in members}))
         self.asking = Asking(shared.stages, shared.limits, own, principal, request, settings.timeout)
         self._names = shared.names
         self._looked: set[str] = set()
+        self._templates: Templates | None = None
         self._key = (self.principal, request.era.value)
         self._stamp = snapshot.stamp
 
@@ -79,27 +79,28 @@ class Visit:
         if owner is None and not always:
             owner = await self._asked(listed, lambda owners: owners.get(name))
         if owner is None and listed is RESOURCES:
-            owner = await self._asked(TEMPLATES, lambda owners: template_for(name, owners))
+            owner = await self._asked(TEMPLATES, lambda owners: self._read(owners).owner(name))
         if owner is None or owner[0] not in self.naming.members:
             raise unknown()
         return owner
 
     async def wanted(self, asked: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
         """What each member is to tell of, where the client wants to be told of `asked`: of resources, their own."""
-        wanted: dict[str, dict[str, Json]] = {member: dict(asked) for member in self.naming.members}
-        uris = asked.get(WATCHED)
-        if isinstance(uris, list):
-            owners = [(uri, await self._member_of(uri)) for uri in uris]
-            for member, its in wanted.items():
-                its[WATCHED] = [uri for uri, owner in owners if owner == member]
-        return wanted
+        changes: dict[str, Json] = {key: True for key in CHANGES if asked.get(key) is True}
+        if WATCHED not in asked:
+            return {member: dict(changes) for member in self.naming.members}
+        own: dict[str, list[Json]] = {member: [] for member in self.naming.members}
+        for uri in watched(asked):
+            await asyncio.sleep(0)  # a member may have ten thousand templates: others get their turn between two URIs
+            with suppress(Refusal):  # it is nobody's
+                own[(await self.owner(RESOURCES, uri))[0]].append(uri)
+        return {member: {**changes, WATCHED: uris} for member, uris in own.items()}
 
-    async def _member_of(self, uri: Json) -> str:
-        """The member whose a resource is; empty where it is nobody's."""
-        try:
-            return (await self.owner(RESOURCES, uri))[0] if isinstance(uri, str) else ""
-        except Refusal:
-            return ""
+    def _read(self, owners: Owners) -> Templates:
+        """The templates, read once a request."""
+        if self._templates is None or self._templates.owners is not owners:
+            self._templates = Templates(owners)
+        return self._templates
 
     async def _asked(self, listed: Listed, pick: Callable[[Owners], tuple[str, str] | None]) -> tuple[str, str] | None:
         """What is picked from a list: from what it said before, or, where that has it not, from the list itself."""

@@ -22,6 +22,7 @@ from yarl import URL
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.messages import listens
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
 from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, denied_literal
 from mcpgov.upstream.answers import (
@@ -56,7 +57,9 @@ NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, 
 
 @dataclass(frozen=True, slots=True)
 class ForwardLimits:
-    """The most bytes of one JSON answer or one event, and the most calls and streams open on one connection."""
+    """The most bytes of one JSON answer or one event, and the most calls and streams open on one connection, of which
+    at most half are streams: they stay open, and calls would have no place.
+    """
 
     message_bytes: int = 32 << 20
     open_calls: int = 1000
@@ -68,7 +71,8 @@ class Pool:
 
     session: aiohttp.ClientSession
     retired: bool
-    open_calls: int = 0
+    open_calls: int = 0  # streams among them
+    open_streams: int = 0
 
 
 PoolKey = tuple[str, RemoteUpstream]
@@ -102,7 +106,8 @@ class RemoteForwarder:
         require_reachable(url, upstream)
         fields = outgoing(request, decision, credential, url)
         key = (connection.name, upstream)
-        pool = self._acquire(key)
+        streams = listens(request)
+        pool = self._acquire(key, streams=streams)
         try:
             with told_as_refusals():
                 async with asyncio.timeout_at(deadline):
@@ -122,6 +127,7 @@ class RemoteForwarder:
             finally:
                 response.close()
         finally:
+            pool.open_streams -= streams
             await self._release(key, pool)
 
     async def _answer(
@@ -166,15 +172,17 @@ class RemoteForwarder:
                 if not chunk:
                     return
 
-    def _acquire(self, key: PoolKey) -> Pool:
+    def _acquire(self, key: PoolKey, *, streams: bool) -> Pool:
         pool = self._pools.get(key)
         if pool is None:
             retired = self._current is not None and key not in self._current
             pool = self._pools[key] = Pool(self._open_session(key[1]), retired)
-        if pool.open_calls >= self._limits.open_calls:
-            message = "Too many calls to this upstream are open."
+        crowded = streams and pool.open_streams >= self._limits.open_calls // 2
+        if crowded or pool.open_calls >= self._limits.open_calls:
+            message = f"Too many {'streams' if crowded else 'calls'} to this upstream are open."
             raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
         pool.open_calls += 1
+        pool.open_streams += streams
         return pool
 
     def _open_session(self, upstream: RemoteUpstream) -> aiohttp.ClientSession:

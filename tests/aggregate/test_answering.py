@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from mcpgov.aggregate.answering import HELLO as LARGEST_HELLO
 from mcpgov.aggregate.merging import PAGE
+from mcpgov.aggregate.sessions import HELLO as LARGEST_HELLO
 from tests.aggregate.houses import Town, aggregate, at_mcp, entry, names, put_together
-from tests.flows.house import rpc
+from tests.flows.house import META, rpc
 
 HELLO: dict[str, Any] = {"capabilities": {}, "clientInfo": {"name": "me", "version": "1"}}
 
@@ -95,6 +95,32 @@ async def test_what_a_client_says_of_itself_is_kept_and_so_has_a_bound(tmp_path:
         reply = await client.post(rpc("initialize", large), {})
         assert reply.message["error"]["data"]["reason"] == "too-large"
         assert "mcp-session-id" not in reply.headers
+
+
+async def test_what_a_client_says_of_itself_is_said_to_each_member_as_it_was(tmp_path: Path) -> None:
+    kyoto = Town(["search"])
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        client = await at_mcp(built)
+        said: dict[str, Any] = {
+            "capabilities": {"experimental": {"x": [[], {}, "\u00e9", 1.5]}},
+            "clientInfo": {"name": "m", "version": ""},
+        }
+        hello = {"protocolVersion": "2025-11-25", **said}
+        session = (await client.post(rpc("initialize", hello), {})).headers["mcp-session-id"]
+        await client.handshake_request("tools/list", mcp_session_id=session)
+        assert kyoto.seen("initialize") == [hello]
+
+
+async def test_what_every_member_is_told_of_a_request_has_the_same_bound(tmp_path: Path) -> None:
+    kyoto = Town(["search"])
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        client = await at_mcp(built)
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list"}
+        for meta, reason in ((META, None), ({**META, "x": "y" * LARGEST_HELLO}, "too-large")):
+            padded = {"_meta": meta, "other": "z" * LARGEST_HELLO}
+            message = (await client.post(rpc("tools/list", padded), headers)).message
+            assert message.get("error", {}).get("data", {}).get("reason") == reason
+        assert kyoto.asked == ["tools/list"]
 
 
 async def test_what_is_no_level_of_logs_is_refused(tmp_path: Path) -> None:

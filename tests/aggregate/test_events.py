@@ -4,8 +4,19 @@ from typing import Any
 
 import pytest
 
-from mcpgov.aggregate.events import Subscribed, acknowledged, honoured, left_at, with_member, without_id
-from mcpgov.models import Event
+from mcpgov.aggregate.events import (
+    MOST_WATCHED,
+    Subscribed,
+    acknowledged,
+    honoured,
+    left_at,
+    watched,
+    with_member,
+    without_id,
+)
+from mcpgov.decision import Reason
+from mcpgov.errors import INVALID_PARAMS, Refusal
+from mcpgov.models import Event, Json
 
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 
@@ -59,6 +70,20 @@ def test_what_is_honoured_is_what_was_wanted_and_somebody_agreed_to() -> None:
     ]
     assert honoured(wanted, [*agreed]) == {"toolsListChanged": True, "resourceSubscriptions": ["b"]}
     assert honoured({"resourceSubscriptions": ["a"], "toolsListChanged": False}, [*agreed]) == {}
+
+
+def test_only_known_changes_and_texts_are_honoured() -> None:
+    told: dict[str, Any] = {"others": [{}], "resourceSubscriptions": [[], {}, 1, "a"], "othersChanged": True}
+    assert honoured(told, [told]) == {"resourceSubscriptions": ["a"]}
+
+
+def test_each_uri_is_watched_once_and_so_many_and_no_more() -> None:
+    uris: list[Json] = [str(number) for number in range(MOST_WATCHED - 1)]
+    assert watched({"resourceSubscriptions": [*uris, "0"]}) == uris
+    assert watched({"resourceSubscriptions": "0"}) == watched({}) == []
+    with pytest.raises(Refusal) as refused:
+        watched({"resourceSubscriptions": [*uris, "0", "1"]})
+    assert (refused.value.reason, refused.value.code) == (Reason.INVALID_MESSAGE, INVALID_PARAMS)
 
 
 def test_only_an_acknowledgement_is_one() -> None:

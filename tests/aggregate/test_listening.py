@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from mcpgov.aggregate.events import MOST_WATCHED
+from mcpgov.errors import INVALID_PARAMS
+from mcpgov.streams import OF_ONE
 from tests.aggregate.houses import Town, aggregate, at_mcp, entry, put_together
 from tests.aggregate.speakers import SUBSCRIPTION, WITHIN, Speaker, listening_in, opened, subscribed
 from tests.flows.house import House
@@ -160,3 +164,43 @@ async def test_a_caller_without_members_has_nobody_to_listen_to(tmp_path: Path, 
         async with subscribed(await at_mcp(built), {}) as heard:
             assert heard.response.status == 404
         assert kyoto.asked == []
+
+
+async def test_more_uris_than_one_may_watch_are_refused_and_nobody_is_asked(tmp_path: Path, kyoto: Speaker) -> None:
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        wanted = {"resourceSubscriptions": [f"file:///{number}" for number in range(MOST_WATCHED + 1)]}
+        async with subscribed(await at_mcp(built), wanted) as heard:
+            error = (await heard.response.json())["error"]
+            assert (heard.response.status, error["code"]) == (400, INVALID_PARAMS)
+            assert error["message"] == '"params.notifications.resourceSubscriptions" has 1001 URIs; the most are 1000.'
+        assert kyoto.asked == []
+        assert [row["mcpgov.decision.reason"] for row in await built.records(event="denied")] == ["invalid-message"]
+
+
+async def test_members_are_asked_for_known_changes_and_nothing_else(tmp_path: Path, kyoto: Speaker) -> None:
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        wanted = {"toolsListChanged": True, "promptsListChanged": False, "others": ["x"], "resourceSubscriptions": 1}
+        async with subscribed(await at_mcp(built), wanted) as heard:
+            assert (await heard.message())["params"]["notifications"] == {"toolsListChanged": True}
+        asked = kyoto.listened[0].message["params"]["notifications"]
+        assert asked == {"toolsListChanged": True, "resourceSubscriptions": []}
+
+
+async def test_one_stream_too_many_of_a_caller_is_refused_and_its_calls_and_other_callers_go_on(
+    tmp_path: Path, kyoto: Speaker
+) -> None:
+    async with aggregate(tmp_path, kyoto=kyoto) as built:
+        client, other = await at_mcp(built), await at_mcp(built, await built.key("other"))
+        session = await opened(client)
+        async with AsyncExitStack() as streams:
+            for _ in range(OF_ONE):
+                heard = await streams.enter_async_context(listening_in(client, session))
+                assert heard.response.status == 200
+            async with listening_in(client, session) as refused:
+                assert (refused.response.status, refused.response.headers["retry-after"]) == (429, "5")
+                assert (await refused.response.json())["error"]["data"]["reason"] == "concurrency-limited"
+            assert len(kyoto.listened) == OF_ONE
+            assert (await client.call("kyoto_search")).status == 200
+            async with listening_in(other, await opened(other)) as heard:
+                assert heard.response.status == 200
+        assert [row["mcpgov.decision.reason"] for row in await built.records(event="denied")] == ["concurrency-limited"]

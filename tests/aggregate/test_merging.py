@@ -7,16 +7,17 @@ import pytest
 
 from mcpgov.aggregate.merging import (
     DEEPEST,
+    LONGEST,
     PROMPTS,
     RESOURCES,
     TOOLS,
+    Templates,
     found_in,
     list_result,
     merged,
     page_of,
     require_cursor,
     speaks,
-    template_for,
     text_at,
 )
 from mcpgov.aggregate.naming import Found, Item, Naming
@@ -101,9 +102,31 @@ def test_a_result_says_what_its_era_asks_for() -> None:
 
 def test_a_uri_is_the_first_template_s_that_fits() -> None:
     owners = {"db://{table}/rows/{id}": ("a", ""), "file:///{path}.txt": ("b", ""), "db://{+any}": ("b", "")}
-    assert template_for("db://t/rows/7", owners) == ("a", "db://t/rows/7")
-    assert template_for("db://t", owners) == ("b", "db://t")
-    assert template_for("file:///x.md", owners) is None
+    templates = Templates(owners)
+    assert templates.owner("db://t/rows/7") == ("a", "db://t/rows/7")
+    assert templates.owner("db://t") == ("b", "db://t")
+    assert templates.owner("file:///x.md") is None
+
+
+@pytest.mark.parametrize(
+    ("template", "uri", "fits"),
+    [
+        ("a://b", "a://b", True),
+        ("a://b", "a://bc", False),
+        ("a://{x}/{y}", "a://1/2/3", True),
+        ("a://{x}//{y}//", "a://1//", False),  # what is between must not be taken twice
+        ("a{x}a", "a", False),
+        ("a{x}b{y}c", "axbyc", True),
+        ("a{x}b{y}c", "axyc", False),
+        ("a?*{x}", "axyz", False),  # no wildcards
+        ("a?*{x}", "a?*z", True),
+        ("{x}", "", True),
+        ("{x}", "x" * LONGEST, True),
+        ("{x}", "x" * (LONGEST + 1), False),
+    ],
+)
+def test_what_stands_between_expressions_is_in_the_uri_in_that_order(template: str, uri: str, *, fits: bool) -> None:
+    assert (Templates({template: ("a", "")}).owner(uri) is not None) == fits
 
 
 def test_what_is_nested_too_deeply_hides_no_other() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mcpgov.aggregate.naming import Item
-from mcpgov.aggregate.search import MOST, matching
+from mcpgov.aggregate.search import MOST, WORDS, matching
 from mcpgov.models import Json
 from tests.aggregate.houses import Town, aggregate, at_mcp, names
 
@@ -33,6 +33,12 @@ def test_a_word_in_the_name_counts_most() -> None:
     assert found("Repository ISSUE") == ["a_list_issues", "a_create_issue"]
     assert found("opens issue") == ["a_create_issue", "a_list_issues"]
     assert found("forecast") == ["a_weather"]
+
+
+def test_of_a_long_query_only_so_many_words_are_looked_for() -> None:
+    many = " ".join(f"x{number}" for number in range(WORDS - 1))
+    assert found(f"{many} weather") == ["a_weather"]
+    assert found(f"{many} x weather") == []
 
 
 def test_what_matches_nothing_is_not_found() -> None:

@@ -26,7 +26,7 @@ def refused(sessions: Sessions, session_id: str) -> Reason:
 
 def test_a_session_is_found_until_it_is_closed() -> None:
     sessions = Sessions(Clock())
-    session = sessions.open("me", "2025-11-25", {})
+    session = sessions.open("me", "2025-11-25", b"{}")
     assert sessions.get(session.id) is session
     sessions.close(session)
     assert refused(sessions, session.id) is Reason.UNKNOWN_SESSION
@@ -37,7 +37,7 @@ def test_a_session_is_found_until_it_is_closed() -> None:
 def test_a_session_that_nobody_uses_is_forgotten() -> None:
     clock = Clock()
     sessions = Sessions(clock)
-    used, idle = sessions.open("me", "", {}), sessions.open("me", "", {})
+    used, idle = sessions.open("me", "", b"{}"), sessions.open("me", "", b"{}")
     clock.now = IDLE
     sessions.get(used.id)
     clock.now = IDLE + 1
@@ -47,26 +47,26 @@ def test_a_session_that_nobody_uses_is_forgotten() -> None:
 
 def test_of_too_many_sessions_the_one_that_was_used_least_lately_goes() -> None:
     sessions = Sessions(Clock(), most=2)
-    first, second = sessions.open("me", "", {}), sessions.open("me", "", {})
+    first, second = sessions.open("me", "", b"{}"), sessions.open("me", "", b"{}")
     sessions.get(first.id)
-    sessions.open("me", "", {})
+    sessions.open("me", "", b"{}")
     assert sessions.get(first.id) is first
     assert refused(sessions, second.id) is Reason.UNKNOWN_SESSION
 
 
 def test_a_caller_that_opens_too_many_loses_its_own() -> None:
     sessions = Sessions(Clock(), most=4, of_one=2)
-    mine = [sessions.open("me", "", {}) for _ in range(2)]
-    other = sessions.open("other", "", {})
+    mine = [sessions.open("me", "", b"{}") for _ in range(2)]
+    other = sessions.open("other", "", b"{}")
     sessions.get(mine[0].id)
-    newest = [sessions.open("me", "", {}) for _ in range(3)][-1]
+    newest = [sessions.open("me", "", b"{}") for _ in range(3)][-1]
     assert sessions.get(other.id) is other
     assert sessions.get(newest.id) is newest
     assert refused(sessions, mine[0].id) is refused(sessions, mine[1].id) is Reason.UNKNOWN_SESSION
 
 
 def test_a_member_s_session_that_is_gone_is_opened_anew() -> None:
-    link = Sessions(Clock()).open("me", "", {}).member("a")
+    link = Sessions(Clock()).open("me", "", b"{}").member("a")
     link.opened, link.id = True, "1"
     link.forget()
     assert (link.opened, link.id) == (False, "")
