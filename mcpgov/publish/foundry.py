@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import yaml
 
@@ -216,29 +216,16 @@ def bicep(offer: Offer) -> str:
 
 def _bicep_properties(offer: Offer) -> dict[str, _Bicep]:
     """The properties of the body, with parameters in the place of what is secret."""
-    properties: dict[str, _Bicep] = {
-        "authType": offer.auth.value,
-        "group": "ServicesAndApps",
-        "category": "RemoteTool",
-        "target": offer.url,
-        "isSharedToAll": True,
-        "sharedUserList": [],
-    }
+    properties = cast("dict[str, _Bicep]", connection_body(offer)["properties"])
     if offer.auth is AuthType.CUSTOM_KEYS:
         header = offer.key_header
         value = _Expression(f"'{header.prefix}${{gatewayKey}}'" if header.prefix else "gatewayKey")
         properties["credentials"] = {"keys": {header.name: value}}
-    elif offer.auth in WITH_AUDIENCE:
-        properties |= {"audience": offer.audience, "credentials": {}}
     elif offer.auth is AuthType.OAUTH2:
-        given = _signing_in(offer)
-        properties |= {key: str(given[key]) for key in ("TokenUrl", "AuthorizationUrl", "RefreshUrl")}
-        properties["Scopes"] = list(offer.issuer.scopes) if offer.issuer else []
         properties["Credentials"] = {
             "ClientId": _Expression("clientId"),
             "ClientSecret": _Expression("clientSecret"),
         }
-    properties["metadata"] = {"ApiType": "Azure"}
     return properties
 
 
