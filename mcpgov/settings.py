@@ -41,10 +41,11 @@ from mcpgov.credential.strength import check_material
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
+from mcpgov.limit_settings import Limits
 from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_redis_url
-from mcpgov.shapes import NUMBER, TEXT, Flag, PolicyNames, Shape, Written, count, read_model, resolved_text
+from mcpgov.shapes import TEXT, Flag, PolicyNames, Shape, Written, read_model, resolved_text
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -196,15 +197,6 @@ class Counters(Shape):
         if self.url is not None and self.per_worker:
             raise Unfit("are either shared or of each worker", "remove url, or per_worker")
         return self
-
-
-class Limits(Shape):
-    """What a request may be at most: its body in bytes, its nesting, its keys, its longest text in bytes."""
-
-    body_bytes: Annotated[int, count("bytes", 1024, 64 * 1024 * 1024), NUMBER] = 4 * 1024 * 1024
-    depth: Annotated[int, count("levels", 4, 256), NUMBER] = 64
-    keys: Annotated[int, count("keys", 16, 100_000), NUMBER] = 10_000
-    string_bytes: Annotated[int, count("bytes", 1024, 64 * 1024 * 1024), NUMBER] = 1024 * 1024
 
 
 class Secrets(Shape):

@@ -67,6 +67,7 @@ LAYERS = (
             "identity_settings",
             "audit_settings",
             "aggregate_settings",
+            "limit_settings",
             "export_settings",
             "settings_file",
             "reporter",
