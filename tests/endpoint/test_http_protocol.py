@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from mcpgov.endpoint.http_protocol import HEAD_BYTES, HEAD_FIELDS
+from mcpgov.endpoint.limits import UNTOLD
 from tests.flows.upstream import listening
 
+HEAD_BYTES, HEAD_FIELDS = UNTOLD.header_bytes, UNTOLD.header_fields
 REQUEST = b"POST /one HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 
 
