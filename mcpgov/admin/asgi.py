@@ -19,8 +19,8 @@ from mcpgov.admin.openapi import openapi
 from mcpgov.admin.pins import PinRoutes
 from mcpgov.admin.policies import PolicyRoutes
 from mcpgov.admin.routes import BASE, Asked, Reply, Route, check_query, find_route, parse_body
-from mcpgov.endpoint.limits import read_body
 from mcpgov.decision import Reason
+from mcpgov.endpoint.limits import read_body
 from mcpgov.errors import ANSWERS, Refusal, StoreUnavailable
 from mcpgov.models import Headers
 

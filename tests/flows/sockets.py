@@ -30,16 +30,14 @@ def whole(key: str, *fields: bytes, tool: str = "get_city") -> bytes:
     return head(key, *fields, b"Content-Length: %d" % len(body), tool=tool) + b"\r\n" + body
 
 
-async def said(url: str, *pieces: bytes, end: bool = False) -> bytes:
-    """All that is answered to these bytes until the connection ends. `end` says that nothing more will come."""
+async def said(url: str, *pieces: bytes) -> bytes:
+    """All that is answered to these bytes until the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     answer = bytearray()
     with suppress(ConnectionError):
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-        if end:
-            writer.write_eof()
         while part := await reader.read(65_536):
             answer += part
     writer.close()

@@ -3,9 +3,11 @@ stands behind it reaches no server.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from mcpgov.endpoint.limits import ConnectionLimits
 from tests.flows.house import house
 from tests.flows.sockets import head, message, said, statuses, whole
 from tests.flows.upstream import CityUpstream, listening
@@ -139,21 +141,49 @@ def broken(key: str) -> Iterator[bytes]:
     )
 
 
-async def test_no_connection_has_two_answers_and_what_is_smuggled_reaches_no_server(tmp_path: Path) -> None:
+class Witness:
+    """An application that answers everything, and notes which tools were asked for."""
+
+    def __init__(self) -> None:
+        self.tools: list[bytes] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body", False):
+            pass
+        self.tools.append(dict(scope["headers"])[b"mcp-name"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def answered(url: str, requests: Iterable[bytes]) -> list[tuple[bytes, list[int]]]:
+    """Each request, with the status of everything that was answered to it."""
+    places = asyncio.Semaphore(200)
+
+    async def tried(request: bytes) -> tuple[bytes, list[int]]:
+        async with places, asyncio.timeout(120):
+            return request, statuses(await said(url, request))
+
+    return await asyncio.gather(*map(tried, requests))
+
+
+async def test_no_connection_has_two_answers_and_nothing_runs_that_is_smuggled() -> None:
+    witness = Witness()
+    async with listening(witness, ConnectionLimits(idle_seconds=0.2)) as url:
+        found = await answered(url, smuggled("a-key"))
+    assert len(found) > 500
+    assert [request for request, heard in found if len(heard) > 1] == []
+    assert set(witness.tools) <= {b"get_city"}
+
+
+async def test_what_is_no_request_in_one_way_only_is_refused_and_reaches_no_server(tmp_path: Path) -> None:
     upstream = CityUpstream()
-    async with listening(upstream) as url, house(tmp_path, "limits: { idle_seconds: 1 }") as gateway:
+    async with (
+        listening(upstream) as url,
+        house(tmp_path, "limits: { idle_seconds: 1, body_seconds: 1, body_rate: 100000 }") as gateway,
+    ):
         await gateway.furnish(f"{url}/mcp")
-        key, places = await gateway.key(), asyncio.Semaphore(32)
-
-        async def tried(request: bytes) -> list[int]:
-            async with places, asyncio.timeout(60):
-                return statuses(await said(gateway.url, request, end=False))
-
-        cases = list(smuggled(key))
-        answered = await asyncio.gather(*map(tried, cases))
-        refused = await asyncio.gather(*map(tried, broken(key)))
-        assert len(cases) > 500
-        assert [case for case, found in zip(cases, answered, strict=True) if len(found) > 1] == []
-        assert [found for found in refused if len(found) > 1 or found[:1] == [200]] == []
+        key = await gateway.key()
+        found = await answered(gateway.url, [*broken(key), *list(smuggled(key))[::20]])
+        assert [request for request, heard in found if len(heard) > 1 or heard[:1] == [200]] == []
         assert upstream.calls == []
         assert statuses(await said(gateway.url, whole(key, b"Connection: close"))) == [200]
