@@ -1,5 +1,5 @@
-"""HTTP-level limits that come before MCP: what a head may be, which Host and Origin may speak to us, how much body is read
-and for how long.
+"""HTTP-level limits that come before MCP: what a head may be, which Host and Origin may speak to us, how much body is
+read, and for how long.
 
 Host and Origin are checked apart from each other (DNS rebinding sends a good-looking pair; OWASP AISVS 10.3.3).
 A body has `Pace.seconds` to be whole; from then on, what has come of it must have come at `Pace.rate` on the average.

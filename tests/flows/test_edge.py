@@ -1,4 +1,4 @@
-"""The bounds of a request and the clocks that run while it comes, at a whole gateway: refused, recorded, not forwarded."""
+"""The bounds of a request, and the clocks that run while it comes, at a whole gateway: refused and not forwarded."""
 
 import asyncio
 import json

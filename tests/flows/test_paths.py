@@ -1,5 +1,5 @@
-"""A path is taken as it is written: none of thousands that another server would clean up reaches a route or a connection
-that it does not spell.
+"""A path is taken as it is written: of thousands that another server would clean up, none reaches a route or a
+connection that it does not spell.
 """
 
 from collections.abc import Iterator
@@ -87,7 +87,14 @@ class Gate:
     async def reach(self, path: bytes) -> str:
         """What a request for this path comes to: a room, a connection by its name, or nothing."""
         self.reached = ""
-        scope = {"type": "http", "method": "GET", "raw_path": path, "path": "/mcp/city", "headers": [], "client": None}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "raw_path": path,
+            "path": "/mcp/city",
+            "headers": [],
+            "client": None,
+        }
         try:
             await self.gateway(scope, self.receive, self.send)
         except Governed:
