@@ -70,7 +70,14 @@ from mcpgov.publish.arm_caller import SCOPE, ArmCaller
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs, other_urls, registry_settings
+from mcpgov.stage_settings import (
+    azure_identity,
+    connection_limits,
+    endpoint_settings,
+    event_hubs,
+    other_urls,
+    registry_settings,
+)
 from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
@@ -257,7 +264,7 @@ async def serve_until_told(config: Path | None, worker: Worker) -> None:
     async with running(config, worker=worker) as gateway, operators(gateway, config):
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
-            server = GatewayServer(gateway.gateway)
+            server = GatewayServer(gateway.gateway, limits=connection_limits(gateway.storage.settings))
             server.end_on_signals()
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
             url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
@@ -283,7 +290,7 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
-            server = GatewayServer(operating.listener)
+            server = GatewayServer(operating.listener, limits=connection_limits(gateway.storage.settings))
             serving = asyncio.create_task(server.serve_on(sock))
             url = operating.link or admin.public_url or "http://{}:{}/console".format(*sock.getsockname()[:2])
             structlog.get_logger().info("console", url=url)

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     AMBIGUOUS_KEY = "ambiguous-key"
     TOO_DEEP = "too-deep"
     TOO_LARGE = "too-large"
+    REQUEST_TIMEOUT = "request-timeout"
     BATCH_REFUSED = "batch-refused"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     UNSUPPORTED_PROTOCOL_VERSION = "unsupported-protocol-version"

@@ -67,6 +67,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.AMBIGUOUS_KEY: _rpc(400, INVALID_REQUEST),
     Reason.TOO_DEEP: _rpc(400, PARSE_ERROR),
     Reason.TOO_LARGE: _http(413),
+    Reason.REQUEST_TIMEOUT: _http(408),
     Reason.BATCH_REFUSED: _rpc(400, INVALID_REQUEST),
     Reason.UNSUPPORTED_MEDIA_TYPE: _http(415),
     Reason.UNSUPPORTED_PROTOCOL_VERSION: _rpc(400, UNSUPPORTED_PROTOCOL_VERSION),

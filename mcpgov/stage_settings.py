@@ -11,7 +11,7 @@ from mcpgov.credential.tokens import AzureIdentity, EntraApp
 from mcpgov.decision import GetToken
 from mcpgov.destinations import origin
 from mcpgov.endpoint.asgi import EndpointSettings
-from mcpgov.endpoint.limits import Sites
+from mcpgov.endpoint.limits import ConnectionLimits, Pace, Sites
 from mcpgov.endpoint.metadata import AuthorizationServer, ResourceMetadata
 from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.event_hubs import Hub, Signature
@@ -69,7 +69,22 @@ def endpoint_settings(settings: Settings, seal_key: bytes) -> EndpointSettings:
         seal=SessionSeal(seal_key),
         sites=sites_of(settings),
         trusted_proxies=settings.trusted_proxies,
+        pace=Pace(limits.body_seconds, limits.body_rate),
+        caller_headers=settings.identity.caller_headers,
         metadata=resource_metadata(settings),
+    )
+
+
+def connection_limits(settings: Settings) -> ConnectionLimits:
+    """What the server underneath is told of each connection."""
+    limits = settings.limits
+    return ConnectionLimits(
+        limits.header_fields,
+        limits.header_bytes,
+        limits.header_seconds,
+        limits.idle_seconds,
+        limits.connections,
+        Pace(limits.body_seconds, limits.body_rate),
     )
 
 

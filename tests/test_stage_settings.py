@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+from mcpgov.endpoint.limits import UNTOLD
 from mcpgov.models import AuthType, CallerToken, Connection, OAuthClient, RemoteUpstream, Secret, SignIn
 from mcpgov.settings import Settings, parse_settings
 from mcpgov.stage_settings import (
     azure_identity,
     browser_sign_ins,
+    connection_limits,
     endpoint_settings,
     entra_consent,
     entra_tenant,
@@ -168,3 +170,12 @@ def test_the_registry_is_told_where_the_gateway_is_and_where_credentials_stand(t
     assert (told.gateway, told.places, told.cards) == ("https://mcp.contoso.com", ("authorization", "x-key"), True)
     plain = registry_settings(Settings())
     assert (plain.gateway, plain.metadata, plain.cards) == ("http://127.0.0.1:8080", None, False)
+
+
+def test_a_connection_is_told_its_limits_and_without_settings_they_are_the_same() -> None:
+    assert connection_limits(Settings()) == UNTOLD
+    told = connection_limits(
+        parse_settings("limits: { header_fields: 20, body_seconds: 7, connections: 99 }", "x.yaml")
+    )
+    assert (told.header_fields, told.pace.seconds, told.connections) == (20, 7, 99)
+    assert endpoint_settings(full(), b"k" * 32).caller_headers == full().identity.caller_headers

@@ -19,6 +19,7 @@ from mcpgov.admin.openapi import openapi
 from mcpgov.admin.pins import PinRoutes
 from mcpgov.admin.policies import PolicyRoutes
 from mcpgov.admin.routes import BASE, Asked, Reply, Route, check_query, find_route, parse_body
+from mcpgov.decision import Reason
 from mcpgov.endpoint.limits import read_body
 from mcpgov.errors import ANSWERS, Refusal, StoreUnavailable
 from mcpgov.models import Headers
@@ -155,11 +156,12 @@ def fields_of(raw: bytes) -> Mapping[str, str]:
 
 
 async def body_of(receive: Receive, headers: Headers) -> bytes | None:
-    """The whole body; None where the caller left. Raises AdminRefusal (too-large)."""
+    """The whole body; None where the caller left. Raises AdminRefusal (too-large; invalid-request for a slow one)."""
     try:
         return await read_body(receive, headers, LONGEST_BODY)
     except Refusal as refusal:
-        raise AdminRefusal(Fault.TOO_LARGE, refusal.message) from None
+        fault = Fault.TOO_LARGE if refusal.reason is Reason.TOO_LARGE else Fault.INVALID_REQUEST
+        raise AdminRefusal(fault, refusal.message) from None
 
 
 def refused(refusal: AdminRefusal) -> Reply:

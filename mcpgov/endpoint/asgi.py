@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mcpgov.decision import Reason
 from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.challenge import challenge
-from mcpgov.endpoint.inbound import parse_request
-from mcpgov.endpoint.limits import read_body
+from mcpgov.endpoint.inbound import is_disguised, parse_request
+from mcpgov.endpoint.limits import PACE, Pace, read_body
 from mcpgov.endpoint.metadata import WELL_KNOWN, public_reply
 from mcpgov.endpoint.reply import refusal_event, refusal_reply, reply_headers
 from mcpgov.errors import ClientGone, Refusal
@@ -63,7 +63,8 @@ WITHOUT_LENGTH = (204, 304)  # RFC 9110 section 8.6
 class EndpointSettings:
     """What the endpoint needs to know. `drain` is how long, in seconds, a call whose client left may still run.
 
-    `metadata` is there where clients can sign in with a token.
+    `metadata` is there where clients can sign in with a token. `caller_headers` are those in which callers prove who
+    they are, in lower case.
     """
 
     limits: JsonLimits
@@ -71,6 +72,8 @@ class EndpointSettings:
     sites: Sites
     trusted_proxies: tuple[IPNetwork, ...] = ()
     drain: float = 90.0
+    pace: Pace = PACE
+    caller_headers: tuple[str, ...] = ()
     metadata: ResourceMetadata | None = None
 
 
@@ -121,7 +124,7 @@ class Gateway:
         elif self._registry is not None and self._registry.serves(path):
             await self._registry(scope, receive, send)
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
-            head = head_of(scope, path, self._settings.trusted_proxies)
+            head = head_of(scope, path, self._settings.trusted_proxies, self._settings.caller_headers)
             await self._govern(head, receive, send, whole=path == PREFIX[:-1])
         elif path.startswith(METADATA):
             await self._tell_metadata(scope, path, send)
@@ -167,7 +170,8 @@ class HttpExchange:
     async def read(self, principal: Principal, origins: Collection[str] = ()) -> MCPRequest:
         """Read the body, parse it once, open the session's seal, and from then on watch for the client's leaving."""
         self._settings.sites.check(self.head.headers, origins)
-        body = await read_body(self._receive, self.head.headers, self._settings.limits.body)
+        settings = self._settings
+        body = await read_body(self._receive, self.head.headers, settings.limits.body, settings.pace)
         if body is None:
             raise ClientGone
         self._principal_id = principal.id
@@ -251,14 +255,17 @@ class HttpExchange:
             self._watcher.cancel()
 
 
-def head_of(scope: Scope, path: bytes, trusted_proxies: tuple[IPNetwork, ...]) -> RequestHead:
+def head_of(
+    scope: Scope, path: bytes, trusted_proxies: tuple[IPNetwork, ...], caller_headers: tuple[str, ...] = ()
+) -> RequestHead:
     """The head of a request. The connection's name is taken from the raw path, so no encoding can spell another.
 
     A field whose name has an underscore is dropped: servers further on read `-` and `_` as one (GHSA-vjrc-mh2v-45x6).
+    One that would then be a field of ours is kept, for parse_request to refuse it (decision 28).
     """
-    headers = Headers(
-        tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"] if b"_" not in name)
-    )
+    fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    kept = tuple(pair for pair in fields if "_" not in pair[0] or is_disguised(pair[0], caller_headers))
+    headers = Headers(kept)
     peer = str(scope["client"][0]) if scope.get("client") else ""
     named = path[len(PREFIX) :]
     return RequestHead(

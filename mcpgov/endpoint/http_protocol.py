@@ -4,31 +4,93 @@
   the one that waits: the first caller could vanish and its upstream call run on unseen. The connection ends;
 - trailers. The parser reports them like fields of the head, which has been judged by then: a caller could add a key, or
   forge its address behind a proxy. They are dropped (RFC 9110 section 6.5.1);
-- a head without end, which would fill memory before anybody knows who calls: 431, and the connection ends;
-- a target that is not a path. Servers do not agree on what `GET http://elsewhere/` names: 400, and the connection ends.
+- a head, a trailer or chunk extensions without end, which would fill memory or time before anybody knows who calls;
+- a head that two servers could read differently (limits.py has the list): 400, and the connection ends;
+- clients that are silent, slow, or take nothing of what they are told: a clock runs wherever it is the client's turn,
+  but for a body that is being read, which is waited for there, by name (limits.py);
+- one connection too many: 503, unread.
+
+Nothing here is recorded: there is no request yet, and nobody who made it. It refuses to know what is asked for.
 """
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
 import structlog
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES = 16 * 1024
-HEAD_FIELDS = 64
-REFUSED = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+from mcpgov.endpoint.limits import UNTOLD, head_fault
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.server import ServerState
+
+REFUSED: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n%s\r\n"
+RETRY: Final = b"retry-after: 1\r\n"
+CHUNK_FRAME: Final = 20  # bytes around a chunk: sixteen digits and two line ends
+
+
+class Turn(Enum):
+    """What is awaited on a connection."""
+
+    REQUEST = "the first byte of a request"
+    HEAD = "the rest of its head"
+    BODY = "the rest of its body"
+    ANSWER = "its answer"
+    ANOTHER = "another request, for a while"
+
+
+class StrictConfig(uvicorn.Config):
+    """The server's options, and the limits of each of its connections."""
+
+    limits = UNTOLD
 
 
 class StrictHttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 for one request at a time, with a head of at most 16 KiB in 64 fields and no trailer."""
+    """HTTP/1.1 for one request at a time, with a head of bounded size and no trailer, from a client that keeps up."""
 
-    _head_is_read = False
-    _swallowed = 0  # bytes since the parser last had a whole head or a piece of a body
+    def __init__(
+        self,
+        config: StrictConfig,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = config.limits
+        self._turn = Turn.REQUEST
+        self._framing = 0  # bytes that were neither a whole head nor a piece of a body
+        self._patience: asyncio.TimerHandle | None = None  # with what is to come
+        self._taking: asyncio.TimerHandle | None = None  # of what was written
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Called when a client has connected."""
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            self._refuse(b"503 Service Unavailable", RETRY)
+        else:
+            self._wait(self._limits.header_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called when it is over."""
+        self._wait(None)
+        self._stop_asking()
+        super().connection_lost(exc)
+
+    # -- what comes ----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Called for whatever arrives. A field is told of when it is whole; until then only bytes can be counted."""
-        self._swallowed += len(data)
+        if self._turn is Turn.ANOTHER:
+            self._turn = Turn.REQUEST
+            self._wait(self._limits.header_seconds)
+        self._framing += len(data)
         super().data_received(data)
-        if self._swallowed > HEAD_BYTES:
+        if self._framing > self._limits.header_bytes:
             self._refuse(b"431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
@@ -36,49 +98,123 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self.cycle and not self.cycle.response_complete:
             structlog.get_logger().warning("pipelined-request-refused", peer=self.client[0] if self.client else "")
             self.transport.abort()
-        self._head_is_read = False
+        self._turn = Turn.HEAD
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each field, those of a trailer too."""
-        if not self._head_is_read:
+        if self._turn is Turn.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Called by the parser when a request's head is complete; nothing starts on a connection that has ended."""
-        self._head_is_read = True
-        self._swallowed = 0
-        if len(self.headers) > HEAD_FIELDS or sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
-        elif not self.url.startswith(b"/"):
-            self._refuse(b"400 Bad Request")
+        self._turn = Turn.BODY
+        self._framing = 0
+        self._wait(None)
+        version = self.parser.get_http_version() if self.parser else ""
+        fault = head_fault(self.url, self.headers, version, self._limits)
+        if fault:
+            self._refuse(fault)
         if not self.transport.is_closing():
             super().on_headers_complete()
+            if any(name == b"upgrade" for name, _ in self.headers):
+                self.cycle.keep_alive = False  # the parser expects another protocol behind this request
+
+    def on_chunk_header(self) -> None:
+        """Called by the parser when a chunk's size and extensions are read, which are nothing to anybody."""
+        self._framing = max(0, self._framing - CHUNK_FRAME)
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser for each piece of a body."""
-        self._swallowed = 0
+        self._framing = max(0, self._framing - len(body))
         if not self.transport.is_closing():
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of each request."""
-        self._swallowed = 0
+        self._turn = Turn.ANSWER
+        self._framing = 0
         if not self.transport.is_closing():
             super().on_message_complete()
+            self._answered()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called for what the parser cannot read. The words stay here: they would be the server's, not ours."""
+        del msg
+        self._refuse(b"400 Bad Request")
+
+    # -- what goes -----------------------------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
         """Called when an answer is sent. A client that waits to be asked for its body may now send another request."""
         if self.expect_100_continue and self.cycle.more_body:
             self.transport.close()
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._end()
+        else:
+            self._answered()
 
-    def _refuse(self, status: bytes) -> None:
-        """End the connection, with an answer where none is under way."""
+    def pause_writing(self) -> None:
+        """Called when the client takes less than it is sent."""
+        super().pause_writing()
+        self._ask_again()
+
+    def resume_writing(self) -> None:
+        """Called when it has caught up; not for one whose connection is about to end, which may keep a little."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_asking()
+
+    # -- whose turn it is ----------------------------------------------------------------------------------------------
+
+    def _answered(self) -> None:
+        """After an answer, what is left of its request, or else the next one, has a while to come."""
+        if self.cycle.response_complete:
+            self._turn = Turn.ANOTHER if self._turn is Turn.ANSWER else self._turn
+            self._wait(self._limits.idle_seconds)
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = None if seconds is None else self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        if self._turn is Turn.HEAD:
+            self._refuse(b"408 Request Timeout")
+        else:
+            self._end()
+
+    def _ask_again(self) -> None:
+        """See to it, from time to time, that the client goes on taking what waits for it."""
+        self._stop_asking()
+        left = self.transport.get_write_buffer_size()
+        self._taking = self.loop.call_later(self._limits.pace.seconds, self._has_taken, left)
+
+    def _has_taken(self, before: int) -> None:
+        if before - self.transport.get_write_buffer_size() < self._limits.pace.seconds * self._limits.pace.rate:
+            self.transport.abort()
+        else:
+            self._ask_again()
+
+    def _stop_asking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+        self._taking = None
+
+    def _end(self) -> None:
+        """End the connection when the client has taken what was written, or takes too long for it."""
+        self.transport.close()
+        self._ask_again()
+
+    def _refuse(self, status: bytes, fields: bytes = b"") -> None:
+        """End the connection, with an answer where none has begun."""
         if self.transport.is_closing():
             return
-        if not self.cycle or self.cycle.response_complete:
-            self.transport.write(REFUSED % status)
-            self.transport.close()
-        else:
+        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
+            return
+        if self.cycle:
+            self.cycle.disconnected = True  # whatever it was about to say: one request has one answer
+        self.transport.write(REFUSED % (status, fields))
+        self._end()

@@ -23,7 +23,7 @@ from mcpgov.strict_json import dumps, parse
 from mcpgov.trace_context import claims_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mcpgov.models import Headers, Json, JSONRPCId, RequestHead
     from mcpgov.strict_json import JsonLimits
@@ -63,6 +63,12 @@ SINGLETONS = frozenset(
     {"host", "content-type", "content-length", "transfer-encoding", "authorization", "origin"}
     | {"mcp-session-id", "last-event-id", "traceparent"}
 )
+# With SINGLETONS and Mcp-*, what is read here or by what is in front of us: who calls, from where, what the body is.
+MEANT = SINGLETONS | {
+    *("forwarded", "x-real-ip", "cookie", "proxy-authorization", "connection", "upgrade", "expect", "te", "trailer"),
+    *("content-encoding", "tracestate", "baggage", "x-correlation-id", "x-ms-correlation-id", "x-request-id"),
+}
+MEANT_PREFIXES = ("mcp-", "x-forwarded-")
 CHARSETS = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
 BODILESS = {"GET": Kind.STREAM, "DELETE": Kind.END}
 ALLOWED = {Era.HANDSHAKE: "GET, POST, DELETE", Era.STATELESS: "POST"}
@@ -70,6 +76,7 @@ ALLOWED = {Era.HANDSHAKE: "GET, POST, DELETE", Era.STATELESS: "POST"}
 ID_LENGTH = 1024
 ID_MAGNITUDE = 2**63
 ARRAY = re.compile(rb"[ \t\r\n]*\[")
+NAME_LENGTH = 128  # of a tool's name (MCP 2025-11-25, Tools, "Tool Names")
 METHOD = re.compile(r"[!-~]{1,256}")
 BASE64_VALUE = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 
@@ -78,6 +85,12 @@ def era_of(headers: Headers) -> Era:
     """The era in which an answer is due, also where the request cannot be read: unknown versions are newer ones."""
     version = _field(headers, VERSION_HEADER)
     return Era.HANDSHAKE if version in HANDSHAKE_VERSIONS or VERSION_HEADER not in headers else Era.STATELESS
+
+
+def is_disguised(name: str, caller_headers: Collection[str] = ()) -> bool:
+    """Whether a header is written with `_` that, with `-`, would be one that means something here (decision 28)."""
+    dashed = name.replace("_", "-")
+    return dashed != name and (dashed in MEANT or dashed in caller_headers or dashed.startswith(MEANT_PREFIXES))
 
 
 def parse_request(head: RequestHead, body: bytes, limits: JsonLimits) -> MCPRequest:
@@ -150,9 +163,12 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
 
 
 def _require_exact_keys(members: Mapping[str, Json], reserved: frozenset[str], where: str) -> None:
-    """No key that a lenient reader takes for a reserved one: other case, look-alikes of NFKC, control characters."""
+    """No key that a lenient reader takes for a reserved one: other case, look-alikes, accents, what is not seen.
+
+    NFKD is NFKC with its accents apart, where they can be dropped.
+    """
     for key in members.keys() - reserved:
-        folded = unicodedata.normalize("NFKC", key[:KEY_LENGTH]).casefold().encode("ascii", "ignore").decode()
+        folded = unicodedata.normalize("NFKD", key[:KEY_LENGTH]).casefold().encode("ascii", "ignore").decode()
         if len(key) > KEY_LENGTH or not key.isprintable() or folded in _FOLDED[reserved]:
             what = "too long, not printable, or looks like one of the protocol's own"
             raise Refusal(Reason.AMBIGUOUS_KEY, f"A key in {where} can be read in two ways: it is {what}.")
@@ -219,6 +235,8 @@ def _name(method: str, params: Mapping[str, Json], kind: Kind) -> str:
             raise Refusal(Reason.INVALID_MESSAGE, 'tools/call is a request: it needs an "id".')
         if not name:
             raise _invalid_params('"params.name" must name a tool.')
+        if len(name) > NAME_LENGTH or not name.isprintable():  # nobody could tell it from another, or read its record
+            raise _invalid_params(f'"params.name" must have at most {NAME_LENGTH} characters, all of them visible.')
         _member(params, "arguments")
     return name or ""
 
@@ -258,6 +276,11 @@ def _require_json(headers: Headers) -> None:
 
 def _require_single(headers: Headers) -> None:
     names = [name for name, _ in headers.fields]
+    for name in names:
+        if "_" in name:  # head_of() leaves none but those in disguise
+            raise Refusal(
+                Reason.HEADER_INVALID, f"Some servers read the header {name[:KEY_LENGTH]} as one with dashes."
+            )
     if len(set(names)) == len(names):
         return
     for name in names:

@@ -1,13 +1,18 @@
-"""HTTP-level limits that come before MCP: which Host and Origin may speak to us, and how much body is read.
+"""HTTP-level limits that come before MCP: what a head may be, which Host and Origin may speak to us, how much body is
+read, and for how long.
 
 Host and Origin are checked apart from each other (DNS rebinding sends a good-looking pair; OWASP AISVS 10.3.3).
+A body has `Pace.seconds` to be whole; from then on, what has come of it must have come at `Pace.rate` on the average.
+So a small body may be slow and a large one may take long, but none can be both.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mcpgov.decision import Reason
@@ -19,6 +24,64 @@ if TYPE_CHECKING:
     from mcpgov.models import Headers
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+AUTHORITY: Final = re.compile(
+    r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+)  # RFC 9112 section 3.2, no user
+ORIGIN: Final = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{AUTHORITY.pattern}")  # RFC 6454 section 7; `null` is nobody's
+LENGTH: Final = re.compile(rb"[0-9]{1,19}")
+REQUEST_LINE: Final = len(b"POST  HTTP/1.1\r\n\r\n")  # but for its target; the end of the head with it
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a body must come: whole after so many seconds, or else at so many bytes a second so far."""
+
+    seconds: float = 30
+    rate: int = 1024
+
+
+PACE: Final = Pace()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may do, and how many of them there may be. `header_bytes` counts a head as it is written:
+    the request line, and each field with its colon, one space and its line end.
+    """
+
+    header_fields: int = 64
+    header_bytes: int = 16 * 1024
+    header_seconds: float = 10
+    idle_seconds: float = 5
+    connections: int = 20_000
+    pace: Pace = PACE  # at which a client takes its answers, too
+
+
+UNTOLD: Final = ConnectionLimits()  # for who is told of no settings
+
+
+def head_fault(target: bytes, fields: list[tuple[bytes, bytes]], version: str, limits: ConnectionLimits) -> bytes:
+    """The HTTP status of a head that is too large, or that two servers could read differently; empty for a good one.
+
+    Servers do not agree on what `GET http://elsewhere/` names, which of two lengths counts (request smuggling; RFC 9112
+    sections 3.2 and 6.3), or what a fragment is for. What is said here must hold whatever the parser let through.
+    """
+    size = len(target) + sum(len(name) + len(value) + 4 for name, value in fields)
+    if len(fields) > limits.header_fields or size + REQUEST_LINE > limits.header_bytes:
+        return b"431 Request Header Fields Too Large"
+    if not target.startswith(b"/") or b"#" in target:
+        return b"400 Bad Request"
+    hosts, lengths, codings = (_values(fields, name) for name in (b"host", b"content-length", b"transfer-encoding"))
+    framed = len(lengths) + len(codings) <= 1 and all(map(LENGTH.fullmatch, lengths)) and codings in ([], [b"chunked"])
+    # HTTP/1.0 knows neither chunks nor, at its oldest, Host; a target or a page for a name is then refused further on.
+    known = bool(hosts) if version == "1.1" else version == "1.0" and not codings
+    if not framed or not known or len(hosts) > 1:
+        return b"400 Bad Request"
+    return b""
+
+
+def _values(fields: list[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
+    return [value.strip(b" \t").lower() for name, value in fields if name == wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +100,13 @@ class Sites:
 
     def check(self, headers: Headers, origins: Collection[str] = ()) -> None:
         """Raise Refusal (host-denied, origin-denied) unless Host is ours, and Origin, if any, ours or in `origins`."""
-        host = _hostname("//" + headers.get("host"))
-        if self.hosts is not None and host not in self.hosts:
+        called = headers.get("host")
+        host = _hostname("//" + called)
+        if not AUTHORITY.fullmatch(called) or (self.hosts is not None and host not in self.hosts):
             raise Refusal(Reason.HOST_DENIED, "This gateway is not served under that host name. Check public_url.")
         origin = headers.get("origin")
-        if origin and origin not in origins and _hostname(origin) not in (self.hosts or {host}):
+        ours = self.hosts or {host}
+        if origin and origin not in origins and not (ORIGIN.fullmatch(origin) and _hostname(origin) in ours):
             raise Refusal(Reason.ORIGIN_DENIED, "Web pages of that origin may not call this gateway.")
 
 
@@ -60,26 +125,33 @@ def _hostname(url: str) -> str:
         return ""
 
 
-async def read_body(receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Headers, limit: int) -> bytes | None:
+async def read_body(
+    receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Headers, limit: int, pace: Pace = PACE
+) -> bytes | None:
     """The whole body, or None when the client left before it was complete.
 
-    Raises Refusal (too-large) as soon as more than `limit` bytes are announced or have come.
+    Raises Refusal: too-large, as soon as more than `limit` bytes are announced or have come; request-timeout.
     """
     announced = headers.get("content-length")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large(limit)
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(began + pace.seconds) as patience:
+            while (message := await receive())["type"] != "http.disconnect":
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise too_large(limit)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+                patience.reschedule(began + max(pace.seconds, size / pace.rate))
             return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise too_large(limit)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    except TimeoutError:
+        message = f"The body did not come within {pace.seconds:g} seconds, nor at {pace.rate} bytes a second."
+        raise Refusal(Reason.REQUEST_TIMEOUT, message, headers=(("Connection", "close"),)) from None
 
 
 def too_large(limit: int) -> Refusal:

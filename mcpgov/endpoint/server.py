@@ -7,13 +7,15 @@ came in between would otherwise be lost, or end the process with calls unrecorde
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from mcpgov.endpoint.http_protocol import StrictHttpProtocol
+from mcpgov.endpoint.http_protocol import StrictConfig, StrictHttpProtocol
+from mcpgov.endpoint.limits import UNTOLD, ConnectionLimits
 
 if TYPE_CHECKING:
     import socket
@@ -25,8 +27,8 @@ DRAIN = 30  # seconds that running calls have once it was told to end
 class GatewayServer(uvicorn.Server):
     """Serves one ASGI application on sockets that it is given, until it is told to end."""
 
-    def __init__(self, app: Any, drain: int = DRAIN) -> None:
-        options = uvicorn.Config(
+    def __init__(self, app: Any, drain: int = DRAIN, limits: ConnectionLimits = UNTOLD) -> None:
+        options = StrictConfig(
             app,
             http=StrictHttpProtocol,
             ws="none",
@@ -37,7 +39,9 @@ class GatewayServer(uvicorn.Server):
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=drain,
+            timeout_keep_alive=math.ceil(limits.idle_seconds),
         )
+        options.limits = limits
         super().__init__(options)
 
     @contextmanager

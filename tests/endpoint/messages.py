@@ -81,4 +81,6 @@ def lookalikes(key: str) -> st.SearchStrategy[str]:
 def _alike(letter: str) -> list[str]:
     fullwidth = chr(ord(letter) + 0xFEE0) if letter.isalnum() else letter
     folding = {"k": ["\u212a"], "s": ["\u017f"]}.get(letter, [])
-    return [letter, letter.swapcase(), fullwidth, *folding, *(letter + unseen for unseen in UNSEEN)]
+    accented = [letter + mark for mark in ("\u0301", "\u0327")]  # composed with some letters, apart from others
+    unseen = [letter + mark for mark in UNSEEN]
+    return [letter, letter.swapcase(), fullwidth, *folding, *accented, *unseen]

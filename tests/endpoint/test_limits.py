@@ -1,12 +1,13 @@
 """What comes before MCP: the Host and Origin that may speak to us, and how much body is read."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 
 from mcpgov.decision import Reason
-from mcpgov.endpoint.limits import Sites, read_body
+from mcpgov.endpoint.limits import UNTOLD, Pace, Sites, head_fault, read_body
 from mcpgov.errors import Refusal
 from mcpgov.models import Headers
 
@@ -24,14 +25,39 @@ def test_a_loopback_gateway_answers_to_every_loopback_name(host: str) -> None:
     LOOPBACK.check(headers(host))
 
 
-@pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1.evil.example", "localhost.evil", "", "[", "127.0.0.2"])
+ODD_HOSTS = [
+    "user@localhost",
+    "localhost/a",
+    "localhost?a",
+    "localhost#a",
+    "localhost:",
+    "localhost:a",
+    "localhost,b",
+    "[::1",
+]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example.com", "127.0.0.1.evil.example", "localhost.evil", "", "[", "127.0.0.2", *ODD_HOSTS]
+)
 def test_a_rebound_name_is_refused(host: str) -> None:
     with pytest.raises(Refusal) as caught:
         LOOPBACK.check(headers(host))
     assert caught.value.reason is Reason.HOST_DENIED
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://localhost.evil.example", "http://["])
+ODD_ORIGINS = [
+    "http://evil@localhost",
+    "http://localhost/a",
+    "//localhost",
+    "localhost",
+    "http://localhost http://evil",
+]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example.com", "null", "http://localhost.evil.example", "http://[", *ODD_ORIGINS]
+)
 def test_a_foreign_origin_is_refused_though_the_host_is_ours(origin: str) -> None:
     with pytest.raises(Refusal) as caught:
         LOOPBACK.check(headers("localhost:8080", origin))
@@ -96,3 +122,81 @@ async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
 
 async def test_a_client_that_leaves_before_its_body_is_complete_leaves_nothing() -> None:
     assert await read_body(arriving(part(b"ab", more=True), {"type": "http.disconnect"}), Headers(), 9) is None
+
+
+def test_a_host_that_is_none_is_refused_also_where_a_proxy_decides() -> None:
+    for host in ("", "user@any", "any/path", "any:port"):
+        with pytest.raises(Refusal) as caught:
+            BEHIND_A_PROXY.check(headers(host))
+        assert caught.value.reason is Reason.HOST_DENIED
+
+
+def stalling(*messages: dict[str, Any]) -> Callable[[], Awaitable[Mapping[str, Any]]]:
+    """An ASGI receive that gives these messages, and then nothing more."""
+    waiting = iter(messages)
+
+    async def receive() -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        return next(waiting, None) or await asyncio.get_running_loop().create_future()
+
+    return receive
+
+
+@pytest.mark.parametrize("pace", [Pace(0.01, 1024), Pace(0, 1 << 30)])
+async def test_a_body_that_stops_coming_is_refused_and_the_connection_ends(pace: Pace) -> None:
+    for came in ([], [part(b"ab", more=True)], [part(b"", more=True)] * 9):
+        with pytest.raises(Refusal) as caught:
+            await read_body(stalling(*came), Headers(), 9, pace)
+        assert caught.value.reason is Reason.REQUEST_TIMEOUT
+        assert caught.value.headers == (("Connection", "close"),)
+
+
+async def test_a_body_that_keeps_the_rate_may_take_longer_than_a_small_one() -> None:
+    ready = arriving(*[part(b"x" * 100, more=True)] * 1000, part(b"x"))
+
+    async def receive() -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        return await ready()
+
+    assert len(await read_body(receive, Headers(), 1 << 20, Pace(0.0001, 1)) or b"") == 100_001
+
+
+GOOD = [(b"host", b"x"), (b"x-any", b"a")]
+
+
+def fault(*fields: tuple[bytes, bytes], target: bytes = b"/mcp/city", version: str = "1.1") -> bytes:
+    """The status of a head with these fields."""
+    return head_fault(target, [*fields], version, UNTOLD)[:3]
+
+
+def test_a_head_that_can_be_read_in_one_way_is_read() -> None:
+    assert fault(*GOOD) == b""
+    assert fault(*GOOD, (b"content-length", b"12")) == b""
+    assert fault(*GOOD, (b"transfer-encoding", b" Chunked\t")) == b""
+    assert fault(version="1.0") == b""
+    assert fault(*GOOD, version="1.0") == b""
+
+
+LENGTH, CHUNKED = (b"content-length", b"2"), (b"transfer-encoding", b"chunked")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [(LENGTH, LENGTH), (CHUNKED, CHUNKED), (LENGTH, CHUNKED)]
+    + [((b"content-length", value),) for value in (b"", b"+2", b"2,2", b"2 2", b"0x2", b"9" * 20, b"\xb2")]
+    + [((b"transfer-encoding", value),) for value in (b"", b"gzip, chunked", b"chunked, chunked", b"identity")]
+    + [((b"host", b"x"),)],
+)
+def test_a_head_that_has_two_lengths_or_names_is_refused_whatever_the_parser_says(
+    fields: tuple[tuple[bytes, bytes], ...],
+) -> None:
+    assert fault(*GOOD, *fields) == b"400"
+
+
+def test_a_head_without_a_host_a_path_or_a_version_that_is_spoken_is_refused() -> None:
+    assert fault() == b"400"
+    assert fault(*GOOD, CHUNKED, version="1.0") == b"400"
+    for version in ("0.9", "1.2", "2.0", ""):
+        assert fault(*GOOD, version=version) == b"400"
+    for target in (b"", b"*", b"http://x/mcp/city", b"x:1", b"mcp/city", b"/mcp/city#a"):
+        assert fault(*GOOD, target=target) == b"400"

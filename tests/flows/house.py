@@ -18,6 +18,7 @@ from mcpgov import app
 from mcpgov.audit.reader import OPEN, Call, CallFilter
 from mcpgov.identity.api_key import KeyRecord, digest, mint_key
 from mcpgov.models import Json
+from mcpgov.stage_settings import connection_limits
 from tests.flows.upstream import listening
 from tests.peers.web_peer import PeerServer
 
@@ -218,6 +219,6 @@ async def house(
     (folder / "policies").mkdir(exist_ok=True)
     async with app.running(folder / "mcpgov.yaml") as running, aiohttp.ClientSession() as http:
         built.running, built.http = running, http
-        async with listening(running.gateway) as url:
+        async with listening(running.gateway, connection_limits(running.storage.settings)) as url:
             built.url = url
             yield built

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from mcpgov.endpoint.limits import UNTOLD, ConnectionLimits
 from mcpgov.endpoint.server import GatewayServer
 
 TOOLS = ("get_city", "list_cities", "rename_city", "delete_city")
@@ -109,9 +110,9 @@ class CityUpstream:
 
 
 @asynccontextmanager
-async def listening(app: Any) -> AsyncGenerator[str]:
+async def listening(app: Any, limits: ConnectionLimits = UNTOLD) -> AsyncGenerator[str]:
     """An ASGI application on a real loopback port; gives its base URL."""
-    server = GatewayServer(app)
+    server = GatewayServer(app, limits=limits)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         running = asyncio.create_task(server.serve_on(sock))
         while not server.started:
