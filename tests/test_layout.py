@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 OWN_FOLDERS = {"contract", "flows", "conformance", "faults", "peers", "supply"}
 OWN_FILES = {
     *("test_architecture.py", "test_budgets.py", "test_layout.py", "test_docs.py", "test_invariants.py"),
-    *("test_security_page.py",),
+    *("test_execution.py", "test_security_page.py"),
 }
 
 
