@@ -11,6 +11,8 @@ import pytest
 from mcpgov.decision import Reason
 from mcpgov.errors import ANSWERS
 from mcpgov.limit_settings import Limits
+from mcpgov.pinning.mode import PinMode
+from mcpgov.policy.registry import ELEMENTS
 from tests.test_invariants import ROOT, exists
 
 PAGES: Final = ("docs/security.md", "docs/owasp.md", "SECURITY.md", "CONTRIBUTING.md")
@@ -85,6 +87,12 @@ def test_every_reason_that_is_named_with_a_status_is_answered_with_it() -> None:
     named = [(int(status), reason) for status, reasons in found for reason in re.findall(r"[a-z-]+", reasons)]
     assert len(named) > 30
     assert [pair for pair in named if ANSWERS[Reason(pair[1])].status != pair[0]] == []
+
+
+@pytest.mark.parametrize("page", ["docs/security.md", "docs/owasp.md"])
+def test_every_word_with_dashes_is_a_reason_an_element_or_a_mode(page: str) -> None:
+    words = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text(page)))
+    assert words - {*Reason, *ELEMENTS, *PinMode} == set()
 
 
 def test_every_limit_says_what_happens_at_it() -> None:
