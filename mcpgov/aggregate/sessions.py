@@ -92,7 +92,7 @@ class Sessions:
         return session
 
     def get(self, session_id: str, principal: str) -> Session:
-        """The session of this caller that has this id. Raises Refusal: invalid-message without an id, unknown-session."""
+        """The session with this id, of this caller. Raises Refusal: invalid-message without an id, unknown-session."""
         if not session_id:
             raise Refusal(Reason.INVALID_MESSAGE, "Mcp-Session-Id is missing: initialize first.")
         session = self._open.get(session_id)

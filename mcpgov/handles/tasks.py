@@ -4,8 +4,8 @@ Sources: MCP 2025-11-25, Utilities, "Tasks"; the extension io.modelcontextprotoc
 Rules: a request names a task by the id that its caller was given and no other (a server behind one shared credential
 cannot tell the gateway's callers apart: CVE-2026-52870), else it is refused as one for a task that never was. In what
 comes back the same ids are sealed; a place that is missed there shows an id that nobody can use. `tasks/list` is
-refused: it shows what everybody's credential sees. In 2025-11-25 a client may run tasks of its own for the server; their ids are
-the client's, and pass.
+refused: it shows what everybody's credential sees. In 2025-11-25 a client may run tasks of its own for the server;
+their ids are the client's, and pass.
 """
 
 from __future__ import annotations
