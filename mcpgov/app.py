@@ -122,6 +122,7 @@ class Running:
     worker: Worker
     telemetry: Telemetry
     health: Health
+    buffers: Buffers
 
 
 @asynccontextmanager
@@ -179,7 +180,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health, buffers)
         finally:
             watching.cancel()
             await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending

@@ -1,4 +1,4 @@
-"""How many requests may be under way: of all, of one caller, of one caller at one place; and each gives its place back."""
+"""How many requests may be under way: of all, of one caller, of one caller at one place."""
 
 from contextlib import ExitStack
 from dataclasses import replace

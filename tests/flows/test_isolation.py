@@ -172,9 +172,8 @@ inbound:
 
 async def test_what_one_backend_gave_is_never_sent_to_another_that_a_policy_chooses(world: World) -> None:
     client = world.clients["a", "a"]
-    text = entry("a", f"{world.urls['a']}/mcp", "[routes]").replace(
-        "authType", f"backends: [{world.urls['b']}], authType"
-    )
+    text = entry("a", f"{world.urls['a']}/mcp", "[routes]")
+    text = text.replace("authType", f"backends: [{world.urls['b']}], authType")
     world.gateway.write("policies/routes.yaml", ROUTES.replace("URL", world.urls["b"]))
     world.gateway.write("catalog/a.yaml", text)
     world.gateway.reload()

@@ -1,4 +1,4 @@
-"""Where the ids of tasks stand: opened in what a client asks, sealed in what a server says, and nothing else changes."""
+"""Where the ids of tasks stand: opened in what a client asks, sealed in what a server says."""
 
 import json
 from dataclasses import replace
