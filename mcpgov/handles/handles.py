@@ -18,7 +18,8 @@ from mcpgov.errors import Refusal
 from mcpgov.handles import tasks
 from mcpgov.handles.event_ids import with_ids
 from mcpgov.handles.seal import Holder, Sort
-from mcpgov.models import Era, Event, Headers, LocalUpstream
+from mcpgov.models import Era, Event, Headers
+from mcpgov.pinning.place import place_of
 from mcpgov.policy.rewriting import with_data
 from mcpgov.strict_json import dumps
 
@@ -87,11 +88,7 @@ def holder_of(request: MCPRequest, connection: Connection, decision: Decision) -
     The place is the entry's upstream and the backend that a policy chose. A path that a policy writes anew is none of
     it: that is the same server, asked elsewhere, perhaps for one tool only.
     """
-    upstream = connection.upstream
-    if isinstance(upstream, LocalUpstream):
-        place = ["local", *upstream.command, upstream.working_directory]
-    else:
-        place = ["remote", upstream.url, decision.changes.backend or ""]
+    place = [place_of(connection), decision.changes.backend or ""]
     return Holder(request.principal_id, connection.name, dumps(place).decode())
 
 

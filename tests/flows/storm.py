@@ -15,11 +15,14 @@ import secrets
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mcpgov import app
+from mcpgov.identity.api_key import KeyRecord, digest, mint_key
 from tests.aggregate.houses import entry
 from tests.flows.house import META, Client, House, house
 from tests.flows.upstream import listening
@@ -57,7 +60,7 @@ class Echo:
             await asyncio.sleep(0)
         said = [str(message["params"].get("arguments")), self._sessions.get(session, "")]
         content = [{"type": "text", "text": text} for text in said]
-        result = {"content": content, "resultType": "complete", "protocolVersion": "2025-11-25", "capabilities": {}}
+        result: dict[str, Any] = {"content": content, "resultType": "complete", "protocolVersion": "2025-11-25"}
         data = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
         await self._answer(send, data, session, streaming=self._chance.random() < 0.5)
 
@@ -142,12 +145,15 @@ async def storm(folder: Path, clients: int, calls: int, seed: int = 1) -> Seen:
     return seen
 
 
-async def callers_of(gateway: House, count: int) -> Any:
+async def callers_of(gateway: House, count: int) -> AsyncGenerator[Caller]:
     """Clients with a key and a session each."""
-    for _ in range(count):
-        caller = Caller(await gateway.client("city"), f"canary-{secrets.token_hex(8)}")
-        await caller.open()
-        yield caller
+    async with app.openers().keys(gateway.folder / "mcpgov.yaml") as keys:
+        for number in range(count):
+            key_id, key = mint_key(secrets.choice)
+            await keys.create(KeyRecord(key_id, digest(key.reveal()), f"client-{number}", "", datetime.now(UTC)))
+            caller = Caller(await gateway.client("city", key.reveal()), f"canary-{secrets.token_hex(8)}")
+            await caller.open()
+            yield caller
 
 
 def shared(calls: int, clients: int) -> Iterator[int]:

@@ -84,7 +84,7 @@ async def test_a_session_is_good_for_its_caller_on_its_connection_and_for_no_oth
         assert (await world.clients[owner].handshake_request("ping", mcp_session_id=SESSION)).status == 404
     denied = await world.gateway.records(event="denied")
     assert len(denied) == 16 * 15 + 16
-    assert {record["mcpgov.decision.reason"] for record in denied} == {"unknown-session"}
+    assert {str(record["mcpgov.decision.reason"]) for record in denied} == {"unknown-session"}
 
 
 @pytest.mark.parametrize("stateless", [True, False])

@@ -125,8 +125,8 @@ async def test_a_task_is_sealed_in_json_and_in_events(*, streaming: bool) -> Non
     holder = holder_of(asked(), HERE, ALLOWED)
     sealed = SEAL.seal(b"t", Sort.TASK, holder)
     assert sealed is not None
-    assert event.data == TASK.replace(b'"t"', f'"{sealed}"'.encode())
-    assert event.raw == (b"event: message\ndata: " + event.data + b"\n\n" if streaming else event.data)
+    told = TASK.replace(b'"t"', f'"{sealed}"'.encode())
+    assert event == Event(b"event: message\ndata: " + told + b"\n\n" if streaming else told, told)
     request = replace(call("tasks/get", {"taskId": sealed}), principal_id="me")
     assert HANDLES.opened(request, HERE, ALLOWED).params == {"taskId": "t"}
     session = SEAL.seal(b"t", Sort.SESSION, holder)
