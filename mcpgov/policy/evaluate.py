@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Reply, Trace
 from mcpgov.errors import ANSWERS, HIDING, ExpressionError, Refusal
-from mcpgov.pinning.place import place_of
+from mcpgov.models import RemoteUpstream
 from mcpgov.policy.context import Context, LastError, Response
 from mcpgov.policy.draft import Answers, Denial, Draft, Limit
 from mcpgov.policy.element import BACKEND, ON_ERROR, OUTBOUND, hides, run
@@ -205,7 +205,9 @@ def _request(sections: Sections, draft: Draft) -> Verdict:
 
 def _server_of(context: Context) -> str:
     """Whose word annotations are: a connection that moves to another server starts without any."""
-    return f"{context.connection.name} {place_of(context.connection)}"
+    upstream = context.connection.upstream
+    place = upstream.url if isinstance(upstream, RemoteUpstream) else " ".join(upstream.command)
+    return f"{context.connection.name} {place}"
 
 
 _FAILED: Final = "A policy could not be evaluated."
