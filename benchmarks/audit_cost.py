@@ -95,7 +95,7 @@ async def serve(ledger: str, config: Path) -> None:
         settings, gateway = running.storage.settings, running.gateway
         if ledger == NOTHING:
             stages = replace(running.stages, ledger=NoLedger())
-            gateway = Gateway(stages, endpoint_settings(settings, running.storage.material), lambda: True)
+            gateway = Gateway(stages, endpoint_settings(settings, running.buffers), lambda: True)
         with listener(settings.listen.host, settings.listen.port) as sock:
             server = GatewayServer(gateway)
             server.end_on_signals()

@@ -28,6 +28,7 @@ from mcpgov.aggregate.sessions import KnownNames, Sessions
 from mcpgov.aggregate.visit import Shared
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
+from mcpgov.buffers import Buffers
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
@@ -56,6 +57,8 @@ from mcpgov.endpoint.server import GatewayServer
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
+from mcpgov.handles.handles import Handles
+from mcpgov.handles.seal import Seal
 from mcpgov.health import PATIENCE, Health, asking, every
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, identities
@@ -76,6 +79,7 @@ from mcpgov.stage_settings import (
     endpoint_settings,
     event_hubs,
     other_urls,
+    places,
     registry_settings,
 )
 from mcpgov.storage import Storage
@@ -90,14 +94,16 @@ from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
+    from mcpgov.endpoint.asgi import Pages
     from mcpgov.identity_settings import Azure
     from mcpgov.limiter import Counters
     from mcpgov.observing import Telemetry
     from mcpgov.settings import Counters as CountersSettings
+    from mcpgov.settings import Settings
     from mcpgov.store.redis_counters import RedisCounters
 
 
@@ -124,6 +130,7 @@ class Running:
     worker: Worker
     telemetry: Telemetry
     health: Health
+    buffers: Buffers
 
 
 @asynccontextmanager
@@ -138,7 +145,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     settings = generations.current().settings
     storage = Storage(settings, load)
     tended = storage.untended() if principal else storage
-    upstreams, log = Upstreams(RemoteForwarder(), LocalForwarder()), PolicyLog(lambda: generations.current().secrets)
+    buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
+    upstreams = Upstreams(RemoteForwarder(buffers=buffers), LocalForwarder())
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
@@ -164,29 +172,38 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             ledger=ledger,
             upstream=upstreams,
             pins=pins,
+            places=places(settings.limits),
+            handles=Handles(Seal(storage.material)),
         )
-        endpoint = endpoint_settings(settings, storage.material)
         known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
         await ledger.start(principal, worker.place, **known)
         report.to(ledger, upstreams, generations.current)
         watching = asyncio.create_task(generations.watch())
         watching.add_done_callback(log_failure)
         try:
-            shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
-            aggregate, registry = partial(serve_aggregate, shared), Registry(stages, registry_settings(settings))
-            gateway = Gateway(stages, endpoint, lambda: ledger.ready, who.pages, aggregate, registry)
+            gateway = front_door(stages, settings, buffers, lambda: ledger.ready, who.pages)
             pause = every(settings.health.every) if worker.first and not principal else None
             async with (
                 purging_daily(tended, utc_now, first=worker.first),
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health)
+                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health, buffers)
         finally:
             watching.cancel()
             await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending
             await upstreams.close()
             await ledger.close()
+
+
+def front_door(
+    stages: Stages, settings: Settings, buffers: Buffers, ready: Callable[[], bool], pages: Pages | None
+) -> Gateway:
+    """What callers reach: the connections, the aggregate, the registry, and the pages of people if there are any."""
+    endpoint = endpoint_settings(settings, buffers)
+    shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
+    registry = Registry(stages, registry_settings(settings))
+    return Gateway(stages, endpoint, ready, pages, partial(serve_aggregate, shared), registry)
 
 
 def azure_host(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     UNKNOWN_CONNECTION = "unknown-connection"
     CONNECTION_DENIED = "connection-denied"
     UNKNOWN_SESSION = "unknown-session"
+    UNKNOWN_TASK = "unknown-task"
 
     # a policy said no
     SOURCE_IP_DENIED = "source-ip-denied"
@@ -91,6 +92,7 @@ class Reason(StrEnum):
 
     # the upstream did not answer as an MCP server should
     UPSTREAM_UNREACHABLE = "upstream-unreachable"
+    CIRCUIT_OPEN = "circuit-open"
     UPSTREAM_ADDRESS_DENIED = "upstream-address-denied"
     UPSTREAM_TIMEOUT = "upstream-timeout"
     UPSTREAM_RESET = "upstream-reset"

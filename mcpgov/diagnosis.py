@@ -89,7 +89,7 @@ def diagnose(seen: Seen) -> Diagnosis | None:
         return _no_credential(seen, seen.connection)
     if seen.connection is not None and seen.principal is not None and seen.reason is Reason.USER_REQUIRED:
         return _no_user(seen, seen.connection, seen.principal)
-    if seen.reason is Reason.UPSTREAM_UNREACHABLE:
+    if seen.reason in {Reason.UPSTREAM_UNREACHABLE, Reason.CIRCUIT_OPEN}:
         return _unreachable(seen)
     return _refused(seen, seen.reason)
 

@@ -79,6 +79,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.UNKNOWN_CONNECTION: _http(404),
     Reason.CONNECTION_DENIED: _http(404),  # as one that there is not: a key must not learn of others
     Reason.UNKNOWN_SESSION: _rpc(404, INVALID_REQUEST),
+    Reason.UNKNOWN_TASK: _rpc(200, INVALID_PARAMS),
     Reason.SOURCE_IP_DENIED: _http(403),
     Reason.RATE_LIMITED: _http(429),
     Reason.QUOTA_EXCEEDED: _http(403),
@@ -106,6 +107,7 @@ ANSWERS: dict[Reason, AnswerShape] = {
     Reason.INTERNAL_ERROR: _http(500),
     Reason.GATEWAY_STOPPING: _http(503),
     Reason.UPSTREAM_UNREACHABLE: _http(502),
+    Reason.CIRCUIT_OPEN: _http(503),
     Reason.UPSTREAM_ADDRESS_DENIED: _http(502),
     Reason.UPSTREAM_TIMEOUT: _http(504),
     Reason.UPSTREAM_RESET: _http(502),

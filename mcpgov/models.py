@@ -124,7 +124,7 @@ class MCPRequest:
     """One request, parsed once and strictly. `body` holds exactly the bytes that were read into `params`.
 
     `name` is what `Mcp-Name` mirrors: params.name, params.uri or params.taskId. `arguments` are those of tools/call.
-    `session_id` is the upstream's own, its seal opened. `traceparent` is the caller's, `traces_ignored` the rest.
+    `session_id` is sealed until handles.py has opened it. `traceparent` is the caller's, `traces_ignored` the rest.
     """
 
     head: RequestHead

@@ -8,6 +8,7 @@ The stages know nothing of each other; what one learns reaches the next through 
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,8 +17,10 @@ import structlog
 
 from mcpgov.decision import Reason
 from mcpgov.errors import ClientGone, Refusal
+from mcpgov.handles.handles import Handles
+from mcpgov.handles.seal import KEY_BYTES, Seal
+from mcpgov.places import Places
 from mcpgov.policy.evaluate import Context, Evaluation, refusal_of
-from mcpgov.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -36,7 +39,7 @@ class Exchange(Protocol):
     head: RequestHead
 
     async def read(self, principal: Principal, origins: Collection[str]) -> MCPRequest:
-        """Read and parse the body, and open the session id that was sealed for this principal. Raises Refusal.
+        """Read and parse the body; what the client presents in it is still sealed. Raises Refusal.
 
         `origins` are those of browsers that a policy lets in, besides our own.
         """
@@ -173,7 +176,8 @@ class Stages:
     ledger: Ledger
     upstream: Upstream
     pins: Pins = field(default_factory=NoPins)
-    streams: Streams = field(default_factory=Streams)
+    places: Places = field(default_factory=Places)
+    handles: Handles = field(default_factory=lambda: Handles(Seal(secrets.token_bytes(KEY_BYTES))))
 
 
 async def govern(exchange: Exchange, stages: Stages) -> None:
@@ -187,14 +191,16 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                 received = await exchange.read(principal, snapshot.origins(exchange.head, principal))
                 record.request = request = replace(received, principal_id=principal.id)
                 record.connection = connection = snapshot.connection(exchange.head.connection, principal)
-                evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
-                record.decision = decision = await effects.perform(evaluation.decide())
-                require_allowed(decision)
-                stages.pins.require(request, connection)
-                with stages.streams.place(request, connection, principal):
+                with stages.places.place(request, connection, principal):
+                    evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
+                    record.decision = decision = await effects.perform(evaluation.decide())
+                    require_allowed(decision)
+                    stages.pins.require(request, connection)
+                    record.request = sent = stages.handles.opened(request, connection, decision)
                     record.credential = credential = await stages.credentials.credential_for(connection, principal)
                     await record.intent()
-                    async with stages.upstream.forward(request, connection, decision, credential) as answer:
+                    async with stages.upstream.forward(sent, connection, decision, credential) as own:
+                        answer = stages.handles.sealed(own, sent, connection, decision)
                         pinned = stages.pins.judged(record.heard(answer), request, connection)
                         shown = await effects.perform(evaluation.answered(pinned))
                         await exchange.relay(record.watch(shown), decision)

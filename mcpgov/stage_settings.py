@@ -13,13 +13,13 @@ from mcpgov.destinations import origin
 from mcpgov.endpoint.asgi import EndpointSettings
 from mcpgov.endpoint.limits import ConnectionLimits, Pace, Sites
 from mcpgov.endpoint.metadata import AuthorizationServer, ResourceMetadata
-from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.event_hubs import Hub, Signature
 from mcpgov.event_hubs import Identity as OwnIdentity
 from mcpgov.identity.entra_token import AllowedCallers, EntraTenant
 from mcpgov.identity.oidc_token import CONFIGURATION, OidcIssuer
 from mcpgov.identity.trusted_proxy import TrustedProxy
 from mcpgov.models import AuthType
+from mcpgov.places import Most, Places
 from mcpgov.publish.offer import key_header
 from mcpgov.registry.asgi import RegistrySettings
 from mcpgov.strict_json import JsonLimits
@@ -27,7 +27,9 @@ from mcpgov.strict_json import JsonLimits
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mcpgov.buffers import Buffers
     from mcpgov.identity_settings import App, Azure, Entra, Identity, Oidc
+    from mcpgov.limit_settings import Limits
     from mcpgov.models import Connection, Secret
     from mcpgov.policy_tokens import PolicyTokens
     from mcpgov.settings import Settings
@@ -61,17 +63,30 @@ def redirect_urls(settings: Settings, connections: Iterable[Connection]) -> dict
     return found | {name: redirect_url(base, name) for name in asking}
 
 
-def endpoint_settings(settings: Settings, seal_key: bytes) -> EndpointSettings:
+def endpoint_settings(settings: Settings, buffers: Buffers) -> EndpointSettings:
     """What the data plane is told."""
     limits = settings.limits
     return EndpointSettings(
         limits=JsonLimits(body=limits.body_bytes, depth=limits.depth, keys=limits.keys, string=limits.string_bytes),
-        seal=SessionSeal(seal_key),
         sites=sites_of(settings),
         trusted_proxies=settings.trusted_proxies,
         pace=Pace(limits.body_seconds, limits.body_rate),
         caller_headers=settings.identity.caller_headers,
         metadata=resource_metadata(settings),
+        buffers=buffers,
+    )
+
+
+def places(limits: Limits) -> Places:
+    """The places for what is under way at once."""
+    return Places(
+        Most(
+            limits.calls,
+            limits.calls_per_caller,
+            limits.calls_per_upstream,
+            limits.streams,
+            limits.streams_per_caller,
+        )
     )
 
 

@@ -18,6 +18,7 @@ STAGES = ("endpoint", "identity", "policy", "credential", "audit", "upstream")
 PURE = (
     *("models", "decision", "errors", "yaml_source", "strict_json", "json_spans", "destinations", "json_web_token"),
     "messages",
+    "handles",
     "pinning.mode",
     *("policy", "endpoint.inbound", "endpoint.reply", "identity.client_ip", "audit.record", "audit.chain"),
     *("audit.merkle", "audit.note", "audit.verify", "audit.proof", "audit.purge", "audit.columns", "audit.ended"),
@@ -54,7 +55,7 @@ PURE = (
 LAYERS = (
     ("", "models", "decision", "errors", "pinning.mode"),
     PURE,
-    ("web", "streams"),
+    ("web", "places", "buffers"),
     STAGES,
     (
         *("settings", "shapes", "snapshot", "missing", "reload", "limiter", "effects", "policy_files", "policy_cases"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from mcpgov.buffers import Buffers
 from mcpgov.endpoint.limits import UNTOLD
 from mcpgov.models import AuthType, CallerToken, Connection, OAuthClient, RemoteUpstream, Secret, SignIn
 from mcpgov.settings import Settings, parse_settings
@@ -22,6 +23,7 @@ from mcpgov.stage_settings import (
     trusted_proxy,
 )
 
+BUFFERS = Buffers()
 GUID = "72f988bf-0000-4000-8000-2d7cd011db4{}"
 SECRET = "3XkP9vQ2mL7tR4wZ8HjN5cY1"
 FULL = f"""\
@@ -83,10 +85,10 @@ def test_where_people_are_sent_back_to_is_told_only_where_they_are() -> None:
 
 def test_metadata_is_there_only_where_tokens_are_accepted() -> None:
     assert resource_metadata(Settings()) is None
-    assert endpoint_settings(Settings(), b"k" * 32).metadata is None
+    assert endpoint_settings(Settings(), BUFFERS).metadata is None
     metadata = resource_metadata(full())
     assert metadata is not None
-    assert endpoint_settings(full(), b"k" * 32).metadata == metadata
+    assert endpoint_settings(full(), BUFFERS).metadata == metadata
     told = [(one.issuer, one.resource, one.scopes, one.entra) for one in metadata.servers]
     assert told == [
         (f"https://127.0.0.1:8443/{GUID.format(1)}/v2.0", "connection", ("Mcp.Use",), True),
@@ -178,4 +180,4 @@ def test_a_connection_is_told_its_limits_and_without_settings_they_are_the_same(
         parse_settings("limits: { header_fields: 20, body_seconds: 7, connections: 99 }", "x.yaml")
     )
     assert (told.header_fields, told.pace.seconds, told.connections) == (20, 7, 99)
-    assert endpoint_settings(full(), b"k" * 32).caller_headers == full().identity.caller_headers
+    assert endpoint_settings(full(), Buffers()).caller_headers == full().identity.caller_headers

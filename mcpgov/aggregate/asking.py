@@ -104,8 +104,10 @@ class Part:
                     self.message = message
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Keep the refusal."""
+        """Keep the refusal; what the gateway says of a session counts as the member's word."""
         self.refusal = refusal
+        if refusal.reason is Reason.UNKNOWN_SESSION:
+            self.status = GONE
 
 
 class Asking:

@@ -134,7 +134,9 @@ class AggregateCall:
         await self._exchange.relay(answer, decision)
 
     async def refuse(self, refusal: Refusal) -> None:
-        """Answer no."""
+        """Answer no. The member's session may be gone, or be another upstream's since a reload."""
+        if refusal.reason is Reason.UNKNOWN_SESSION and self._link is not None:
+            self._link.forget()
         await self._exchange.refuse(refusal)
 
     def close(self) -> None:
@@ -146,7 +148,7 @@ class AggregateCall:
         """Find the session. Raises Refusal: unknown-session, invalid-message."""
         request = visit.request
         if request.era is Era.HANDSHAKE and request.method != "initialize":
-            visit.session = self._shared.sessions.get(request.session_id)
+            visit.session = self._shared.sessions.get(request.session_id, visit.principal)
 
     async def _target(self, visit: Visit) -> Target | None:
         """The member that a request is for; None for what is answered here. Raises Refusal for what is nobody's."""

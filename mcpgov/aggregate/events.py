@@ -7,11 +7,12 @@ each has its member in front. A stream that is made of several has no place to c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
+from mcpgov.handles.event_ids import with_ids
 from mcpgov.messages import SUBSCRIPTION_ID, is_response, mapping
 
 if TYPE_CHECKING:
@@ -23,21 +24,13 @@ ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 CHANGES: Final = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")  # MCP 2026-07-28,
 WATCHED: Final = "resourceSubscriptions"  # SubscriptionFilter
 MOST_WATCHED: Final = 1000  # URIs of one subscription
-_ID: Final = re.compile(rb"(?m)(?<![^\r\n])id(?::[ ]?([^\r\n]*))?(?:\r\n|\r|\n)")
 _NUMBERED: Final = re.compile(r"([a-z0-9-]+):(.+)")
 
 
 def with_member(event: Event, member: str) -> Event:
     """The event with its member in front of its id; an empty id, which takes the last one back, stays."""
-    if b"id" not in event.raw:
-        return event
-    front = f"id: {member}:".encode()
-    return replace(event, raw=_ID.sub(lambda line: front + line[1] + b"\n" if line[1] else line[0], event.raw))
-
-
-def without_id(event: Event) -> Event:
-    """The event without an id."""
-    return replace(event, raw=_ID.sub(b"", event.raw)) if b"id" in event.raw else event
+    front = f"{member}:".encode()
+    return with_ids(event, lambda own: front + own)
 
 
 def left_at(last_event_id: str) -> tuple[str, str] | None:

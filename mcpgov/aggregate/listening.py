@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.aggregate.callbacks import Letters, Renumbered
-from mcpgov.aggregate.events import ACKNOWLEDGED, Subscribed, acknowledged, honoured, without_id
+from mcpgov.aggregate.events import ACKNOWLEDGED, Subscribed, acknowledged, honoured
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.handles.event_ids import without_ids
 from mcpgov.messages import SUBSCRIPTION_ID, parse_message
 from mcpgov.models import Event
 from mcpgov.policy.rewriting import Rewritten
@@ -103,7 +104,7 @@ class Listening:
         else:
             letters.sent(self._id, member)
         async for events in Rewritten(answer, (apart,) if self._session else (Subscribed(self._id), apart)):
-            told = tuple(without_id(event) for event in events if self._tells(begun, event))
+            told = tuple(without_ids(event) for event in events if self._tells(begun, event))
             if told:
                 await self._said.put(told)
 

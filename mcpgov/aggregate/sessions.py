@@ -1,7 +1,7 @@
 """The sessions of clients at /mcp, HANDSHAKE era, and what is known of names: in this process's memory, and bounded.
 
-A session holds one session with each member that was asked for something in it. Rules: its id is known to one client
-only, sealed for it by the endpoint; a session that nobody used for long, or that is one too many, is forgotten, and
+A session holds one session with each member that was asked for something in it. Rules: its id is drawn at random and
+is good for the caller that opened it; a session that nobody used for long, or that is one too many, is forgotten, and
 its client starts anew (404; MCP 2025-11-25, Transports, "Session Management"). What is known of names only says where
 a call goes; whether it may go there is decided there.
 """
@@ -91,12 +91,12 @@ class Sessions:
             self.close(next(iter(self._open.values())))
         return session
 
-    def get(self, session_id: str) -> Session:
-        """The session with this id. Raises Refusal: invalid-message without an id, unknown-session."""
+    def get(self, session_id: str, principal: str) -> Session:
+        """The session with this id, of this caller. Raises Refusal: invalid-message without an id, unknown-session."""
         if not session_id:
             raise Refusal(Reason.INVALID_MESSAGE, "Mcp-Session-Id is missing: initialize first.")
         session = self._open.get(session_id)
-        if session is None or self._is_idle(session):
+        if session is None or session.principal != principal or self._is_idle(session):
             raise Refusal(Reason.UNKNOWN_SESSION, "There is no such session. Initialize a new one.")
         session.used = self._clock()
         self._open.move_to_end(session_id)

@@ -17,10 +17,11 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
 from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.challenge import challenge
@@ -36,10 +37,10 @@ from mcpgov.pipeline import Stages, govern
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 
+    from mcpgov.buffers import Held
     from mcpgov.decision import Decision
     from mcpgov.endpoint.limits import Sites
     from mcpgov.endpoint.metadata import ResourceMetadata
-    from mcpgov.endpoint.sessions import SessionSeal
     from mcpgov.models import Answer, MCPRequest, Principal
     from mcpgov.pipeline import Exchange
     from mcpgov.strict_json import JsonLimits
@@ -68,13 +69,13 @@ class EndpointSettings:
     """
 
     limits: JsonLimits
-    seal: SessionSeal
     sites: Sites
     trusted_proxies: tuple[IPNetwork, ...] = ()
     drain: float = 90.0
     pace: Pace = PACE
     caller_headers: tuple[str, ...] = ()
     metadata: ResourceMetadata | None = None
+    buffers: Buffers = field(default_factory=Buffers)
 
 
 class Pages(Protocol):
@@ -161,32 +162,25 @@ class HttpExchange:
         self._send = send
         self._settings = settings
         self._request: MCPRequest | None = None
-        self._principal_id = ""
         self._started = False
         self._gone = False
         self._answered = False
         self._watcher: asyncio.Task[None] | None = None
+        self._held: Held | None = None
 
     async def read(self, principal: Principal, origins: Collection[str] = ()) -> MCPRequest:
-        """Read the body, parse it once, open the session's seal, and from then on watch for the client's leaving."""
+        """Read the body, parse it once, and from then on watch for the client's leaving."""
         self._settings.sites.check(self.head.headers, origins)
         settings = self._settings
-        body = await read_body(self._receive, self.head.headers, settings.limits.body, settings.pace)
+        self._held = settings.buffers.hold(principal.id)
+        body = await read_body(self._receive, self.head.headers, settings.limits.body, settings.pace, self._held)
         if body is None:
             raise ClientGone
-        self._principal_id = principal.id
         self._request = parse_request(self.head, body, self._settings.limits)
-        self._request = self._opened(self._request)  # in two steps: a refused seal is answered with the request's id
         call = asyncio.current_task()
         if call is not None:
             self._watcher = asyncio.create_task(self._watch(call))
         return self._request
-
-    def _opened(self, request: MCPRequest) -> MCPRequest:
-        if not request.session_id:
-            return request
-        upstream_id = self._settings.seal.open(request.session_id, self._principal_id, self.head.connection)
-        return replace(request, session_id=upstream_id)
 
     async def _watch(self, call: asyncio.Task[object]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -208,8 +202,7 @@ class HttpExchange:
         status = (answer.reply and answer.reply.status) or answer.status
         session = answer.headers.get("mcp-session-id")
         if session:
-            sealed = self._settings.seal.seal(session, self._principal_id, self.head.connection)
-            headers.append((b"mcp-session-id", sealed.encode()))
+            headers.append((b"mcp-session-id", session.encode()))
         if answer.streaming:
             await self._start(status, headers)
             async for events in answer.events:
@@ -250,7 +243,9 @@ class HttpExchange:
             await self.refuse(Refusal(Reason.GATEWAY_STOPPING, "The gateway is stopping. Try again."))
 
     def close(self) -> None:
-        """Stop watching for the client."""
+        """Stop watching for the client, and let go of its body."""
+        if self._held is not None:
+            self._held.give_back()
         if self._watcher is not None:
             self._watcher.cancel()
 

@@ -21,6 +21,7 @@ from mcpgov.errors import Refusal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
+    from mcpgov.buffers import Held
     from mcpgov.models import Headers
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -126,11 +127,16 @@ def _hostname(url: str) -> str:
 
 
 async def read_body(
-    receive: Callable[[], Awaitable[Mapping[str, Any]]], headers: Headers, limit: int, pace: Pace = PACE
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    headers: Headers,
+    limit: int,
+    pace: Pace = PACE,
+    held: Held | None = None,
 ) -> bytes | None:
     """The whole body, or None when the client left before it was complete.
 
-    Raises Refusal: too-large, as soon as more than `limit` bytes are announced or have come; request-timeout.
+    Raises Refusal: too-large, as soon as more than `limit` bytes are announced or have come; request-timeout;
+    overloaded, where `held` has no room for what came.
     """
     announced = headers.get("content-length")
     if announced.isdecimal() and int(announced) > limit:
@@ -145,6 +151,8 @@ async def read_body(
                 size += len(parts[-1])
                 if size > limit:
                     raise too_large(limit)
+                if held is not None:
+                    held.now(size)
                 if not message.get("more_body", False):
                     return b"".join(parts)
                 patience.reschedule(began + max(pace.seconds, size / pace.rate))

@@ -35,6 +35,7 @@ RESET_HEADER: Final = "X-RateLimit-Reset"  # seconds until the window is whole a
 _FINAL: Final = HIDING | {Reason.POLICY_RESPONSE, Reason.PREFLIGHT}
 _UPSTREAM: Final = {  # API Management's words for what goes wrong while a request is forwarded
     Reason.UPSTREAM_UNREACHABLE: "BackendConnectionFailure",
+    Reason.CIRCUIT_OPEN: "BackendConnectionFailure",
     Reason.UPSTREAM_RESET: "BackendConnectionFailure",
     Reason.UPSTREAM_TIMEOUT: "Timeout",
 }

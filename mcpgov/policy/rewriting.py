@@ -72,8 +72,12 @@ class Rewritten:
 
 def with_message(event: Event, message: Json, *, streaming: bool) -> Event:
     """The event with another message: what a server-sent event says besides stays."""
-    data = dumps(message)
-    return Event(_with_data(event.raw, data) if streaming else data, data)
+    return with_data(event, dumps(message), streaming=streaming)
+
+
+def with_data(event: Event, data: bytes, *, streaming: bool) -> Event:
+    """The same, where the message is there as text."""
+    return Event(_with_other_data(event.raw, data) if streaming else data, data)
 
 
 def _shown(message: Json, rewriters: list[Rewriter]) -> Json:
@@ -86,7 +90,7 @@ def _shown(message: Json, rewriters: list[Rewriter]) -> Json:
     return message
 
 
-def _with_data(raw: bytes, data: bytes) -> bytes:
+def _with_other_data(raw: bytes, data: bytes) -> bytes:
     """The same server-sent event with other data on one line; id, event, retry and comments stay as they were."""
     lines = [line for line in _LINE.finditer(raw.removeprefix(_BOM)) if line["text"] and not _is_data(line["text"])]
     return b"".join([line["text"] + b"\n" for line in lines]) + b"data: " + data + b"\n\n"

@@ -50,7 +50,7 @@ class Breaking:
     async def forward(
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AsyncGenerator[Answer, None]:
-        """Send the request on. Raises Refusal; upstream-unreachable, with a Retry-After, while the circuit is open."""
+        """Send the request on. Raises Refusal; circuit-open, with a Retry-After, while the circuit is open."""
         if request.kind is not Kind.REQUEST:
             async with self._inner.forward(request, connection, decision, credential) as answer:
                 yield answer
@@ -84,7 +84,7 @@ class Breaking:
         if wait > 0:
             told = (("Retry-After", str(math.ceil(wait))),)
             message = "The upstream has not answered you for a while and is left alone for now."
-            raise Refusal(Reason.UPSTREAM_UNREACHABLE, message, headers=told, detail="nothing was sent")
+            raise Refusal(Reason.CIRCUIT_OPEN, message, headers=told, detail="nothing was sent")
         self._circuits[key] = circuit.tried()
         return circuit.is_open
 

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.messages import listens
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from aiohttp.abc import AbstractResolver
 
+    from mcpgov.buffers import Held
     from mcpgov.decision import Changes, Decision
     from mcpgov.models import Connection, Credential, MCPRequest
 
@@ -87,10 +89,12 @@ class RemoteForwarder:
         *,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        buffers: Buffers | None = None,
     ) -> None:
         self._limits = limits or ForwardLimits()
         self._tls = tls or ssl.create_default_context()
         self._resolver = resolver
+        self._buffers = buffers or Buffers()
         self._pools: dict[PoolKey, Pool] = {}
         self._current: frozenset[PoolKey] | None = None
 
@@ -108,6 +112,7 @@ class RemoteForwarder:
         key = (connection.name, upstream)
         streams = listens(request)
         pool = self._acquire(key, streams=streams)
+        held = self._buffers.hold(request.principal_id)
         try:
             with told_as_refusals():
                 async with asyncio.timeout_at(deadline):
@@ -119,7 +124,7 @@ class RemoteForwarder:
                         allow_redirects=False,
                     )
             try:
-                answer, events = await self._answer(request, response, changes, deadline)
+                answer, events = await self._answer(request, response, changes, deadline, held)
                 try:
                     yield answer
                 finally:
@@ -127,11 +132,12 @@ class RemoteForwarder:
             finally:
                 response.close()
         finally:
+            held.give_back()
             pool.open_streams -= streams
             await self._release(key, pool)
 
     async def _answer(
-        self, request: MCPRequest, response: aiohttp.ClientResponse, changes: Changes, deadline: float
+        self, request: MCPRequest, response: aiohttp.ClientResponse, changes: Changes, deadline: float, held: Held
     ) -> tuple[Answer, AsyncGenerator[tuple[Event, ...], None]]:
         status = response.status
         headers = Headers(
@@ -140,24 +146,25 @@ class RemoteForwarder:
         require_tellable(status, headers)
         require_success(request, status, changes)
         if status == 200 and media_type(headers) == EVENT_STREAM:
-            events = self._stream(response, None if request.kind is Kind.STREAM else deadline)
+            events = self._stream(response, None if request.kind is Kind.STREAM else deadline, held)
             return Answer(status, headers, streaming=True, events=events), events
-        body = told_body(request, status, headers, await self._whole(response, deadline))
+        body = told_body(request, status, headers, await self._whole(response, deadline, held))
         events = whole(body)
         return Answer(status, told_headers(headers, body=bool(body)), streaming=False, events=events), events
 
-    async def _whole(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
+    async def _whole(self, response: aiohttp.ClientResponse, deadline: float, held: Held) -> bytes:
         body = bytearray()
         with told_as_refusals():
             async with asyncio.timeout_at(deadline):
                 while chunk := await read(response):
                     body += chunk
+                    held.now(len(body))
                     if len(body) > self._limits.message_bytes:
                         raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an answer that is too large.")
         return bytes(body)
 
     async def _stream(
-        self, response: aiohttp.ClientResponse, deadline: float | None
+        self, response: aiohttp.ClientResponse, deadline: float | None, held: Held
     ) -> AsyncGenerator[tuple[Event, ...], None]:
         splitter = Splitter(self._limits.message_bytes)
         with told_as_refusals():
@@ -165,6 +172,7 @@ class RemoteForwarder:
                 async with asyncio.timeout_at(deadline):
                     chunk = await read(response)
                 events = splitter.split(chunk) if chunk else splitter.finish()
+                held.now(splitter.pending)
                 if any(event.data for event in events):
                     deadline = None  # it has begun to answer, and may take its time
                 if events:

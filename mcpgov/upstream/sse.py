@@ -31,6 +31,11 @@ class Splitter:
         self._data: list[bytes] = []
         self._at_start = True
 
+    @property
+    def pending(self) -> int:
+        """How many bytes there are of an event that is incomplete."""
+        return len(self._pending)
+
     def split(self, chunk: bytes) -> tuple[Event, ...]:
         """The events that `chunk` completes. Raises Refusal (upstream-too-large)."""
         return self._events(chunk, last=False)

@@ -12,10 +12,10 @@ from mcpgov.aggregate.events import (
     left_at,
     watched,
     with_member,
-    without_id,
 )
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
+from mcpgov.handles.event_ids import without_ids
 from mcpgov.models import Event, Json
 
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
@@ -35,13 +35,13 @@ SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 )
 def test_an_id_gets_its_member_in_front_or_goes(raw: bytes, numbered: bytes, without: bytes | None) -> None:
     assert with_member(Event(raw), "git").raw == numbered
-    assert without is None or without_id(Event(raw)).raw == without
+    assert without is None or without_ids(Event(raw)).raw == without
 
 
 def test_an_event_without_an_id_is_the_same_event() -> None:
     event = Event(b"data: {}\n\n", b"{}")
     assert with_member(event, "a") is event
-    assert without_id(event) is event
+    assert without_ids(event) is event
 
 
 @pytest.mark.parametrize(

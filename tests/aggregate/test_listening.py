@@ -9,7 +9,7 @@ import pytest
 
 from mcpgov.aggregate.events import MOST_WATCHED
 from mcpgov.errors import INVALID_PARAMS
-from mcpgov.streams import OF_ONE
+from mcpgov.places import Most
 from tests.aggregate.houses import Town, aggregate, at_mcp, entry, put_together
 from tests.aggregate.speakers import SUBSCRIPTION, WITHIN, Speaker, listening_in, opened, subscribed
 from tests.flows.house import House
@@ -193,13 +193,13 @@ async def test_one_stream_too_many_of_a_caller_is_refused_and_its_calls_and_othe
         client, other = await at_mcp(built), await at_mcp(built, await built.key("other"))
         session = await opened(client)
         async with AsyncExitStack() as streams:
-            for _ in range(OF_ONE):
+            for _ in range(Most().streams_per_caller):
                 heard = await streams.enter_async_context(listening_in(client, session))
                 assert heard.response.status == 200
             async with listening_in(client, session) as refused:
                 assert (refused.response.status, refused.response.headers["retry-after"]) == (429, "5")
                 assert (await refused.response.json())["error"]["data"]["reason"] == "concurrency-limited"
-            assert len(kyoto.listened) == OF_ONE
+            assert len(kyoto.listened) == Most().streams_per_caller
             assert (await client.call("kyoto_search")).status == 200
             async with listening_in(other, await opened(other)) as heard:
                 assert heard.response.status == 200

@@ -17,21 +17,31 @@ class Clock:
         return self.now
 
 
-def refused(sessions: Sessions, session_id: str) -> Reason:
+def refused(sessions: Sessions, session_id: str, principal: str = "me") -> Reason:
     """Why there is no such session."""
     with pytest.raises(Refusal) as caught:
-        sessions.get(session_id)
+        sessions.get(session_id, principal)
     return caught.value.reason
 
 
 def test_a_session_is_found_until_it_is_closed() -> None:
     sessions = Sessions(Clock())
     session = sessions.open("me", "2025-11-25", b"{}")
-    assert sessions.get(session.id) is session
+    assert sessions.get(session.id, "me") is session
     sessions.close(session)
     assert refused(sessions, session.id) is Reason.UNKNOWN_SESSION
     assert refused(sessions, "") is Reason.INVALID_MESSAGE
     sessions.close(session)
+
+
+def test_a_session_is_there_for_the_caller_that_opened_it_and_nobody_else_keeps_it_alive() -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    mine = sessions.open("me", "", b"{}")
+    clock.now = IDLE
+    assert refused(sessions, mine.id, "other") is Reason.UNKNOWN_SESSION
+    clock.now = IDLE + 1
+    assert refused(sessions, mine.id) is Reason.UNKNOWN_SESSION
 
 
 def test_a_session_that_nobody_uses_is_forgotten() -> None:
@@ -39,18 +49,18 @@ def test_a_session_that_nobody_uses_is_forgotten() -> None:
     sessions = Sessions(clock)
     used, idle = sessions.open("me", "", b"{}"), sessions.open("me", "", b"{}")
     clock.now = IDLE
-    sessions.get(used.id)
+    sessions.get(used.id, "me")
     clock.now = IDLE + 1
-    assert sessions.get(used.id) is used
+    assert sessions.get(used.id, "me") is used
     assert refused(sessions, idle.id) is Reason.UNKNOWN_SESSION
 
 
 def test_of_too_many_sessions_the_one_that_was_used_least_lately_goes() -> None:
     sessions = Sessions(Clock(), most=2)
     first, second = sessions.open("me", "", b"{}"), sessions.open("me", "", b"{}")
-    sessions.get(first.id)
+    sessions.get(first.id, "me")
     sessions.open("me", "", b"{}")
-    assert sessions.get(first.id) is first
+    assert sessions.get(first.id, "me") is first
     assert refused(sessions, second.id) is Reason.UNKNOWN_SESSION
 
 
@@ -58,10 +68,10 @@ def test_a_caller_that_opens_too_many_loses_its_own() -> None:
     sessions = Sessions(Clock(), most=4, of_one=2)
     mine = [sessions.open("me", "", b"{}") for _ in range(2)]
     other = sessions.open("other", "", b"{}")
-    sessions.get(mine[0].id)
+    sessions.get(mine[0].id, "me")
     newest = [sessions.open("me", "", b"{}") for _ in range(3)][-1]
-    assert sessions.get(other.id) is other
-    assert sessions.get(newest.id) is newest
+    assert sessions.get(other.id, "other") is other
+    assert sessions.get(newest.id, "me") is newest
     assert refused(sessions, mine[0].id) is refused(sessions, mine[1].id) is Reason.UNKNOWN_SESSION
 
 

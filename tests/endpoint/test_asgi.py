@@ -10,7 +10,6 @@ import pytest
 from mcpgov.endpoint.asgi import EndpointSettings, Gateway, head_of
 from mcpgov.endpoint.limits import Sites
 from mcpgov.endpoint.metadata import AuthorizationServer, ResourceMetadata
-from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.pipeline import Stages
 from mcpgov.strict_json import JsonLimits
 from tests.flows.house import META, STATELESS, House, house, rpc
@@ -151,7 +150,7 @@ async def page(scope: Any, _receive: Any, send: Any) -> None:
 async def signing_in(gateway: House) -> AsyncGenerator[str]:
     """The same gateway where clients can sign in with a token, and people have pages; gives its URL."""
     assert gateway.running is not None
-    settings = EndpointSettings(JsonLimits(), SessionSeal(b"s" * 32), Sites.of("127.0.0.1", ""), metadata=METADATA)
+    settings = EndpointSettings(JsonLimits(), Sites.of("127.0.0.1", ""), metadata=METADATA)
     async with listening(Gateway(stages_of(gateway), settings, lambda: True, page)) as url:
         yield url
 

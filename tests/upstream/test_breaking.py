@@ -82,7 +82,7 @@ def stage() -> Stage:
 
 async def test_after_enough_silence_nothing_is_sent_and_callers_are_told_when_to_come_back(stage: Stage) -> None:
     await stage.fail()
-    assert await stage.ask() == "upstream-unreachable 5"
+    assert await stage.ask() == "circuit-open 5"
     assert stage.sent == ENOUGH
 
 
@@ -94,16 +94,16 @@ async def test_another_connection_and_another_backend_are_not_concerned(stage: S
     assert await stage.ask(connection=WELL) == ""
     assert await stage.ask(connection=TWO, decision=elsewhere) == ""
     assert await stage.ask(connection=replace(SICK, upstream=WELL.upstream)) == ""
-    assert (await stage.ask()).startswith("upstream-unreachable")
+    assert (await stage.ask()).startswith("circuit-open")
 
 
 @pytest.mark.parametrize("reason", sorted(UNANSWERED))
 async def test_who_gets_no_answer_shuts_out_itself_alone(stage: Stage, reason: Reason) -> None:
     for _ in range(ENOUGH):
         await stage.ask(Refusal(reason, "Nothing came."), request=SLOW)
-    assert await stage.ask(request=SLOW) == "upstream-unreachable 5"
+    assert await stage.ask(request=SLOW) == "circuit-open 5"
     assert [await stage.ask(request=FAST) for _ in range(ENOUGH)] == [""] * ENOUGH
-    assert await stage.ask(request=replace(SLOW, session_id="another")) == "upstream-unreachable 5"
+    assert await stage.ask(request=replace(SLOW, session_id="another")) == "circuit-open 5"
 
 
 async def test_a_slow_call_in_each_pause_keeps_nobody_else_out(stage: Stage) -> None:
@@ -114,7 +114,7 @@ async def test_a_slow_call_in_each_pause_keeps_nobody_else_out(stage: Stage) -> 
         before = stage.sent
         while stage.sent == before:
             await asyncio.sleep(0)
-        assert await stage.ask(request=SLOW) == "upstream-unreachable 1"
+        assert await stage.ask(request=SLOW) == "circuit-open 1"
         assert await stage.ask(request=FAST) == ""
         trial.cancel()
         await asyncio.wait({trial})
@@ -125,19 +125,19 @@ async def test_a_slow_call_in_each_pause_keeps_nobody_else_out(stage: Stage) -> 
 async def test_where_nobody_gets_an_answer_each_caller_tries_for_itself(stage: Stage) -> None:
     await stage.fail(request=SLOW)
     await stage.fail(request=FAST)
-    assert await stage.ask(request=FAST) == "upstream-unreachable 5"
+    assert await stage.ask(request=FAST) == "circuit-open 5"
     stage.now += 5
     assert await stage.ask(SILENT, request=SLOW) == "upstream-timeout"
     assert await stage.ask(request=FAST) == ""
     assert await stage.ask(request=FAST) == ""
-    assert await stage.ask(request=SLOW) == "upstream-unreachable 10"
+    assert await stage.ask(request=SLOW) == "circuit-open 10"
 
 
 async def test_an_answer_to_one_caller_is_none_to_another(stage: Stage) -> None:
     for _ in range(ENOUGH):
         await stage.ask(SILENT, request=SLOW)
         await stage.ask(request=FAST)
-    assert await stage.ask(request=SLOW) == "upstream-unreachable 5"
+    assert await stage.ask(request=SLOW) == "circuit-open 5"
 
 
 async def test_the_circuit_whose_last_failure_is_oldest_is_forgotten_when_there_are_too_many() -> None:
@@ -148,9 +148,9 @@ async def test_the_circuit_whose_last_failure_is_oldest_is_forgotten_when_there_
     stage.now += 5
     await stage.ask(SILENT, request=SLOW)  # so that the oldest is the other one's
     await stage.fail(1, third)
-    assert await stage.ask(request=SLOW) == "upstream-unreachable 10"
+    assert await stage.ask(request=SLOW) == "circuit-open 10"
     await stage.fail(ENOUGH - 1, third)
-    assert await stage.ask(request=third) == "upstream-unreachable 5"
+    assert await stage.ask(request=third) == "circuit-open 5"
     await stage.fail(ENOUGH - 1, FAST)  # counted anew: it was forgotten
     assert await stage.ask(request=FAST) == ""
 
@@ -187,7 +187,7 @@ async def test_a_trial_that_fails_makes_the_pause_longer(stage: Stage) -> None:
     await stage.fail()
     stage.now += 5
     assert await stage.ask(SILENT) == "upstream-timeout"
-    assert await stage.ask() == "upstream-unreachable 10"
+    assert await stage.ask() == "circuit-open 10"
 
 
 async def test_while_one_tries_the_others_wait_and_one_that_leaves_makes_room(stage: Stage) -> None:
@@ -196,7 +196,7 @@ async def test_while_one_tries_the_others_wait_and_one_that_leaves_makes_room(st
     trial = asyncio.create_task(stage.ask(ScriptedAnswer(ends=False)))
     while stage.sent == ENOUGH:
         await asyncio.sleep(0)
-    assert await stage.ask() == "upstream-unreachable 1"
+    assert await stage.ask() == "circuit-open 1"
     trial.cancel()
     await asyncio.wait({trial})
     assert await stage.ask() == ""
@@ -224,6 +224,6 @@ async def test_a_silent_get_stream_is_no_failure_and_is_not_held_back(stage: Sta
 async def test_a_connection_that_left_the_catalog_is_forgotten(stage: Stage) -> None:
     await stage.fail()
     stage.breaking.update([SICK, WELL])
-    assert (await stage.ask()).startswith("upstream-unreachable")
+    assert (await stage.ask()).startswith("circuit-open")
     stage.breaking.update([WELL])
     assert await stage.ask() == ""

@@ -1,0 +1,101 @@
+"""Too much at once: refused quickly, recorded like anything else, and never the fault of one caller to the others."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mcpgov.decision import Reason
+from tests.aggregate.houses import entry
+from tests.flows.house import Client, House, Reply, house
+from tests.flows.upstream import CityUpstream, listening
+
+HELD = "limits: {{ calls: {calls}, calls_per_caller: {own}, calls_per_upstream: {there} }}"
+
+
+async def began(city: CityUpstream, count: int) -> None:
+    """So many calls have come to the server."""
+    async with asyncio.timeout(10):
+        while len(city.calls) < count:
+            await asyncio.sleep(0)
+
+
+def refusals(replies: list[Reply], status: int) -> list[str]:
+    """The reasons of the answers with this status; each says when to come back."""
+    refused = [reply for reply in replies if reply.status == status]
+    assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
+    return [reply.message["error"]["data"]["reason"] for reply in refused]
+
+
+async def furnished(gateway: House, url: str, *names: str) -> list[Client]:
+    """One connection, and a client of each of these callers."""
+    gateway.write("catalog/city.yaml", entry("city", f"{url}/mcp"))
+    gateway.reload()
+    return [await gateway.client("city", await gateway.key(name)) for name in names]
+
+
+async def test_a_thousand_slow_calls_of_one_caller_leave_the_others_their_places(tmp_path: Path) -> None:
+    city = CityUpstream(hold=asyncio.Event())
+    settings = HELD.format(calls=4000, own=500, there=20)
+    async with listening(city) as url, house(tmp_path, settings) as gateway:
+        greedy, other = await furnished(gateway, url, "greedy", "other")
+        calls = [asyncio.create_task(greedy.call("get_city")) for _ in range(1000)]
+        await began(city, 10)
+        mine = asyncio.create_task(other.call("get_city"))
+        await began(city, 11)
+        assert city.hold is not None
+        city.hold.set()
+        assert (await mine).status == 200
+        replies = await asyncio.gather(*calls)
+        reasons = refusals(replies, 429)
+        assert set(reasons) == {Reason.CONCURRENCY_LIMITED}
+        assert len(reasons) + sum(reply.status == 200 for reply in replies) == len(calls)
+        assert len(city.calls) == len(calls) - len(reasons) + 1
+        denied = await gateway.records(event="denied", **{"mcpgov.decision.reason": "concurrency-limited"})
+        assert len(denied) == len(reasons)
+
+
+async def test_above_what_all_may_have_the_gateway_is_full_for_everybody_and_recovers(tmp_path: Path) -> None:
+    city = CityUpstream(hold=asyncio.Event())
+    async with listening(city) as url, house(tmp_path, HELD.format(calls=2, own=9, there=20)) as gateway:
+        one, two, three = await furnished(gateway, url, "one", "two", "three")
+        running = [asyncio.create_task(client.call("get_city")) for client in (one, two)]
+        await began(city, 2)
+        assert refusals([await three.call("get_city")], 503) == [Reason.OVERLOADED]
+        assert refusals([await one.call("get_city")], 429) == [Reason.CONCURRENCY_LIMITED]
+        assert (await three.handshake_request("ping")).status == 503
+        note = b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}'
+        assert (await one.post(note, {"MCP-Protocol-Version": "2025-11-25"})).status == 202
+        assert city.hold is not None
+        city.hold.set()
+        assert [reply.status for reply in await asyncio.gather(*running)] == [200, 200]
+        assert (await three.call("get_city")).status == 200
+        assert gateway.running is not None
+        assert gateway.running.stages.places.taken == 0
+        assert len(city.calls) == 3
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_what_is_held_is_bounded_and_given_back_whatever_becomes_of_it(tmp_path: Path, *, kept: bool) -> None:
+    city = CityUpstream(hold=asyncio.Event())
+    settings = f"limits: {{ buffered_bytes: {64 << 20}, body_bytes: {16 << 20}, string_bytes: {16 << 20} }}"
+    async with listening(city) as url, house(tmp_path, settings) as gateway:
+        (client,) = await furnished(gateway, url, "one")
+        large = {"text": "x" * (12 << 20)}
+        running = [asyncio.create_task(client.call("get_city", large)) for _ in range(2)]
+        await began(city, 2)
+        assert refusals([await client.call("get_city", large)], 429) == [Reason.CONCURRENCY_LIMITED]
+        assert gateway.running is not None
+        buffers = gateway.running.buffers
+        assert buffers.held > 2 * (12 << 20)
+        assert city.hold is not None
+        for task in running:
+            if kept:
+                city.hold.set()
+            else:
+                task.cancel()
+        await asyncio.wait(running)
+        async with asyncio.timeout(10):
+            while buffers.held or buffers.holders:
+                await asyncio.sleep(0)
+        assert len(city.calls) == 2
