@@ -1,0 +1,33 @@
+"""The verifier of exports: no export that was changed is accepted, and nothing that is no export stops it."""
+
+from __future__ import annotations
+
+import io
+
+from mcpgov.audit.export import ExportEvidence
+from mcpgov.audit.verify import verify
+from tests.fuzz.ledgers import SIGNER, clean
+from tests.fuzz.target import Target
+
+CLEAN, ROOTS = clean()
+RECORDS = CLEAN.rstrip(b"\n").rpartition(b"\n")[0]
+WORDS = (
+    *('{"checkpoint":"', '"entry":{"prev":"', '"record":{', '"seq":', '"writer":"', '"hash":"', '{"writers":{', '"a-1"'),
+    *('{"open":[],"purged":[]}', '"b-2"', "\\u0061", "\n", "\r\n", "mcpgov.control.heads", "event", "outcome", "intent"),
+    *("mcpgov.control.event", "purge", "call_id", "0" * 64, "1e0", "1.0", "-1", "null"),
+)
+
+
+def judge(data: bytes) -> None:
+    """One export, held against the checkpoints that left the house, and without them."""
+    for key, roots in ((SIGNER.key, ROOTS), (None, {})):
+        verdict = verify(ExportEvidence(io.BytesIO(data)), key, roots)
+        assert (verdict.code == 0) == (not verdict.findings)
+        assert all(str(finding) for finding in verdict.findings)
+        if roots and verdict.code == 0:
+            # The last line is no record: it says which writers live, and a writer that lives is no loss.
+            assert data.rstrip(b"\n").rpartition(b"\n")[0] == RECORDS, "a forgery is accepted"
+    assert data != CLEAN or verify(ExportEvidence(io.BytesIO(data)), SIGNER.key, ROOTS).code == 0, "a false alarm"
+
+
+TARGET = Target(judge, WORDS, 8192)
