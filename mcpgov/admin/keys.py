@@ -123,13 +123,15 @@ def named(text: str, what: str, shortest: int = 1) -> str:
 
 
 def patterns(asked: Asked, what: str) -> tuple[str, ...] | None:
-    """One half of a key's scope; None, where it is not spoken of, is everything. Raises AdminRefusal, also for a list of
-    none: whoever asks for a key that opens nothing must not get one that opens everything.
+    """One half of a key's scope; None, where it is not spoken of, is everything. Raises AdminRefusal, also for an
+    empty list: whoever asks for a key that opens nothing must not get one that opens everything.
     """
     if what not in asked.body:
         return None
     given = tuple(dict.fromkeys(asked.body[what]))
-    if not 0 < len(given) <= MOST_PATTERNS or any(not one.isprintable() or not 0 < len(one) <= LONGEST_NAME for one in given):
+    if not 0 < len(given) <= MOST_PATTERNS or any(
+        not one.isprintable() or not 0 < len(one) <= LONGEST_NAME for one in given
+    ):
         message = f"{what} must be 1 to {MOST_PATTERNS} names or patterns; leave it out for all of them."
         raise AdminRefusal(Fault.INVALID_REQUEST, message)
     return given

@@ -60,7 +60,10 @@ def operation(route: Route) -> dict[str, Any]:
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named),
             *(parameter(one) for one in route.query),
         ],
-        "responses": {str(route.status): {"description": route.returns, "content": {route.content_type: {}}}, **REFUSALS},
+        "responses": {
+            str(route.status): {"description": route.returns, "content": {route.content_type: {}}},
+            **REFUSALS,
+        },
     }
     if route.body:
         said["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": schema(route.body)}}}

@@ -40,7 +40,12 @@ def test_a_query_is_what_is_declared(query: dict[str, str]) -> None:
     "raw",
     [
         *(b"", b"{", b"[]", b'{"names": "a"}', b'{"names": [1]}', b'{"other": 1}', b"\xff", b"[" * 60_000),
-        *(b'{"names": ["a"], "names": ["b"]}', b'{"names": ["\\ud800"]}', b'{"names": NaN}', b'{"names": [[[[[[[[]]]]]]]]}'),
+        *(
+            b'{"names": ["a"], "names": ["b"]}',
+            b'{"names": ["\\ud800"]}',
+            b'{"names": NaN}',
+            b'{"names": [[[[[[[[]]]]]]]]}',
+        ),
     ],
 )
 def test_a_body_is_what_is_declared(raw: bytes) -> None:

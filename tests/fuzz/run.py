@@ -95,6 +95,12 @@ def quoted(word: str) -> str:
     return '"' + "".join(f"\\x{byte:02x}" for byte in word.encode("utf-8", "surrogatepass")) + '"'
 
 
+def say(text: str) -> None:
+    """Tell a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Fuzz what is asked for; 1 where there is a finding."""
     parser = argparse.ArgumentParser("scripts/fuzz", description="Fuzz the targets and keep what they find.")
@@ -106,17 +112,17 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(asked.targets) - set(names()):
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
     if not is_installed():
-        print(f"left out: {ENGINE} is made for CPython 3.11 on Linux; the kept cases are replayed by tests/fuzz")
+        say(f"left out: {ENGINE} is made for CPython 3.11 on Linux; the kept cases are replayed by tests/fuzz")
         return 0
-    print(HEAD, flush=True)
+    say(HEAD)
     failed: list[Outcome] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         wish = Wish(asked.executions, asked.seconds, corpus=asked.corpus)
         for outcome in pool.map(partial(fuzz, wish=wish), asked.targets or names()):
-            print(outcome.row, flush=True)
+            say(outcome.row)
             failed += [outcome] if outcome.failed else []
     for outcome in failed:
-        print(f"\n--- {outcome.name}: {', '.join(map(str, outcome.findings)) or 'it ended badly'}\n{outcome.told}")
+        say(f"\n--- {outcome.name}: {', '.join(map(str, outcome.findings)) or 'it ended badly'}\n{outcome.told}")
     return 1 if failed else 0
 
 

@@ -18,7 +18,7 @@ SEEDS, REGRESSIONS = HERE / "seeds", HERE / "regressions"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`judge` is called with bytes; `words` are what an unlucky choice of bytes would never spell; `longest` in bytes."""
+    """`judge` is called with bytes; `words` are what bytes by chance never spell; `longest` in bytes."""
 
     judge: Callable[[bytes], None]
     words: tuple[str, ...] = ()
@@ -31,8 +31,9 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str) -> Target:
-    """A target by its name. Raises ImportError where there is none."""
-    target = importlib.import_module(f"tests.fuzz.targets.{name}").TARGET
+    """A target by its name; `planted` is the one that tests the engine. Raises ImportError where there is none."""
+    folder = "targets." if name in names() else ""
+    target = importlib.import_module(f"tests.fuzz.{folder}{name}").TARGET
     assert isinstance(target, Target)
     return target
 

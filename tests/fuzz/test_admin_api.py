@@ -6,7 +6,6 @@ upstream behind the gateway executes nothing of it.
 
 import asyncio
 import json
-import os
 import secrets
 import sys
 from asyncio.subprocess import PIPE, STDOUT
@@ -21,10 +20,11 @@ from mcpgov.identity.api_key import digest
 from mcpgov.store.database import create_database
 from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 from tests.audit.calls import NOW
+from tests.examples import MANY
 from tests.faults.served import Served, standing
 from tests.peers.process import free_port
 
-EXAMPLES = os.environ.get("MCPGOV_EXAMPLES", "5")  # of each operation, besides those that the document itself gives
+EXAMPLES = str(MANY // 100)  # of each operation, besides those that its parameters ask for
 # Allow is looked at by unsupported_method; that it names what the document names is not so where a policy is called
 # explain: GET of it is GET /policies/{name}, and POST of the same path is another thing.
 CHECKS = (
@@ -71,7 +71,9 @@ async def test_the_admin_api_answers_as_its_document_says_whatever_is_asked(site
     assert site.executed() == []
 
 
-@pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer "}, {"Authorization": "Basic YTpi"}, {"Cookie": "s=1"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"Authorization": "Bearer "}, {"Authorization": "Basic YTpi"}, {"Cookie": "s=1"}]
+)
 async def test_nobody_without_a_key_gets_anything_but_401(site: Served, given: dict[str, str]) -> None:
     paths = json.loads(await document_of(site))["paths"]
     asked = [(method, path) for path, methods in paths.items() for method in methods]

@@ -24,8 +24,10 @@ REQUESTS = (
     bodiless(Kind.STREAM),
 )
 JSON = Headers((("content-type", "application/json; charset=utf-8"), ("www-authenticate", "Basic"), ("x-inside", "1")))
-WORDS = ('{"jsonrpc":"2.0"', ',"id":1', ',"id":"1"', ',"id":1.0', ',"id":null', ',"id":true', ',"result":{}', "}")
-WORDS += (',"error":{"code":1,"message":"x"}', ',"method":"x"', ',"ID":1', "[[[[", "NaN", "1e999", "\\ud800", "]]]]")
+WORDS = (
+    *('{"jsonrpc":"2.0"', ',"id":1', ',"id":"1"', ',"id":1.0', ',"id":null', ',"id":true', ',"result":{}', "}"),
+    *(',"error":{"code":1,"message":"x"}', ',"method":"x"', ',"ID":1', "[[[[", "NaN", "1e999", "\\ud800", "]]]]"),
+)
 
 
 def judge(data: bytes) -> None:

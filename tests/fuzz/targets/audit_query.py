@@ -12,8 +12,10 @@ from mcpgov.audit.verify import Kept, read
 from tests.audit.calls import NOW
 from tests.fuzz.target import Target
 
-WORDS = (*(f"{one.name}=" for one in (*FILTERS, *PAGING)), "&", "%00", "%ED%A0%80", "15m", "99999d", "2026-11-20T08:00")
-WORDS += ("0001-01-01", "9999-12-31T23:59:59-23:59", "+00:00", "deny", "open", "%D9%A1", "1e3", "-1")
+WORDS = (
+    *(*(f"{one.name}=" for one in (*FILTERS, *PAGING)), "&", "%00", "%ED%A0%80", "15m", "99999d", "2026-11-20T08:00"),
+    *("0001-01-01", "9999-12-31T23:59:59-23:59", "+00:00", "deny", "open", "%D9%A1", "1e3", "-1"),
+)
 
 
 class Once:

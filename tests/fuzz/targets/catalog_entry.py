@@ -1,4 +1,4 @@
-"""Entries of the catalog: read or refused; what is exported of one comes back, and what is published names no upstream."""
+"""Entries of the catalog: read or refused; what is exported comes back, what is published names no upstream."""
 
 from __future__ import annotations
 
@@ -21,8 +21,23 @@ WORDS = (
     *("name: com.contoso/x", "title: ", "version: 1.0.0", "description: ", "upstream: https://host.internal/mcp?k=1"),
     *("private: true", "command: [", "env: {", "cwd: ", "connections:", "authType: ", "CustomKeys", "None", "OAuth2"),
     *("keys: {", "Authorization: ", "${env:KEY}", "${file:x}", "Bearer ${env:PAT}", "timeout: 90s", "backends: ["),
-    *("policies: [", "tools: {", "clientAuthType: ", "clientAudience: ", "AgenticIdentityToken", "ProjectManagedIdentity"),
-    *("UserEntraToken", "audience: ", "status: deprecated", "status: deleted", "publisher: ", "categories: [", "server:"),
+    *(
+        "policies: [",
+        "tools: {",
+        "clientAuthType: ",
+        "clientAudience: ",
+        "AgenticIdentityToken",
+        "ProjectManagedIdentity",
+    ),
+    *(
+        "UserEntraToken",
+        "audience: ",
+        "status: deprecated",
+        "status: deleted",
+        "publisher: ",
+        "categories: [",
+        "server:",
+    ),
     *("pin: ", "resolve: ", "http://127.0.0.1/", "https://[::1]/", "https://a@b/", "credentials:", "tokenUrl: "),
 )
 

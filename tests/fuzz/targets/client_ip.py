@@ -11,8 +11,20 @@ from mcpgov.identity.client_ip import UNKNOWN, is_trusted_peer, source_address
 from tests.fuzz.target import Target
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.7/32"))
-WORDS = ("10.0.0.1", "10.255.255.255", "192.0.2.7", "203.0.113.9", "fd00::1", "[fd00::1]:443", "2001:db8::1", "\n", ", ")
-WORDS += ("::ffff:10.0.0.1", "::ffff:203.0.113.9", "[::1]", "unknown", ":80", "%eth0", "010.0.0.1", "1.2.3", "\u0661")
+WORDS = (
+    *(
+        "10.0.0.1",
+        "10.255.255.255",
+        "192.0.2.7",
+        "203.0.113.9",
+        "fd00::1",
+        "[fd00::1]:443",
+        "2001:db8::1",
+        "\n",
+        ", ",
+    ),
+    *("::ffff:10.0.0.1", "::ffff:203.0.113.9", "[::1]", "unknown", ":80", "%eth0", "010.0.0.1", "1.2.3", "\u0661"),
+)
 
 
 def judge(data: bytes) -> None:
@@ -33,7 +45,10 @@ def judge(data: bytes) -> None:
 
 def plain(text: str) -> str:
     """An address without its port; empty where it is none."""
-    bare = text[1:].split("]")[0] if text[:1] == "[" else text.split(":")[0] if text.count(":") == 1 else text
+    if text[:1] == "[":
+        bare = text[1:].partition("]")[0]
+    else:
+        bare = text.partition(":")[0] if text.count(":") == 1 else text
     try:
         address = ip_address(bare)
     except ValueError:

@@ -13,9 +13,15 @@ from tests.policy.csharp.drafts import NAMED, draft
 SECRET = "s3cret"
 WORDS = (
     *("@(", "@{", "return ", "var a = ", "if (", "else ", "string ", "int? ", "(string)", "(int)", " as ", "new[] {"),
-    *("context.Request.", 'Headers.GetValueOrDefault("X","")', 'context.Variables["x"]', "Body.As<JObject>(", "{{key}}"),
+    *(
+        "context.Request.",
+        'Headers.GetValueOrDefault("X","")',
+        'context.Variables["x"]',
+        "Body.As<JObject>(",
+        "{{key}}",
+    ),
     *("context.Response.StatusCode", "context.LastError.Reason", "context.User", "DateTime.UtcNow", "Guid.NewGuid()"),
-    *('.Split(\'.\')', ".Substring(", ".Replace(", ".Contains(", ".ToString(", ".Where(x => ", ".Any()", ".Length"),
+    *(".Split('.')", ".Substring(", ".Replace(", ".Contains(", ".ToString(", ".Where(x => ", ".Any()", ".Length"),
     *("Regex.Match(", "Regex.Replace(", "JObject.Parse(", "Math.Max(", "int.Parse(", "Convert.", "string.Join("),
     *('$"{', '@"', '$@"', "??", "?.", "?[", "=>", "&&", "||", "&quot;", "&amp;", "2147483647", "1.5m", "0x7F", "1L"),
     *("'\\u0041'", "\\x41", "//", "/*", "*/", "null", "true", "checked", "TimeSpan.From", "Convert.FromBase64String("),

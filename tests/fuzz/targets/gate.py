@@ -43,7 +43,9 @@ def judge(data: bytes) -> None:
     """One request."""
     top, _, body = data.partition(b"\n\n")
     method, *lines = top.decode("latin-1").split("\n")
-    fields = tuple((name.strip().lower(), value.strip(" ")) for name, _, value in (line.partition(":") for line in lines))
+    fields = tuple(
+        (name.strip().lower(), value.strip(" ")) for name, _, value in (line.partition(":") for line in lines)
+    )
     head = RequestHead(method, "city", Headers(fields), "192.0.2.1", "192.0.2.1", NOW, "correlation")
     try:
         request = parse_request(head, body, LIMITS)
@@ -68,9 +70,8 @@ def judge_message(request: MCPRequest, body: bytes) -> None:
     assert request.body == body or "consent" in str(json.loads(body)), "the bytes were changed"
     params: Any = message.get("params") or {}
     assert repr(dict(request.params)) == repr(params), "policy sees other parameters"
-    for members, reserved in (
-        *((message, ENVELOPE_KEYS), (params, PARAMS_KEYS), (params.get("_meta") or {}, META_KEYS)),
-    ):
+    meta: Any = params.get("_meta") or {}
+    for members, reserved in ((message, ENVELOPE_KEYS), (params, PARAMS_KEYS), (meta, META_KEYS)):
         no_key_folds(members, reserved)
     assert request.id == message.get("id")
     assert request.method == message.get("method", "")
@@ -82,7 +83,7 @@ def judge_message(request: MCPRequest, body: bytes) -> None:
         assert request.name == params["name"] != ""
     if request.era is Era.STATELESS and request.kind is Kind.REQUEST:
         assert request.head.headers.get("mcp-method").strip(" \t") == request.method
-        assert request.method not in NAMED_BY or len(request.head.headers.all("mcp-name")) == 1
+        assert request.method not in NAMED_BY or len(request.head.headers.all("mcp-name")) == bool(request.name)
 
 
 def no_key_folds(members: Mapping[str, object], reserved: Iterable[str]) -> None:

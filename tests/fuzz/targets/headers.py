@@ -33,7 +33,9 @@ WORDS = (
 def judge(data: bytes) -> None:
     """One set of fields and edits."""
     top, _, below = data.decode("latin-1").partition("\n\n")
-    fields = tuple((name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines(top)))
+    fields = tuple(
+        (name.strip().lower(), value.strip()) for name, _, value in (one.partition(":") for one in lines(top))
+    )
     changes = Changes(edits(below), forwarded=("x-a", "authorization", "cookie", "x-api-key", "host", "te"))
     for era in Era:
         tool = below[:40] or "echo"

@@ -19,10 +19,23 @@ from tests.fuzz.target import Target
 
 WORDS = (
     *('{"servers":{"x":{', '{"mcpServers":{', '"type":"http"', '"url":"https://a.example/mcp"', '"command":"npx"'),
-    *('"args":["-y","p"]', '"env":{"KEY":"${input:k}"}', '"headers":{"Authorization":"Bearer x"}', "//", "/*", "*/", ",}"),
+    *(
+        '"args":["-y","p"]',
+        '"env":{"KEY":"${input:k}"}',
+        '"headers":{"Authorization":"Bearer x"}',
+        "//",
+        "/*",
+        "*/",
+        ",}",
+    ),
     *('{"servers":[{"server":{"name":"a/b","description":"d","version":"1"', '"metadata":{"nextCursor":"c"}', "}}]}"),
     *('"_meta":{"io.modelcontextprotocol.registry/official":{"status":"deleted","isLatest":false}}', "${env:HOME}"),
-    *('"remotes":[{"type":"streamable-http","url":"https://a.example/mcp"}]', '"envFile":".env"', '"cwd":"/"', "--token"),
+    *(
+        '"remotes":[{"type":"streamable-http","url":"https://a.example/mcp"}]',
+        '"envFile":".env"',
+        '"cwd":"/"',
+        "--token",
+    ),
 )
 
 
@@ -31,8 +44,10 @@ def judge(data: bytes) -> None:
     body = data[1:]
     text = body.decode("utf-8", "replace")
     try:
-        page = read_page(body, Asked("https://registry.example", every=bool(sum(data[:1]) & 2))) if sum(data[:1]) & 1 else (
-            read_client_file(text, "mcp.json")
+        page = (
+            read_page(body, Asked("https://registry.example", every=bool(sum(data[:1]) & 2)))
+            if sum(data[:1]) & 1
+            else (read_client_file(text, "mcp.json"))
         )
     except Unfit as unfit:
         assert unfit.mend

@@ -1,4 +1,4 @@
-"""Policies in API Management's XML: what is read is written and read back the same; a document decides or is refused."""
+"""Policies in API Management's XML: what is read is read back the same; a document decides or is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORDS = (
     *('<ip-filter action="allow">', "</ip-filter>", "<address>10.0.0.7</address>", "<choose>", "</choose>", "<when"),
     *(' condition="@(', ')"', "<otherwise>", '<set-header name="x" exists-action="override">', "<value>", "</value>"),
     *('<rate-limit calls="1" renewal-period="60" />', "<![CDATA[", "]]>", "<!--", "-->", "&lt;", "&#65;", "&amp;"),
-    *("@{ return 1; }", '<return-response>', '<set-status code="403" />', "<!DOCTYPE", "<?xml", "{{name}}", "/>"),
+    *("@{ return 1; }", "<return-response>", '<set-status code="403" />', "<!DOCTYPE", "<?xml", "{{name}}", "/>"),
     *('<set-variable name="v" value="', '<rewrite-uri template="/', "<find-and-replace ", "<check-header ", "\u2028"),
 )
 

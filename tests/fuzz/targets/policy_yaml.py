@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from mcpgov.catalog.yaml_text import yaml_text
 from mcpgov.errors import InvalidConfiguration
@@ -15,11 +16,12 @@ WORDS = (
     *("inbound:", "outbound:", "backend:", "on-error:", "base: false", "mode: report", "\n  - ", "- ip-filter: {"),
     *("action: allow", "addresses: [10.0.0.0/24]", "rate-limit-by-key: {", "calls: 1", "renewal-period: 60"),
     *("counter-key: principal.id", "set-header: {", "name: x", "exists-action: override", "value: ${{ mcp.method }}"),
-    *("choose:", "when: [{", "condition: ", "'request.headers[\"x\"] == \"1\"'", "do: [", "otherwise:", "tool-rules: {"),
+    *("choose:", "when: [{", "condition: ", '\'request.headers["x"] == "1"\'', "do: [", "otherwise:", "tool-rules: {"),
     *("allow: [get_*]", "deny: [delete_*]", "hide: false", "${env:X}", "&a", "*a", "!!str", "<<: ", "---", "...", "|2"),
     *("argument-rules: ", "set-variable: ", "return-response: ", "rewrite-uri: ", "find-and-replace: ", "\u2028", "? "),
     *("retry: ", "wait: ", "trace: ", "quota-by-key: ", "limit-concurrency: ", "check-header: ", "validate-jwt: "),
 )
+LONG_KEY = re.compile(r'"(?:[^"\\]|\\.){999,}":')  # YAML reads 1024 characters of one (YAML 1.2, 7.4.2)
 
 
 def judge(data: bytes) -> None:
@@ -31,9 +33,10 @@ def judge(data: bytes) -> None:
         assert invalid.problems
         assert all(problem.message for problem in invalid.problems)
     else:
-        again = parse_yaml(json.dumps(value), "f.yaml").value
-        assert repr(again) == repr(value), "the same in JSON is another"
-        if isinstance(value, dict) and value:
+        written = json.dumps(value)
+        readable = not LONG_KEY.search(written)
+        assert not readable or repr(parse_yaml(written, "f.yaml").value) == repr(value), "the same in JSON is another"
+        if isinstance(value, dict) and value and readable:
             assert repr(parse_yaml(yaml_text(value), "f.yaml").value) == repr(value), "written as another"
     try:
         document = parse_document(text, "f.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from mcpgov.catalog.entries import parse_entry
 from mcpgov.catalog.server_json import parse_server_json, to_server_json
@@ -12,6 +13,9 @@ from mcpgov.credential.references import EnvironmentAndFiles, Unfit
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.settings_file import stood_in
 from tests.fuzz.target import Target
+
+if TYPE_CHECKING:
+    from mcpgov.models import Json
 
 WORDS = (
     *('"$schema":"https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"', '"name":"com.c/x"'),
@@ -46,9 +50,9 @@ def judge(data: bytes) -> None:
             known(made)
 
 
-def known(document: dict[str, object]) -> None:
+def known(document: dict[str, Json]) -> None:
     """What is made of it, read as the file that it becomes."""
-    text = yaml_text(dict(document))
+    text = yaml_text(document)
     assert "${file:" not in json.dumps({**document, "server": None}), "a stranger names a file of ours"
     try:
         parse_entry(text, "x.yaml", EnvironmentAndFiles(stood_in({})))

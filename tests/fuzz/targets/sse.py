@@ -15,8 +15,10 @@ from mcpgov.upstream.sse import FOREIGN_LINE_ENDS, Splitter, with_safe_line_ends
 from tests.fuzz.target import Target
 
 LIMIT = 512
-WORDS = ("data: ", "data:", "data\n", "event: message\n", "id: 1\n", "retry: 5\n", ": ping\n\n", "\r\n", "\r\r", "\n\n")
-WORDS += ("\ufeff", "\u2028", "\u2029", "\u0085", '{"jsonrpc":"2.0","id":1,"result":{}}', '"method":"x"', "\\u2028")
+WORDS = (
+    *("data: ", "data:", "data\n", "event: message\n", "id: 1\n", "retry: 5\n", ": ping\n\n", "\r\n", "\r\r", "\n\n"),
+    *("\ufeff", "\u2028", "\u2029", "\u0085", '{"jsonrpc":"2.0","id":1,"result":{}}', '"method":"x"', "\\u2028"),
+)
 
 
 def judge(data: bytes) -> None:
@@ -43,7 +45,7 @@ def split(chunks: list[bytes]) -> tuple[list[Event], bool]:
     try:
         for chunk in chunks:
             events += splitter.split(chunk)
-        return events + [*splitter.finish()], False
+        return [*events, *splitter.finish()], False
     except Refusal:
         return events, True
 
@@ -63,7 +65,7 @@ def judge_event(event: Event) -> None:
 
 
 def standard(stream: bytes) -> list[bytes]:
-    """The data of each event that has some, read as the HTML Living Standard is written (section 9.2.6), all at once."""
+    """The data of each event that has some, as the HTML Living Standard is written (section 9.2.6), all at once."""
     lines = re.split(rb"\r\n|\n|\r", stream.removeprefix(b"\xef\xbb\xbf"))[:-1]
     events, data = list[bytes](), list[bytes]()
     for line in lines:

@@ -1,4 +1,4 @@
-"""The strict reader of JSON: what it takes in, every other reader takes for the same; what it refuses has its reason."""
+"""The strict reader of JSON: what it takes in, all other readers read the same; what it refuses has its reason."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ LIMITS = JsonLimits(body=4096, depth=8, keys=24, values=64, string=256)
 REASONS = {
     *(Reason.INVALID_JSON, Reason.INVALID_ENCODING, Reason.DUPLICATE_KEY, Reason.TOO_DEEP, Reason.TOO_LARGE),
 }
-WORDS = ('{"', '":', "[", "]", "}", ",", "null", "true", "false", "NaN", "-Infinity", "1e999", "\\u0061", "\\ud800")
-WORDS += ("\\udc00", "\ufeff", "\0", "\u2028", "9007199254740993", "-0.0", "1E+400", "\\u0000", '"a":1,"a":1')
+WORDS = (
+    *('{"', '":', "[", "]", "}", ",", "null", "true", "false", "NaN", "-Infinity", "1e999", "\\u0061", "\\ud800"),
+    *("\\udc00", "\ufeff", "\0", "\u2028", "9007199254740993", "-0.0", "1E+400", "\\u0000", '"a":1,"a":1'),
+)
 
 
 def judge(data: bytes) -> None:
@@ -61,9 +63,9 @@ def spelled(value: object) -> str:
 
 
 def others_read(data: bytes) -> bool:
-    """Whether the usual reader takes this for JSON with numbers that JSON has."""
+    """Whether the usual reader takes this for JSON with numbers that JSON has, also where a key stands twice."""
     try:
-        text = json.dumps(json.loads(data.decode("utf-8")), allow_nan=False)
+        text = json.dumps(json.loads(data.decode("utf-8"), object_pairs_hook=list), allow_nan=False)
     except (ValueError, RecursionError):
         return False
     return bool(text)
