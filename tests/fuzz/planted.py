@@ -1,15 +1,14 @@
-"""A target with a fault planted in it, in the path of a message: what the engine has to find, or it finds nothing."""
+"""A target with a fault planted in it, behind the splitter of streams, which the engine has to find."""
 
 from __future__ import annotations
 
-from mcpgov.messages import parse_message
+from mcpgov.upstream.sse import Splitter
 from tests.fuzz.target import Target
 
 
 def judge(data: bytes) -> None:
-    """Fall over the one kind of message that is planted."""
-    message = parse_message(data)
-    assert message is None or "error" not in message, "planted"
+    """Fall over the first event that holds data."""
+    assert all(event.data is None for event in Splitter(1024).split(data)), "planted"
 
 
-TARGET = Target(judge, ('{"jsonrpc":"2.0"', ',"error":', "{}", "}"))
+TARGET = Target(judge, ("data: ", "\n\n"))

@@ -45,10 +45,9 @@ def judge(data: bytes) -> None:
 
 def plain(text: str) -> str:
     """An address without its port; empty where it is none."""
+    bare = text.partition(":")[0] if text.count(":") == 1 else text
     if text[:1] == "[":
         bare = text[1:].partition("]")[0]
-    else:
-        bare = text.partition(":")[0] if text.count(":") == 1 else text
     try:
         address = ip_address(bare)
     except ValueError:
