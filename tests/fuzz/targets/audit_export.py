@@ -17,7 +17,8 @@ CLEAN, ROOTS = clean()
 def told(export: bytes) -> list[tuple[object, str]]:
     """Each record of an export, and the text that its checkpoint signs: others may add their signatures to it."""
     lines = [json.loads(line) for line in export.splitlines()[:-1]]
-    return [({**line, "checkpoint": ""}, unopened(line.get("checkpoint", ""))) for line in lines]
+    found = [({**line, "checkpoint": ""}, unopened(line.get("checkpoint", ""))) for line in lines]
+    return sorted(found, key=repr)  # how two writers' records interleave is nobody's word before one names the other
 
 
 RECORDS = told(CLEAN)
