@@ -2,5 +2,9 @@
 
 from hypothesis import settings
 
-settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+from tests.examples import ASKED
+
+FEWEST = 100  # examples of a property that does not say how many
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=max(ASKED, FEWEST))
 settings.load_profile("repeatable")

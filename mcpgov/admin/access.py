@@ -78,12 +78,15 @@ STATUS: Final = {
 
 
 class AdminRefusal(Exception):
-    """The admin plane says no; `message` is for whoever asked, and repeats no secret."""
+    """The admin plane says no; `message` is for whoever asked, and repeats no secret. `allow` names the methods that
+    the path has, where another was asked for (RFC 9110 section 15.5.6).
+    """
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: Fault, message: str, allow: str = "") -> None:
         super().__init__(f"{fault}: {message}")
         self.fault = fault
         self.message = message
+        self.allow = allow
 
     @property
     def status(self) -> int:

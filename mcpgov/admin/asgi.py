@@ -166,13 +166,15 @@ async def body_of(receive: Receive, headers: Headers) -> bytes | None:
 
 def refused(refusal: AdminRefusal) -> Reply:
     """A no, as JSON."""
-    return Reply({"error": {"reason": refusal.fault.value, "message": refusal.message}}, refusal.status)
+    headers = (("allow", refusal.allow),) if refusal.allow else ()
+    told = {"error": {"reason": refusal.fault.value, "message": refusal.message}}
+    return Reply(told, refusal.status, headers=headers)
 
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Send what a route answers. What comes in chunks was found as far as its first chunk before anything is sent."""
     if reply.chunks is None:
-        fields = (("content-type", reply.content_type), *NO_PAGE)
+        fields = (("content-type", reply.content_type), *NO_PAGE, *reply.headers)
         if reply.status == 401:
             fields = (*fields, ("www-authenticate", "Bearer"))
         await answer(send, reply.status, fields, json.dumps(reply.value).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mcpgov.admin.parts import AdminParts
     from mcpgov.models import Secret
 
+CREATED: Final = 201
 LONGEST_NAME: Final = 128  # characters
 MOST_PATTERNS: Final = 64
 UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
@@ -45,7 +47,7 @@ class KeyRoutes:
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
         made = "The key, shown this once."
-        return (
+        every = (
             Route("GET", "/keys", Role.VIEWER, "List gateway keys.", "Every key.", self.list),
             Route("POST", "/keys", Role.OPERATOR, "Make a gateway key.", made, self.create, body=GATEWAY_KEY),
             Route("DELETE", "/keys/{id}", Role.OPERATOR, "Revoke a gateway key.", "The key.", self.revoke),
@@ -53,6 +55,7 @@ class KeyRoutes:
             Route("POST", "/admin-keys", Role.ADMIN, "Make an admin key.", made, self.create_admin, body=ADMIN_KEY),
             Route("DELETE", "/admin-keys/{id}", Role.ADMIN, "Revoke an admin key.", "The key.", self.revoke_admin),
         )
+        return tuple(replace(one, status=CREATED) if one.method == "POST" else one for one in every)
 
     async def list(self, _: Asked) -> Reply:
         """Every gateway key, oldest first."""
@@ -62,7 +65,7 @@ class KeyRoutes:
     async def create(self, asked: Asked) -> Reply:
         """A new gateway key."""
         record, key = await self.make(asked)
-        return Reply({**described(record, self._parts.now()), "key": key.reveal()}, 201)
+        return Reply({**described(record, self._parts.now()), "key": key.reveal()}, CREATED)
 
     async def make(self, asked: Asked) -> tuple[KeyRecord, Secret]:
         """Make a gateway key. Raises AdminRefusal."""
@@ -92,7 +95,7 @@ class KeyRoutes:
     async def create_admin(self, asked: Asked) -> Reply:
         """A new admin key."""
         record, key = await self.make_admin(asked)
-        return Reply({**described_admin(record, self._parts.now()), "key": key.reveal()}, 201)
+        return Reply({**described_admin(record, self._parts.now()), "key": key.reveal()}, CREATED)
 
     async def make_admin(self, asked: Asked) -> tuple[AdminKey, Secret]:
         """Make an admin key. Raises AdminRefusal."""
@@ -120,11 +123,18 @@ def named(text: str, what: str, shortest: int = 1) -> str:
 
 
 def patterns(asked: Asked, what: str) -> tuple[str, ...] | None:
-    """One half of a key's scope; None, where none is named, is everything. Raises AdminRefusal."""
-    given = tuple(dict.fromkeys(asked.body.get(what, ())))
-    if len(given) > MOST_PATTERNS or any(not one.isprintable() or not 0 < len(one) <= LONGEST_NAME for one in given):
-        raise AdminRefusal(Fault.INVALID_REQUEST, f"{what} must be at most {MOST_PATTERNS} names or patterns.")
-    return given or None
+    """One half of a key's scope; None, where it is not spoken of, is everything. Raises AdminRefusal, also for an
+    empty list: whoever asks for a key that opens nothing must not get one that opens everything.
+    """
+    if what not in asked.body:
+        return None
+    given = tuple(dict.fromkeys(asked.body[what]))
+    if not 0 < len(given) <= MOST_PATTERNS or any(
+        not one.isprintable() or not 0 < len(one) <= LONGEST_NAME for one in given
+    ):
+        message = f"{what} must be 1 to {MOST_PATTERNS} names or patterns; leave it out for all of them."
+        raise AdminRefusal(Fault.INVALID_REQUEST, message)
+    return given
 
 
 def end_of(text: str, now: datetime) -> datetime | None:

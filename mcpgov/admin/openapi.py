@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from mcpgov.admin.access import Fault
+from mcpgov.admin.access import STATUS, Fault
 from mcpgov.admin.routes import BASE, JSON_TYPE
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ REFUSED = {
     "description": "Refused; the error says why.",
     "content": {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Refused"}}},
 }
+REFUSALS = {str(status): {"$ref": "#/components/responses/Refused"} for status in sorted({*STATUS.values()})}
 ERROR = {
     "type": "object",
     "required": ["error"],
@@ -43,6 +44,7 @@ def openapi(routes: Sequence[Route], version: str) -> Mapping[str, Any]:
         "components": {
             "securitySchemes": {"adminKey": {"type": "http", "scheme": "bearer", "description": "mcpgov_admin_…"}},
             "schemas": {"Refused": ERROR},
+            "responses": {"Refused": REFUSED},
         },
     }
 
@@ -58,7 +60,10 @@ def operation(route: Route) -> dict[str, Any]:
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named),
             *(parameter(one) for one in route.query),
         ],
-        "responses": {"200": {"description": route.returns, "content": {route.content_type: {}}}, "default": REFUSED},
+        "responses": {
+            str(route.status): {"description": route.returns, "content": {route.content_type: {}}},
+            **REFUSALS,
+        },
     }
     if route.body:
         said["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": schema(route.body)}}}

@@ -6,7 +6,6 @@ none can say something else. A path has no default: what is not declared is not 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
+from mcpgov.errors import Refusal
+from mcpgov.strict_json import JsonLimits, parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 BASE: Final = "/admin/v1"
 JSON_TYPE: Final = "application/json"
+LIMITS: Final = JsonLimits(depth=8)  # of a body: none has more than lists in it
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -52,18 +54,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What comes back: a value that becomes JSON, or `chunks` of another type, as they are ready."""
+    """What comes back: a value that becomes JSON, or `chunks` of another type, as they are ready. `headers` join it."""
 
     value: object = None
     status: int = 200
     content_type: str = JSON_TYPE
     chunks: AsyncIterator[bytes] | None = None
     filename: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One thing that can be asked. `returns` is what the document says of the answer."""
+    """One thing that can be asked. `returns` is what the document says of the answer, `status` is that of success."""
 
     method: str
     path: str  # behind BASE
@@ -74,6 +77,7 @@ class Route:
     query: tuple[Parameter, ...] = ()
     body: tuple[Parameter, ...] = ()
     content_type: str = JSON_TYPE
+    status: int = 200
 
     @property
     def name(self) -> str:
@@ -96,7 +100,7 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
             return route, found
     if there:
         known = ", ".join(sorted({route.method for route, _ in there}))
-        raise AdminRefusal(Fault.METHOD_NOT_ALLOWED, f"This path has {known}.")
+        raise AdminRefusal(Fault.METHOD_NOT_ALLOWED, f"This path has {known}.", known)
     raise AdminRefusal(Fault.NOT_FOUND, f"There is no such path. See {BASE}/openapi.json.")
 
 
@@ -112,18 +116,17 @@ def parse_body(route: Route, raw: bytes) -> Mapping[str, Any]:
             raise AdminRefusal(Fault.INVALID_REQUEST, "This has no body.")
         return {}
     try:
-        body: object = json.loads(raw)
-    except ValueError:
-        raise AdminRefusal(Fault.INVALID_REQUEST, "The body is not JSON.") from None
+        body = parse(raw, LIMITS)
+    except Refusal as refusal:
+        raise AdminRefusal(Fault.INVALID_REQUEST, refusal.message) from None
     if not isinstance(body, dict):
         raise AdminRefusal(Fault.INVALID_REQUEST, "The body is not a JSON object.")
-    members = cast("dict[str, object]", body)
     for one in route.body:
-        if not fits(members.get(one.name, [] if one.many else ""), many=one.many):
+        if not fits(body.get(one.name, [] if one.many else ""), many=one.many):
             kind = "a list of texts" if one.many else "text"
             raise AdminRefusal(Fault.INVALID_REQUEST, f"The member {one.name} must be {kind}.")
-    check(route.body, members, "member")
-    return members
+    check(route.body, body, "member")
+    return body
 
 
 def fits(value: object, *, many: bool) -> bool:

@@ -56,11 +56,11 @@ class VerifierKey:
     def opened(self, note: str) -> str:
         """The text of a note that this key signed. Raises ValueError where it did not, or not this text."""
         text, separator, signatures = note.rpartition("\n\n")
-        for line in signatures.splitlines():
-            dash, _, rest = line.partition(" ")
-            name, _, encoded = rest.partition(" ")
-            signature = _decoded(encoded)
-            if separator and dash == DASH and name == self.name and signature[:KEY_ID] == self.id:
+        signed = [_signature(line) for line in signatures.removesuffix("\n").split("\n")]
+        if not separator or not signatures.endswith("\n"):
+            raise ValueError("is not signed as notes are")
+        for name, signature in signed:
+            if name == self.name and signature[:KEY_ID] == self.id:
                 try:
                     Ed25519PublicKey.from_public_bytes(self.public).verify(signature[KEY_ID:], f"{text}\n".encode())
                 except InvalidSignature:
@@ -130,6 +130,18 @@ def unopened(note: str) -> str:
     """The text of a note, whoever signed it. Nothing that it says is proved."""
     text, _, _ = note.rpartition("\n\n")
     return f"{text}\n"
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    """The name and the bytes of a signature line. Raises ValueError for another: no verifier may pass over what the
+    next one refuses (c2sp.org/signed-note, "Signatures").
+    """
+    dash, _, rest = line.partition(" ")
+    name, _, encoded = rest.partition(" ")
+    signature = _decoded(encoded)
+    if dash != DASH or not _is_name(name) or len(signature) <= KEY_ID:
+        raise ValueError("is not signed as notes are")
+    return name, signature
 
 
 def _is_name(name: str) -> bool:

@@ -251,7 +251,8 @@ class ConsolePages:
 
     async def make_key(self, visit: Visit) -> Shown:
         """Make a gateway key, and show it."""
-        body = {**visit.form, **{name: listed(visit.form.get(name, "")) for name in ("connections", "tools")}}
+        lists = ("connections", "tools")  # what is left blank is not spoken of
+        body = {name: listed(text) if name in lists else text for name, text in visit.form.items() if text.strip()}
         try:
             record, key = await self._keys.make(Asked(visit.person, body=body))
         except AdminRefusal as refusal:

@@ -101,6 +101,7 @@ async def test_what_is_not_declared_is_not_there(
 ) -> None:
     answered = await house.ask(method, path, {"authorization": f"Bearer {house.keys[Role.ADMIN]}"})
     assert (answered.status, answered.json["error"]["reason"]) == (status, reason)
+    assert answered.headers.get("allow") == ("GET, POST" if status == 405 else None)
 
 
 async def test_only_our_own_host_and_origin_are_served(house: AdminHouse) -> None:

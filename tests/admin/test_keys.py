@@ -49,6 +49,8 @@ async def test_an_admin_key_opens_what_its_role_allows_until_it_is_revoked(house
         ("/keys", {"name": "a", "connections": "city"}, "list of texts"),
         ("/keys", {"name": "a", "connections": [1]}, "list of texts"),
         ("/keys", {"name": "a", "tools": [""]}, "names or patterns"),
+        ("/keys", {"name": "a", "tools": []}, "leave it out for all of them"),
+        ("/keys", {"name": "a", "connections": []}, "leave it out for all of them"),
         ("/keys", {"name": ["a"]}, "must be text"),
         ("/keys", {"name": "a", "role": "admin"}, "no member role"),
         ("/keys", [], "not a JSON object"),

@@ -24,8 +24,9 @@ def test_a_route_is_found_by_its_method_and_path() -> None:
     assert matched("/a.b", "/axb") is None
     with pytest.raises(AdminRefusal, match="not-found"):
         find_route((NAMED,), "GET", "/things/1/2")
-    with pytest.raises(AdminRefusal, match=r"method-not-allowed: This path has GET"):
+    with pytest.raises(AdminRefusal, match=r"method-not-allowed: This path has GET") as refused:
         find_route((NAMED,), "POST", "/things/1")
+    assert refused.value.allow == "GET"
 
 
 @pytest.mark.parametrize("query", [{}, {"what": ""}, {"what": "c"}, {"what": "a", "more": "1"}])
@@ -35,7 +36,18 @@ def test_a_query_is_what_is_declared(query: dict[str, str]) -> None:
         check_query(NAMED, query)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"names": "a"}', b'{"names": [1]}', b'{"other": 1}', b"\xff"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"", b"{", b"[]", b'{"names": "a"}', b'{"names": [1]}', b'{"other": 1}', b"\xff", b"[" * 60_000),
+        *(
+            b'{"names": ["a"], "names": ["b"]}',
+            b'{"names": ["\\ud800"]}',
+            b'{"names": NaN}',
+            b'{"names": [[[[[[[[]]]]]]]]}',
+        ),
+    ],
+)
 def test_a_body_is_what_is_declared(raw: bytes) -> None:
     assert parse_body(MADE, b'{"names": ["a"]}') == {"names": ["a"]}
     assert parse_body(NAMED, b"") == {}

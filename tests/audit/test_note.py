@@ -27,7 +27,7 @@ def test_a_note_that_another_program_signed_is_opened() -> None:
 
 def test_signatures_of_others_are_ignored() -> None:
     key = VerifierKey.parse(PETER)
-    strangers = f"\N{EM DASH} stranger {base64.b64encode(bytes(68)).decode()}\n\N{EM DASH} PeterNeumann AAAAAAAA\nx\n"
+    strangers = f"\N{EM DASH} stranger {base64.b64encode(bytes(68)).decode()}\n\N{EM DASH} PeterNeumann AAAAAAAA\n"
     assert key.opened(f"{TEXT}\n{strangers}{LINE}") == TEXT
     with pytest.raises(ValueError, match="is not signed by PeterNeumann"):
         key.opened(f"{TEXT}\n{strangers}")
@@ -98,3 +98,14 @@ def test_a_signature_can_be_written_in_one_way_only() -> None:
     same_bytes = f"{NOTE[:-3]}{chr(ord(last) ^ 1)}=\n"  # the last bits of base64 say nothing
     with pytest.raises(ValueError, match="is not signed"):
         KEY.opened(same_bytes)
+
+
+@pytest.mark.parametrize(
+    "tail", ["a", "\u2028", f"{LINE}x", "\u2014 a", "\u2014 a AAAA\n", "\n", "\u2014  AAAAAAAA\n", "- a AAAAAAAA\n"]
+)
+def test_a_line_that_is_no_signature_spoils_the_note(tail: str) -> None:
+    assert VerifierKey.parse(PETER).opened(f"{TEXT}\n{LINE}") == TEXT
+    with pytest.raises(ValueError, match="is not signed as notes are"):
+        VerifierKey.parse(PETER).opened(f"{TEXT}\n{LINE}{tail}")
+    with pytest.raises(ValueError, match="is not signed as notes are"):
+        VerifierKey.parse(PETER).opened(f"{TEXT}\n{LINE}".removesuffix("\n"))
