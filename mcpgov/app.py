@@ -70,14 +70,22 @@ from mcpgov.publish.arm_caller import SCOPE, ArmCaller
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
-from mcpgov.stage_settings import azure_identity, endpoint_settings, event_hubs, other_urls, registry_settings
+from mcpgov.stage_settings import (
+    answer_limits,
+    azure_identity,
+    endpoint_settings,
+    event_hubs,
+    other_urls,
+    registry_settings,
+)
 from mcpgov.storage import Storage
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upkeep import purging_daily, sending_checkpoints
 from mcpgov.upstream.forward import RemoteForwarder
-from mcpgov.upstream.local import LocalForwarder
+from mcpgov.upstream.local import LocalForwarder, LocalLimits
+from mcpgov.upstream.stdio_process import StdioLimits
 from mcpgov.upstream.switch import Upstreams
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
@@ -92,6 +100,7 @@ if TYPE_CHECKING:
     from mcpgov.observing import Telemetry
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.store.redis_counters import RedisCounters
+    from mcpgov.upstream.bounds import AnswerLimits
 
 
 def utc_now() -> datetime:
@@ -131,7 +140,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     settings = generations.current().settings
     storage = Storage(settings, load)
     tended = storage.untended() if principal else storage
-    upstreams, log = Upstreams(RemoteForwarder(), LocalForwarder()), PolicyLog(lambda: generations.current().secrets)
+    upstreams, log = forwarding(answer_limits(settings)), PolicyLog(lambda: generations.current().secrets)
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
@@ -180,6 +189,12 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending
             await upstreams.close()
             await ledger.close()
+
+
+def forwarding(limits: AnswerLimits) -> Upstreams:
+    """What sends requests to upstreams, remote and local."""
+    local = LocalLimits(stdio=StdioLimits(limits.event_bytes), open_calls=limits.open_calls)
+    return Upstreams(RemoteForwarder(limits), LocalForwarder(local), limits)
 
 
 def azure_host(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:

@@ -23,6 +23,7 @@ from mcpgov.models import AuthType
 from mcpgov.publish.offer import key_header
 from mcpgov.registry.asgi import RegistrySettings
 from mcpgov.strict_json import JsonLimits
+from mcpgov.upstream.bounds import AnswerLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +71,19 @@ def endpoint_settings(settings: Settings, seal_key: bytes) -> EndpointSettings:
         sites=sites_of(settings),
         trusted_proxies=settings.trusted_proxies,
         metadata=resource_metadata(settings),
+    )
+
+
+def answer_limits(settings: Settings) -> AnswerLimits:
+    """How much an answer may be, and how many of them there may be at one upstream."""
+    limits = settings.limits
+    return AnswerLimits(
+        limits.answer_bytes,
+        limits.event_bytes,
+        limits.events,
+        limits.answer_seconds,
+        limits.stream_seconds,
+        limits.calls_per_upstream,
     )
 
 

@@ -34,8 +34,9 @@ from mcpgov.upstream.answers import (
     told_headers,
     whole,
 )
+from mcpgov.upstream.bounds import AnswerLimits, larger
 from mcpgov.upstream.headers import destination, outgoing
-from mcpgov.upstream.sse import Splitter, with_safe_line_ends
+from mcpgov.upstream.sse import Splitter, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -53,16 +54,6 @@ KEEP_ALIVE = (
 CLEAN_TRIES = 3  # connections looked at until one is silent
 WHOLE_WRITE = 1 << 20  # bytes; a larger body is written in pieces
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-
-
-@dataclass(frozen=True, slots=True)
-class ForwardLimits:
-    """The most bytes of one JSON answer or one event, and the most calls and streams open on one connection, of which
-    at most half are streams: they stay open, and calls would have no place.
-    """
-
-    message_bytes: int = 32 << 20
-    open_calls: int = 1000
 
 
 @dataclass(slots=True)
@@ -83,12 +74,12 @@ class RemoteForwarder:
 
     def __init__(
         self,
-        limits: ForwardLimits | None = None,
+        limits: AnswerLimits | None = None,
         *,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._limits = limits or ForwardLimits()
+        self._limits = limits or AnswerLimits()
         self._tls = tls or ssl.create_default_context()
         self._resolver = resolver
         self._pools: dict[PoolKey, Pool] = {}
@@ -142,24 +133,25 @@ class RemoteForwarder:
         if status == 200 and media_type(headers) == EVENT_STREAM:
             events = self._stream(response, None if request.kind is Kind.STREAM else deadline)
             return Answer(status, headers, streaming=True, events=events), events
-        body = told_body(request, status, headers, await self._whole(response, deadline))
-        events = whole(body)
-        return Answer(status, told_headers(headers, body=bool(body)), streaming=False, events=events), events
+        body = await self._whole(response, deadline, self._limits.most(request))
+        event = told_body(request, status, headers, body)
+        events = whole(event)
+        return Answer(status, told_headers(headers, body=event is not None), streaming=False, events=events), events
 
-    async def _whole(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
+    async def _whole(self, response: aiohttp.ClientResponse, deadline: float, most: int) -> bytes:
         body = bytearray()
         with told_as_refusals():
             async with asyncio.timeout_at(deadline):
                 while chunk := await read(response):
                     body += chunk
-                    if len(body) > self._limits.message_bytes:
-                        raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an answer that is too large.")
+                    if len(body) > most:
+                        raise larger(most)
         return bytes(body)
 
     async def _stream(
         self, response: aiohttp.ClientResponse, deadline: float | None
     ) -> AsyncGenerator[tuple[Event, ...], None]:
-        splitter = Splitter(self._limits.message_bytes)
+        splitter = Splitter(self._limits.event_bytes)
         with told_as_refusals():
             while True:
                 async with asyncio.timeout_at(deadline):
@@ -167,8 +159,11 @@ class RemoteForwarder:
                 events = splitter.split(chunk) if chunk else splitter.finish()
                 if any(event.data for event in events):
                     deadline = None  # it has begun to answer, and may take its time
-                if events:
-                    yield tuple(map(with_safe_line_ends, events))
+                passed, refusal = told(events)
+                if passed:
+                    yield passed
+                if refusal is not None:
+                    raise refusal
                 if not chunk:
                     return
 
