@@ -269,8 +269,9 @@ class CallRecording:
         if self._ended:
             return refusal
         if self._intent is not None or refusal.reason is Reason.AUDIT_UNAVAILABLE:
+            failed = self._watch.refused(refusal.reason) if self._watch else OutcomeStatus.FAILED
             try:
-                await self._ending(self._failed(refusal.reason), refusal.reason, refusal.detail)
+                await self._ending(failed if self._sent else OutcomeStatus.DENIED, refusal.reason, refusal.detail)
             except Refusal as instead:
                 instead.request_id = refusal.request_id
                 return instead
@@ -285,13 +286,6 @@ class CallRecording:
             instead.request_id = refusal.request_id
             return instead
         return refusal
-
-    def _failed(self, reason: Reason) -> OutcomeStatus:
-        """The status of a call that was refused after its intent."""
-        if not self._sent:
-            return OutcomeStatus.DENIED
-        cut = reason is Reason.UPSTREAM_TOO_LARGE and self._watch is not None and self._watch.streaming
-        return OutcomeStatus.TRUNCATED if cut else OutcomeStatus.FAILED
 
     def _how_it_ended(self, error: BaseException | None) -> tuple[OutcomeStatus, Reason | None]:
         """The status and reason of a call that nobody refused."""

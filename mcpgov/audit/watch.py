@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.tool_sets import listed
+from mcpgov.decision import Reason
 from mcpgov.messages import answers, error_code, mapping, may_answer, message_in, parse_message
 from mcpgov.models import Era, Kind, OutcomeStatus
 
@@ -117,6 +118,11 @@ class AnswerWatch:
         if self._owed and self._complete is False:
             return OutcomeStatus.FAILED
         return OutcomeStatus.TOOL_ERROR if self._final is not None and self._final.is_error else OutcomeStatus.OK
+
+    def refused(self, reason: Reason) -> OutcomeStatus:
+        """How the call ended, where it was refused while the answer passed: a stream that passed a bound was cut."""
+        cut = self._answer.streaming and reason is Reason.UPSTREAM_TOO_LARGE
+        return OutcomeStatus.TRUNCATED if cut else OutcomeStatus.FAILED
 
     @property
     def _complete(self) -> bool | None:

@@ -15,12 +15,12 @@ import ssl
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from mcpgov.decision import Reason
+from mcpgov.destinations import origin
 from mcpgov.errors import Refusal
 from mcpgov.messages import listens
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
@@ -237,9 +237,9 @@ def require_reachable(url: str, upstream: RemoteUpstream) -> None:
 
     Metadata services are refused to all.
     """
-    parts = urlsplit(url)
-    plain = parts.scheme != "https" and not upstream.private
-    if plain or denied_literal(parts.hostname or "", private=upstream.private):
+    there = origin(url)  # none where two readers could see two hosts
+    plain = there is not None and there[0] != "https" and not upstream.private
+    if there is None or plain or denied_literal(there[1], private=upstream.private):
         raise Refusal(Reason.UPSTREAM_ADDRESS_DENIED, "This upstream is not allowed to have such an address.")
 
 

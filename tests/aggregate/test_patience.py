@@ -65,7 +65,7 @@ async def test_a_member_that_never_ends_its_answer_is_left_out_and_recorded(tmp_
         message = await listed(built)
         assert (names(message), unavailable(message)) == (["osaka_search"], ["kyoto"])
         (outcome,) = await built.records(event="outcome", **{"mcpgov.reason": "upstream-timeout"})
-        assert outcome["mcpgov.status"] == "failed"
+        assert outcome["mcpgov.status"] == "truncated"
 
 
 async def test_many_that_hang_are_waited_for_at_once(tmp_path: Path) -> None:
