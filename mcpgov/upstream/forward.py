@@ -164,6 +164,7 @@ class RemoteForwarder:
                     yield passed
                 if refusal is not None:
                     raise refusal
+                splitter.require_room()
                 if not chunk:
                     return
 

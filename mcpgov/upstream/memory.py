@@ -125,6 +125,7 @@ async def play(scripted: ScriptedAnswer, deadline: float, sent: Sent) -> AsyncGe
                 yield passed
                 if refusal is not None:
                     raise refusal
+                splitter.require_room()
             else:
                 yield (Event(chunk, chunk),)
         if not scripted.ends:

@@ -53,8 +53,13 @@ class Splitter:
         self._at_start = True
 
     def split(self, chunk: bytes) -> tuple[Event, ...]:
-        """The events that `chunk` completes. Raises Refusal (upstream-too-large)."""
+        """The events that `chunk` completes. They go first; then it is asked whether there is `require_room`."""
         return self._events(chunk, last=False)
+
+    def require_room(self) -> None:
+        """Raise Refusal (upstream-too-large) where the event that is incomplete is longer than one may be."""
+        if len(self._pending) > self._limit:
+            raise too_large()
 
     def finish(self) -> tuple[Event, ...]:
         """The event that only the end of the stream shows to be complete: one that ends in a lone CR."""
@@ -62,8 +67,6 @@ class Splitter:
 
     def _events(self, chunk: bytes, *, last: bool) -> tuple[Event, ...]:
         pending = self._pending
-        if len(pending) > self._limit:
-            raise too_large()
         pending += chunk
         events: list[Event] = []
         start = 0
@@ -78,8 +81,6 @@ class Splitter:
         self._scanned = max(self._line, len(pending) - 1) - start
         self._line -= start
         del pending[:start]
-        if len(pending) > self._limit and not events:  # what is complete goes first
-            raise too_large()
         return tuple(events)
 
     def _completes(self, line: bytes, *, alone: bool) -> bool:
