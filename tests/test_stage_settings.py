@@ -6,6 +6,7 @@ from pathlib import Path
 from mcpgov.models import AuthType, CallerToken, Connection, OAuthClient, RemoteUpstream, Secret, SignIn
 from mcpgov.settings import Settings, parse_settings
 from mcpgov.stage_settings import (
+    answer_limits,
     azure_identity,
     browser_sign_ins,
     endpoint_settings,
@@ -19,6 +20,7 @@ from mcpgov.stage_settings import (
     resource_metadata,
     trusted_proxy,
 )
+from mcpgov.upstream.bounds import AnswerLimits
 
 GUID = "72f988bf-0000-4000-8000-2d7cd011db4{}"
 SECRET = "3XkP9vQ2mL7tR4wZ8HjN5cY1"
@@ -168,3 +170,10 @@ def test_the_registry_is_told_where_the_gateway_is_and_where_credentials_stand(t
     assert (told.gateway, told.places, told.cards) == ("https://mcp.contoso.com", ("authorization", "x-key"), True)
     plain = registry_settings(Settings())
     assert (plain.gateway, plain.metadata, plain.cards) == ("http://127.0.0.1:8080", None, False)
+
+
+def test_each_bound_of_an_answer_is_told() -> None:
+    assert answer_limits(Settings()) == AnswerLimits()
+    said = "answer_bytes: 1025, event_bytes: 1026, events: 17, answer_seconds: 2, stream_seconds: 3"
+    settings = parse_settings(f"limits: {{ {said}, calls_per_upstream: 4 }}", "mcpgov.yaml")
+    assert answer_limits(settings) == AnswerLimits(1025, 1026, 17, 2, 3, 4)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.messages import listens
 from mcpgov.models import Era, Kind, LocalUpstream
 from mcpgov.upstream.local_session import LocalSession
 from mcpgov.upstream.local_shared import SharedServer
@@ -39,7 +40,7 @@ KEPT_FOR_SHARED = 10  # one place in so many: however many sessions are opened, 
 @dataclass(frozen=True, slots=True)
 class LocalLimits:
     """How many processes there may be, after how many seconds a session that nobody uses ends, and the most calls and
-    streams open on one connection.
+    streams open on one connection, of which at most half are streams.
     """
 
     processes: int = 100
@@ -66,7 +67,8 @@ class LocalForwarder:
         self._clock = clock
         self._sessions: dict[str, Slot] = {}
         self._shared: dict[Key, SharedServer] = {}
-        self._open_calls: Counter[Key] = Counter()
+        self._open_calls: Counter[Key] = Counter()  # streams among them
+        self._open_streams: Counter[Key] = Counter()
         self._starting = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._current: frozenset[Key] | None = None
@@ -89,23 +91,26 @@ class LocalForwarder:
         deadline = asyncio.get_running_loop().time() + (changes.timeout or connection.timeout)
         carry = self._carry_stateless if request.era is Era.STATELESS else self._carry_handshake
         key = (connection.name, upstream)
-        with self._place(key):
+        with self._place(key, streams=listens(request)):
             async with carry(request, key, deadline) as answer:
                 yield answer
 
     @contextmanager
-    def _place(self, key: Key) -> Generator[None]:
-        """A place for a call, until it ends. Raises Refusal (overloaded)."""
-        if self._open_calls[key] >= self._limits.open_calls:
-            message = "Too many calls to this upstream are open."
+    def _place(self, key: Key, *, streams: bool) -> Generator[None]:
+        """A place for a call, until it ends; streams have half of them. Raises Refusal (overloaded)."""
+        crowded = streams and self._open_streams[key] >= self._limits.open_calls // 2
+        if crowded or self._open_calls[key] >= self._limits.open_calls:
+            message = f"Too many {'streams' if crowded else 'calls'} to this upstream are open."
             raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
         self._open_calls[key] += 1
+        self._open_streams[key] += streams
         try:
             yield
         finally:
             self._open_calls[key] -= 1
+            self._open_streams[key] -= streams
             if not self._open_calls[key]:
-                del self._open_calls[key]
+                del self._open_calls[key], self._open_streams[key]
 
     @asynccontextmanager
     async def _carry_stateless(self, request: MCPRequest, key: Key, deadline: float) -> AsyncGenerator[Answer, None]:

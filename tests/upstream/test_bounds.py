@@ -180,14 +180,18 @@ async def test_a_local_server_has_the_same_bounds(notes: int) -> None:
     assert len(seen) == min(16, notes + 1)
 
 
-async def test_a_local_server_has_as_many_open_calls_as_are_allowed() -> None:
-    local = LocalForwarder(LocalLimits(open_calls=1, stdio=StdioLimits(grace=0.2)))
-    request = call("initialize", {"protocolVersion": "2025-11-25"})
+async def test_a_local_server_has_as_many_open_calls_as_are_allowed_and_half_as_many_streams() -> None:
+    local = LocalForwarder(LocalLimits(open_calls=2, stdio=StdioLimits(grace=0.2)))
+    opening = call("initialize", {"protocolVersion": "2025-11-25"})
     connection = starting(sys.executable, "-c", ANSWERING)
-    async with local.forward(request, connection, ALLOWED, NOBODY):
-        with pytest.raises(Refusal, match="overloaded"):
-            async with local.forward(request, connection, ALLOWED, NOBODY):
+    async with local.forward(opening, connection, ALLOWED, NOBODY) as answer:
+        session = answer.headers.get("mcp-session-id")
+        async with local.forward(bodiless(Kind.STREAM, session), connection, ALLOWED, NOBODY):
+            with pytest.raises(Refusal, match="Too many calls"):
+                async with local.forward(opening, connection, ALLOWED, NOBODY):
+                    raise AssertionError
+    async with local.forward(bodiless(Kind.STREAM, session), connection, ALLOWED, NOBODY):
+        with pytest.raises(Refusal, match="Too many streams"):
+            async with local.forward(bodiless(Kind.STREAM, session), connection, ALLOWED, NOBODY):
                 raise AssertionError
-    async with local.forward(request, connection, ALLOWED, NOBODY) as answer:
-        assert answer.status == 200
     await local.close()
