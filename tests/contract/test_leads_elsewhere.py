@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -135,7 +136,7 @@ async def test_a_collector_leads_nobody_elsewhere(server: Loopback, bird: Canary
     server.script(*[leading(bird, status)] * 2)
     secret = {"api-key": "secret"}
     spans = OTLPSpanExporter(server.url, headers=secret, timeout=5)
-    metrics = OTLPMetricExporter(server.url, headers=secret, timeout=5)
+    metrics: Any = OTLPMetricExporter(server.url, headers=secret, timeout=5)
     await asyncio.to_thread(spans.export, ())
     await asyncio.to_thread(metrics.export, MetricsData(()))
     await asyncio.to_thread(spans.shutdown)
