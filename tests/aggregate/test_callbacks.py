@@ -9,7 +9,7 @@ import pytest
 from mcpgov.aggregate.callbacks import Letters, Renumbered
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Answer, Headers, Json
+from mcpgov.models import Answer, Event, Headers, Json
 from mcpgov.policy.rewriting import Rewritten
 from mcpgov.upstream.answers import whole
 from tests.aggregate.houses import Town, aggregate, at_mcp
@@ -119,7 +119,7 @@ async def test_what_clients_may_read_in_two_ways_is_refused(letters: Letters, da
 
 async def relayed(data: bytes, letters: Letters) -> list[bytes | None]:
     """What a client hears when kyoto says this."""
-    answer = Answer(200, Headers(), streaming=False, events=whole(data))
+    answer = Answer(200, Headers(), streaming=False, events=whole(Event(data, data)))
     return [event.data async for events in Rewritten(answer, (Renumbered("kyoto", letters),)) for event in events]
 
 
