@@ -34,6 +34,7 @@ from mcpgov.upstream.answers import (
     told_headers,
     whole,
 )
+from mcpgov.upstream.due import owed
 from mcpgov.upstream.headers import destination, outgoing
 from mcpgov.upstream.sse import Splitter, with_safe_line_ends
 
@@ -140,7 +141,8 @@ class RemoteForwarder:
         require_tellable(status, headers)
         require_success(request, status, changes)
         if status == 200 and media_type(headers) == EVENT_STREAM:
-            events = self._stream(response, None if request.kind is Kind.STREAM else deadline)
+            stream = self._stream(response, None if request.kind is Kind.STREAM else deadline)
+            events = owed(stream, request) if request.kind is Kind.REQUEST else stream
             return Answer(status, headers, streaming=True, events=events), events
         body = told_body(request, status, headers, await self._whole(response, deadline))
         events = whole(body)
