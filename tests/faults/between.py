@@ -1,5 +1,6 @@
-"""A gateway, a proxy that breaks what passes, and a real server behind it, all in this process: so that what is left over
-after a fault can be counted, to the task and to the descriptor.
+"""A gateway, a proxy that breaks what passes, and a real server behind it.
+
+All in this process: so that what is left over after a fault can be counted, to the task and to the descriptor.
 
 Each connection to the server through the proxy is there twice: `quick`, whose time-out comes soon, for faults that only
 time ends; and `patient`, so that on a busy machine a slow answer is not taken for one that never comes.
@@ -30,6 +31,7 @@ from tests.upstream.certificates import self_signed
 
 QUICK: Final = 0.3  # seconds
 PATIENT: Final = 30.0
+SETTINGS: Final = "identity: { allow_anonymous: true }\nlimits: { event_bytes: 1048576 }"
 STEP: Final = 0.02  # seconds between two bytes of a slow answer
 GIVEN_UP: Final = 20.0  # seconds after which the client says that it got no answer
 STREAM: Final = "GET"
@@ -76,8 +78,8 @@ class EveryWay(CityUpstream):
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """What the client got: a reason, `ok`, `open` for a stream that has begun and says nothing, `cut` for one that ended
-    without an answer; or what is no definite answer: `broken`, `hung`.
+    """What the client got: a reason, or `ok`; `open` for a stream that has begun, `cut` for one that ended without an
+    answer, `twice` for one with two; or what is no definite answer: `broken`, `hung`.
     """
 
     what: str
@@ -205,7 +207,9 @@ async def between(folder: Path) -> AsyncGenerator[Between]:
         port = urlsplit(url).port or 0
         plain = await open_.enter_async_context(fault_proxy(port, pace))
         sealed = await open_.enter_async_context(fault_proxy(port, pace, tls))
-        gateway = await open_.enter_async_context(house(folder, "identity: { allow_anonymous: true }"))
+        gateway = await open_.enter_async_context(
+            house(folder, "identity: { allow_anonymous: true }\nlimits: { event_bytes: 1048576 }")
+        )
         places = {
             "plain": f"http://127.0.0.1:{plain.port}",
             "tls": f"https://127.0.0.1:{sealed.port}",

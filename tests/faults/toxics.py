@@ -144,12 +144,13 @@ async def endless(line: Line, piece: bytes) -> None:
         await asyncio.sleep(0)
 
 
-async def early(line: Line) -> None:
-    """An answer at the first byte of the question."""
+async def early(line: Line) -> bool:
+    """An answer at the first byte of the question, which is read afterwards."""
     body = b'{"jsonrpc":"2.0","id":%d,"result":{"content":[]}}' % EARLY_ID
     framing = b"content-type: application/json\r\ncontent-length: %d" % len(body)
     await line.send(b"HTTP/1.1 200 OK\r\n" + framing + END + body)
-    await line.silence()
+    await line.asked()
+    return True
 
 
 async def continues(line: Line) -> bool:
@@ -163,7 +164,7 @@ async def continues_endless(line: Line) -> None:
     """A flood of 100 Continue without end."""
     await line.asked()
     while True:
-        await line.send((b"HTTP/1.1 100 Continue" + END) * FLOOD)
+        await line.send(b"HTTP/1.1 100 Continue" + END)
         await asyncio.sleep(0)
 
 
