@@ -91,7 +91,13 @@ class Opening:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        return (lambda *given: self._opened(found(*given))) if name == self._method else found
+        if name != self._method:
+            return found
+
+        def opens(*given: object) -> AbstractAsyncContextManager[Any]:
+            return self._opened(found(*given))
+
+        return opens
 
     @asynccontextmanager
     async def _opened(self, context: AbstractAsyncContextManager[Any]) -> AsyncGenerator[Any]:
@@ -138,13 +144,13 @@ def broken(element: type[Element], error: BaseException, *, hides: bool = False)
     def runs(_self: Element, _draft: Draft) -> Verdict:
         yield from ()
 
-    methods: dict[str, object] = {"run": runs, "decide": raising(error), "__slots__": ()}
-    if not issubclass(element, PlainElement):
-        methods["run"] = raising(error)
-    else:
-        del methods["run"]
+    def decides(_self: Element, _draft: Draft) -> None:
+        return None
+
+    fails, plain = raising(error), issubclass(element, PlainElement)
+    methods: dict[str, object] = {"__slots__": (), "decide" if plain else "run": fails}
     if hides:
-        methods |= {"run": runs, "decide": lambda *_: None, "hides": raising(error)}
+        methods |= {"run": runs, "decide": decides, "hides": fails}
     made = type(f"Broken{element.__name__}", (element,), methods)
     return cast("Element", object.__new__(made))
 
@@ -246,7 +252,8 @@ class Twins:
 def answer(request: MCPRequest) -> ScriptedAnswer:
     """A list of tools, or an empty result."""
     tools: Json = [{"name": "search", "inputSchema": {"type": "object"}}]
-    result = {"tools": tools} if request.method == LIST else {"content": []}
+    content: Json = []
+    result: Json = {"tools": tools} if request.method == LIST else {"content": content}
     return ScriptedAnswer(chunks=(dumps({"jsonrpc": "2.0", "id": request.id, "result": result}),))
 
 
@@ -268,7 +275,7 @@ class Ran:
     @property
     def reason(self) -> str:
         """The reason in the last record."""
-        last = self.records[-1] if self.records else {}
+        last: Mapping[str, Any] = self.records[-1] if self.records else {}
         return last.get("mcpgov.reason") or last.get("mcpgov.decision.reason", "")
 
 
@@ -277,7 +284,7 @@ class Bench:
 
     def __init__(self, ledger: AuditLedger, store: MemoryLedgerStore) -> None:
         self.ledger, self.store = ledger, store
-        self.twins = Twins()
+        self.twins: Any = Twins()
         self.upstream = MemoryUpstream(answer)
         self.effects = Effects(self.twins, self.twins, self.twins, self.twins)
         self.calls = 0

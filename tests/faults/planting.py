@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from mcpgov import decision as effects
 from mcpgov.decision import Reason
@@ -42,6 +42,11 @@ ERRORS: Final[Mapping[str, Callable[[], BaseException]]] = {
 }
 
 
+def untouched(exchange: Any, _error: BaseException) -> Any:
+    """The exchange as it is."""
+    return exchange
+
+
 @dataclass(frozen=True, slots=True)
 class Hook:
     """A place where something of ours, or of a plug, is called; `plant` makes it raise.
@@ -59,11 +64,12 @@ class Hook:
     refusal: Reason | None = REFUSED
     escapes: bool = False
     method: str = "tools/call"
-    exchange: Callable[[Any, BaseException], Any] = field(default=lambda exchange, _: exchange)
+    exchange: Callable[[Any, BaseException], Any] = field(default=untouched)
 
 
 AFTER: Final[Mapping[str, Any]] = {"sent": 1, "events": ("intent", "outcome")}
 ESCAPES: Final[Mapping[str, Any]] = {"escapes": True, "told": (), "refusal": None}
+UNRECORDED: Final[Mapping[str, Any]] = {**ESCAPES, "events": ()}
 
 
 def protocols(module: ModuleType) -> Iterator[str]:
@@ -131,17 +137,24 @@ def raises(error: BaseException) -> Any:
     raise error
 
 
+def fails(method: str, own: BaseException | None = None) -> Callable[[Any, BaseException], Any]:
+    """An exchange, a method of which raises what is planted, or an error of its own."""
+
+    def made(exchange: Any, error: BaseException) -> Any:
+        return Faulty(exchange, method, own or error)
+
+    return made
+
+
 def of_pipeline() -> Iterator[Hook]:
     """What govern() itself calls."""
-    yield Hook("Exchange.read", lambda made, _: made.stages(), exchange=lambda one, error: Faulty(one, "read", error))
-    relays = lambda one, error: Faulty(one, "relay", error)  # noqa: E731
-    yield Hook("Exchange.relay", lambda made, _: made.stages(), **AFTER, exchange=relays)
-    refuses = lambda one, error: Faulty(one, "refuse", error)  # noqa: E731
+    yield Hook("Exchange.read", lambda made, _: made.stages(), exchange=fails("read"))
+    yield Hook("Exchange.relay", lambda made, _: made.stages(), **AFTER, exchange=fails("relay"))
     unknown = snapshots("connection")
     yield Hook(
         "Exchange.refuse",
         lambda made, _: unknown(made, Refusal(Reason.UNKNOWN_CONNECTION, "none")),
-        exchange=refuses,
+        exchange=fails("refuse"),
         **ESCAPES,
     )
     yield Hook("Identity.identify", stage("identity", "identify"))
@@ -154,17 +167,18 @@ def of_pipeline() -> Iterator[Hook]:
     yield Hook("Recording.heard", recording("heard"), **AFTER)
     yield Hook("Recording.watch", recording("watch"), **AFTER)
     yield Hook("Recording.refused", recording("refused", gone=True), **ESCAPES)
-    leaves = lambda one, _: Faulty(one, "relay", ClientGone())  # noqa: E731
-    yield Hook("Recording.client_gone", recording("client_gone"), **AFTER, **ESCAPES, exchange=leaves)
-    yield Hook("Ledger.recording", stage("ledger", "recording"), **{**ESCAPES, "events": ()})
-    yield Hook("Ledger.recording entered", stage("ledger", "recording", "entered"), **{**ESCAPES, "events": ()})
+    yield Hook(
+        "Recording.client_gone", recording("client_gone"), **AFTER, **ESCAPES, exchange=fails("relay", ClientGone())
+    )
+    yield Hook("Ledger.recording", stage("ledger", "recording"), **UNRECORDED)
+    yield Hook("Ledger.recording entered", stage("ledger", "recording", "entered"), **UNRECORDED)
     yield Hook("Ledger.recording left", stage("ledger", "recording", "left"), **AFTER, **ESCAPES)
     yield Hook("Upstream.forward", stage("upstream", "forward"), events=("intent", "outcome"))
     yield Hook("Upstream.forward entered", stage("upstream", "forward", "entered"), events=("intent", "outcome"))
     yield Hook("Upstream.forward left", stage("upstream", "forward", "left"), **AFTER)
     yield Hook("Pins.require", stage("pins", "require"))
     yield Hook("Pins.judged", stage("pins", "judged"), **AFTER)
-    yield Hook("Snapshot", lambda made, error: made.stages(snapshot=lambda: raises(error)), **{**ESCAPES, "events": ()})
+    yield Hook("Snapshot", lambda made, error: made.stages(snapshot=lambda: raises(error)), **UNRECORDED)
     for method in ("answer_preflight", "connection", "origins", "policy"):
         yield Hook(f"Snapshot.{method}", snapshots(method))
     yield Hook("Streams.place", stage("streams", "place"))
@@ -209,10 +223,14 @@ FRAGMENT: Final = "fragment: [set-header: { name: x-a, value: b }]"
 REFUSING: Final = {"credentials": Faulty(None, "credential_for", Refusal(Reason.KEYS_UNAVAILABLE, "no key"))}
 
 
+def element_classes() -> Mapping[str, type[Element]]:
+    """Every element there is."""
+    return {name: cast("type[Element]", element) for name, element in ELEMENTS.items()}
+
+
 def of_elements() -> Iterator[Hook]:
     """Every element, in every section where it may stand, also inside of others; and what it hides."""
-    for name, element in ELEMENTS.items():
-        assert issubclass(element, Element)
+    for name, element in element_classes().items():
         for section in (one for one in element.sections if one != RETURN):
             yield in_section(f"{name} in {section}", section, lambda error, of=element: (step(broken(of, error)),))
         for outer, (section, text) in CONTAINERS.items():

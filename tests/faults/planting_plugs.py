@@ -62,7 +62,8 @@ def of_identity() -> Iterator[Hook]:
 
     def way(method: str) -> Callable[[Bench, BaseException], Stages]:
         def plant(made: Bench, error: BaseException) -> Stages:
-            return made.stages(identity=Authentication((Faulty(Proving(), method, error),), ()))
+            one: Any = Faulty(Proving(), method, error)
+            return made.stages(identity=Authentication((one,), ()))
 
         return plant
 
@@ -71,7 +72,7 @@ def of_identity() -> Iterator[Hook]:
 
     def strangers(made: Bench, error: BaseException) -> Stages:
         proxy: Any = Faulty(Proving(), "refuse_strangers", error)
-        return made.stages(identity=Authentication((Proving(),), (), proxy=proxy))
+        return made.stages(identity=Authentication((), (), proxy=proxy))
 
     yield Hook("Voucher.refuse_strangers", strangers)
 
@@ -88,8 +89,6 @@ def source(
             twin = Faulty(twin, method, own or error)
         sources = CredentialSources(ConnectionKeys(), TokenCache(clock), twin, twin, Microsoft(AZURE, twin))
         served = Snapshot("stamp", {"city": replace(connection, name="city")}, {"city": policy("inbound")})
-        identity = Faulty(made.twins, "identify", RuntimeError())
-        identity.__dict__["error"] = None
         return made.stages(
             snapshot=lambda: served, credentials=sources, identity=As(principal), upstream=Renewing(made.upstream)
         )
