@@ -207,6 +207,7 @@ async def between(folder: Path) -> AsyncGenerator[Between]:
         port = urlsplit(url).port or 0
         plain = await open_.enter_async_context(fault_proxy(port, pace))
         sealed = await open_.enter_async_context(fault_proxy(port, pace, tls))
+        sound = await open_.enter_async_context(fault_proxy(port, pace))  # never broken: the same way, for comparison
         gateway = await open_.enter_async_context(
             house(folder, "identity: { allow_anonymous: true }\nlimits: { event_bytes: 1048576 }")
         )
@@ -220,7 +221,7 @@ async def between(folder: Path) -> AsyncGenerator[Between]:
         for name, place in places.items():
             gateway.write(f"catalog/{name}-quick.yaml", entry(f"{name}-quick", place, "quick"))
             gateway.write(f"catalog/{name}-patient.yaml", entry(f"{name}-patient", place))
-        gateway.write("catalog/well.yaml", entry("well", url))
+        gateway.write("catalog/well.yaml", entry("well", f"http://127.0.0.1:{sound.port}"))
         gateway.write("policies/quick.yaml", f"backend: [forward-request: {{ timeout-ms: {QUICK * 1000:.0f} }}]\n")
         gateway.reload()
         yield Between(gateway, server, {"plain": plain, "tls": sealed})
