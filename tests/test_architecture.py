@@ -49,6 +49,7 @@ PURE = (
         "upstream.headers",
         "upstream.sse",
         "upstream.circuit",
+        "upstream.due",
     ),
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
