@@ -46,7 +46,6 @@ from mcpgov.policy.draft import Denial, Draft
 from mcpgov.policy.element import Element, PlainElement, Step, Verdict
 from mcpgov.snapshot import Snapshot
 from mcpgov.store.memory_ledger import MemoryLedgerStore
-from mcpgov.streams import Streams
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer
 from tests.audit.calls import ALICE, CITY, CREDENTIAL, NOW, head, request
@@ -294,7 +293,7 @@ class Bench:
         """Everything as it should be, apart from what is given."""
         snapshot = Snapshot("stamp", {"city": CITY}, {"city": policy})
         twins = self.twins
-        whole = Stages(lambda: snapshot, twins, self.effects, twins, self.ledger, self.upstream, NoPins(), Streams())
+        whole = Stages(lambda: snapshot, twins, self.effects, twins, self.ledger, self.upstream, NoPins())
         return replace(whole, **others)
 
     def exchange(self, method: str = "tools/call") -> Exchange:

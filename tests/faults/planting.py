@@ -181,7 +181,9 @@ def of_pipeline() -> Iterator[Hook]:
     yield Hook("Snapshot", lambda made, error: made.stages(snapshot=lambda: raises(error)), **UNRECORDED)
     for method in ("answer_preflight", "connection", "origins", "policy"):
         yield Hook(f"Snapshot.{method}", snapshots(method))
-    yield Hook("Streams.place", stage("streams", "place"))
+    yield Hook("Places.place", stage("places", "place"))
+    yield Hook("Handles.opened", stage("handles", "opened"))
+    yield Hook("Handles.sealed", stage("handles", "sealed"), **AFTER)
 
 
 class FailingPerform:

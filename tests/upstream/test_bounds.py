@@ -80,7 +80,7 @@ async def test_the_events_of_an_answer_may_together_have_as_many_bytes(server: L
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("over", [-1, 0, 1])
 async def test_an_event_may_have_as_many_bytes_as_are_allowed(server: Loopback, over: int, *, together: bool) -> None:
-    chunks = (LAST, sized(500 + over), LAST)
+    chunks = (sized(100), sized(500 + over), LAST)
     server.script(ScriptedAnswer(content_type=SSE, chunks=(b"".join(chunks),) if together else chunks))
     events, refusal = await told(server, AnswerLimits(event_bytes=500), call())
     assert len(events) == (3 if over <= 0 else 1)
