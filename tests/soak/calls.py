@@ -1,0 +1,125 @@
+"""Many calls, one after the other on a few connections: does the gateway grow?
+
+It is sampled every so many calls, at rest: no call is under way then. What it holds for good after the first calls is
+its own affair (caches that fill, the allocator's arenas); from then on it may not grow.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from mcpgov.audit.verify import verify
+from mcpgov.store.evidence import open_sqlite_evidence
+from tests.soak.caller import Caller
+from tests.soak.site import Sample, SoakSite, sample, soaking
+
+AT_ONCE: Final = 24
+MIB: Final = 1 << 20
+CHECKED: Final = 50_000  # calls up to which each is joined by its id; beyond, they are counted
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many calls, after how many growth counts, and how much of it (bytes) is too much; sampled `every` so many."""
+
+    calls: int
+    settled: int
+    growth: int
+    every: int
+
+
+LONG: Final = Plan(1_000_000, 100_000, 10 * MIB, 20_000)
+SHORT: Final = Plan(10_000, 4_000, 6 * MIB, 1_000)
+
+
+@dataclass(frozen=True)
+class Point:
+    """The gateway after so many calls, and how many a second there were since the point before."""
+
+    calls: int
+    taken: Sample
+    rate: float
+
+
+def silently(_point: Point) -> None:
+    """Tell nobody."""
+
+
+async def loaded(site: SoakSite, plan: Plan, tell: Callable[[Point], object]) -> list[Point]:
+    """Make the calls; a point for each pause, which `tell` is told."""
+    callers = [Caller(url) for url in site.urls for _ in range(AT_ONCE // len(site.urls))]
+    done, points = 0, list[Point]()
+    while done < plan.calls:
+        began, share = time.perf_counter(), plan.every // len(callers)
+        await asyncio.gather(*(several(caller, f"{done}-{at}", share) for at, caller in enumerate(callers)))
+        done += share * len(callers)
+        points.append(Point(done, sample(site.pids()), share * len(callers) / (time.perf_counter() - began)))
+        tell(points[-1])
+    for caller in callers:
+        caller.close()
+    return points
+
+
+async def several(caller: Caller, name: str, count: int) -> None:
+    """So many calls, each of which must be answered."""
+    for number in range(count):
+        got = await caller.call(f"{name}-{number}")
+        assert got.status == 200, (got.status, got.body)
+
+
+def growth(points: list[Point], plan: Plan) -> int:
+    """Bytes between the first point after the plan's settled calls and the highest of the last three."""
+    settled = next(point for point in points if point.calls >= plan.settled)
+    return max(point.taken.rss for point in points[-3:]) - settled.taken.rss
+
+
+async def soak(site: SoakSite, plan: Plan, tell: Callable[[Point], object] = silently) -> tuple[list[Point], list[str]]:
+    """Run a plan; its points, and everything that is not as it should be."""
+    async with soaking(site):
+        points = await loaded(site, plan, tell)
+        site.process.terminate()
+        status = await site.ended()
+        await site.settle()
+    made = points[-1].calls
+    faults = [f"exit status {status}"] if status else []
+    faults += [f"log: {line}" for line in site.wrong()]
+    if (grown := growth(points, plan)) > plan.growth:
+        faults.append(f"grew by {grown / MIB:.1f} MiB after {plan.settled} calls; {plan.growth / MIB:.0f} is allowed")
+    settled = [point.taken for point in points if point.calls >= plan.settled]
+    if len({taken.descriptors for taken in settled}) > 1:
+        faults.append(f"descriptors: {sorted({taken.descriptors for taken in settled})}")
+    faults += await asyncio.to_thread(miscounted, site, made)
+    return points, faults
+
+
+def miscounted(site: SoakSite, made: int) -> list[str]:
+    """What client, upstream and ledger do not agree on, and what the ledger cannot prove."""
+    with (site.folder / "upstream.jsonl").open("rb") as lines:
+        executed = sum(1 for _ in lines)
+    with closing(sqlite3.connect(site.store)) as database:
+        kept = Counter(dict(database.execute("SELECT event, count(*) FROM records GROUP BY event")))
+        calls = database.execute("SELECT count(DISTINCT call_id) FROM records WHERE event = 'outcome'").fetchone()[0]
+    counted = {"upstream": executed, "intents": kept["intent"], "outcomes": kept["outcome"], "calls": calls}
+    faults = [f"{what}: {number} of {made}" for what, number in counted.items() if number != made]
+    if made <= CHECKED:
+        return faults + [f"{finding.kind}: {finding.call}" for finding in site.findings()]
+    with open_sqlite_evidence(site.store) as evidence:
+        return faults + [str(finding) for finding in verify(evidence, None, {}).findings]
+
+
+def table(points: list[Point]) -> str:
+    """The points, a line each; at most thirty."""
+    step = -(-len(points) // 30)
+    shown = [point for at, point in enumerate(points) if at % step == 0 or at == len(points) - 1]
+    lines = [f"{'calls':>9}  {'RSS MiB':>8}  {'descriptors':>11}  {'threads':>7}  {'calls/s':>7}"]
+    for point in shown:
+        taken = point.taken
+        lines.append(
+            f"{point.calls:>9}  {taken.rss / MIB:>8.1f}  {taken.descriptors:>11}  {taken.threads:>7}  {point.rate:>7.0f}"
+        )
+    return "\n".join(lines)
