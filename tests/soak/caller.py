@@ -59,7 +59,8 @@ class Caller:
 
     async def open(self) -> asyncio.StreamWriter:
         """The connection. Raises OSError."""
-        if self.writer is None or self.writer.is_closing():
+        if self.writer is None or self.writer.is_closing() or self.reader.at_eof():
+            self.close()
             parts = urlsplit(self.url)
             assert parts.port is not None
             self.reader, self.writer = await asyncio.open_connection(parts.hostname, parts.port, limit=LARGEST)

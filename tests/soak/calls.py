@@ -5,6 +5,7 @@ its own affair (caches that fill, the allocator's arenas); from then on it may n
 """
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections import Counter
@@ -19,18 +20,22 @@ from tests.soak.caller import Caller
 from tests.soak.site import Sample, SoakSite, sample, soaking
 
 AT_ONCE: Final = 24
+PAUSE: Final = 0.25  # seconds after a refusal
 MIB: Final = 1 << 20
 CHECKED: Final = 50_000  # calls up to which each is joined by its id; beyond, they are counted
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many calls, after how many growth counts, and how much of it (bytes) is too much; sampled `every` so many."""
+    """How many calls, after how many growth counts, and how much of it (bytes) is too much; sampled `every` so many,
+    and for how many seconds at most.
+    """
 
     calls: int
     settled: int
     growth: int
     every: int
+    seconds: float = math.inf
 
 
 LONG: Final = Plan(1_000_000, 100_000, 10 * MIB, 20_000)
@@ -50,26 +55,31 @@ def silently(_point: Point) -> None:
     """Tell nobody."""
 
 
-async def loaded(site: SoakSite, plan: Plan, tell: Callable[[Point], object]) -> list[Point]:
-    """Make the calls; a point for each pause, which `tell` is told."""
+async def loaded(site: SoakSite, plan: Plan, tell: Callable[[Point], object]) -> tuple[list[Point], int]:
+    """Make the calls; a point for each pause, which `tell` is told, and how many calls were refused."""
+    until = time.monotonic() + plan.seconds
     callers = [Caller(url) for url in site.urls for _ in range(AT_ONCE // len(site.urls))]
-    done, points = 0, list[Point]()
-    while done < plan.calls:
+    done, refused, points = 0, 0, list[Point]()
+    while done < plan.calls and time.monotonic() < until:
         began, share = time.perf_counter(), plan.every // len(callers)
-        await asyncio.gather(*(several(caller, f"{done}-{at}", share) for at, caller in enumerate(callers)))
+        refused += sum(await asyncio.gather(*(several(one, f"{done}-{at}", share) for at, one in enumerate(callers))))
         done += share * len(callers)
         points.append(Point(done, sample(site.pids()), share * len(callers) / (time.perf_counter() - began)))
         tell(points[-1])
     for caller in callers:
         caller.close()
-    return points
+    return points, refused
 
 
-async def several(caller: Caller, name: str, count: int) -> None:
-    """So many calls, each of which must be answered."""
+async def several(caller: Caller, name: str, count: int) -> int:
+    """So many calls that are answered; how many were refused meanwhile."""
+    refused = 0
     for number in range(count):
-        got = await caller.call(f"{name}-{number}")
-        assert got.status == 200, (got.status, got.body)
+        while (got := await caller.call(f"{name}-{number}-{refused}")).status != 200:
+            assert got.entry("").reason == "audit-unavailable", (got.status, got.body)
+            refused += 1
+            await asyncio.sleep(PAUSE)
+    return refused
 
 
 def growth(points: list[Point], plan: Plan) -> int:
@@ -81,7 +91,7 @@ def growth(points: list[Point], plan: Plan) -> int:
 async def soak(site: SoakSite, plan: Plan, tell: Callable[[Point], object] = silently) -> tuple[list[Point], list[str]]:
     """Run a plan; its points, and everything that is not as it should be."""
     async with soaking(site):
-        points = await loaded(site, plan, tell)
+        points, refused = await loaded(site, plan, tell)
         site.process.terminate()
         status = await site.ended()
         await site.settle()
@@ -93,19 +103,22 @@ async def soak(site: SoakSite, plan: Plan, tell: Callable[[Point], object] = sil
     settled = [point.taken for point in points if point.calls >= plan.settled]
     if len({taken.descriptors for taken in settled}) > 1:
         faults.append(f"descriptors: {sorted({taken.descriptors for taken in settled})}")
-    faults += await asyncio.to_thread(miscounted, site, made)
+    faults += await asyncio.to_thread(miscounted, site, made, refused)
     return points, faults
 
 
-def miscounted(site: SoakSite, made: int) -> list[str]:
+def miscounted(site: SoakSite, made: int, refused: int) -> list[str]:
     """What client, upstream and ledger do not agree on, and what the ledger cannot prove."""
     with (site.folder / "upstream.jsonl").open("rb") as lines:
         executed = sum(1 for _ in lines)
     with closing(sqlite3.connect(site.store)) as database:
         kept = Counter(dict(database.execute("SELECT event, count(*) FROM records GROUP BY event")))
-        calls = database.execute("SELECT count(DISTINCT call_id) FROM records WHERE event = 'outcome'").fetchone()[0]
-    counted = {"upstream": executed, "intents": kept["intent"], "outcomes": kept["outcome"], "calls": calls}
-    faults = [f"{what}: {number} of {made}" for what, number in counted.items() if number != made]
+        ended = database.execute("SELECT count(DISTINCT call_id) FROM records WHERE event = 'outcome'").fetchone()[0]
+    # Of a refused call the intent may have been written too late, and has its outcome then.
+    intents = min(max(kept["intent"], made), made + refused)
+    counted = {"upstream": (executed, made), "intents": (kept["intent"], intents)}
+    counted |= {"outcomes": (kept["outcome"], kept["intent"]), "calls": (ended, kept["intent"])}
+    faults = [f"{what}: {number} of {due}" for what, (number, due) in counted.items() if number != due]
     if made <= CHECKED:
         return faults + [f"{finding.kind}: {finding.call}" for finding in site.findings()]
     with open_sqlite_evidence(site.store) as evidence:
