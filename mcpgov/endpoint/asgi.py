@@ -132,6 +132,9 @@ class Gateway:
             await self._registry(scope, receive, send)
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
             head = head_of(scope, path, self._settings.trusted_proxies)
+            scope[
+                "headers"
+            ].clear()  # they are in the head now, and the server holds the scope as long as the call is open
             await self._govern(head, receive, send, whole=path == PREFIX[:-1])
         elif path.startswith(METADATA):
             await self._tell_metadata(scope, path, send)

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 def stopping() -> Refusal:
     """What is answered to whom cannot be served to the end: another replica, or this one after its restart, can."""
-    return Refusal(
-        Reason.GATEWAY_STOPPING, "The gateway is stopping. Try again.", headers=(("Retry-After", "1"),)
-    )
+    return Refusal(Reason.GATEWAY_STOPPING, "The gateway is stopping. Try again.", headers=(("Retry-After", "1"),))
 
 
 class Draining:

@@ -10,8 +10,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import uvicorn
+    from uvicorn.server import ServerState
 
 HEAD_BYTES = 16 * 1024
 HEAD_FIELDS = 64
@@ -21,8 +29,19 @@ REFUSED = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 class StrictHttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 for one request at a time, with a head of at most 16 KiB in 64 fields and no trailer."""
 
-    _head_is_read = False
-    _swallowed = 0  # bytes since the parser last had a whole head or a piece of a body
+    # With so many attributes more, each connection would have a dictionary with keys of its own, of 1.5 KB.
+    __slots__ = ("_head_is_read", "_swallowed", "url")
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._head_is_read = False
+        self._swallowed = 0  # bytes since the parser last had a whole head or a piece of a body
 
     def data_received(self, data: bytes) -> None:
         """Called for whatever arrives. A field is told of when it is whole; until then only bytes can be counted."""

@@ -16,9 +16,7 @@ STATELESS: Final = (
     "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"
     f"MCP-Protocol-Version: {VERSION}\r\nMcp-Method: %s\r\n%s%sContent-Length: %d\r\n\r\n%s"
 )
-LISTEN: Final = (
-    "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n%s\r\n"
-)
+LISTEN: Final = "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n%s\r\n"
 LARGEST: Final = 1 << 20
 
 
@@ -52,6 +50,7 @@ class Caller:
     key: str = ""
     reader: asyncio.StreamReader = field(init=False)
     writer: asyncio.StreamWriter | None = None
+    left: asyncio.StreamWriter | None = None  # that was closed last
 
     @property
     def _credential(self) -> str:
@@ -81,7 +80,7 @@ class Caller:
         return await self.answer()
 
     async def listen(self, call: str = "") -> Got:
-        """Open a stream: a GET, or subscriptions/listen with an id; gives back the head of the answer, without a body.
+        """Open a stream: a GET, or subscriptions/listen with an id; gives back the head of the answer, or all of a refusal.
 
         Raises OSError, EOFError.
         """
@@ -90,7 +89,8 @@ class Caller:
         else:
             place, writer = urlsplit(self.url), await self.open()
             writer.write((LISTEN % (place.path, place.netloc, self._credential)).encode())
-        return await self.head()
+        got = await self.head()
+        return got if got.status == 200 else await self.whole(got)
 
     async def head(self) -> Got:
         """The head of an answer. Raises EOFError."""
@@ -100,7 +100,10 @@ class Caller:
 
     async def answer(self) -> Got:
         """An answer with its whole body. Raises EOFError."""
-        got = await self.head()
+        return await self.whole(await self.head())
+
+    async def whole(self, got: Got) -> Got:
+        """The answer with this head. Raises EOFError."""
         if "content-length" in got.fields:
             body = await self.reader.readexactly(int(got.fields["content-length"]))
         else:
@@ -125,4 +128,10 @@ class Caller:
         """Close the connection, if there is one."""
         if self.writer is not None:
             self.writer.close()
-            self.writer = None
+            self.left, self.writer = self.writer, None
+
+    async def hang_up(self) -> None:
+        """Close the connection; returns when it is closed. Raises OSError where the other side had broken it off."""
+        self.close()
+        if self.left is not None:
+            await self.left.wait_closed()

@@ -1,4 +1,4 @@
-"""Many calls, one after the other on a few connections: does the gateway grow?
+"""Many calls, one after the other on a few connections, and whether the gateway grows.
 
 It is sampled every so many calls, at rest: no call is under way then. What it holds for good after the first calls is
 its own affair (caches that fill, the allocator's arenas); from then on it may not grow.
@@ -19,6 +19,7 @@ from mcpgov.store.evidence import open_sqlite_evidence
 from tests.soak.caller import Caller
 from tests.soak.site import Sample, SoakSite, sample, soaking
 
+HEADER: Final = f"{'calls':>9}  {'RSS MiB':>8}  {'descriptors':>11}  {'threads':>7}  {'calls/s':>7}"
 AT_ONCE: Final = 24
 PAUSE: Final = 0.25  # seconds after a refusal
 MIB: Final = 1 << 20
@@ -58,7 +59,7 @@ def silently(_point: Point) -> None:
 async def loaded(site: SoakSite, plan: Plan, tell: Callable[[Point], object]) -> tuple[list[Point], int]:
     """Make the calls; a point for each pause, which `tell` is told, and how many calls were refused."""
     until = time.monotonic() + plan.seconds
-    callers = [Caller(url) for url in site.urls for _ in range(AT_ONCE // len(site.urls))]
+    callers = [site.caller(number) for number in range(AT_ONCE)]
     done, refused, points = 0, 0, list[Point]()
     while done < plan.calls and time.monotonic() < until:
         began, share = time.perf_counter(), plan.every // len(callers)
@@ -66,8 +67,6 @@ async def loaded(site: SoakSite, plan: Plan, tell: Callable[[Point], object]) ->
         done += share * len(callers)
         points.append(Point(done, sample(site.pids()), share * len(callers) / (time.perf_counter() - began)))
         tell(points[-1])
-    for caller in callers:
-        caller.close()
     return points, refused
 
 
@@ -125,14 +124,8 @@ def miscounted(site: SoakSite, made: int, refused: int) -> list[str]:
         return faults + [str(finding) for finding in verify(evidence, None, {}).findings]
 
 
-def table(points: list[Point]) -> str:
-    """The points, a line each; at most thirty."""
-    step = -(-len(points) // 30)
-    shown = [point for at, point in enumerate(points) if at % step == 0 or at == len(points) - 1]
-    lines = [f"{'calls':>9}  {'RSS MiB':>8}  {'descriptors':>11}  {'threads':>7}  {'calls/s':>7}"]
-    for point in shown:
-        taken = point.taken
-        lines.append(
-            f"{point.calls:>9}  {taken.rss / MIB:>8.1f}  {taken.descriptors:>11}  {taken.threads:>7}  {point.rate:>7.0f}"
-        )
-    return "\n".join(lines)
+def row(point: Point) -> str:
+    """A point as a line under the header."""
+    taken = point.taken
+    shown = f"{point.calls:>9}  {taken.rss / MIB:>8.1f}  {taken.descriptors:>11}  {taken.threads:>7}"
+    return f"{shown}  {point.rate:>7.0f}"

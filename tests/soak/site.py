@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.faults.gateway import ROOT, Site
+from tests.soak.caller import Caller
 
 PATIENCE: Final = 120  # seconds after which what does not happen is given up
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -28,7 +29,7 @@ global_policies: [rules]
 POLICY: Final = """\
 inbound:
   - rate-limit-by-key: { calls: 1000000, renewal-period: 60, counter-key: principal.id }
-  - tool-rules: { allow: [work, hold, tell], deny: [delete_*] }
+  - tool-rules: { allow: [work, slow, hold, tell], deny: [delete_*] }
 """
 ENTRY: Final = """\
 name: dev.mcpgov/soak-NUMBER
@@ -53,23 +54,24 @@ class Sample:
 
 @dataclass
 class SoakSite(Site):
-    """A site whose gateway runs `workers` processes. `connections` lead to one upstream, each with a pool of its own."""
+    """A site whose gateway has so many workers; its connections lead to one upstream, each with a pool of its own."""
 
     workers: int = 1
     connections: int = 1
     lines: list[str] = field(default_factory=list[str])
     urls: list[str] = field(default_factory=list[str])
+    callers: list[Caller] = field(default_factory=list[Caller])
 
     process: Process = field(init=False)
     served: Process = field(init=False)
     _reading: asyncio.Task[None] = field(init=False)
 
-    def furnish(self, port: str, settings: str = "") -> None:
+    def furnish(self, port: str, settings: str = "", more: str = "") -> None:
         """Write the gateway's files."""
         for name in ("catalog", "policies"):
             (self.folder / name).mkdir(exist_ok=True)
         (self.folder / "mcpgov.yaml").write_text(SETTINGS + settings)
-        (self.folder / "policies" / "rules.yaml").write_text(POLICY)
+        (self.folder / "policies" / "rules.yaml").write_text(POLICY + more)
         for number in range(self.connections):
             text = ENTRY.replace("NUMBER", str(number)).replace("PORT", port)
             (self.folder / "catalog" / f"soak-{number}.yaml").write_text(text)
@@ -97,6 +99,11 @@ class SoakSite(Site):
                 await asyncio.sleep(0.02)
         return json.loads(found[0])
 
+    def caller(self, number: int = 0) -> Caller:
+        """One more client, of one connection or the other."""
+        self.callers.append(Caller(self.urls[number % len(self.urls)]))
+        return self.callers[-1]
+
     def pids(self) -> list[int]:
         """The processes that serve."""
         return [self.process.pid] if self.workers == 1 else children(self.process.pid)
@@ -122,20 +129,21 @@ class SoakSite(Site):
         await self.served.wait()
 
     async def kill(self) -> None:
-        """End whatever still runs."""
+        """End whatever still runs, and hang up."""
         for process in (self.process, self.served):
             if process.returncode is None:
                 process.kill()
             await process.wait()
         await self._reading
+        await asyncio.gather(*(caller.hang_up() for caller in self.callers), return_exceptions=True)
 
 
 @asynccontextmanager
-async def soaking(site: SoakSite, settings: str = "") -> AsyncGenerator[SoakSite]:
-    """The site's upstream and its gateway, both serving while the block runs."""
+async def soaking(site: SoakSite, settings: str = "", more: str = "") -> AsyncGenerator[SoakSite]:
+    """The site's upstream and its gateway, both serving while the block runs, with `more` in its inbound policy."""
     site.served = await start("tests.soak.upstream", str(site.folder / "upstream.jsonl"))
     assert site.served.stdout is not None
-    site.furnish((await site.served.stdout.readline()).decode().strip(), settings)
+    site.furnish((await site.served.stdout.readline()).decode().strip(), settings, more)
     try:
         await site.launch()
         yield site

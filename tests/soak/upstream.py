@@ -2,9 +2,9 @@
 
 python -m tests.soak.upstream LEDGER    prints its port, then serves until it is ended
 
-The tool `work` is answered at once. `hold` is answered when this process gets SIGUSR2 or, if it came after that, at
-once; `tell` is answered by a stream that never ends of itself. GET and subscriptions/listen open streams on which
-nothing comes but one event on each SIGUSR1.
+The tool `work` is answered at once, `slow` after a while. `hold` is answered when this process gets SIGUSR2 or, if it
+comes after that, at once; `tell` is answered by a stream that never ends of itself. GET and subscriptions/listen open
+streams on which nothing comes but one event on each SIGUSR1.
 """
 
 import asyncio
@@ -18,9 +18,11 @@ from typing import Any, Final, TextIO, cast
 
 import uvloop
 
+SLOW: Final = 0.1  # seconds
 FLUSH: Final = 0.2  # seconds after which the ledger can be read
 STREAM: Final = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
 )
 ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 RESULT: Final = '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"done"}],"resultType":"complete"}}'
@@ -105,7 +107,9 @@ class Connection(asyncio.Protocol):
         entry = {"id": message["id"], "ts": f"{datetime.now(UTC).isoformat(timespec='microseconds')[:-6]}Z"}
         held.ledger.write(json.dumps(entry | {"correlation_id": fields.get("x-correlation-id", "")}) + "\n")
         name = message["params"]["name"]
-        if name == "tell":
+        if name == "slow":
+            asyncio.get_running_loop().call_later(SLOW, answer, transport, json.dumps(message["id"]))
+        elif name == "tell":
             transport.write(STREAM + event(PROGRESS))
         elif name == "hold" and not held.released:
             held.waiting.append((transport, json.dumps(message["id"])))
@@ -113,22 +117,26 @@ class Connection(asyncio.Protocol):
             answer(transport, json.dumps(message["id"]))
 
 
-async def main() -> None:
-    """Serve on a free port of loopback."""
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
+async def serve(ledger: TextIO) -> None:
+    """Serve on a free port of loopback, until SIGTERM."""
+    loop, over, held = asyncio.get_running_loop(), asyncio.Event(), Held(ledger)
+    loop.add_signal_handler(signal.SIGUSR1, held.tell)
+    loop.add_signal_handler(signal.SIGUSR2, held.release)
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    server = await loop.create_server(lambda: Connection(held), "127.0.0.1", 0, backlog=4096)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    while not over.is_set():
+        ledger.flush()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), FLUSH)
+
+
+def main() -> None:
+    """Serve, and keep the ledger."""
     with Path(sys.argv[1]).open("w", encoding="utf-8") as ledger:
-        held = Held(ledger)
-        loop.add_signal_handler(signal.SIGUSR1, held.tell)
-        loop.add_signal_handler(signal.SIGUSR2, held.release)
-        loop.add_signal_handler(signal.SIGTERM, over.set)
-        server = await loop.create_server(lambda: Connection(held), "127.0.0.1", 0, backlog=4096)
-        sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
-        sys.stdout.flush()
-        while not over.is_set():
-            ledger.flush()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), FLUSH)
+        uvloop.run(serve(ledger))
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    main()
