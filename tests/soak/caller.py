@@ -80,7 +80,7 @@ class Caller:
         return await self.answer()
 
     async def listen(self, call: str = "") -> Got:
-        """Open a stream: a GET, or subscriptions/listen with an id; gives back the head of the answer, or all of a refusal.
+        """Open a stream: a GET, or subscriptions/listen with an id; gives back its head, or all of a refusal.
 
         Raises OSError, EOFError.
         """

@@ -8,7 +8,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -170,13 +170,11 @@ def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def raise_descriptors(wanted: int) -> bool:
-    """Let this process, and those it starts, have so many descriptors; False where that is not allowed."""
+def descriptors(wanted: int) -> int:
+    """Let this process, and those it starts, have so many descriptors; how many they may have, if that is fewer."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted:
-        return True
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
-    except (ValueError, OSError):
-        return False
-    return True
+    for limits in ((wanted, max(hard, wanted)), (hard, hard)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits if soft < wanted else (soft, hard))
+            break
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
