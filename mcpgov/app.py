@@ -53,7 +53,7 @@ from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
-from mcpgov.endpoint.server import GatewayServer
+from mcpgov.endpoint.server import GatewayServer, noted_signals
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
@@ -108,6 +108,9 @@ if TYPE_CHECKING:
     from mcpgov.settings import Settings
     from mcpgov.store.redis_counters import RedisCounters
     from mcpgov.upstream.bounds import AnswerLimits
+
+
+OPERATORS_DRAIN = 2  # seconds, after those that calls had
 
 
 def utc_now() -> datetime:
@@ -287,11 +290,13 @@ def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_l
 
 async def serve_until_told(config: Path | None, worker: Worker) -> None:
     """Serve the data plane on its listener, and operators on theirs."""
+    noted = noted_signals()
     async with running(config, worker=worker) as gateway, operators(gateway, config):
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
-            server = GatewayServer(gateway.gateway, limits=connection_limits(gateway.storage.settings))
-            server.end_on_signals()
+            limits = connection_limits(gateway.storage.settings)
+            server = GatewayServer(gateway.gateway, ending=gateway.gateway.drain, limits=limits)
+            server.end_on_signals(noted)
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
             url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
             current = gateway.generations.current()
@@ -316,7 +321,8 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
-            server = GatewayServer(operating.listener, limits=connection_limits(gateway.storage.settings))
+            limits = connection_limits(gateway.storage.settings)
+            server = GatewayServer(operating.listener, OPERATORS_DRAIN, limits=limits)
             serving = asyncio.create_task(server.serve_on(sock))
             url = operating.link or admin.public_url or "http://{}:{}/console".format(*sock.getsockname()[:2])
             structlog.get_logger().info("console", url=url)

@@ -28,7 +28,7 @@ ENDED: Final[Mapping[str, tuple[Json, Json]]] = {
     "ok": ("ok", None),
     "cut": ("ok", None),  # before 2026 a client may come back for the rest
     "open": ("cancelled", "client-gone"),
-    TOO_LARGE: ("truncated", TOO_LARGE),  # only events are
+    "upstream-too-large": ("truncated", "upstream-too-large"),  # only events are
 }
 
 
