@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +17,21 @@ import yaml
 
 from mcpgov import app
 from mcpgov.audit.redact import Digester
+from mcpgov.catalog.entries import parse_entry
+from mcpgov.credential.references import EnvironmentAndFiles
+from mcpgov.errors import InvalidConfiguration
 from mcpgov.identity.api_key import KeyRecord, digest, mint_key
+from tests.hostile.answers import Trap, traps
+from tests.hostile.names import leading_here
 from tests.hostile.score import Evidence, Score, judge, stowaways
 from tests.hostile.wire import EVIL, Case, Said, ask
-from tests.hostile.witness import Answer, Noted, RawWitness, SdkWitness
+from tests.hostile.witness import Noted, RawWitness, SdkWitness, with_session
 from tests.peers.node import NODE, RegistryUnreachable, environment, install
 from tests.peers.process import first_line, free_port, running, wait_until_answers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 AT_ONCE: Final = 24  # connections
+SESSIONS: Final = 3  # connections that open sessions
 PROXY: Final = "127.0.0.3"  # whose X-Forwarded-For is believed
 INJECTED: Final = re.compile(rb"[\r\n\x0b\x0c\x85][ \t]*x-injected", re.IGNORECASE)
 SECRET: Final = "upstream-key-7f3a9c"
@@ -55,10 +61,15 @@ class Ground:
 
     folder: Path
     raw: RawWitness
+    canary: RawWitness
+    traps: tuple[Trap, ...] = ()
     sdks: dict[str, SdkWitness] = field(default_factory=dict[str, SdkWitness])
     left_out: list[str] = field(default_factory=list[str])
     port: int = 0
     pid: int = 0
+    names: dict[str, str] = field(default_factory=dict[str, str])  # connections to names that lead back here
+    told: int = 0
+    spilled: list[str] = field(default_factory=list[str])
     caller: str = ""  # the key that every case is sent with
     _read: int = 0
 
@@ -72,6 +83,7 @@ class Ground:
                 said.append(await ask(self.port, case, self.caller))
 
         await asyncio.gather(*(work() for _ in range(at_once)))
+        self.look_for_secrets(said)
         evidence = await self.evidence()
         for noted in [one for some in evidence.noted.values() for one in some if self.tells(one)]:
             score.leaks.append(f"an upstream was told what it must not know: {noted.everything[:300]!r}")
@@ -79,6 +91,23 @@ class Ground:
             judge(score, one, evidence)
         stowaways(score, evidence)
         return said
+
+    def look_for_secrets(self, said: Iterable[Said]) -> None:
+        """Note every answer that tells a client of a key, of where the upstream is, or of how we are made."""
+        secret = (SECRET, self.caller, str(self.folder), f"127.0.0.1:{self.raw.port}", "Traceback", "site-packages", ".py")
+        for one in said:
+            self.told += 1
+            self.spilled += [f"{one.case.name} was told {word}" for word in secret if word.encode() in one.raw]
+
+    def fitting(self, urls: Iterable[str]) -> dict[str, str]:
+        """Those URLs that a catalog without `private` takes at all, by the connections that are to lead there."""
+        fit: dict[str, str] = {}
+        for at, url in enumerate(urls):
+            text = yaml.safe_dump(entry(f"name-{at}", url) | {"private": False})
+            with suppress(InvalidConfiguration):
+                parse_entry(text, "name.yaml", EnvironmentAndFiles({}))
+                fit[f"name-{at}"] = url
+        return fit
 
     def tells(self, noted: Noted) -> bool:
         """Whether an upstream was told of the tool that nobody may call, of the caller's key, or in a field put in."""
@@ -128,6 +157,9 @@ class Ground:
             (self.folder / "policies" / f"{name}.yaml").write_text(yaml.safe_dump(policy))
         for name, url in urls.items():
             (self.folder / "catalog" / f"{name}.yaml").write_text(yaml.safe_dump(entry(name, url)))
+        for name, url in self.names.items():
+            text = yaml.safe_dump(entry(name, url) | {"private": False})
+            (self.folder / "catalog" / f"{name}.yaml").write_text(text)
         return config
 
 
@@ -167,16 +199,21 @@ def start_sdks(ground: Ground, stack: ExitStack) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def ground(folder: Path, answers: Mapping[str, Answer], more: Mapping[str, str]) -> AsyncGenerator[Ground]:
-    """Everything, running. `answers` are what the raw witness says at which path; `more` connections lead elsewhere."""
-    built = Ground(folder, RawWitness(answers))
+async def ground(folder: Path) -> AsyncGenerator[Ground]:
+    """Everything, running."""
+    built = Ground(folder, RawWitness(), RawWitness())
+    await built.canary.open("127.0.0.2")
+    built.traps = traps(built.canary.port)
+    built.raw.answers = {f"/trap-{at}": trap.answer for at, trap in enumerate(built.traps)} | {"/sessions": with_session}
     await built.raw.open()
     base = f"http://127.0.0.1:{built.raw.port}"
     try:
         with ExitStack() as stack:
             urls = {name: f"{base}/mcp" for name in ("raw", *POLICIES)}
-            urls |= {path.strip("/"): f"{base}{path}" for path in answers} | dict(more)
+            urls |= {path.strip("/"): f"{base}{path}" for path in built.raw.answers}
+            urls |= {f"session-{at}": f"{base}/sessions" for at in range(SESSIONS)}
             urls |= await asyncio.to_thread(start_sdks, built, stack)
+            built.names = await asyncio.to_thread(built.fitting, leading_here(built.canary.port))
             built.port = free_port()
             command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(built.write(built.port, urls))]
             built.caller = await built.key("caller")
@@ -187,3 +224,4 @@ async def ground(folder: Path, answers: Mapping[str, Answer], more: Mapping[str,
             yield built
     finally:
         await built.raw.close()
+        await built.canary.close()

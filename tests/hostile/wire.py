@@ -21,6 +21,8 @@ META: Final[Mapping[str, Any]] = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 PATIENCE: Final = 8.0  # seconds until an answer is no longer waited for
+MOST: Final = 64 << 20  # bytes of an answer that are read
+ENDLESS: Final = 12.0  # seconds after which an answer that still comes has no end
 QUIET: Final = 0.25  # seconds after an answer in which a second one would come
 ANSWER: Final = re.compile(rb"HTTP/1\.1 ([0-9]{3})")
 CORRELATION: Final = re.compile(rb"x-correlation-id: ([0-9a-f]+)", re.IGNORECASE)
@@ -55,13 +57,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What came back for a case: the status of each answer, the first one's correlation id, everything as bytes."""
+    """What came back for a case: the status of each answer, the first one's correlation id, everything as bytes, how
+    long that took, and whether it came to an end.
+    """
 
     case: Case
     statuses: tuple[int, ...]
     correlation: str
     raw: bytes
     seconds: float
+    ended: bool = True
 
     @property
     def is_success(self) -> bool:
@@ -120,22 +125,28 @@ def call(body: bytes, version: str = STATELESS, path: str = "/mcp/raw", tool: st
 
 async def ask(port: int, case: Case, key: str) -> Said:
     """Send one case over a connection of its own with a caller's key, and hear what comes until there is no more."""
-    began, got, patience = time.perf_counter(), b"", PATIENCE
+    began, got, patience, ended = time.perf_counter(), bytearray(), PATIENCE, False
     source = (case.source, 0) if case.source else None
     answered = began
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=source)
     sending = asyncio.create_task(send(writer, case.raw.replace(KEY.encode(), key.encode())))
     with suppress(TimeoutError, ConnectionError):
-        while part := await asyncio.wait_for(reader.read(1 << 16), patience):
-            got, answered = got + part, time.perf_counter()
+        while len(got) < MOST and time.perf_counter() - began < ENDLESS:
+            part = await asyncio.wait_for(reader.read(1 << 16), patience)
+            if not part:
+                ended = True
+                break
+            got += part
+            answered = time.perf_counter()
             patience = QUIET if is_whole(got) else PATIENCE
     sending.cancel()
     writer.close()
     with suppress(ConnectionError, asyncio.CancelledError):
         await sending
-    found = CORRELATION.search(got)
-    statuses = tuple(int(status) for status in ANSWER.findall(got))
-    return Said(case, statuses, found[1].decode() if found else "", got, answered - began)
+    whole = bytes(got)
+    found = CORRELATION.search(whole)
+    statuses = tuple(int(status) for status in ANSWER.findall(whole))
+    return Said(case, statuses, found[1].decode() if found else "", whole, answered - began, ended or is_whole(whole))
 
 
 async def send(writer: asyncio.StreamWriter, what: bytes) -> None:
@@ -145,8 +156,8 @@ async def send(writer: asyncio.StreamWriter, what: bytes) -> None:
         await writer.drain()
 
 
-def is_whole(got: bytes) -> bool:
+def is_whole(got: bytes | bytearray) -> bool:
     """Whether the first answer is there as a whole, as far as its length was told."""
-    head, end, body = got.partition(b"\r\n\r\n")
-    length = LENGTH.search(head + b"\r\n")
-    return bool(end) and length is not None and len(body) >= int(length[1])
+    end = got.find(b"\r\n\r\n", 0, 1 << 16)
+    length = LENGTH.search(got, 0, end + 2) if end >= 0 else None
+    return length is not None and len(got) - end - 4 >= int(length[1])

@@ -41,6 +41,13 @@ async def obedient(noted: Noted) -> AsyncIterator[bytes]:
     yield as_json(f'{{"jsonrpc":"2.0","id":{json.dumps(message.get("id"))},"result":{result}}}'.encode())
 
 
+async def with_session(noted: Noted) -> AsyncIterator[bytes]:
+    """The same, and a session for whoever begins one."""
+    async for piece in obedient(noted):
+        begins = b'"method": "initialize"' in (noted.body or b"")
+        yield piece.replace(b"\r\n\r\n", b"\r\nmcp-session-id: s-%s\r\n\r\n" % noted.correlation.encode(), 1) if begins else piece
+
+
 def as_json(body: bytes, status: str = "200 OK", more: bytes = b"") -> bytes:
     """A JSON answer with its head; `more` are header lines."""
     head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%s\r\n"
