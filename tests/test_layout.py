@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LOCKS = ("runtime", "build", "dev")
 # Tests that belong to no single source file.
-OWN_FOLDERS = {"contract", "flows", "conformance", "faults", "peers"}
+OWN_FOLDERS = {"contract", "flows", "conformance", "faults", "peers", "hostile"}
 OWN_FILES = {"test_architecture.py", "test_budgets.py", "test_layout.py", "test_docs.py", "test_invariants.py"}
 
 

@@ -87,12 +87,14 @@ def silent(said: Said) -> str:
 def redirects(canary: int) -> Iterator[Trap]:
     """S2: the upstream sends the call, with its credential, somewhere else."""
     elsewhere = f"127.0.0.2:{canary}"
-    places = (f"http://{elsewhere}/mcp", f"//{elsewhere}/mcp", f"http://u:p@{elsewhere}/mcp", f"HTTP://{elsewhere}", f"http:\\\\{elsewhere}\\mcp", "/mcp", "", f"http://localhost:{canary}/")
+    places = (f"http://{elsewhere}/mcp", f"//{elsewhere}/mcp", f"http://u:p@{elsewhere}/mcp", f"HTTP://{elsewhere}",
+        f"http:\\\\{elsewhere}\\mcp", "/mcp", "", f"http://localhost:{canary}/")  # fmt: skip
     for status in ("300 X", "301 X", "302 X", "303 X", "305 X", "307 X", "308 X"):
-        for at, place in enumerate(places):
+        for place in places:
             head = as_json(FORGED.encode(), status, f"location: {place}\r\n".encode())
             yield Trap("S2", f"{status[:3]} to {place}", partial(whole, pieces=(head,)), refused)
-        refresh = as_json(b"{}", status, f"refresh: 0; url=http://{elsewhere}/\r\nalt-svc: h2=\"{elsewhere}\"\r\n".encode())
+        refresh = as_json(b"{}", status,
+            f'refresh: 0; url=http://{elsewhere}/\r\nalt-svc: h2="{elsewhere}"\r\n'.encode())  # fmt: skip
         yield Trap("S2", f"{status[:3]} refresh", partial(whole, pieces=(refresh,)), refused)
 
 
@@ -130,17 +132,40 @@ def packed() -> Iterator[Trap]:
     """T6: answers that are more than they seem."""
     bomb = (RESULT % ("x" * BOMB)).encode()
     small = FORGED.encode()
-    for name in ("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "identity, gzip", "gzip, gzip", "GZIP", "aws-chunked", "unknown"):
+    for name in (
+        "gzip",
+        "x-gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "compress",
+        "identity, gzip",
+        "gzip, gzip",
+        "GZIP",
+        "aws-chunked",
+        "unknown",
+    ):
         for sort, text in (("bomb", bomb), ("answer", small)):
             body = zlib.compress(text, 9) if name == "deflate" else gzip.compress(text, 9)
             raw = as_json(body, more=b"content-encoding: %s\r\n" % name.encode())
             yield Trap("T6", f"{name} {sort}", partial(whole, pieces=(raw,)), refused)
             events = SSE.replace(b"\r\n\r\n", b"\r\ncontent-encoding: %s\r\n\r\n" % name.encode())
-            yield Trap("T6", f"{name} {sort} as events", partial(whole, pieces=(events, gzip.compress(b"data: " + text + b"\n\n"))), refused)
+            yield Trap(
+                "T6",
+                f"{name} {sort} as events",
+                partial(whole, pieces=(events, gzip.compress(b"data: " + text + b"\n\n"))),
+                refused,
+            )
     for coding in ("gzip, chunked", "gzip", "deflate, chunked"):
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: %s\r\nconnection: close\r\n\r\n" % coding.encode()
+        told = f"content-type: application/json\r\ntransfer-encoding: {coding}\r\nconnection: close".encode()
+        head = b"HTTP/1.1 200 OK\r\n%s\r\n\r\n" % told
         body = gzip.compress(bomb)
-        yield Trap("T6", f"transfer coding {coding}", partial(whole, pieces=(head, b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))), refused)
+        yield Trap(
+            "T6",
+            f"transfer coding {coding}",
+            partial(whole, pieces=(head, b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))),
+            refused,
+        )
 
 
 def forged_events() -> Iterator[Trap]:
@@ -149,7 +174,12 @@ def forged_events() -> Iterator[Trap]:
         for field in ("data: ", "data:", "event: endpoint" + mark + "data: ", "id: ", "retry: "):
             text = f"hello{mark}{field}{FORGED}".replace('"', '\\"') if mark > "\x1f" else None
             body = (RESULT % (text or f"hello\\u{ord(mark):04x}{field}" + FORGED.replace('"', '\\"'))).encode()
-            yield Trap("T7", f"{mark!r} {field!r} in an event", partial(whole, pieces=(SSE, b"data: " + body + b"\n\n")), unforged)
+            yield Trap(
+                "T7",
+                f"{mark!r} {field!r} in an event",
+                partial(whole, pieces=(SSE, b"data: " + body + b"\n\n")),
+                unforged,
+            )
             yield Trap("T7", f"{mark!r} {field!r} in JSON", partial(whole, pieces=(as_json(body),)), unforged)
             comment = f": hello{mark}{field}{FORGED}\n\ndata: {RESULT % 'good'}\n\n".encode()
             yield Trap("T7", f"{mark!r} {field!r} in a comment", partial(whole, pieces=(SSE, comment)), unforged)
@@ -157,7 +187,12 @@ def forged_events() -> Iterator[Trap]:
             yield Trap("T7", f"{mark!r} {field!r} in an id", partial(whole, pieces=(SSE, name)), unforged)
     for name, event in NO_EVENTS.items():
         yield Trap("T7", name, partial(whole, pieces=(SSE, event)), silent)
-        yield Trap("T7", f"{name}, in two pieces", partial(whole, pieces=(SSE + event[: len(event) // 2], event[len(event) // 2 :])), silent)
+        yield Trap(
+            "T7",
+            f"{name}, in two pieces",
+            partial(whole, pieces=(SSE + event[: len(event) // 2], event[len(event) // 2 :])),
+            silent,
+        )
 
 
 NO_EVENTS: Final[Mapping[str, bytes]] = {

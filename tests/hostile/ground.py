@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import sqlite3
@@ -25,12 +26,14 @@ from tests.hostile.answers import Trap, traps
 from tests.hostile.names import leading_here
 from tests.hostile.score import Evidence, Score, judge, stowaways
 from tests.hostile.wire import EVIL, Case, Said, ask
-from tests.hostile.witness import Noted, RawWitness, SdkWitness, with_session
+from tests.hostile.witness import Noted, RawWitness, SdkWitness, fast, with_session
 from tests.peers.node import NODE, RegistryUnreachable, environment, install
 from tests.peers.process import first_line, free_port, running, wait_until_answers
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 AT_ONCE: Final = 24  # connections
+# So that memory which is free is given back, and what a body costs can be told from what others have cost before.
+GIVES_BACK: Final = {"MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
 SESSIONS: Final = 3  # connections that open sessions
 PROXY: Final = "127.0.0.3"  # whose X-Forwarded-For is believed
 INJECTED: Final = re.compile(rb"[\r\n\x0b\x0c\x85][ \t]*x-injected", re.IGNORECASE)
@@ -49,8 +52,13 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "health": {"every": "off"},
     "trusted_proxies": [f"{PROXY}/32"],
     "limits": {
-        **{"header_seconds": 2, "body_seconds": 2, "idle_seconds": 1},
-        **{"answer_bytes": 4 << 20, "event_bytes": 1 << 20, "events": 1000, "answer_seconds": 3},
+        "header_seconds": 2,
+        "body_seconds": 2,
+        "idle_seconds": 1,
+        "answer_bytes": 4 << 20,
+        "event_bytes": 1 << 20,
+        "events": 1000,
+        "answer_seconds": 3,
     },
 }
 
@@ -79,8 +87,7 @@ class Ground:
         said: list[Said] = []
 
         async def work() -> None:
-            for case in waiting:
-                said.append(await ask(self.port, case, self.caller))
+            said.extend([await ask(self.port, case, self.caller) for case in waiting])
 
         await asyncio.gather(*(work() for _ in range(at_once)))
         self.look_for_secrets(said)
@@ -94,7 +101,8 @@ class Ground:
 
     def look_for_secrets(self, said: Iterable[Said]) -> None:
         """Note every answer that tells a client of a key, of where the upstream is, or of how we are made."""
-        secret = (SECRET, self.caller, str(self.folder), f"127.0.0.1:{self.raw.port}", "Traceback", "site-packages", ".py")
+        secret = (SECRET, self.caller, str(self.folder), f"127.0.0.1:{self.raw.port}", "Traceback", "site-packages",
+            ".py")  # fmt: skip
         for one in said:
             self.told += 1
             self.spilled += [f"{one.case.name} was told {word}" for word in secret if word.encode() in one.raw]
@@ -170,9 +178,7 @@ def entry(name: str, url: str) -> dict[str, Any]:
         "name": f"dev.mcpgov/{name}",
         "upstream": url,
         "private": True,
-        "connections": {
-            name: {"authType": "CustomKeys", "keys": keys, "policies": [name] if name in POLICIES else []}
-        },
+        "connections": {name: {"authType": "CustomKeys", "keys": keys, "policies": [name] if name in POLICIES else []}},
     }
 
 
@@ -204,12 +210,13 @@ async def ground(folder: Path) -> AsyncGenerator[Ground]:
     built = Ground(folder, RawWitness(), RawWitness())
     await built.canary.open("127.0.0.2")
     built.traps = traps(built.canary.port)
-    built.raw.answers = {f"/trap-{at}": trap.answer for at, trap in enumerate(built.traps)} | {"/sessions": with_session}
+    built.raw.answers = {f"/trap-{at}": trap.answer for at,
+        trap in enumerate(built.traps)} | {"/sessions": with_session, "/fast": fast}  # fmt: skip
     await built.raw.open()
     base = f"http://127.0.0.1:{built.raw.port}"
     try:
         with ExitStack() as stack:
-            urls = {name: f"{base}/mcp" for name in ("raw", *POLICIES)}
+            urls = dict.fromkeys(("raw", *POLICIES), f"{base}/mcp")
             urls |= {path.strip("/"): f"{base}{path}" for path in built.raw.answers}
             urls |= {f"session-{at}": f"{base}/sessions" for at in range(SESSIONS)}
             urls |= await asyncio.to_thread(start_sdks, built, stack)
@@ -218,7 +225,8 @@ async def ground(folder: Path) -> AsyncGenerator[Ground]:
             command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(built.write(built.port, urls))]
             built.caller = await built.key("caller")
             log = folder / "gateway.log"
-            program = stack.enter_context(running([*command, "--log-format", "json"], log, cwd=folder))
+            program = stack.enter_context(running([*command, "--log-format", "json"], log, cwd=folder,
+                env=os.environ | GIVES_BACK))  # fmt: skip
             built.pid = program.pid
             await asyncio.to_thread(wait_until_answers, f"http://127.0.0.1:{built.port}/readyz", program, log)
             yield built

@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import secrets
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -17,6 +17,7 @@ from tests.hostile.score import Score
 from tests.hostile.wire import KEY, SAFE, Case, Fate, Said, ask, call, fields, message, request
 
 HANDSHAKE: Final = "2025-11-25"
+SESSION: Final = re.compile(rb"\r\nmcp-session-id: (\S+)")
 SLOW: Final = 60  # sockets of each kind
 MARGIN: Final = 6.0  # seconds after which a socket that is held longer than it may be is given up
 
@@ -45,7 +46,7 @@ def told(score: Score, trap: Trap, said: Said) -> None:
 
 
 async def rebuilt(ground: Ground, score: Score) -> None:
-    """S1: URLs that lead back here are refused when they are read, or when they are called; the canary hears nothing."""
+    """S1: URLs that lead back here are refused when read, or when called; the canary hears nothing."""
     urls = list(leading_here(ground.canary.port))
     before = ground.canary.connections
     for name, url in ground.names.items():
@@ -100,7 +101,8 @@ async def crossed(ground: Ground, score: Score, *, clients: int, calls: int) -> 
     """J8 and S12: many callers at once, all with id 1, each with a canary; some leave early. Nobody gets another's."""
     canaries = [f"canary{number:04}{secrets.token_hex(8)}" for number in range(clients)]
     dice = random.Random(11)
-    places = (("raw", "2026-07-28"), ("python", "2026-07-28"), ("python", HANDSHAKE), *([("typescript", HANDSHAKE)] if "typescript" in ground.sdks else []))
+    places = (("raw", "2026-07-28"), ("python", "2026-07-28"), ("python", HANDSHAKE), *([("typescript",
+        HANDSHAKE)] if "typescript" in ground.sdks else []))  # fmt: skip
 
     async def client(own: str) -> None:
         for _ in range(calls):
@@ -137,17 +139,19 @@ async def stolen(ground: Ground, score: Score, *, callers: int = 4) -> None:
     opened: dict[tuple[str, str], str] = {}
     for owner in owners:
         said = await ask(ground.port, Case("opens", in_session(owner, "initialize", "")), ground.caller)
-        head = said.raw.partition(b"\r\n\r\n")[0].decode("latin-1").lower().split("\r\n")
-        opened[owner] = next((line.partition(": ")[2] for line in head if line.startswith("mcp-session-id")), "")
+        named = SESSION.search(said.raw)
+        opened[owner] = named[1].decode() if named else ""
     if not all(opened.values()):
         score.leaks.append("a session was not opened")
     await ground.evidence()
     cases = [
-        Case(f"{owner[1]} presented at {other[1]}", in_session(other, "tools/call", session), Fate.EXECUTED if owner == other else Fate.REFUSED)
+        Case(f"{owner[1]} presented at {other[1]}", in_session(other, "tools/call", session),
+        Fate.EXECUTED if owner == other else Fate.REFUSED)
         for (owner, session), other in itertools.product(opened.items(), owners)
-    ]
+    ]  # fmt: skip
     some = next(iter(opened.values()))
-    forged = {"", some[:-1], some + "A", some.upper(), some[::-1], "s-1", "1", "../" + some, f"{some},{some}", "null", "x" * 5000} - {""}
+    forged = {"", some[:-1], some + "A", some.upper(), some[::-1], "s-1", "1", "../" + some, f"{some},{some}",
+        "null", "x" * 5000} - {""}  # fmt: skip
     cases += [Case(f"a forged session {text[:20]!r}", in_session(owners[0], "tools/call", text)) for text in forged]
     await ground.try_all(score, cases)
 
@@ -155,9 +159,9 @@ async def stolen(ground: Ground, score: Score, *, callers: int = 4) -> None:
 def in_session(owner: tuple[str, str], method: str, session: str) -> bytes:
     """A request of one caller on one connection, in a session."""
     key, connection = owner
-    params = {"name": SAFE, "arguments": {}} if method == "tools/call" else {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    about = {"name": "x", "version": "1"}
+    beginning: dict[str, object] = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": about}
+    params: dict[str, object] = beginning if method == "initialize" else {"name": SAFE, "arguments": {}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     given = fields(HANDSHAKE) | {"X-API-Key": key} | ({"Mcp-Session-Id": session} if session else {})
     return request(body, given, f"/mcp/{connection}")
-
-

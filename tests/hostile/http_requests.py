@@ -26,14 +26,20 @@ ARGUMENTS: Final = b'{"city": "Kyoto"}'
 INNER: Final = call(message(EVIL), tool=EVIL)  # the request that hides within another
 CHUNKED: Final = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
 NAMES: Final = (
-    *("Transfer-Encoding", "transfer-encoding", "TRANSFER-ENCODING", "Transfer_Encoding", "Transfer-Encoding ", " Transfer-Encoding"),
-    *("Transfer-Encoding\t", "Transfer-\tEncoding", "Transfer-Encoding\x0b", "Transfer\x00-Encoding", "X: y\nTransfer-Encoding", "X: y\rTransfer-Encoding"),
-)
+    *("Transfer-Encoding", "transfer-encoding", "TRANSFER-ENCODING", "Transfer_Encoding", "Transfer-Encoding ",
+    " Transfer-Encoding"),
+    *("Transfer-Encoding\t", "Transfer-\tEncoding", "Transfer-Encoding\x0b", "Transfer\x00-Encoding",
+    "X: y\nTransfer-Encoding", "X: y\rTransfer-Encoding"),
+)  # fmt: skip
 VALUES: Final = (
-    *("chunked", "Chunked", "CHUNKED", " chunked", "\tchunked", "chunked ", "chunked\t", "\x0bchunked", "chunked\x0b", "chunked\x00"),
-    *("identity, chunked", "chunked, identity", "chunked, chunked", "gzip, chunked", "chunked, gzip", "identity", "cow", "x-chunked"),
-    *("chunk", "chunke", "chunkedd", "chun ked", '"chunked"', "chunked;q=1", "chunked;a=b", ",chunked", "chunked,", ", chunked"),
-    *("\x00chunked", "\xa0chunked", "ch\u017funked", "chunked\r\n ", "\r\n chunked", "\n chunked", "", "null", "chunked, cow", "cow, chunked"),
+    *("chunked", "Chunked", "CHUNKED", " chunked", "\tchunked", "chunked ", "chunked\t", "\x0bchunked",
+    "chunked\x0b", "chunked\x00"),
+    *("identity, chunked", "chunked, identity", "chunked, chunked", "gzip, chunked", "chunked, gzip", "identity",
+    "cow", "x-chunked"),
+    *("chunk", "chunke", "chunkedd", "chun ked", '"chunked"', "chunked;q=1", "chunked;a=b", ",chunked", "chunked,",
+    ", chunked"),
+    *("\x00chunked", "\xa0chunked", "ch\u017funked", "chunked\r\n ", "\r\n chunked", "\n chunked", "", "null",
+    "chunked, cow", "cow, chunked"),
 )  # fmt: skip
 
 
@@ -67,15 +73,19 @@ def smuggled(*, every: bool) -> Iterator[Case]:
 def lengths() -> Iterator[Case]:
     """Lengths that are no numbers, or two; chunks that are none."""
     size = len(BODY)
-    spelled = (f"+{size}", f"-{size}", f"{size}, {size}", f"{size},{size}", f"0x{size:x}", f"{size}.0", f"{size}e0", f"{size} {size}", f"0{size}a",
-               "9" * 30, "-1", "", f"{size}\x00", f"\x0b{size}", "\u0661", f"{size};", "NaN", f"{size}_0", str(2**64 + size), str(2**32 + size))  # fmt: skip
+    spelled = (f"+{size}", f"-{size}", f"{size}, {size}", f"{size},{size}", f"0x{size:x}", f"{size}.0", f"{size}e0",
+        f"{size} {size}", f"0{size}a",
+               "9" * 30, "-1", "", f"{size}\x00", f"\x0b{size}", "\u0661", f"{size};", "NaN", f"{size}_0",
+               str(2**64 + size), str(2**32 + size))  # fmt: skip
     for told in spelled:
         yield Case(f"Content-Length: {told!r}", post("/mcp/raw", plain(length=told)) + BODY + INNER)
     for second in (0, size, size + 1, len(INNER), "x", ""):
         raw = post("/mcp/raw", plain((("Content-Length", str(second)),), length=size)) + BODY + INNER
         yield Case(f"Content-Length {size} and {second!r}", raw)
-    chunks = (b"%x;a=b\r\n", b"%x \r\n", b" %x\r\n", b"0x%x\r\n", b"+%x\r\n", b"-%x\r\n", b"%x\n", b"%x\r", b"%x\r\n\r\n", b"fffffffffffffff%x\r\n",
-              b"%x\x00\r\n", b"%x;" + b"a" * 40_000 + b"\r\n", b"_%x\r\n", b"%x\x0b\r\n", b"g%x\r\n", b"%x\r\r\n")  # fmt: skip
+    chunks = (b"%x;a=b\r\n", b"%x \r\n", b" %x\r\n", b"0x%x\r\n", b"+%x\r\n", b"-%x\r\n", b"%x\n", b"%x\r",
+        b"%x\r\n\r\n", b"fffffffffffffff%x\r\n",
+              b"%x\x00\r\n", b"%x;" + b"a" * 40_000 + b"\r\n", b"_%x\r\n", b"%x\x0b\r\n", b"g%x\r\n",
+              b"%x\r\r\n")  # fmt: skip
     for chunk in chunks:
         raw = post("/mcp/raw", plain((("Transfer-Encoding", "chunked"),)))
         yield Case(f"chunk {chunk[:20]!r}", raw + chunk % size + BODY + b"\r\n0\r\n\r\n" + INNER, Fate.EITHER)
@@ -113,14 +123,28 @@ def lines() -> Iterator[Case]:
     }
     for name, head in bent.items():
         yield Case(name, head + BODY + INNER, Fate.EITHER)
-    for verb in ("GET", "PUT", "PATCH", "HEAD", "TRACE", "CONNECT", "OPTIONS", "PROPFIND", "G\x00ET", "POST\x00", "P" * 5000):
+    for verb in (
+        "GET",
+        "PUT",
+        "PATCH",
+        "HEAD",
+        "TRACE",
+        "CONNECT",
+        "OPTIONS",
+        "PROPFIND",
+        "G\x00ET",
+        "POST\x00",
+        "P" * 5000,
+    ):
         raw = post("/mcp/raw", plain(length=len(BODY)), verb) + BODY + INNER
         yield Case(f"verb {verb[:10]!r}", raw)
 
 
-SINGLE: Final = ("Host", "Content-Type", "Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "X-API-Key", "Authorization", "Origin", "Traceparent")
+SINGLE: Final = ("Host", "Content-Type", "Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "X-API-Key",
+    "Authorization", "Origin", "Traceparent")  # fmt: skip
 REQUIRED: Final = ("Content-Type", "Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "X-API-Key")
-TWICE: Final = ("Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "Host", "Content-Type", "Mcp-Session-Id", "Traceparent", "Last-Event-ID", "X-API-Key", "Origin", "Mcp-Param-City")  # fmt: skip
+TWICE: Final = ("Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "Host", "Content-Type", "Mcp-Session-Id",
+    "Traceparent", "Last-Event-ID", "X-API-Key", "Origin", "Mcp-Param-City")  # fmt: skip
 
 
 def spelled_headers(*, every: bool) -> Iterator[Case]:
@@ -133,17 +157,38 @@ def spelled_headers(*, every: bool) -> Iterator[Case]:
             for other in (name.lower(), name.upper()):
                 raw = request(BODY, given, more=((name, first), (other, second)))
                 yield Case(f"{name}: {first!r} and {other}: {second!r}", raw)
-    for name in (*SINGLE, "Transfer-Encoding", "X-Forwarded-For", "X-Upstream-Key", "Mcp-Session-Id", "Content-Length", "Connection"):
-        for other in dict.fromkeys((name.replace("-", "_"), name.replace("-", "_", 1), f"{name}_", f"_{name}", f"HTTP_{name.upper().replace('-', '_')}")):
+    for name in (
+        *SINGLE,
+        "Transfer-Encoding",
+        "X-Forwarded-For",
+        "X-Upstream-Key",
+        "Mcp-Session-Id",
+        "Content-Length",
+        "Connection",
+    ):
+        for other in dict.fromkeys(
+            (
+                name.replace("-", "_"),
+                name.replace("-", "_", 1),
+                f"{name}_",
+                f"_{name}",
+                f"HTTP_{name.upper().replace('-', '_')}",
+            )
+        ):
             for more in (((other, EVIL),), ((other, EVIL), (other, EVIL))):
-                yield Case(f"{other} {len(more)} times", request(BODY, fields(), more=more), Fate.EITHER, BODY, ARGUMENTS)
+                yield Case(
+                    f"{other} {len(more)} times", request(BODY, fields(), more=more), Fate.EITHER, BODY, ARGUMENTS
+                )
                 given = {key: value for key, value in fields().items() if key.lower() != name.lower()}
                 if name in REQUIRED and other != name:
                     yield Case(f"{other} in place of {name}", request(BODY, given, more=((other, fields()[name]),)))
 
 
-HOP_BY_HOP: Final = ("Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Connection", "HTTP2-Settings", "X-Nominated")
-NOMINATED: Final = ("X-Upstream-Key", "Authorization", "Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "X-Correlation-Id", "Traceparent", "Content-Length", "Host", "Content-Type", "X-API-Key", "close, X-Upstream-Key, Authorization")  # fmt: skip
+HOP_BY_HOP: Final = ("Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Authorization", "Proxy-Authenticate",
+    "Proxy-Connection", "HTTP2-Settings", "X-Nominated")  # fmt: skip
+NOMINATED: Final = ("X-Upstream-Key", "Authorization", "Mcp-Name", "Mcp-Method", "MCP-Protocol-Version",
+    "X-Correlation-Id", "Traceparent", "Content-Length", "Host", "Content-Type", "X-API-Key",
+    "close, X-Upstream-Key, Authorization")  # fmt: skip
 
 
 def hop_by_hop(*, every: bool) -> Iterator[Case]:
@@ -153,15 +198,24 @@ def hop_by_hop(*, every: bool) -> Iterator[Case]:
     for name in HOP_BY_HOP:
         for connection in ("close", f"close, {name}", f"{name}, close", name):
             given = fields() | {"Connection": connection}
-            yield Case(f"{name} with {connection}", request(BODY, given, more=((name, EVIL),)), Fate.EITHER, BODY, ARGUMENTS, key)
+            yield Case(
+                f"{name} with {connection}",
+                request(BODY, given, more=((name, EVIL),)),
+                Fate.EITHER,
+                BODY,
+                ARGUMENTS,
+                key,
+            )
     for name in NOMINATED:
         for spelled in (name, name.lower(), f" {name} ", f"{name},,", f'"{name}"'):
             given = fields() | {"Connection": f"close, {spelled}"}
             yield Case(f"Connection: {spelled}", request(BODY, given), Fate.EITHER, BODY, ARGUMENTS, key)
 
 
-BREAKS: Final = ("\r\n", "\n", "\r", "\x00", "\r\n ", "\n\t", "\x0b", "\x0c", "\x85", "\u2028", "\u560d\u560a", "%0d%0a", "\\r\\n", "\x7f", "\x1b[2J")
-FIELDS: Final = ("Mcp-Name", "Mcp-Param-City", "User-Agent", "X-Correlation-Id", "Traceparent", "Tracestate", "Baggage", "Accept", "Accept-Language")
+BREAKS: Final = ("\r\n", "\n", "\r", "\x00", "\r\n ", "\n\t", "\x0b", "\x0c", "\x85", "\u2028", "\u560d\u560a",
+    "%0d%0a", "\\r\\n", "\x7f", "\x1b[2J")  # fmt: skip
+FIELDS: Final = ("Mcp-Name", "Mcp-Param-City", "User-Agent", "X-Correlation-Id", "Traceparent", "Tracestate",
+    "Baggage", "Accept", "Accept-Language")  # fmt: skip
 
 
 def injected(*, every: bool) -> Iterator[Case]:
@@ -180,24 +234,57 @@ def injected(*, every: bool) -> Iterator[Case]:
 def disagreeing(*, every: bool) -> Iterator[Case]:
     """H5: what the header says and what the body says."""
     del every
+
     def encoded(text: str, start: str = "=?base64?", end: str = "?=") -> str:
         return f"{start}{base64.b64encode(text.encode()).decode()}{end}"
 
     good = encoded(SAFE)
-    names = ("", EVIL, SAFE.upper(), SAFE.title(), f"{SAFE}x", SAFE[:-1], f'"{SAFE}"', f"{SAFE},{SAFE}", f"{SAFE};", SAFE.replace("_", "-"), "safe%5ftool",
-             encoded(EVIL), encoded(good), encoded(SAFE, "=?BASE64?"), encoded(SAFE, end="="), encoded(SAFE, "=?utf-8?B?"), good + " x",
-             good.replace("?=", "\n?="), good[:12] + " " + good[12:], encoded(SAFE + "\n"), encoded(SAFE + "\0"), encoded("\ufeff" + SAFE), "=?base64??=", "=?base64?!?=", "s\u0430fe_tool", "safe\u200b_tool")  # fmt: skip
+    names = ("", EVIL, SAFE.upper(), SAFE.title(), f"{SAFE}x", SAFE[:-1], f'"{SAFE}"', f"{SAFE},{SAFE}", f"{SAFE};",
+        SAFE.replace("_", "-"), "safe%5ftool",
+             encoded(EVIL), encoded(good), encoded(SAFE, "=?BASE64?"), encoded(SAFE, end="="), encoded(SAFE,
+             "=?utf-8?B?"), good + " x",
+             good.replace("?=", "\n?="), good[:12] + " " + good[12:], encoded(SAFE + "\n"), encoded(SAFE + "\0"),
+             encoded("\ufeff" + SAFE), "=?base64??=", "=?base64?!?=", "s\u0430fe_tool",
+             "safe\u200b_tool")  # fmt: skip
     for name in names:
         yield Case(f"Mcp-Name {name!r}", request(BODY, fields(tool=name)))
     for name in (SAFE, good, f"{SAFE} ", f"\t{SAFE}"):
-        yield Case(f"Mcp-Name {name!r}, which is right", request(BODY, fields(tool=name)), Fate.EXECUTED, BODY, ARGUMENTS)
-    for method in ("", "tools/list", "Tools/Call", "tools/call/", "tools%2fcall", "ping", encoded("tools/list"), "tools/call, tools/list"):
+        yield Case(
+            f"Mcp-Name {name!r}, which is right", request(BODY, fields(tool=name)), Fate.EXECUTED, BODY, ARGUMENTS
+        )
+    for method in (
+        "",
+        "tools/list",
+        "Tools/Call",
+        "tools/call/",
+        "tools%2fcall",
+        "ping",
+        encoded("tools/list"),
+        "tools/call, tools/list",
+    ):
         yield Case(f"Mcp-Method {method!r}", request(BODY, fields(method=method)))
-    for version in ("", "2025-11-25", "2025-06-18", "2026-07-29", "2026-7-28", "v2026-07-28", "2026-07-28,2025-11-25", "latest", "9999-12-31", "DRAFT-2026-v1"):
+    for version in (
+        "",
+        "2025-11-25",
+        "2025-06-18",
+        "2026-07-29",
+        "2026-7-28",
+        "v2026-07-28",
+        "2026-07-28,2025-11-25",
+        "latest",
+        "9999-12-31",
+        "DRAFT-2026-v1",
+    ):
         yield Case(f"version {version!r} over {STATELESS}", request(BODY, fields() | {"MCP-Protocol-Version": version}))
     for version in HANDSHAKES:
         yield Case(f"{version} in the body alone", request(message(version=version), fields()))
-    for missing in ("Mcp-Name", "Mcp-Method", "MCP-Protocol-Version", "Mcp-Name Mcp-Method", "Mcp-Name Mcp-Method MCP-Protocol-Version"):
+    for missing in (
+        "Mcp-Name",
+        "Mcp-Method",
+        "MCP-Protocol-Version",
+        "Mcp-Name Mcp-Method",
+        "Mcp-Name Mcp-Method MCP-Protocol-Version",
+    ):
         given = {name: value for name, value in fields().items() if name not in missing.split()}
         yield Case(f"without {missing}", request(BODY, given))
 
@@ -206,7 +293,14 @@ def floods(*, every: bool) -> Iterator[Case]:
     """H7: 64 fields and 16 KiB of them are read, and not one more."""
     del every
     own = len(fields()) + 1  # and the length
-    for count, fate in ((63, Fate.EXECUTED), (64, Fate.EXECUTED), (65, Fate.REFUSED), (128, Fate.REFUSED), (1000, Fate.REFUSED), (20_000, Fate.REFUSED)):
+    for count, fate in (
+        (63, Fate.EXECUTED),
+        (64, Fate.EXECUTED),
+        (65, Fate.REFUSED),
+        (128, Fate.REFUSED),
+        (1000, Fate.REFUSED),
+        (20_000, Fate.REFUSED),
+    ):
         more = tuple((f"X-{number}", "y") for number in range(count - own))
         yield Case(f"{count} fields", request(BODY, fields(), more=more), fate, BODY, ARGUMENTS)
     for size in (17 << 10, 64 << 10, 1 << 20, 8 << 20):

@@ -10,10 +10,12 @@ from tests.hostile.wire import EVIL, META, SAFE, STATELESS, VERSIONS, Case, Fate
 
 ENCODINGS: Final = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig", "cp037")
 LEGACY: Final = ("latin-1", "cp1252", "shift_jis", "gb18030", "euc-jp", "koi8-r")
-CHARSETS: Final = ("utf-16", "utf-16le", "UTF-32", "iso-8859-1", "us-ascii", "utf-7", "utf8", "utf-8; charset=utf-16", "")
+CHARSETS: Final = ("utf-16", "utf-16le", "UTF-32", "iso-8859-1", "us-ascii", "utf-7", "utf8",
+    "utf-8; charset=utf-16", "")  # fmt: skip
 MEDIA: Final = ("text/plain", "application/json-rpc", "application/jsonl", "text/json", "", "application/xml",
                 "application/json, text/plain", "application/x-www-form-urlencoded", "*/*")  # fmt: skip
-RAW_BYTES: Final = (b"\xed\xa0\x80", b"\xc0\xaf", b"\xff", b"\xf5\x80\x80\x80", b"\xe2\x82", b"\x80", b"\xf8\x88\x80\x80\x80")
+RAW_BYTES: Final = (b"\xed\xa0\x80", b"\xc0\xaf", b"\xff", b"\xf5\x80\x80\x80", b"\xe2\x82", b"\x80",
+    b"\xf8\x88\x80\x80\x80")  # fmt: skip
 
 
 def encodings(*, every: bool) -> Iterator[Case]:
@@ -25,16 +27,23 @@ def encodings(*, every: bool) -> Iterator[Case]:
             yield Case(f"{connection} {version} in {name}", call(text.encode(name), version, path))
         accented = text.replace("Kyoto", "K\u0416\u00e9")
         for name in LEGACY:
-            yield Case(f"{connection} {version} in {name}", call(accented.encode(name, "replace").replace(b"K?", b"K\xe9"), version, path))
+            yield Case(
+                f"{connection} {version} in {name}",
+                call(accented.encode(name, "replace").replace(b"K?", b"K\xe9"), version, path),
+            )
         for broken in RAW_BYTES:
-            yield Case(f"{connection} {version} with {broken!r}", call(text.encode().replace(b"Kyoto", broken), version, path))
+            yield Case(
+                f"{connection} {version} with {broken!r}", call(text.encode().replace(b"Kyoto", broken), version, path)
+            )
         for kind in (*(f"application/json; charset={charset}" for charset in CHARSETS[:-2]), *MEDIA):
             given = fields(version) | {"Content-Type": kind}
             yield Case(f"{connection} {version} as {kind!r}", request(text.encode(), given, path))
 
 
-NUMBERS: Final = ("0", "-0", "1.0", "1.10", "1e5", "1E+5", "12345678901234567890", "9" * 100, "-9007199254740993", "0.1")
-NOT_NUMBERS: Final = ("NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1E400", "9" * 5000, "01", "+1", ".5", "0x10", "1.", "1_0")
+NUMBERS: Final = ("0", "-0", "1.0", "1.10", "1e5", "1E+5", "12345678901234567890", "9" * 100, "-9007199254740993",
+    "0.1")  # fmt: skip
+NOT_NUMBERS: Final = ("NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1E400", "9" * 5000, "01", "+1",
+    ".5", "0x10", "1.", "1_0")  # fmt: skip
 SURROGATES: Final = ("\\ud800", "\\udc00", "\\udfff\\ud800", "x\\uD83D", "\\ud83dx\\ude00", "\\uDBFF\\uDBFF")
 
 
@@ -72,10 +81,14 @@ def batches(*, every: bool) -> Iterator[Case]:
     for version in (*VERSIONS, ""):
         good = message(SAFE, version or "2025-03-26").decode()
         silent = json.dumps({"jsonrpc": "2.0", "method": "tools/call", "params": {"name": EVIL}})
-        shapes = ["[]", "[1]", f"[{good}]", f"[{good},{good}]", f"[[{good}]]", f"[{silent}]", f"[{good},{silent}]", "[null]"]
-        shapes += [f"{space}[{good}]" for space in (" ", "\t", "\r\n", "\n\n\n", " \t\r\n" * 100, "\x0b", "\xa0", "\ufeff", "\x00", "\x1e")]
-        shapes += [f"[{good}", f"{good},{good}", f"{good}{good}", f"{good}\n{good}", f"[{good}]]", f"{good}]", f"[{good},]"]
-        shapes += ["[" + ",".join([good] * 10_000) + "]", '["' + EVIL + '"]', f'"{EVIL}"', "null", "7", "true", '""', ""]
+        shapes = ["[]", "[1]", f"[{good}]", f"[{good},{good}]", f"[[{good}]]", f"[{silent}]", f"[{good},{silent}]",
+            "[null]"]  # fmt: skip
+        shapes += [f"{space}[{good}]" for space in (" ", "\t", "\r\n", "\n\n\n", " \t\r\n" * 100, "\x0b", "\xa0",
+            "\ufeff", "\x00", "\x1e")]  # fmt: skip
+        shapes += [f"[{good}", f"{good},{good}", f"{good}{good}", f"{good}\n{good}", f"[{good}]]", f"{good}]",
+            f"[{good},]"]  # fmt: skip
+        shapes += ["[" + ",".join([good] * 10_000) + "]", '["' + EVIL + '"]', f'"{EVIL}"', "null", "7", "true",
+            '""', ""]  # fmt: skip
         for shape in shapes:
             for connection in ("raw", "python", "typescript"):
                 raw = request(shape.encode(), fields(version), f"/mcp/{connection}")
@@ -86,7 +99,8 @@ def without_id(*, every: bool) -> Iterator[Case]:
     """J7: a call that asks for no answer, so that nobody would hear of its refusal."""
     del every
     heads = ("", '"Id": "1",', '"ID": 1,', '"id\\u0000": 1,', '"id ": 1,')
-    methods = ("tools/call", "tools\\/call", "\\u0074ools/call", "Tools/Call", "TOOLS/CALL", "tools/call ", "tools/calL")
+    methods = ("tools/call", "tools\\/call", "\\u0074ools/call", "Tools/Call", "TOOLS/CALL", "tools/call ",
+        "tools/calL")  # fmt: skip
     for connection, version in PLACES:
         params = json.dumps({"name": SAFE, "arguments": {}} | ({"_meta": META} if version == STATELESS else {}))
         for head in heads:
@@ -96,7 +110,8 @@ def without_id(*, every: bool) -> Iterator[Case]:
                 yield Case(name, call(body, version, f"/mcp/{connection}"))
 
 
-BAD_IDS: Final = ("null", "true", "false", "1.5", "1.0", "1e3", "-0.0", "[]", "[1]", "{}", '{"id": 1}', "9" * 5000, str(2**63), str(-(2**63) - 1),
+BAD_IDS: Final = ("null", "true", "false", "1.5", "1.0", "1e3", "-0.0", "[]", "[1]", "{}", '{"id": 1}', "9" * 5000,
+    str(2**63), str(-(2**63) - 1),
                   f'"{"x" * 1025}"', '"\\ud800"', "NaN", "undefined", "'1'", "01")  # fmt: skip
 GOOD_IDS: Final = ("0", "-1", "1", str(2**53 - 1), '"1"', '"a b"', f'"{"x" * 1024}"', '"\\u00e9"', '"\\"quoted\\""')
 
@@ -132,7 +147,15 @@ def sized(version: str, sort: str, size: int) -> tuple[bytes, str]:
 
 def objects_and_keys(version: str) -> list[str]:
     """The keys that every message of a version has."""
-    return ["jsonrpc", "id", "method", "params", "name", "arguments", *(["_meta", *META] if version == STATELESS else [])]
+    return [
+        "jsonrpc",
+        "id",
+        "method",
+        "params",
+        "name",
+        "arguments",
+        *(["_meta", *META] if version == STATELESS else []),
+    ]
 
 
 def sizes(*, every: bool) -> Iterator[Case]:
@@ -146,11 +169,12 @@ def sizes(*, every: bool) -> Iterator[Case]:
                 yield Case(f"{version} {sort} {limit + by}", call(body, version), fate, body, arguments.encode())
         for levels in (65, 201, 1000, 1025, 10_000, 1_000_000):
             for opening, closing in (("[", "]"), ('{"a":', "}")):
-                body = message(SAFE, version, arguments={"city": "@"}).decode().replace('"@"', opening * levels + "1" + closing * levels)
+                body = message(SAFE, version, arguments={"city": "@"}).decode().replace('"@"',
+                    opening * levels + "1" + closing * levels)  # fmt: skip
                 yield Case(f"{version} {levels} levels of {opening}", call(body.encode(), version))
 
 
-LETTERS: Final = 'aZ09 _-./\\"\u00e9\u0416\u2028\u2029\u0085\U0001f469\u200d\u0301\u202e\x7f<>&\'%{}[]:,'
+LETTERS: Final = "aZ09 _-./\\\"\u00e9\u0416\u2028\u2029\u0085\U0001f469\u200d\u0301\u202e\x7f<>&'%{}[]:,"
 
 
 def any_value(dice: random.Random, depth: int) -> object:
@@ -160,7 +184,9 @@ def any_value(dice: random.Random, depth: int) -> object:
         return {text(dice): any_value(dice, depth - 1) for _ in range(dice.randrange(4))}
     if sort == 6:
         return [any_value(dice, depth - 1) for _ in range(dice.randrange(4))]
-    return (None, True, dice.randrange(-(10**20), 10**20), dice.uniform(-1e6, 1e6), text(dice), dice.randrange(100))[sort]
+    return (None, True, dice.randrange(-(10**20), 10**20), dice.uniform(-1e6, 1e6), text(dice), dice.randrange(100))[
+        sort
+    ]
 
 
 def text(dice: random.Random) -> str:

@@ -1,8 +1,8 @@
-"""Bodies that two parsers could read differently: J1, keys that stand twice, and J2, keys that look alike. Each is made by construction."""
+"""Bodies that two parsers could read differently by their keys: J1, which stand twice, and J2, which look alike."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tests.hostile.wire import EVIL, META, SAFE, STATELESS, Case, call
 
@@ -10,7 +10,8 @@ from tests.hostile.wire import EVIL, META, SAFE, STATELESS, Case, call
 PLACES: Final = (("raw", STATELESS), ("python", STATELESS), ("python", "2025-11-25"), ("typescript", "2025-11-25"))
 ENVELOPE: Final = ("jsonrpc", "id", "method", "params", "result", "error")
 PARAMS: Final = ("name", "uri", "arguments", "_meta", "taskId", "task", "cursor", "requestState", "inputResponses")
-METAS: Final = ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities", "progressToken")
+METAS: Final = ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities",
+    "progressToken")  # fmt: skip
 HIDDEN: Final = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u2060\ufeff\ufe0f\u0301\u202e\U000e0061"
 CONTROLS: Final = "".join(map(chr, (*range(0x20), 0x7F, 0x80, 0x85, 0x9F)))
 FOLDS: Final = {"s": "\u017f", "k": "\u212a", "i": "\u2148", "e": "\u212f", "o": "\u2134", "m": "\u217f", "a": "\u00aa"}
@@ -18,7 +19,7 @@ FOLDS: Final = {"s": "\u017f", "k": "\u212a", "i": "\u2148", "e": "\u212f", "o":
 Path = tuple[str | int, ...]
 
 
-def places(number: int, every: bool) -> Sequence[tuple[str, str]]:
+def places(number: int, *, every: bool) -> Sequence[tuple[str, str]]:
     """Where case `number` is sent: everywhere, or at one place in turn."""
     return PLACES if every else (PLACES[number % len(PLACES)],)
 
@@ -34,19 +35,24 @@ def tree(version: str) -> dict[str, Any]:
 def objects(value: Any, path: Path = ()) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every object in a tree, with its path."""
     if isinstance(value, dict):
-        yield path, value
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        node = cast("dict[str, Any]", value)
+        yield path, node
+        for key, inner in node.items():
             yield from objects(inner, (*path, key))
+    if isinstance(value, list):
+        for at, inner in enumerate(cast("list[Any]", value)):
+            yield from objects(inner, (*path, at))
 
 
 def written(value: Any, bent: Path, pairs: Sequence[tuple[str, str]], path: Path = ()) -> str:
     """A tree as JSON, with the object at `bent` written as exactly these pairs of texts."""
     if isinstance(value, dict):
-        own = [(json.dumps(key), written(inner, bent, pairs, (*path, key))) for key, inner in value.items()]
+        node = cast("dict[str, Any]", value)
+        own = [(json.dumps(key), written(inner, bent, pairs, (*path, key))) for key, inner in node.items()]
         return "{" + ",".join(f"{key}:{text}" for key, text in (pairs if path == bent else own)) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(written(item, bent, pairs, (*path, at)) for at, item in enumerate(value)) + "]"
+        items = cast("list[Any]", value)
+        return "[" + ",".join(written(item, bent, pairs, (*path, at)) for at, item in enumerate(items)) + "]"
     return json.dumps(value)
 
 
@@ -79,7 +85,7 @@ def duplicates(*, every: bool) -> Iterator[Case]:
     """J1: a key that stands twice, at every depth, in every spelling, before and behind."""
     bent = {version: list(bend(version)) for version in (STATELESS, "2025-11-25")}
     for number in range(max(map(len, bent.values()))):
-        for connection, version in places(number, every):
+        for connection, version in places(number, every=every):
             if number < len(bent[version]):
                 name, path, pairs = bent[version][number]
                 body = written(tree(version), path, pairs).encode()
@@ -110,7 +116,7 @@ def folded(*, every: bool) -> Iterator[Case]:
                 if alike == key:
                     continue
                 number += 1
-                for connection, version in places(number, every):
+                for connection, version in places(number, every=every):
                     if version != STATELESS and path == ("params", "_meta"):
                         continue
                     yield alike_case(version, connection, path, (key, alike))

@@ -26,12 +26,13 @@ TOOL: Final[dict[str, Any]] = {
     "name": "get_city",
     "title": "City",
     "description": "Tells what there is to know of a city.",
-    "inputSchema": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 90}}, "required": ["city"]},
+    "inputSchema": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 90}},
+    "required": ["city"]},
     "outputSchema": {"type": "object", "properties": {"people": {"type": "integer", "minimum": 0}}},
     "annotations": {"readOnlyHint": True, "destructiveHint": False},
     "icons": [{"src": "https://city.example/icon.png", "mimeType": "image/png"}],
     "_meta": {"com.example/owner": "city"},
-}
+}  # fmt: skip
 
 
 async def tokens(score: Score) -> None:
@@ -45,14 +46,18 @@ async def tokens(score: Score) -> None:
             score.count(name, refused=False)
 
 
-WEAK: Final = ("changeme", "change-me-please-now", "your-api-key-goes-here", "password12345678", "xxxxxxxxxxxxxxxxxxxxxxxx", "<your client secret>", "placeholder-placeholder", "aaaaaaaaaaaaaaaaaaaaaaaa",
-               "0123456789abcdef0123", "abcdefghijklmnopqrst", "insecure-development", "default-secret-key-1", "example-secret-example", "replace_me_replace_me", "short", "", "secret", "1111111111111111",
-               "abcabcabcabcabcabcabc", "1234123412341234", "client_secret_here_123", "********************", "p\u0430ssword-\u0441yrillic", "line\nbreak-in-a-secret", " ", "zyxwvutsrqponmlkjihg")  # fmt: skip
+WEAK: Final = ("changeme", "change-me-please-now", "your-api-key-goes-here", "password12345678",
+    "xxxxxxxxxxxxxxxxxxxxxxxx", "<your client secret>", "placeholder-placeholder", "aaaaaaaaaaaaaaaaaaaaaaaa",
+               "0123456789abcdef0123", "abcdefghijklmnopqrst", "insecure-development", "default-secret-key-1",
+               "example-secret-example", "replace_me_replace_me", "short", "", "secret", "1111111111111111",
+               "abcabcabcabcabcabcabc", "1234123412341234", "client_secret_here_123", "********************",
+               "p\u0430ssword-\u0441yrillic", "line\nbreak-in-a-secret", " ", "zyxwvutsrqponmlkjihg")  # fmt: skip
 
 
 def placeholders(score: Score) -> None:
     """S7: secrets that a person typed, copied or left in place."""
-    material = (bytes(32), b"\x01" * 64, b"ab" * 16, bytes(range(16)) * 2, b"x" * 31, b"", b"password" * 8, b"change-me-" * 7, b"0123456789" * 4)
+    material = (bytes(32), b"\x01" * 64, b"ab" * 16, bytes(range(16)) * 2, b"x" * 31, b"", b"password" * 8,
+        b"change-me-" * 7, b"0123456789" * 4)  # fmt: skip
     checks: list[tuple[str, Callable[[], None]]] = [(weak, lambda weak=weak: check_issued(weak)) for weak in WEAK]
     checks += [(key.hex(), lambda key=key: check_material(key.hex(), key)) for key in material]
     for name, check in checks:
@@ -63,7 +68,8 @@ def placeholders(score: Score) -> None:
             score.count(name, refused=True)
 
 
-BANNED: Final = frozenset({"eval", "exec", "os.system", "os.popen", "pickle.load", "pickle.loads", "marshal.loads", "yaml.load", "yaml.unsafe_load", "subprocess.getoutput", "asyncio.create_subprocess_shell"})  # fmt: skip
+BANNED: Final = frozenset({"eval", "exec", "os.system", "os.popen", "pickle.load", "pickle.loads", "marshal.loads",
+    "yaml.load", "yaml.unsafe_load", "subprocess.getoutput", "asyncio.create_subprocess_shell"})  # fmt: skip
 
 
 def shells(score: Score) -> None:
@@ -75,8 +81,11 @@ def shells(score: Score) -> None:
                 score.count(f"{path.name}:{node.lineno}", refused=ast.unparse(node.func) not in BANNED and not shell)
 
 
-REPEATS: Final = ("(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){{{n}}}", "([a-zA-Z]+)*$", "(a*)*b", "(x+x+)+y", "(?:a?){{{n}}}a{{{n}}}", "^(([a-z])+.)+[A-Z]([a-z])+$", "(\\w+\\s?)*$", "(.|\\s)*z", "a.*b.*c.*d.*e",
-                  "((a{{{n}}}){{{n}}}){{{n}}}", "(a{{0,{n}}}){{0,{n}}}", "[\\x00-\\x{{10ffff}}]{{{n}}}", "(?i)(k|s|\\x{{17f}}){{{n}}}", "(?=a)a", "(a)\\1", "(?<!a)b", "(?>a+)b", "a++b", "((((a?)*)*)*)*", "(a?b?c?d?)*e", "\\pL{{{n}}}")  # fmt: skip
+REPEATS: Final = ("(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){{{n}}}", "([a-zA-Z]+)*$", "(a*)*b", "(x+x+)+y",
+    "(?:a?){{{n}}}a{{{n}}}", "^(([a-z])+.)+[A-Z]([a-z])+$", "(\\w+\\s?)*$", "(.|\\s)*z", "a.*b.*c.*d.*e",
+                  "((a{{{n}}}){{{n}}}){{{n}}}", "(a{{0,{n}}}){{0,{n}}}", "[\\x00-\\x{{10ffff}}]{{{n}}}",
+                  "(?i)(k|s|\\x{{17f}}){{{n}}}", "(?=a)a", "(a)\\1", "(?<!a)b", "(?>a+)b", "a++b",
+                  "((((a?)*)*)*)*", "(a?b?c?d?)*e", "\\pL{{{n}}}")  # fmt: skip
 
 
 def runaway_patterns(score: Score) -> None:
@@ -84,17 +93,16 @@ def runaway_patterns(score: Score) -> None:
     texts = ("a" * 65_536, "ab" * 32_768, "x" * 65_535 + "y", " " * 65_536)
     for shape in REPEATS:
         for number in (2, 10, 25, 100, 500, 1000, 5000):
-            began, why = time.perf_counter(), ""
+            began = time.process_time()
             try:
                 pattern = compile_pattern(shape.format(n=number))
                 for text in texts:
                     pattern.search(text)
             except InvalidExpression:
                 pass
-            took = time.perf_counter() - began
+            took = time.process_time() - began
             score.slowest = max(score.slowest, took)
-            why = f"took {took:.1f} s"
-            score.count(shape.format(n=number), refused=took < SLOWEST, why=why)
+            score.count(shape.format(n=number), refused=took < SLOWEST, why=f"took {took:.1f} s")
 
 
 def changed(score: Score, rounds: int) -> None:
@@ -104,18 +112,20 @@ def changed(score: Score, rounds: int) -> None:
     while score.cases < rounds:
         at, letter = dice.randrange(len(text)), chr(dice.choice((dice.randrange(32, 127), 0x200B, 0x43E, 0xE9)))
         try:
-            other = json.loads(text[:at] + letter + text[at + 1 :])
+            other: dict[str, Any] = json.loads(text[:at] + letter + text[at + 1 :])
         except ValueError:
             continue
-        if isinstance(other, dict) and other != TOOL and other.get("name"):
+        if other != TOOL and other.get("name"):
             try:
                 score.count(f"{letter!r} at {at}", refused=definition_digest(other) != known, why="has the same digest")
             except Refusal:
                 score.count(f"{letter!r} at {at}", refused=True)
 
 
-UNSEEN: Final = (*(chr(code) for code in (*range(0xE0000, 0xE0080), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, 0xAD, 0x34F, 0x180E, 0x3164, 0x115F, 0xFE00, 0xE0100)),
-                 "\x1b[2J", "\x1b[8m", "\x1b]8;;http://evil\x07x\x1b]8;;\x07", "\x1b]52;c;ZXZpbA==\x07", "\x9b31m", "\x07", "\x08", "\x7f", "\x00", "\r")  # fmt: skip
+UNSEEN: Final = (*(chr(code) for code in (*range(0xE0000, 0xE0080), *range(0x202A, 0x202F), *range(0x2066, 0x206A),
+    0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, 0xAD, 0x34F, 0x180E, 0x3164, 0x115F, 0xFE00, 0xE0100)),
+                 "\x1b[2J", "\x1b[8m", "\x1b]8;;http://evil\x07x\x1b]8;;\x07", "\x1b]52;c;ZXZpbA==\x07", "\x9b31m",
+                 "\x07", "\x08", "\x7f", "\x00", "\r")  # fmt: skip
 
 
 def unseen(score: Score) -> None:
@@ -156,8 +166,18 @@ def bombs_by_name() -> dict[str, dict[str, Any]]:
         made[f"1,001 of {word}"] = {"type": "object", word: [{}] * 1001}
     for word in ("properties", "patternProperties", "$defs", "dependentSchemas"):
         made[f"1,001 of {word}"] = {"type": "object", word: {f"k{at}": {} for at in range(1001)}}
-    for reference in ("https://evil.example/x.json", "file:///etc/passwd", "//evil.example/x", "x.json", "http://169.254.169.254/", "urn:x:y", "ftp://evil.example/x", "../x.json"):
+    for reference in (
+        "https://evil.example/x.json",
+        "file:///etc/passwd",
+        "//evil.example/x",
+        "x.json",
+        "http://169.254.169.254/",
+        "urn:x:y",
+        "ftp://evil.example/x",
+        "../x.json",
+    ):
         for word in ("$ref", "$dynamicRef", "$recursiveRef"):
             made[f"{word} to {reference}"] = {"type": "object", "properties": {"city": {word: reference}}}
-    made["itself"] = {"type": "object", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "properties": {"x": {"$ref": "#/$defs/a"}}}
+    made["itself"] = {"type": "object", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+        "properties": {"x": {"$ref": "#/$defs/a"}}}  # fmt: skip
     return made

@@ -117,4 +117,3 @@ def stowaways(score: Score, evidence: Evidence) -> None:
     """What reached an upstream and belongs to no case."""
     for correlation, noted in evidence.noted.items():
         score.leaks.append(f"reached an upstream unasked ({correlation}): {noted[0].everything[:300]!r}")
-

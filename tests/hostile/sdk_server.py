@@ -45,9 +45,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     with Path(sys.argv[1]).open("a", encoding="utf-8") as ledger:
         obedient = Obedient(ledger)
-        server: Server[dict[str, Any]] = Server(
-            "obedient", on_list_tools=obedient.list, on_call_tool=obedient.call
-        )
+        server: Server[dict[str, Any]] = Server("obedient", on_list_tools=obedient.list, on_call_tool=obedient.call)
         listener = socket.create_server(("127.0.0.1", 0))
         sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp\n")
         sys.stdout.flush()

@@ -100,7 +100,7 @@ def fields(version: str = STATELESS, tool: str = SAFE, method: str = "tools/call
 
 
 def request(body: bytes, given: Mapping[str, str | bytes], path: str = "/mcp/raw", more: Fields = ()) -> bytes:
-    """A POST of these bytes with these fields, and `more` of them behind; its length is told unless a field tells it."""
+    """A POST of these bytes with these fields, and `more` of them behind; its length is told unless one tells it."""
     names = {name.lower() for name in (*given, *(name for name, _ in more))}
     measured = {} if names & {"content-length", "transfer-encoding"} else {"Content-Length": str(len(body))}
     return post(path, (*given.items(), *measured.items(), *more)) + body

@@ -36,16 +36,25 @@ async def obedient(noted: Noted) -> AsyncIterator[bytes]:
     message: dict[str, Any] = {}
     with suppress(ValueError, RecursionError):
         message = json.loads(noted.body or b"{}")
-    params = message.get("params") or {}
+    params: dict[str, Any] = message.get("params") or {}
     result = CALL_RESULT % json.dumps(params.get("arguments"))
     yield as_json(f'{{"jsonrpc":"2.0","id":{json.dumps(message.get("id"))},"result":{result}}}'.encode())
+
+
+async def fast(_: Noted) -> AsyncIterator[bytes]:
+    """The same result whatever is asked: what it costs to read the question is not counted."""
+    yield as_json(b'{"jsonrpc":"2.0","id":"1","result":{"content":[],"resultType":"complete"}}')
 
 
 async def with_session(noted: Noted) -> AsyncIterator[bytes]:
     """The same, and a session for whoever begins one."""
     async for piece in obedient(noted):
         begins = b'"method": "initialize"' in (noted.body or b"")
-        yield piece.replace(b"\r\n\r\n", b"\r\nmcp-session-id: s-%s\r\n\r\n" % noted.correlation.encode(), 1) if begins else piece
+        yield (
+            piece.replace(b"\r\n\r\n", b"\r\nmcp-session-id: s-%s\r\n\r\n" % noted.correlation.encode(), 1)
+            if begins
+            else piece
+        )
 
 
 def as_json(body: bytes, status: str = "200 OK", more: bytes = b"") -> bytes:
@@ -97,9 +106,13 @@ class RawWitness:
         correlation = told.get(b"x-correlation-id", b"").decode("latin-1")
         noted = Noted(correlation, head + body, target, body)
         self.ledger.append(noted)
+        ends = False
         async for piece in self.answers.get(target.partition("?")[0], obedient)(noted):
             writer.write(piece)
             await writer.drain()
+            ends = ends or b"connection: close" in piece[:1000]
+        if ends:
+            raise ConnectionResetError
 
 
 @dataclass
