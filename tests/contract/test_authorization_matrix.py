@@ -104,8 +104,8 @@ DATA_CONDITIONS: Final[Mapping[str, tuple[Open, ...]]] = {
     ),
     "path.startswith(METADATA)": (Open("/.well-known/oauth-protected-resource/mcp/city", 404, 404, 404),),
     "self._pages is not None and (path == CALLBACK or path.startswith((PAGES, CALLBACK + b'/')))": (
-        Open("/consent/x", 404, 404, 404),
-        Open("/oauth/callback", 404, 404, 404),
+        Open("/consent/x", 200, 200, 200),
+        Open("/oauth/callback", 403, 403, 403),
     ),
 }
 ELSEWHERE: Final = (
