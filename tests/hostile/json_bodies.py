@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
+from tests.hostile import corpus
 from tests.hostile.json_keys import PLACES
 from tests.hostile.wire import EVIL, META, SAFE, STATELESS, VERSIONS, Case, Fate, call, fields, message, request
 
@@ -161,6 +162,7 @@ def objects_and_keys(version: str) -> list[str]:
 def sizes(*, every: bool) -> Iterator[Case]:
     """J5: each bound of depth and size, one below it, at it, and one beyond."""
     del every
+    yield from corpus.cases()
     for version in (STATELESS, "2025-11-25"):
         for sort, limit in LIMITS.items():
             for by in (-1, 0, 1):

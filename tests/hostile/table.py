@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.test_hostile_strings import FIELDS, STRINGS, raw
-from tests.hostile import addresses, callers, held, http_requests, json_bodies, json_keys, minds, routes, suites
+from tests.hostile import addresses, callers, corpus, held, http_requests, json_bodies, json_keys, minds, routes, suites
 from tests.hostile.ground import SECRET, Ground, ground
 from tests.hostile.score import Score
 from tests.hostile.weight import weigh
@@ -147,7 +147,7 @@ async def table(wanted: Iterable[str], *, every: bool, folder: Path) -> tuple[di
         if "J5" in scores:
             lines, heavy = await weigh(here)
             scores["J5"].leaks += heavy
-        lines += [f"left out: {line}" for line in here.left_out]
+        lines += [f"left out: {line}" for line in here.left_out + ([] if corpus.files() else [corpus.ABSENT])]
         after(here, scores)
     await think(scores, every=every)
     return scores, lines
