@@ -205,13 +205,13 @@ def start_sdks(ground: Ground, stack: ExitStack) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def ground(folder: Path) -> AsyncGenerator[Ground]:
-    """Everything, running."""
+async def ground(folder: Path, *, whole: bool = True) -> AsyncGenerator[Ground]:
+    """Everything, running; without the hostile upstreams and the names that lead back unless it is the whole."""
     built = Ground(folder, RawWitness(), RawWitness())
     await built.canary.open("127.0.0.2")
-    built.traps = traps(built.canary.port)
-    built.raw.answers = {f"/trap-{at}": trap.answer for at,
-        trap in enumerate(built.traps)} | {"/sessions": with_session, "/fast": fast}  # fmt: skip
+    built.traps = traps(built.canary.port) if whole else ()
+    answers = {f"/trap-{at}": trap.answer for at, trap in enumerate(built.traps)}
+    built.raw.answers = answers | {"/sessions": with_session, "/fast": fast}
     await built.raw.open()
     base = f"http://127.0.0.1:{built.raw.port}"
     try:
@@ -220,7 +220,8 @@ async def ground(folder: Path) -> AsyncGenerator[Ground]:
             urls |= {path.strip("/"): f"{base}{path}" for path in built.raw.answers}
             urls |= {f"session-{at}": f"{base}/sessions" for at in range(SESSIONS)}
             urls |= await asyncio.to_thread(start_sdks, built, stack)
-            built.names = await asyncio.to_thread(built.fitting, leading_here(built.canary.port))
+            leading = leading_here(built.canary.port) if whole else ()
+            built.names = await asyncio.to_thread(built.fitting, leading)
             built.port = free_port()
             command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(built.write(built.port, urls))]
             built.caller = await built.key("caller")

@@ -39,7 +39,9 @@ def test_every_file_of_the_suite_is_judged_as_an_argument_as_it_must_be(capsys: 
     refused = {name for name, found in verdicts.items() if name.startswith("y_") and found != "read"}
     assert refused == TWICE
     assert {verdicts[name] for name in TWICE} == {Reason.DUPLICATE_KEY}
-    assert {name: found for name, found in verdicts.items() if name.startswith("i_")} == written()
+    # Which of two reasons it is can depend on what stands around a text; whether it is read cannot.
+    undecided = {name: found == "read" for name, found in verdicts.items() if name.startswith("i_")}
+    assert undecided == {name: found == "read" for name, found in written().items()}
 
 
 def written() -> dict[str, str]:

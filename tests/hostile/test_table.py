@@ -13,7 +13,7 @@ WITNESSED = {"J7": without_id, "J8": ids, "H5": disagreeing}
 
 
 async def test_what_is_refused_reaches_no_upstream_and_what_is_executed_is_what_was_judged(tmp_path: Path) -> None:
-    async with ground(tmp_path) as here:
+    async with ground(tmp_path, whole=False) as here:
         for id_, cases in WITNESSED.items():
             score = Score(id_, PHRASES[id_])
             await here.try_all(score, cases(every=False))
@@ -24,7 +24,7 @@ async def test_what_is_refused_reaches_no_upstream_and_what_is_executed_is_what_
 
 
 async def test_the_judge_finds_what_gets_through(tmp_path: Path) -> None:
-    async with ground(tmp_path) as here:
+    async with ground(tmp_path, whole=False) as here:
         score = Score("J1", PHRASES["J1"])
         planted = [
             Case("executed, though it must not be", call(message())),
