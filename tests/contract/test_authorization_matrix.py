@@ -98,9 +98,9 @@ DATA_CONDITIONS: Final[Mapping[str, tuple[Open, ...]]] = {
     "path.startswith(PREFIX) or path == PREFIX[:-1]": (
         Open("/mcp/city", 401, 405, 401),
         Open("/mcp/town", 401, 405, 401),
-        Open("/mcp/unknown", 401, 404, 401),
+        Open("/mcp/unknown", 401, 405, 401),
         Open("/mcp", 401, 405, 401),
-        Open("/mcp/", 401, 404, 401),
+        Open("/mcp/", 401, 405, 401),
     ),
     "path.startswith(METADATA)": (Open("/.well-known/oauth-protected-resource/mcp/city", 404, 404, 404),),
     "self._pages is not None and (path == CALLBACK or path.startswith((PAGES, CALLBACK + b'/')))": (

@@ -73,12 +73,17 @@ BANNED: Final = frozenset({"eval", "exec", "os.system", "os.popen", "pickle.load
 
 
 def shells(score: Score) -> None:
-    """S9: nothing of ours asks a shell, or runs what it reads. Each call in the package is one case."""
+    """S9: nothing of ours asks a shell, or runs what it reads. Each module of the package is one case."""
     for path in sorted(Path(mcpgov.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                shell = any(word.arg == "shell" and ast.unparse(word.value) != "False" for word in node.keywords)
-                score.count(f"{path.name}:{node.lineno}", refused=ast.unparse(node.func) not in BANNED and not shell)
+        calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+        found = [f"{path.name}:{node.lineno}" for node in calls if asks_a_shell(node)]
+        score.count(path.name, refused=not found, why=f"calls one at {found}")
+
+
+def asks_a_shell(node: ast.Call) -> bool:
+    """Whether a call starts a shell, or runs what it is given as text."""
+    shell = any(word.arg == "shell" and ast.unparse(word.value) != "False" for word in node.keywords)
+    return shell or ast.unparse(node.func) in BANNED
 
 
 REPEATS: Final = ("(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){{{n}}}", "([a-zA-Z]+)*$", "(a*)*b", "(x+x+)+y",
