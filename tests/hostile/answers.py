@@ -58,8 +58,10 @@ def cut(said: Said) -> str:
 
 
 def unforged(said: Said) -> str:
-    """No reader, however it splits lines, may find another message in it."""
-    _, _, body = said.raw.partition(b"\r\n\r\n")
+    """No reader, however it splits the lines of a stream of events, may find another message in it."""
+    head, _, body = said.raw.partition(b"\r\n\r\n")
+    if b"text/event-stream" not in head:
+        return ""
     text = body.decode("utf-8", "replace")
     for line in (*text.splitlines(), *text.replace("\r", "\n").split("\n")):
         field, _, value = line.partition(":")

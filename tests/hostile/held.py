@@ -22,9 +22,9 @@ SLOW: Final = 60  # sockets of each kind
 MARGIN: Final = 6.0  # seconds after which a socket that is held longer than it may be is given up
 
 
-async def trapped(ground: Ground, scores: dict[str, Score], *, every: bool) -> None:
+async def trapped(ground: Ground, scores: dict[str, Score]) -> None:
     """S2, T5, T6, T7: call each hostile upstream once, and judge what the client was told."""
-    waiting = iter([(at, trap) for at, trap in enumerate(ground.traps) if every or trap.id != "T7" or at % 4 == 0])
+    waiting = iter(list(enumerate(ground.traps)))
 
     async def work() -> None:
         for at, trap in waiting:

@@ -90,7 +90,7 @@ async def hold(here: Ground, scores: dict[str, Score], *, every: bool) -> None:
     if "S1" in scores:
         await held.rebuilt(here, scores["S1"])
     if {"S2", "T5", "T6", "T7"} <= scores.keys():
-        await held.trapped(here, scores, every=every)
+        await held.trapped(here, scores)
     if "H6" in scores:
         await held.slow(here, scores["H6"])
 
