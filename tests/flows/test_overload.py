@@ -1,7 +1,9 @@
 """Too much at once: refused quickly, recorded like anything else, and never the fault of one caller to the others."""
 
 import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +55,40 @@ async def test_a_thousand_slow_calls_of_one_caller_leave_the_others_their_places
         assert len(city.calls) == len(calls) - len(reasons) + 1
         denied = await gateway.records(event="denied", **{"mcpgov.decision.reason": "concurrency-limited"})
         assert len(denied) == len(reasons)
+
+
+@dataclass
+class Mute(CityUpstream):
+    """A server that keeps notifications waiting, and answers requests."""
+
+    waiting: int = 0
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        first = await receive()
+        if b"notifications/" in first["body"]:
+            self.waiting += 1
+            await self.told.wait()
+
+        async def again() -> Any:
+            return first
+
+        await super().__call__(scope, again, send)
+
+
+async def test_a_thousand_notifications_of_one_caller_leave_the_others_their_places(tmp_path: Path) -> None:
+    mute = Mute()
+    async with listening(mute) as url, house(tmp_path, HELD.format(calls=4000, own=500, there=40)) as gateway:
+        greedy, other = await furnished(gateway, url, "greedy", "other")
+        note = b'{"jsonrpc":"2.0","method":"notifications/progress"}'
+        told = [asyncio.create_task(greedy.post(note, {"MCP-Protocol-Version": "2025-11-25"})) for _ in range(1000)]
+        async with asyncio.timeout(30):
+            while sum(task.done() for task in told) < 1000 - 5:
+                await asyncio.sleep(0)
+        assert mute.waiting == 5
+        assert (await other.call("get_city")).status == 200
+        mute.told.set()
+        assert refusals(await asyncio.gather(*told), 429) == [Reason.CONCURRENCY_LIMITED] * 995
 
 
 async def test_above_what_all_may_have_the_gateway_is_full_for_everybody_and_recovers(tmp_path: Path) -> None:
