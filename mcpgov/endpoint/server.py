@@ -49,7 +49,7 @@ def noted_signals() -> list[int]:
 
 
 def descriptors(wanted: int) -> int:
-    """How many files this process may have open; where that is less than `wanted`, as many as the system lets it ask."""
+    """How many files this process may have open; fewer than `wanted` only where the system gives no more."""
     most, last = (sys.maxsize if one == resource.RLIM_INFINITY else one for one in resource.getrlimit(FILES))
     if most < wanted:
         with suppress(OSError, ValueError):  # some systems have fewer than they say

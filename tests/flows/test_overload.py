@@ -10,6 +10,7 @@ import pytest
 from mcpgov.decision import Reason
 from tests.aggregate.houses import entry
 from tests.flows.house import Client, House, Reply, house
+from tests.flows.sockets import whole
 from tests.flows.upstream import CityUpstream, listening
 
 HELD = "limits: {{ calls: {calls}, calls_per_caller: {own}, calls_per_upstream: {there} }}"
@@ -135,3 +136,37 @@ async def test_what_is_held_is_bounded_and_given_back_whatever_becomes_of_it(tmp
             while buffers.held or buffers.holders:
                 await asyncio.sleep(0)
         assert len(city.calls) == 2
+
+
+class Large(CityUpstream):
+    """A server whose answers are large."""
+
+    async def _called(self, message: dict[str, Any], receive: Any, send: Any) -> None:
+        del receive
+        await self._answer(send, message, {"content": [{"type": "text", "text": "x" * (12 << 20)}]})
+
+
+@pytest.mark.parametrize("kind", ["json", "sse"])
+async def test_an_answer_that_its_client_does_not_take_counts_until_the_client_is_gone(
+    tmp_path: Path, kind: str
+) -> None:
+    settings = f"limits: {{ buffered_bytes: {64 << 20} }}"
+    async with listening(Large(answers_with=kind)) as url, house(tmp_path, settings) as gateway:
+        (client,) = await furnished(gateway, url, "one")
+        assert gateway.running is not None
+        buffers, places = gateway.running.buffers, gateway.running.stages.places
+        port = int(gateway.url.rpartition(":")[2])
+        deaf = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(2)]
+        for _, writer in deaf:
+            writer.write(whole(client.headers["X-API-Key"]))
+        async with asyncio.timeout(30):
+            while buffers.held < 2 * (12 << 20):
+                await asyncio.sleep(0)
+            reply = await client.call("get_city")
+            assert reply.message["error"]["data"]["reason"] == Reason.CONCURRENCY_LIMITED
+            assert places.taken
+            for _, writer in deaf:
+                writer.transport.abort()
+            while buffers.held or places.taken:
+                await asyncio.sleep(0)
+            assert (await client.call("get_city")).status == 200
