@@ -16,6 +16,7 @@ from tests.upstream.calls import bodiless, call
 
 GET = bodiless(Kind.STREAM)
 LISTEN = call("subscriptions/listen")
+CANCEL = call("notifications/cancelled", request_id=None)
 BOB = replace(ALICE, id="bob")
 TOWN = replace(CITY, name="town")
 AGGREGATE = replace(CITY, name="")
@@ -48,8 +49,9 @@ def taken(places: Places, *, request: MCPRequest, count: int = MANY, **who: obje
         (Most(streams_per_caller=7), LISTEN, 7),
         (Most(streams=20), GET, 10),
         (Most(calls_per_upstream=40), GET, 10),
-        (Most(calls_per_caller=1, streams_per_caller=1), bodiless(Kind.END), MANY),
-        (Most(calls_per_caller=1, streams_per_caller=1), call("notifications/cancelled", request_id=None), MANY),
+        (Most(calls_per_upstream=80), bodiless(Kind.END), 10),
+        (Most(calls_per_upstream=80), CANCEL, 10),
+        (Most(calls_per_upstream=1), CANCEL, 1),
     ],
 )
 def test_a_caller_has_so_many_places_at_one_connection_and_is_told_when_to_come_back(
@@ -88,6 +90,20 @@ def test_one_that_holds_all_it_can_leaves_the_others_as_many_and_its_own_elsewhe
         assert taken(places, request=request_, connection=TOWN)[0] == alone
         other = GET if request_.method == "tools/call" else call()
         assert taken(places, request=other)[0] > 0
+
+
+def test_what_answers_or_cancels_a_call_needs_no_place_that_calls_have_and_takes_none() -> None:
+    places = Places(Most(calls=8, calls_per_upstream=40))
+    with ExitStack() as stack:
+        for _ in range(taken(places, request=call())[0]):
+            stack.enter_context(places.place(call(), CITY, ALICE))
+        few = taken(places, request=CANCEL)[0]
+        assert few == 5
+        for _ in range(few):
+            stack.enter_context(places.place(CANCEL, CITY, ALICE))
+        assert taken(places, request=CANCEL)[0] == taken(places, request=bodiless(Kind.END))[0] == 0
+        assert taken(places, request=call(), principal=BOB)[0] == 4
+        assert taken(places, request=CANCEL, principal=BOB)[0] == few
 
 
 def test_at_the_aggregate_there_is_no_upstream_to_share() -> None:

@@ -4,14 +4,20 @@ It ends when it is told to by SIGTERM or SIGINT, from the moment it exists and n
 came in between would otherwise be lost, or end the process with calls unrecorded. Told to end, it takes no connection
 more and closes those that are idle; running calls have DRAIN seconds, are cancelled then, and have LAST seconds to say
 so. A client that does not take what it is told keeps nobody from ending.
+
+A listener takes no more connections than half of the descriptors that the process may open, whatever the settings say:
+strangers that hold all they can leave some for the servers behind, the store, and operators.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import resource
 import signal
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
 DRAIN = 22  # seconds; with what is closed after the calls less than 30, after which orchestrators kill
 LAST = 1.0  # seconds
+FILES = resource.RLIMIT_NOFILE
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -39,6 +46,17 @@ def noted_signals() -> list[int]:
     for number in ENDS:
         loop.add_signal_handler(number, noted.append, number)
     return noted
+
+
+def descriptors(wanted: int) -> int:
+    """How many files this process may have open; fewer than `wanted` only where the system gives no more."""
+    most, last = (sys.maxsize if one == resource.RLIM_INFINITY else one for one in resource.getrlimit(FILES))
+    if most < wanted:
+        with suppress(OSError, ValueError):  # some systems have fewer than they say
+            asked = min(wanted, last)
+            resource.setrlimit(FILES, (asked, resource.getrlimit(FILES)[1]))
+            return asked
+    return most
 
 
 class GatewayServer(uvicorn.Server):
@@ -64,7 +82,7 @@ class GatewayServer(uvicorn.Server):
             timeout_graceful_shutdown=drain,
             timeout_keep_alive=math.ceil(limits.idle_seconds),
         )
-        options.limits = limits
+        options.limits = replace(limits, connections=min(limits.connections, descriptors(2 * limits.connections) // 2))
         super().__init__(options)
         self._ending = ending
 
