@@ -36,7 +36,7 @@ from mcpgov.upstream.answers import (
     whole,
 )
 from mcpgov.upstream.bounds import AnswerLimits, larger
-from mcpgov.upstream.due import owed
+from mcpgov.upstream.due import goes_on, owed
 from mcpgov.upstream.headers import destination, outgoing
 from mcpgov.upstream.sse import Splitter, told
 
@@ -139,7 +139,7 @@ class RemoteForwarder:
         require_success(request, status, changes)
         if status == 200 and media_type(headers) == EVENT_STREAM:
             stream = self._stream(response, None if request.kind is Kind.STREAM else deadline, held)
-            events = owed(stream, request) if request.kind is Kind.REQUEST else stream
+            events = stream if goes_on(request) else owed(stream, request)
             return Answer(status, headers, streaming=True, events=events), events
         body = await self._whole(response, deadline, self._limits.most(request), held)
         event = told_body(request, status, headers, body)
