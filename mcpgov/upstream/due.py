@@ -4,7 +4,8 @@ Rules: a response to another request never passes, for it would show one caller'
 asked of that request's own answer; so where nothing was asked (a notification, a GET that goes on from no event), none
 does (MCP 2025-11-25, Listening for Messages from the Server). What comes after the answer that is a response too is
 where the stream ends, for a client could take either; and a stream that ends without its answer says so where nobody
-can come back for the rest (MCP 2026-07-28 has no resumption), or the client waits for as long as it likes. Refuses to know: what cannot be read as a message; sse.py lets none of that come here.
+can come back for the rest (MCP 2026-07-28 has no resumption), or the client waits for as long as it likes. Refuses to
+know: what cannot be read as a message; sse.py lets none of that come here.
 """
 
 from __future__ import annotations

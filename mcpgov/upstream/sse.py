@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 LINE_END = re.compile(rb"\r\n?|\n")
 RUN: Final = 64
-# Comments and blank lines; a CR that nothing follows yet may be half of a line end.
-BETWEEN: Final = re.compile(rb"(?>(?::[^\r\n]*+)?(?:\r\n|\n|\r(?!\Z))){1,%d}" % RUN)
+# Blank lines and comments, so short that a run is no longer than the least `limits.event_bytes`; a CR that nothing
+# follows yet may be half of a line end.
+BETWEEN: Final = re.compile(rb"(?>(?::[^\r\n]{0,12}+)?(?:\r\n|\n|\r(?!\Z))){1,%d}" % RUN)
 BOM = b"\xef\xbb\xbf"
 # Fields that pass as they are. An id comes back to us in a header field (Last-Event-ID), so it is of ASCII and short; a
 # client that is told to come back in more than 9,999,999 ms would stay away for good.

@@ -120,8 +120,8 @@ async def test_a_result_that_nobody_asked_for_on_that_stream_reaches_no_client(
     event = b'data: {"jsonrpc":"2.0","id":5,"result":{"content":["hidden-text"]}}\n\n'
     server.script(*(ScriptedAnswer(content_type=SSE, chunks=(NOTE.replace(b"hidden", b"shown"), event)),) * 3)
     version = {"MCP-Protocol-Version": "2025-11-25"}
-    note, answer = {"method": "notifications/initialized"}, {"id": 5, "result": {}}
-    told = [await client.post(json.dumps({"jsonrpc": "2.0"} | body).encode(), version) for body in (note, answer)]
+    note = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    told = [await client.post(body, version) for body in (note, b'{"jsonrpc":"2.0","id":5,"result":{}}')]
     assert client.http is not None
     async with client.http.get(client.url, headers=client.headers | version) as listening:
         told.append(Reply(listening.status, listening.headers, await listening.read()))

@@ -110,7 +110,13 @@ def test_lines_that_say_nothing_pass_in_runs(line: bytes) -> None:
 
 
 # What a possessive repeat left half matched was taken for the start of the next field.
-HALF = (b"event: id: 5\n\n", b"event: data\n\n", b"retry: id: 5\n\n", b"id::" + b"a" * 300 + b"\n\n", b"event:event:\n\n")
+HALF = (
+    b"event: id: 5\n\n",
+    b"event: data\n\n",
+    b"retry: id: 5\n\n",
+    b"id::" + b"a" * 300 + b"\n\n",
+    b"event:event:\n\n",
+)
 
 
 @pytest.mark.parametrize("raw", HALF)
