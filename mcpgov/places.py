@@ -84,11 +84,8 @@ class Places:
         """What bounds this request; the caller's own first, for that is what it can mend."""
         if listens(request):
             return self._of_streams(connection, principal)
-        if request.kind is not Kind.REQUEST:
-            few = share(share(share(self._most.calls_per_upstream)))
-            key = ("messages", principal.id, connection.name)
-            return (_own(key, few, "messages of one caller may be under way here"),)
-        return self._of_calls(connection, principal)
+        of_kind = self._of_calls if request.kind is Kind.REQUEST else self._of_words
+        return of_kind(connection, principal)
 
     def _of_calls(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
         most = self._most
@@ -110,6 +107,16 @@ class Places:
             _own(("streams", principal.id, connection.name), at_one, "streams of one caller may be open here", "5"),
             _own(("streams", principal.id), own, "streams of one caller may be open", "5"),
             Bound(("streams",), most.streams, Reason.OVERLOADED, "Too many streams are open. Try again.", "5"),
+        )
+
+    def _of_words(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
+        most = self._most
+        own = share(most.calls)
+        at_one = min(own, share(share(most.calls_per_upstream))) if connection.name else own
+        return (
+            _own(("words", principal.id, connection.name), at_one, "notifications of one caller may be open here"),
+            _own(("words", principal.id), own, "notifications of one caller may be open"),
+            Bound(("words",), most.calls, Reason.OVERLOADED, "Too many notifications are under way. Try again."),
         )
 
 

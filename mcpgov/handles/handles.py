@@ -112,7 +112,7 @@ class _Passing:
 
     def _shown(self, event: Event) -> Event:
         if event.data is not None:
-            data = tasks.sealed(event.data, self._task)
+            data = tasks.sealed(event.data, self._task, event.message)
             if data is not event.data:
                 event = with_data(event, data, streaming=self.streaming)
         return event if self.inside is None else with_ids(event, partial(self._event, self.inside))

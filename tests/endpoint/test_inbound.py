@@ -346,6 +346,13 @@ def test_a_call_without_an_id_is_never_a_notification() -> None:
     assert (found.reason, found.code, found.request_id) == (Reason.INVALID_MESSAGE, None, None)
 
 
+@pytest.mark.parametrize("method", ["tasks/cancel", "tasks/result", "tasks/list", "resources/read", "tools/list"])
+def test_nothing_that_a_policy_or_a_seal_decides_on_is_a_notification(method: str) -> None:
+    found = refused({"jsonrpc": "2.0", "method": method, "params": {"taskId": "guessed", "uri": "a:b"}})
+    assert found.reason is Reason.INVALID_MESSAGE
+    assert refused(request(method.title())).reason is Reason.INVALID_MESSAGE
+
+
 @pytest.mark.parametrize("value", [[], "echo", 1, True])
 @pytest.mark.parametrize("place", ["params", "arguments", "_meta"])
 def test_what_must_be_an_object_is_one(place: str, value: object) -> None:
