@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import resource
 import signal
 import sys
 from contextlib import contextmanager, suppress
@@ -21,6 +20,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+
+if sys.platform != "win32":
+    import resource
 
 from mcpgov.endpoint.http_protocol import StrictConfig, StrictHttpProtocol
 from mcpgov.endpoint.limits import UNTOLD, ConnectionLimits
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 DRAIN = 22  # seconds; with what is closed after the calls less than 30, after which orchestrators kill
 LAST = 1.0  # seconds
-FILES = resource.RLIMIT_NOFILE
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -50,11 +51,14 @@ def noted_signals() -> list[int]:
 
 def descriptors(wanted: int) -> int:
     """How many files this process may have open; fewer than `wanted` only where the system gives no more."""
-    most, last = (sys.maxsize if one == resource.RLIM_INFINITY else one for one in resource.getrlimit(FILES))
+    if sys.platform == "win32":
+        return wanted  # it has no such bound
+    files = resource.RLIMIT_NOFILE
+    most, last = (sys.maxsize if one == resource.RLIM_INFINITY else one for one in resource.getrlimit(files))
     if most < wanted:
         with suppress(OSError, ValueError):  # some systems have fewer than they say
             asked = min(wanted, last)
-            resource.setrlimit(FILES, (asked, resource.getrlimit(FILES)[1]))
+            resource.setrlimit(files, (asked, resource.getrlimit(files)[1]))
             return asked
     return most
 
