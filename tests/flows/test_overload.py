@@ -84,12 +84,12 @@ async def test_a_thousand_notifications_of_one_caller_leave_the_others_their_pla
         note = b'{"jsonrpc":"2.0","method":"notifications/progress"}'
         told = [asyncio.create_task(greedy.post(note, {"MCP-Protocol-Version": "2025-11-25"})) for _ in range(1000)]
         async with asyncio.timeout(30):
-            while sum(task.done() for task in told) < 1000 - 5:
+            while sum(task.done() for task in told) < 1000 - 10:
                 await asyncio.sleep(0)
-        assert mute.waiting == 5
+        assert mute.waiting == 10
         assert (await other.call("get_city")).status == 200
         mute.told.set()
-        assert refusals(await asyncio.gather(*told), 429) == [Reason.CONCURRENCY_LIMITED] * 995
+        assert refusals(await asyncio.gather(*told), 429) == [Reason.CONCURRENCY_LIMITED] * 990
 
 
 async def test_above_what_all_may_have_the_gateway_is_full_for_everybody_and_recovers(tmp_path: Path) -> None:
