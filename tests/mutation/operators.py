@@ -209,7 +209,7 @@ def _is_left_out(node: ast.AST, place: _Place) -> bool:
         case ast.ClassDef():
             return any(ast.unparse(base).partition("[")[0] == "Protocol" for base in node.bases)
         case ast.Assign([ast.Name(name)], value):
-            return name in NAMED or (place.owner is None and isinstance(value, ast.Subscript) and _is_type(value))
+            return name in NAMED or (place.owner is None and isinstance(value, ast.Subscript | ast.BinOp) and _is_type(value))
         case ast.Expr(ast.Call(ast.Attribute(of, name))):
             return name in LOGGED and "log" in ast.unparse(of).lower()
         case ast.JoinedStr():

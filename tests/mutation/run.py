@@ -1,6 +1,6 @@
 """Every room that keeps somebody out, mutated: how many changes its tests notice, and which they do not.
 
-python -m tests.mutation.run [--sample N] [--seed S] [--jobs J] [--json] [ROOM ...]
+python -m tests.mutation.run [--sample N] [--seed S] [--jobs J] [--again FILE] [--json] [ROOM ...]
 """
 
 import argparse
@@ -38,6 +38,7 @@ class Survivor:
     """A change that no test noticed."""
 
     path: str
+    number: int  # among the mutants of its module
     line: int
     function: str
     operator: str
@@ -119,15 +120,26 @@ def asked(plan: Plan) -> tuple[Module, dict[int, str]]:
     return module, judged(module, numbers, scratch)
 
 
-def figures_of(room: str, sample: int | None, seed: int, jobs: int) -> Figures:
+def survived_before(file: Path, room: str) -> dict[Path, list[int]]:
+    """The survivors of a room in what an earlier run told as JSON; the modules must be as they were."""
+    numbers: dict[Path, list[int]] = {}
+    for figures in json.loads(file.read_text("utf-8")):
+        for survivor in figures["survivors"] if figures["room"] == room else ():
+            numbers.setdefault(ROOT / survivor["path"], []).append(survivor["number"])
+    return numbers
+
+
+def figures_of(room: str, wanted: argparse.Namespace) -> Figures:
     """Judge a room."""
     began = time.perf_counter()
     modules = [module_of(path) for path in files_of(room)]
-    mutants, numbers = drawn(modules, sample, seed)
+    mutants, numbers = drawn(modules, wanted.sample, wanted.seed)
+    if wanted.again:
+        numbers = survived_before(wanted.again, room)
     survivors: list[Survivor] = []
     counted: Counter[str] = Counter()
     context = multiprocessing.get_context("fork")
-    with tempfile.TemporaryDirectory() as scratch, context.Pool(jobs, maxtasksperchild=1) as pool:
+    with tempfile.TemporaryDirectory() as scratch, context.Pool(wanted.jobs, maxtasksperchild=1) as pool:
         plans = [(module, numbers[module.path], Path(scratch) / module.name) for module in modules if module.path in numbers]
         for module, verdicts in pool.imap_unordered(asked, plans):
             counted.update(verdicts.values())
@@ -135,9 +147,9 @@ def figures_of(room: str, sample: int | None, seed: int, jobs: int) -> Figures:
             for number in (number for number, verdict in verdicts.items() if verdict == SURVIVED):
                 mutant = every[number]
                 function = mutant.owner[0] if mutant.owner else ""
-                survivors.append(Survivor(str(module.path.relative_to(ROOT)), mutant.line, function, mutant.operator, mutant.was, mutant.becomes))
+                survivors.append(Survivor(str(module.path.relative_to(ROOT)), number, mutant.line, function, mutant.operator, mutant.was, mutant.becomes))
             sys.stderr.write(f"{module.name}: {dict(Counter(verdicts.values()))}, {time.perf_counter() - began:.0f} s\n")
-    ordered = tuple(sorted(survivors, key=lambda it: (it.path, it.line, it.was, it.becomes)))
+    ordered = tuple(sorted(survivors, key=lambda it: (it.path, it.number)))
     return Figures(
         room, mutants, sum(counted.values()), counted[KILLED], counted[TIMED_OUT], counted[SURVIVED], time.perf_counter() - began, ordered
     )
@@ -149,11 +161,12 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="of each room, so many mutants, drawn by chance; otherwise all")
     parser.add_argument("--seed", type=int, default=1, help="of the chance")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules at a time")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="only what survived in the JSON of an earlier run")
     parser.add_argument("--json", action="store_true", help="for programs, with every survivor")
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"{', '.join(ROOMS)}, or a path below mcpgov/")
     wanted = parser.parse_args()
     warm_up()
-    every = [figures_of(room, wanted.sample, wanted.seed, wanted.jobs) for room in wanted.rooms or ROOMS]
+    every = [figures_of(room, wanted) for room in wanted.rooms or ROOMS]
     if wanted.json:
         sys.stdout.write(json.dumps([asdict(figures) | {"percent": figures.percent} for figures in every], indent=1) + "\n")
         return 0
