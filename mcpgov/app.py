@@ -53,7 +53,7 @@ from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
-from mcpgov.endpoint.server import GatewayServer
+from mcpgov.endpoint.server import GatewayServer, noted_signals
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
@@ -74,6 +74,7 @@ from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
 from mcpgov.stage_settings import (
+    answer_limits,
     azure_identity,
     connection_limits,
     endpoint_settings,
@@ -88,7 +89,8 @@ from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upkeep import purging_daily, sending_checkpoints
 from mcpgov.upstream.forward import RemoteForwarder
-from mcpgov.upstream.local import LocalForwarder
+from mcpgov.upstream.local import LocalForwarder, LocalLimits
+from mcpgov.upstream.stdio_process import StdioLimits
 from mcpgov.upstream.switch import Upstreams
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
@@ -105,6 +107,10 @@ if TYPE_CHECKING:
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.settings import Settings
     from mcpgov.store.redis_counters import RedisCounters
+    from mcpgov.upstream.bounds import AnswerLimits
+
+
+OPERATORS_DRAIN = 2  # seconds, after those that calls had
 
 
 def utc_now() -> datetime:
@@ -146,7 +152,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     storage = Storage(settings, load)
     tended = storage.untended() if principal else storage
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
-    upstreams = Upstreams(RemoteForwarder(buffers=buffers), LocalForwarder())
+    upstreams = forwarding(answer_limits(settings), buffers)
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
@@ -204,6 +210,12 @@ def front_door(
     shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
     registry = Registry(stages, registry_settings(settings))
     return Gateway(stages, endpoint, ready, pages, partial(serve_aggregate, shared), registry)
+
+
+def forwarding(limits: AnswerLimits, buffers: Buffers) -> Upstreams:
+    """What sends requests to upstreams, remote and local."""
+    local = LocalLimits(stdio=StdioLimits(limits.event_bytes), open_calls=limits.open_calls)
+    return Upstreams(RemoteForwarder(limits, buffers=buffers), LocalForwarder(local), limits)
 
 
 def azure_host(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:
@@ -278,11 +290,13 @@ def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_l
 
 async def serve_until_told(config: Path | None, worker: Worker) -> None:
     """Serve the data plane on its listener, and operators on theirs."""
+    noted = noted_signals()
     async with running(config, worker=worker) as gateway, operators(gateway, config):
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
-            server = GatewayServer(gateway.gateway, limits=connection_limits(gateway.storage.settings))
-            server.end_on_signals()
+            limits = connection_limits(gateway.storage.settings)
+            server = GatewayServer(gateway.gateway, ending=gateway.gateway.drain, limits=limits)
+            server.end_on_signals(noted)
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
             url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
             current = gateway.generations.current()
@@ -307,7 +321,8 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     )
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
-            server = GatewayServer(operating.listener, limits=connection_limits(gateway.storage.settings))
+            limits = connection_limits(gateway.storage.settings)
+            server = GatewayServer(operating.listener, OPERATORS_DRAIN, limits=limits)
             serving = asyncio.create_task(server.serve_on(sock))
             url = operating.link or admin.public_url or "http://{}:{}/console".format(*sock.getsockname()[:2])
             structlog.get_logger().info("console", url=url)

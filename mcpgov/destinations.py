@@ -24,9 +24,12 @@ _PORTS: Final[Mapping[str, int]] = {"https": 443, "http": 80}
 _URL: Final = re.compile(
     r"(?P<scheme>(?i:https?))://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?(?:[/?][!-~]*)?"
 )
+_ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})  # before an IPv4 address, in any prefix (RFC 5214 section 6.1)
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")  # carries an IPv4 address (RFC 6052)
-# Prefixes behind which the last 32 bits are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052, 8215).
-_CARRIERS: Final = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+# Prefixes before an IPv4 address: mapped, compatible, translated, NAT64 (RFC 4291, 2765, 6052, 8215).
+_CARRIERS: Final = tuple(
+    map(ipaddress.IPv6Network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+)
 # Where clouds answer whoever asks with the secrets of the machine: EC2, Azure and Google; ECS and EKS; Alibaba; Oracle.
 _METADATA: Final = frozenset(
     ipaddress.ip_address(address)
@@ -36,12 +39,21 @@ _METADATA: Final = frozenset(
     )
 )
 # What looks public and is not: protocol assignments, where one cloud keeps its metadata; the address that answers with
-# secrets inside Azure; IPv6 in the clothes of IPv4 (compatible, Teredo, 6to4), documentation and site-local prefixes.
+# secrets inside Azure; IPv6 in the clothes of IPv4 (compatible, translated, Teredo, 6to4); documentation, site-local.
 _NEVER_PUBLIC: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
         *("192.0.0.0/24", "168.63.129.16"),
-        *("::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10"),
+        *(
+            "::/96",
+            "::ffff:0:0:0/96",
+            "64:ff9b:1::/48",
+            "2001::/23",
+            "2002::/16",
+            "3fff::/20",
+            "5f00::/16",
+            "fec0::/10",
+        ),
     )
 )
 
@@ -68,6 +80,8 @@ def is_public(address: IPAddress) -> bool:
     """Whether an address is one of the public internet, also when it is an IPv4 address in the clothes of IPv6."""
     if isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped or address in _NAT64):
         return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    if address.version == 6 and int(address) >> 32 & 0xFFFF_FFFF in _ISATAP:
+        return False
     reserved = any(address in network for network in _NEVER_PUBLIC if network.version == address.version)
     return address.is_global and not address.is_multicast and not reserved
 
@@ -80,7 +94,7 @@ def is_metadata(address: IPAddress) -> bool:
 def _in(address: ipaddress.IPv6Address) -> Iterator[IPAddress]:
     """The addresses that an IPv6 address is another spelling of, or carries."""
     yield ipaddress.IPv6Address(int(address))  # without a zone
-    if any(address in carrier for carrier in _CARRIERS):
+    if any(address in carrier for carrier in _CARRIERS) or int(address) >> 32 & 0xFFFF_FFFF in _ISATAP:
         yield ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     if address.sixtofour:
         yield address.sixtofour

@@ -125,6 +125,7 @@ class MCPRequest:
 
     `name` is what `Mcp-Name` mirrors: params.name, params.uri or params.taskId. `arguments` are those of tools/call.
     `session_id` is sealed until handles.py has opened it. `traceparent` is the caller's, `traces_ignored` the rest.
+    `answer_bytes` is set where whoever asks takes no larger answer, however large one may be.
     """
 
     head: RequestHead
@@ -140,6 +141,7 @@ class MCPRequest:
     traceparent: str = ""
     traces_ignored: tuple[str, ...] = ()
     principal_id: str = ""  # whose it is: no message says so, the pipeline does
+    answer_bytes: int | None = None
 
     @property
     def tool(self) -> str:
@@ -246,7 +248,6 @@ class OAuthClient:
 @dataclass(frozen=True, slots=True)
 class CallerToken:
     """A second, per-caller token of a connection: got on behalf of the calling user for `audience`, sent in `header`.
-
     Without `required`, a caller that is no user goes without it.
     """
 
@@ -293,7 +294,6 @@ class RemoteUpstream:
 @dataclass(frozen=True, slots=True)
 class LocalUpstream:
     """An MCP server that mcpgov starts itself and speaks to over stdio. Comes from files on disk only.
-
     `environment` is added to a small allow-list of our own environment; nothing else is inherited.
     """
 
@@ -305,7 +305,6 @@ class LocalUpstream:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """What is exposed at /mcp/{name}: one way to one server, with its own credential. `timeout` is in seconds.
-
     `client_audience` is an audience that callers' tokens may have here, and at no other connection.
     """
 
@@ -336,7 +335,6 @@ class Renewal(Protocol):
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What is presented to the upstream. `reference` says in records which one it was, never what it is.
-
     `identity` (who mcpgov is there) and `audience` are for records. `renewal` is there where a refusal by the upstream
     can be mended.
     """
@@ -360,14 +358,14 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message of an answer: the whole body of a JSON answer, or one server-sent event.
+    """One message of an answer: the whole body of a JSON answer, or one server-sent event. `raw` is what is sent on.
 
-    `raw` is what is sent on, byte for byte. `data` is the JSON text inside, or None for a comment, a priming event or
-    an empty body.
+    `data` is the JSON text inside, None for a comment, a priming event or an empty body; `message` what was read there.
     """
 
     raw: bytes
     data: bytes | None = None
+    message: Mapping[str, Json] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +391,7 @@ class OutcomeStatus(StrEnum):
     TOOL_ERROR = "tool-error"  # a result with isError
     RPC_ERROR = "rpc-error"  # a JSON-RPC error from the upstream, or an HTTP status of 400 and above
     FAILED = "failed"  # the upstream did not answer as an MCP server should; the reason says how
+    TRUNCATED = "truncated"  # a stream was cut at a bound of `limits:`; the detail names it
     CANCELLED = "cancelled"  # the client went away, or the gateway was stopped: the upstream call was cancelled
     CLIENT_GONE = "client-gone"  # the client went away; the upstream finished
     NOT_SENT = "not-sent"  # the intent was written, nothing left for the upstream

@@ -23,6 +23,7 @@ from mcpgov.places import Most, Places
 from mcpgov.publish.offer import key_header
 from mcpgov.registry.asgi import RegistrySettings
 from mcpgov.strict_json import JsonLimits
+from mcpgov.upstream.bounds import AnswerLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,6 +101,19 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
         limits.idle_seconds,
         limits.connections,
         Pace(limits.body_seconds, limits.body_rate),
+    )
+
+
+def answer_limits(settings: Settings) -> AnswerLimits:
+    """How much an answer may be, and how many of them there may be at one upstream."""
+    limits = settings.limits
+    return AnswerLimits(
+        limits.answer_bytes,
+        limits.event_bytes,
+        limits.events,
+        limits.answer_seconds,
+        limits.stream_seconds,
+        limits.calls_per_upstream,
     )
 
 

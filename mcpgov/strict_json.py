@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mcpgov.models import Json
 
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SHOWN = 40  # so much of a key is named in a message
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CHARACTER = re.compile(r"at character ([0-9]+)")
@@ -58,6 +59,7 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
     if len(body) > limits.body:
         raise Refusal(Reason.TOO_LARGE, f"The body has {len(body)} bytes; at most {limits.body} are read.")
     text = _decoded(body)
+    _require_few(body, limits)
     try:
         tree = cast("Json", _DECODER.decode(text))
     except _NotFinite as number:
@@ -69,7 +71,7 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
         raise Refusal(Reason.INVALID_JSON, "An integer has more digits than are read.") from None
     except RecursionError:
         raise Refusal(Reason.TOO_DEEP, f"Nested deeper than {limits.depth} levels.") from None
-    if _may_pass_a_limit(body, limits):
+    if _may_pass_a_limit(body, limits) or _deeper(tree, limits.depth):
         measure(tree, limits)
     return tree
 
@@ -133,14 +135,39 @@ def _offset(text: str, number: str) -> int:
 
 def _may_pass_a_limit(body: bytes, limits: JsonLimits) -> bool:
     """Whether the tree has to be looked at: to pass a limit takes at least so many bytes of one sort."""
-    containers = body.count(b"{") + body.count(b"[")
     return (
-        containers > limits.depth
-        or containers + body.count(b",") > limits.values
+        _values(body) > limits.values
         or body.count(b":") > limits.keys
         or len(body) > limits.string
         or _SURROGATE_ESCAPE.search(body) is not None
     )
+
+
+def _values(text: bytes) -> int:
+    """The most values that a text can hold: each begins after a brace, a bracket or a comma."""
+    return text.count(b"{") + text.count(b"[") + text.count(b",")
+
+
+def _require_few(body: bytes, limits: JsonLimits) -> None:
+    """Refuse (too-large) before it is built a tree of more nodes than are read: `[],` takes thirty times its bytes."""
+    if _values(body) > limits.values and _values(_STRING.sub(b"", body)) > 2 * limits.values:
+        raise Refusal(Reason.TOO_LARGE, f"More than {limits.values} values.")
+
+
+def _deeper(tree: Json, most: int) -> bool:
+    """Whether a tree has more levels than `most`. Quicker than measure(), which says where."""
+    level: list[Json] = [tree]
+    for _ in range(most):
+        level = [
+            value
+            for node in level
+            if isinstance(node, dict | list)
+            for value in (node.values() if isinstance(node, dict) else node)
+            if isinstance(value, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 _Path = tuple[str | int, ...]

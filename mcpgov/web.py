@@ -171,7 +171,8 @@ async def whole(answer: httpx2.Response) -> WebAnswer:
     """An answer with its body, as it came. Raises Unreadable for one that is encoded or too large."""
     raw = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in answer.headers.raw)
     headers = Headers(raw)
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    encodings = *headers.all("content-encoding"), *headers.all("transfer-encoding")
+    if any(encoding.strip().lower() not in {"identity", "chunked"} for encoding in encodings):
         raise Unreadable("encoded an answer that was asked for plain")
     body = bytearray()
     async for chunk in answer.aiter_raw():

@@ -5,6 +5,7 @@ source that breaks it, where it must find something: a rule that cannot fail hol
 """
 
 import ast
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -49,6 +50,7 @@ PURE = (
         "upstream.headers",
         "upstream.sse",
         "upstream.circuit",
+        "upstream.due",
     ),
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
@@ -145,6 +147,7 @@ BROAD_EXCEPT = frozenset({"mcpgov.pipeline", "mcpgov.audit.writer"})
 LAZY_LOADER = "mcpgov.app"
 
 
+@functools.cache
 def package() -> dict[str, ast.Module]:
     """Every module of mcpgov by its dotted name; a package goes by the name of its folder."""
     files = sorted((ROOT / "mcpgov").rglob("*.py"))

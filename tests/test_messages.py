@@ -9,12 +9,13 @@ from mcpgov.messages import (
     is_response,
     mapping,
     may_answer,
+    message_in,
     outline,
     parse_message,
     progress_of,
     token_of,
 )
-from mcpgov.models import Json
+from mcpgov.models import Event, Json
 
 NO_MESSAGES = (
     *(b"", b"{", b"null", b"[]", b'"x"', b"{}", b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"1.0","result":1,"id":1}'),
@@ -55,7 +56,11 @@ def test_an_answer_that_cannot_be_read_still_says_to_which_request(around: bytes
 
 def test_a_text_with_nothing_inside_has_no_outline() -> None:
     for text in NO_MESSAGES:
-        assert outline(text) == {}
+        assert b"NaN" in text or outline(text) == {}
+
+
+def test_an_answer_with_a_number_that_is_none_still_says_to_which_request() -> None:
+    assert outline(b'{"jsonrpc":"2.0","id":1,"result":NaN}')["id"] == 1
 
 
 RESPONSES: list[tuple[dict[str, Json], str | int, bool]] = [
@@ -108,3 +113,41 @@ def test_tokens_codes_and_objects_are_found_where_they_are_and_nowhere_else() ->
     assert error_code({"error": {"code": -32601}}) == -32601
     assert error_code({"error": "no"}) is None
     assert mapping(None) == {}
+
+
+NOT_EXACT = (
+    *(
+        b'{"jsonrpc":"2.0","id":1,"result":{},"%s":1}' % key
+        for key in (b"Id", b"RESULT", b"method\\u0000", b" id", b"i\\u200bd")
+    ),
+    *(b'{"jsonrpc":"2.0","id":1,"result":{"%s":1}}' % key for key in (b"IsError", b"toolS", b"_META", b"nextcursor")),
+    *(
+        b'{"jsonrpc":"2.0","method":"x","params":{"%s":1}}' % key
+        for key in (b"URL", b"RequestId", b"\\ud835\\udcc1evel")
+    ),
+    b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"Message":""}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a","Name":"b"}]}}',
+    b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"prompts":[1,{"\\u1d3fole":"a"}]}}',
+)
+
+
+@pytest.mark.parametrize("text", NOT_EXACT)
+def test_a_message_with_a_key_that_looks_like_one_that_clients_act_on_is_none(text: bytes) -> None:
+    assert parse_message(text) is None
+
+
+def test_what_is_a_servers_own_may_have_any_key() -> None:
+    text = b"""{"jsonrpc":"2.0","id":1,"x-own":1,"result":{"X":1,"is_error":1,"structuredContent":{"Content":1,"ID":2},
+        "_meta":{"Tools":[]},"tools":[{"name":"a","inputSchema":{"Name":1},"x-name":1,"\xc3\xa9tat":1}],"content":"text"}}"""
+    assert parse_message(text) is not None
+
+
+@pytest.mark.parametrize("event", [Event(b":\n\n"), Event(b"{", b"{")])
+def test_an_event_without_a_message_has_none(event: Event) -> None:
+    assert message_in(event) is None
+
+
+def test_the_message_of_an_event_is_what_was_read_there() -> None:
+    read: dict[str, Json] = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    assert message_in(Event(b"", b"", read)) is read
+    assert message_in(Event(b"", b'{"jsonrpc":"2.0","id":1,"result":{}}')) == read

@@ -8,6 +8,7 @@ from mcpgov.endpoint.limits import UNTOLD
 from mcpgov.models import AuthType, CallerToken, Connection, OAuthClient, RemoteUpstream, Secret, SignIn
 from mcpgov.settings import Settings, parse_settings
 from mcpgov.stage_settings import (
+    answer_limits,
     azure_identity,
     browser_sign_ins,
     connection_limits,
@@ -22,6 +23,7 @@ from mcpgov.stage_settings import (
     resource_metadata,
     trusted_proxy,
 )
+from mcpgov.upstream.bounds import AnswerLimits
 
 BUFFERS = Buffers()
 GUID = "72f988bf-0000-4000-8000-2d7cd011db4{}"
@@ -181,3 +183,10 @@ def test_a_connection_is_told_its_limits_and_without_settings_they_are_the_same(
     )
     assert (told.header_fields, told.pace.seconds, told.connections) == (20, 7, 99)
     assert endpoint_settings(full(), Buffers()).caller_headers == full().identity.caller_headers
+
+
+def test_each_bound_of_an_answer_is_told() -> None:
+    assert answer_limits(Settings()) == AnswerLimits()
+    said = "answer_bytes: 1025, event_bytes: 1026, events: 17, answer_seconds: 2, stream_seconds: 3"
+    settings = parse_settings(f"limits: {{ {said}, calls_per_upstream: 4 }}", "mcpgov.yaml")
+    assert answer_limits(settings) == AnswerLimits(1025, 1026, 17, 2, 3, 4)

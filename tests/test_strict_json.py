@@ -265,8 +265,15 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     assert same(parse(dumps(tree), LIMITS), tree)
 
 
+def test_more_values_than_are_read_are_refused_before_they_are_built_and_brackets_in_text_are_none() -> None:
+    few = JsonLimits(values=100)
+    assert refusal(b"[" + b"[]," * 300 + b"[]]", few).reason is Reason.TOO_LARGE
+    assert refusal(b"[[]," * 300, few).reason is Reason.TOO_LARGE  # nothing of it was read: it is no JSON
+    assert parse(b'["' + b'{,\\"[' * 300 + b'"]', few) == ['{,\\"['.replace("\\", "") * 300]
+
+
 def test_deeper_than_the_stack_is_a_refusal_and_never_a_recursion_error() -> None:
-    assert refusal(b"[" * 1_000_000, JsonLimits(depth=10**9)).reason is Reason.TOO_DEEP
+    assert refusal(b"[" * 1_000_000, JsonLimits(depth=10**9, values=10**9)).reason is Reason.TOO_DEEP
 
 
 # -- JSONTestSuite (Nicolas Seriot, MIT) -------------------------------------------------------------------------------

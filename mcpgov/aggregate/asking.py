@@ -20,7 +20,7 @@ from mcpgov.aggregate.patience import within
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS, parse_request
 from mcpgov.errors import Refusal
-from mcpgov.messages import LISTEN, answers, mapping, parse_message
+from mcpgov.messages import LISTEN, answers, mapping, message_in
 from mcpgov.models import Era, Headers
 from mcpgov.pipeline import govern
 from mcpgov.strict_json import dumps
@@ -84,7 +84,7 @@ class Part:
         """The question, parsed as strictly as anybody's."""
         del principal, origins  # both were looked at where the client came in
         request = parse_request(self.head, self._body, self._limits)
-        self._request = replace(request, session_id=self._session_id)
+        self._request = replace(request, session_id=self._session_id, answer_bytes=LARGEST)
         return self._request
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
@@ -97,9 +97,7 @@ class Part:
         async for events in answer.events:
             for event in events:
                 self.size += len(event.raw)
-                if self.size > LARGEST:
-                    raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an answer that is too large.")
-                message = parse_message(event.data or b"")
+                message = message_in(event)
                 if message and self._request and answers(message, self._request.id):
                     self.message = message
 

@@ -18,7 +18,7 @@ from mcpgov.aggregate.events import ACKNOWLEDGED, Subscribed, acknowledged, hono
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.handles.event_ids import without_ids
-from mcpgov.messages import SUBSCRIPTION_ID, parse_message
+from mcpgov.messages import SUBSCRIPTION_ID, message_in
 from mcpgov.models import Event
 from mcpgov.policy.rewriting import Rewritten
 from mcpgov.strict_json import dumps
@@ -111,7 +111,7 @@ class Listening:
     def _tells(self, begun: asyncio.Future[Mapping[str, Json] | None], event: Event) -> bool:
         """Whether an event is the client's: a message or a comment, and nothing before the member has agreed."""
         if not begun.done():
-            agreed = acknowledged(parse_message(event.data or b"") or {})
+            agreed = acknowledged(message_in(event) or {})
             if agreed is not None:
                 begun.set_result(agreed)
             return False

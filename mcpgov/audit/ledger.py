@@ -269,9 +269,9 @@ class CallRecording:
         if self._ended:
             return refusal
         if self._intent is not None or refusal.reason is Reason.AUDIT_UNAVAILABLE:
-            status = OutcomeStatus.FAILED if self._sent else OutcomeStatus.DENIED
+            failed = self._watch.refused(refusal.reason) if self._watch else OutcomeStatus.FAILED
             try:
-                await self._ending(status, refusal.reason, refusal.detail)
+                await self._ending(failed if self._sent else OutcomeStatus.DENIED, refusal.reason, refusal.detail)
             except Refusal as instead:
                 instead.request_id = refusal.request_id
                 return instead

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.tool_sets import listed
-from mcpgov.messages import answers, error_code, mapping, may_answer, parse_message
+from mcpgov.decision import Reason
+from mcpgov.messages import answers, error_code, mapping, may_answer, message_in, parse_message
 from mcpgov.models import Era, Kind, OutcomeStatus
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class AnswerWatch:
         data = event.data
         if data is None or self._awaited is None or self._final is not None:
             return
-        message = None if len(data) > self._largest else parse_message(data)
+        message = event.message or (None if len(data) > self._largest else parse_message(data))
         final = final_message(message, self._awaited)
         self._final = final if final is None or self._keep else replace(final, body=None)
         self._unread |= message is None
@@ -117,6 +118,11 @@ class AnswerWatch:
         if self._owed and self._complete is False:
             return OutcomeStatus.FAILED
         return OutcomeStatus.TOOL_ERROR if self._final is not None and self._final.is_error else OutcomeStatus.OK
+
+    def refused(self, reason: Reason) -> OutcomeStatus:
+        """How the call ended, where it was refused while the answer passed: a stream that passed a bound was cut."""
+        cut = self._answer.streaming and reason is Reason.UPSTREAM_TOO_LARGE
+        return OutcomeStatus.TRUNCATED if cut else OutcomeStatus.FAILED
 
     @property
     def _complete(self) -> bool | None:
@@ -164,6 +170,6 @@ class ToolWatch:
         events = await anext(self._events)
         for event in events:
             if self.tools is None and event.data is not None and len(event.data) <= LARGEST:
-                final = final_message(parse_message(event.data), self._awaited)
+                final = final_message(message_in(event), self._awaited)
                 self.tools = listed(final.body, self._cursor) if final else None
         return events

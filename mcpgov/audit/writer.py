@@ -111,9 +111,9 @@ class Tuning:
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """One row on its way. `ends` is the entry of the intent whose call this row ends."""
+    """One row on its way, None once it is kept. `ends` is the entry of the intent whose call this row ends."""
 
-    row: Row
+    row: Row | None
     durable: asyncio.Future[None] | None = None
     ends: Entry | None = None
     failed: bool = False
@@ -321,12 +321,14 @@ class Writer:
         """Open the store if it did not open before, then keep the rows, and before them that the clock went back."""
         if not self._open:
             self._opened_store()
-        now, rows = self._now(), [entry.row for entry in entries]
+        now, rows = self._now(), [entry.row for entry in entries if entry.row is not None]
         back = (self._written_at - now).total_seconds()
         if back > self._tuning.jump:
             details = {"back_us": round(back * 1_000_000), "last": timestamp(self._written_at)}
             rows.insert(0, self._control(ControlEvent.CLOCK_REGRESSION, details))
         self._store.append(rows)
+        for entry in entries:
+            entry.row = None  # the entry of an intent is held for as long as its call is open, and streams are for days
         self._written_at = now
         self._unsigned += len(rows)
 

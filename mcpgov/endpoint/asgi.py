@@ -25,6 +25,7 @@ from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
 from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.challenge import challenge
+from mcpgov.endpoint.draining import Draining, stopping
 from mcpgov.endpoint.inbound import is_disguised, parse_request
 from mcpgov.endpoint.limits import PACE, Pace, read_body
 from mcpgov.endpoint.metadata import WELL_KNOWN, public_reply
@@ -112,6 +113,15 @@ class Gateway:
         self._pages = pages
         self._aggregate = aggregate
         self._registry = registry
+        self._draining = Draining()
+
+    def drain(self) -> None:
+        """The gateway was told to end: it is no longer ready, and streams that only listen end now."""
+        self._draining.begin()
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._ready() and not self._draining.began
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -121,11 +131,12 @@ class Gateway:
         if path == b"/livez":
             await answer_plainly(send, 200, b"live\n")
         elif path == b"/readyz":
-            await answer_plainly(send, *((200, b"ready\n") if self._ready() else (503, b"not ready\n")))
+            await answer_plainly(send, *((200, b"ready\n") if self._is_ready else (503, b"not ready\n")))
         elif self._registry is not None and self._registry.serves(path):
             await self._registry(scope, receive, send)
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
             head = head_of(scope, path, self._settings.trusted_proxies, self._settings.caller_headers)
+            scope["headers"].clear()  # the head has them; the server keeps the scope while the call is open
             await self._govern(head, receive, send, whole=path == PREFIX[:-1])
         elif path.startswith(METADATA):
             await self._tell_metadata(scope, path, send)
@@ -140,7 +151,7 @@ class Gateway:
         await answer_whole(send, reply.status, headers, reply.body)
 
     async def _govern(self, head: RequestHead, receive: Receive, send: Send, *, whole: bool) -> None:
-        exchange = HttpExchange(head, receive, send, self._settings)
+        exchange = HttpExchange(head, receive, send, self._settings, self._draining)
         try:
             if self._aggregate is not None and whole:
                 await self._aggregate(exchange)
@@ -155,12 +166,16 @@ class Gateway:
 class HttpExchange:
     """One HTTP request and its reply: implements pipeline.Exchange."""
 
-    def __init__(self, head: RequestHead, receive: Receive, send: Send, settings: EndpointSettings) -> None:
+    def __init__(
+        self, head: RequestHead, receive: Receive, send: Send, settings: EndpointSettings, draining: Draining
+    ) -> None:
         self.head = head
         self.cancelled = False
         self._receive = receive
         self._send = send
         self._settings = settings
+        self._draining = draining
+        self._call: asyncio.Task[object] | None = None
         self._request: MCPRequest | None = None
         self._started = False
         self._gone = False
@@ -177,8 +192,9 @@ class HttpExchange:
         if body is None:
             raise ClientGone
         self._request = parse_request(self.head, body, self._settings.limits)
-        call = asyncio.current_task()
+        self._call = call = asyncio.current_task()
         if call is not None:
+            self._draining.enter(self._request, call)
             self._watcher = asyncio.create_task(self._watch(call))
         return self._request
 
@@ -198,21 +214,24 @@ class HttpExchange:
 
     async def relay(self, answer: Answer, decision: Decision) -> None:
         """Send the answer on as it comes; the next piece is asked for when the client has taken the one before."""
-        headers = list(reply_headers(answer, decision, self.head.correlation_id))
         status = (answer.reply and answer.reply.status) or answer.status
-        session = answer.headers.get("mcp-session-id")
-        if session:
-            headers.append((b"mcp-session-id", session.encode()))
         if answer.streaming:
-            await self._start(status, headers)
+            await self._start(status, self._fields(answer, decision))
             async for events in answer.events:
                 await self._body(b"".join([event.raw for event in events]), more=True)
             await self._body(b"", more=False)
         else:
             body = b"".join([event.raw async for events in answer.events for event in events])
-            await self._whole(status, headers, body)
+            await self._whole(status, self._fields(answer, decision), body)
         if self._gone:
             raise ClientGone
+
+    def _fields(self, answer: Answer, decision: Decision) -> list[tuple[bytes, bytes]]:
+        """The header fields of an answer, with its session."""
+        fields = list(reply_headers(answer, decision, self.head.correlation_id))
+        if session := answer.headers.get("mcp-session-id"):
+            fields.append((b"mcp-session-id", session.encode()))
+        return fields
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer no: as a whole reply, or as the last event of a stream that has begun."""
@@ -238,12 +257,21 @@ class HttpExchange:
         self._answered = self._answered or not (more or self._gone)
 
     async def stop(self) -> None:
-        """The call was cancelled: by its client, who is gone, or by the server, which ends and says so."""
-        if not self.cancelled and not self._answered:
-            await self.refuse(Refusal(Reason.GATEWAY_STOPPING, "The gateway is stopping. Try again."))
+        """The call was cancelled: by its client, who is gone, or by the server, which ends and says so.
+
+        The stream of a GET just ends: it has no id to be answered (MCP 2025-11-25, Listening for Messages from the
+        Server), and clients open another.
+        """
+        if self.cancelled or self._answered:
+            return
+        if self._started and self._request is not None and self._request.kind is Kind.STREAM:
+            await self._body(b"", more=False)
+        else:
+            await self.refuse(stopping())
 
     def close(self) -> None:
         """Stop watching for the client, and let go of its body."""
+        self._draining.leave(self._call)
         if self._held is not None:
             self._held.give_back()
         if self._watcher is not None:

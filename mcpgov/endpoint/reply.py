@@ -97,11 +97,16 @@ def reply_headers(answer: Answer, decision: Decision, correlation_id: str) -> Ra
         headers["content-type"] = media
     if media == "text/event-stream":
         headers["x-accel-buffering"] = "no"
-    headers |= {name: value for name in CROSSING if (value := answer_headers.get(name)) and value.isprintable()}
+    headers |= {name: value for name in CROSSING if is_told(value := answer_headers.get(name))}
     headers |= {name.lower(): value for name, value in decision.reply_headers}
     _edit(headers, answer.reply.edits if answer.reply else (), own_body=False)
     headers["x-correlation-id"] = correlation_id
     return _raw(tuple(headers.items()))
+
+
+def is_told(value: str) -> bool:
+    """Whether the value of a field can be told: visible ASCII, for clients read anything else in more than one way."""
+    return bool(value) and value.isascii() and value.isprintable()
 
 
 def _edit(headers: dict[str, str], edits: tuple[HeaderEdit, ...], *, own_body: bool) -> None:

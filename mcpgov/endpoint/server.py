@@ -1,7 +1,9 @@
 """The HTTP server underneath, as the gateway runs it: no headers of its own, no proxy believed, no pipelining.
 
 It ends when it is told to by SIGTERM or SIGINT, from the moment it exists and not only once it serves: a signal that
-came in between would otherwise be lost, or end the process with calls unrecorded.
+came in between would otherwise be lost, or end the process with calls unrecorded. Told to end, it takes no connection
+more and closes those that are idle; running calls have DRAIN seconds, are cancelled then, and have LAST seconds to say
+so. A client that does not take what it is told keeps nobody from ending.
 """
 
 from __future__ import annotations
@@ -19,15 +21,36 @@ from mcpgov.endpoint.limits import UNTOLD, ConnectionLimits
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterable
+    from types import FrameType
 
-DRAIN = 30  # seconds that running calls have once it was told to end
+DRAIN = 22  # seconds; with what is closed after the calls less than 30, after which orchestrators kill
+LAST = 1.0  # seconds
+ENDS = (signal.SIGTERM, signal.SIGINT)
+
+
+def nothing() -> None:
+    """For a server whose application need not know that it ends."""
+
+
+def noted_signals() -> list[int]:
+    """The signals to end that come from now on, until a server is there to follow them."""
+    loop, noted = asyncio.get_running_loop(), list[int]()
+    for number in ENDS:
+        loop.add_signal_handler(number, noted.append, number)
+    return noted
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves one ASGI application on sockets that it is given, until it is told to end."""
+    """Serves one ASGI application on sockets that it is given, until it is told to end; `ending` is called then."""
 
-    def __init__(self, app: Any, drain: int = DRAIN, limits: ConnectionLimits = UNTOLD) -> None:
+    def __init__(
+        self,
+        app: Any,
+        drain: int = DRAIN,
+        ending: Callable[[], object] = nothing,
+        limits: ConnectionLimits = UNTOLD,
+    ) -> None:
         options = StrictConfig(
             app,
             http=StrictHttpProtocol,
@@ -43,22 +66,37 @@ class GatewayServer(uvicorn.Server):
         )
         options.limits = limits
         super().__init__(options)
+        self._ending = ending
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Capture none here: uvicorn would raise them again when it is done, before what is ours is closed."""
         yield
 
-    def end_on_signals(self) -> None:
-        """From now on SIGTERM and SIGINT end the server; a second SIGINT does not wait for running calls."""
+    def end_on_signals(self, noted: Iterable[int] = ()) -> None:
+        """From now on SIGTERM and SIGINT end the server; a second SIGINT does not wait for running calls. `noted` are
+        signals that came before.
+        """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDS:
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        for number in noted:
+            self.handle_exit(number, None)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called for each signal."""
+        super().handle_exit(sig, frame)
+        self._ending()
 
     async def serve_on(self, sock: socket.socket) -> None:
         """Serve until told to end; when this returns, every call has ended and was given the time to say so."""
         await self.serve(sockets=[sock])
+        calls = set(self.server_state.tasks)
         if self.force_exit:  # told twice: uvicorn has not waited for the calls that run, and has not ended them either
-            for task in self.server_state.tasks:
-                task.cancel()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+            for call in calls:
+                call.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=LAST)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()  # whoever waits to write to it is let go
+        await asyncio.gather(*calls, return_exceptions=True)

@@ -8,13 +8,14 @@ message that was changed keeps its unknown fields, its order and the other lines
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import Refusal
+from mcpgov.messages import LIMITS
 from mcpgov.models import Event
 from mcpgov.policy.listing import Listing, invalid
-from mcpgov.strict_json import JsonLimits, dumps, parse
+from mcpgov.strict_json import dumps, parse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from mcpgov.models import Answer, Json
     from mcpgov.policy.draft import Rewriter
 
-LIMITS: Final = JsonLimits(64 * 1024 * 1024, depth=128, keys=2_000_000, values=4_000_000, string=64 * 1024 * 1024)
 _LINE: Final = re.compile(rb"(?P<text>[^\r\n]*)(?P<end>\r\n|\r|\n|\Z)")
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -59,7 +59,7 @@ class Rewritten:
         if not concerned:
             return event
         try:
-            message = parse(data, LIMITS)
+            message: Json = dict(event.message) if event.message is not None else parse(data, LIMITS)
         except Refusal as refusal:
             if all(isinstance(rewriter, Listing) and rewriter.only_learns for rewriter in concerned):
                 return event  # nobody needs to have read it
@@ -72,7 +72,8 @@ class Rewritten:
 
 def with_message(event: Event, message: Json, *, streaming: bool) -> Event:
     """The event with another message: what a server-sent event says besides stays."""
-    return with_data(event, dumps(message), streaming=streaming)
+    changed = with_data(event, dumps(message), streaming=streaming)
+    return replace(changed, message=message if isinstance(message, dict) else None)
 
 
 def with_data(event: Event, data: bytes, *, streaming: bool) -> Event:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
+PLAIN = (
+    ("content-encoding", "identity"),
+    ("transfer-encoding", "chunked"),
+)  # else it could not be looked into
 RETRY_AFTER = re.compile(r"[0-9]{1,6}|[A-Z][a-z]{2}, [0-9A-Za-z: ]{22,25}")  # RFC 9110 section 10.2.3
 
 
@@ -44,9 +48,14 @@ def media_type(headers: Headers) -> str:
     return headers.get("content-type").partition(";")[0].strip().lower()
 
 
+def is_plain(headers: Headers, name: str, plain: str) -> bool:
+    """Whether a field that says how a body is encoded says nothing but `plain`, each time that it stands there."""
+    return all(value.strip().lower() == plain for value in headers.all(name))
+
+
 def require_tellable(status: int, headers: Headers) -> None:
     """Raise the Refusal that stands for a status or an encoding that is never relayed."""
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if not all(is_plain(headers, *plain) for plain in PLAIN):
         raise Refusal(Reason.UPSTREAM_INVALID, "The upstream encoded an answer that was asked for plain.")
     if status in {401, 403, 407}:
         message = "The upstream did not accept the credential of this connection. Tell the gateway's operator."
@@ -71,8 +80,8 @@ def require_success(request: MCPRequest, status: int, changes: Changes) -> None:
         raise failed(status)
 
 
-def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -> bytes:
-    """The part of a complete body that may be relayed: all or nothing. Raises Refusal where it must be an answer.
+def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -> Event | None:
+    """A complete body as the one event that may be relayed, or nothing. Raises Refusal where it must be an answer.
 
     `body` is what came with any media type but text/event-stream.
     """
@@ -82,12 +91,12 @@ def told_body(request: MCPRequest, status: int, headers: Headers, body: bytes) -
     if status >= 400:
         if message is None and status >= 500:
             raise failed(status)
-        return body if message else b""
+        return Event(body, body, message) if message else None
     if request.kind is Kind.REQUEST and (message is None or not answers(message, request.id)):
         raise not_mcp(f"status {status}, {media_type(headers)!a} is no response to the request")
     if request.kind is Kind.STREAM or (body and media_type(headers) != JSON):
         raise not_mcp(f"status {status}, {media_type(headers)!a}")
-    return body if message else b""
+    return Event(body, body, message) if message else None
 
 
 def is_result(message: Message, request: MCPRequest) -> bool:
@@ -100,10 +109,10 @@ def is_error(message: Message) -> bool:
     return is_response(message) and "result" not in message
 
 
-async def whole(body: bytes) -> AsyncGenerator[tuple[Event, ...], None]:
-    """A complete body as the only event there is, or none."""
-    if body:
-        yield (Event(body, body),)
+async def whole(event: Event | None) -> AsyncGenerator[tuple[Event, ...], None]:
+    """The only event there is, or none."""
+    if event is not None:
+        yield (event,)
 
 
 def failed(status: int) -> Refusal:

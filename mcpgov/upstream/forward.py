@@ -15,13 +15,13 @@ import ssl
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
 from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
+from mcpgov.destinations import origin
 from mcpgov.errors import Refusal
 from mcpgov.messages import listens
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
@@ -35,8 +35,10 @@ from mcpgov.upstream.answers import (
     told_headers,
     whole,
 )
+from mcpgov.upstream.bounds import AnswerLimits, larger
+from mcpgov.upstream.due import owed
 from mcpgov.upstream.headers import destination, outgoing
-from mcpgov.upstream.sse import Splitter, with_safe_line_ends
+from mcpgov.upstream.sse import Splitter, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -57,16 +59,6 @@ WHOLE_WRITE = 1 << 20  # bytes; a larger body is written in pieces
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardLimits:
-    """The most bytes of one JSON answer or one event, and the most calls and streams open on one connection, of which
-    at most half are streams: they stay open, and calls would have no place.
-    """
-
-    message_bytes: int = 32 << 20
-    open_calls: int = 1000
-
-
 @dataclass(slots=True)
 class Pool:
     """The sockets to one upstream. A retired pool closes when its last call ends."""
@@ -85,13 +77,13 @@ class RemoteForwarder:
 
     def __init__(
         self,
-        limits: ForwardLimits | None = None,
+        limits: AnswerLimits | None = None,
         *,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
         buffers: Buffers | None = None,
     ) -> None:
-        self._limits = limits or ForwardLimits()
+        self._limits = limits or AnswerLimits()
         self._tls = tls or ssl.create_default_context()
         self._resolver = resolver
         self._buffers = buffers or Buffers()
@@ -146,27 +138,29 @@ class RemoteForwarder:
         require_tellable(status, headers)
         require_success(request, status, changes)
         if status == 200 and media_type(headers) == EVENT_STREAM:
-            events = self._stream(response, None if request.kind is Kind.STREAM else deadline, held)
+            stream = self._stream(response, None if request.kind is Kind.STREAM else deadline, held)
+            events = owed(stream, request) if request.kind is Kind.REQUEST else stream
             return Answer(status, headers, streaming=True, events=events), events
-        body = told_body(request, status, headers, await self._whole(response, deadline, held))
-        events = whole(body)
-        return Answer(status, told_headers(headers, body=bool(body)), streaming=False, events=events), events
+        body = await self._whole(response, deadline, self._limits.most(request), held)
+        event = told_body(request, status, headers, body)
+        events = whole(event)
+        return Answer(status, told_headers(headers, body=event is not None), streaming=False, events=events), events
 
-    async def _whole(self, response: aiohttp.ClientResponse, deadline: float, held: Held) -> bytes:
+    async def _whole(self, response: aiohttp.ClientResponse, deadline: float, most: int, held: Held) -> bytes:
         body = bytearray()
         with told_as_refusals():
             async with asyncio.timeout_at(deadline):
                 while chunk := await read(response):
                     body += chunk
                     held.now(len(body))
-                    if len(body) > self._limits.message_bytes:
-                        raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an answer that is too large.")
+                    if len(body) > most:
+                        raise larger(most)
         return bytes(body)
 
     async def _stream(
         self, response: aiohttp.ClientResponse, deadline: float | None, held: Held
     ) -> AsyncGenerator[tuple[Event, ...], None]:
-        splitter = Splitter(self._limits.message_bytes)
+        splitter = Splitter(self._limits.event_bytes)
         with told_as_refusals():
             while True:
                 async with asyncio.timeout_at(deadline):
@@ -175,8 +169,12 @@ class RemoteForwarder:
                 held.now(splitter.pending)
                 if any(event.data for event in events):
                     deadline = None  # it has begun to answer, and may take its time
-                if events:
-                    yield tuple(map(with_safe_line_ends, events))
+                passed, refusal = told(events)
+                if passed:
+                    yield passed
+                if refusal is not None:
+                    raise refusal
+                splitter.require_room()
                 if not chunk:
                     return
 
@@ -250,9 +248,9 @@ def require_reachable(url: str, upstream: RemoteUpstream) -> None:
 
     Metadata services are refused to all.
     """
-    parts = urlsplit(url)
-    plain = parts.scheme != "https" and not upstream.private
-    if plain or denied_literal(parts.hostname or "", private=upstream.private):
+    there = origin(url)  # none where two readers could see two hosts
+    plain = there is not None and there[0] != "https" and not upstream.private
+    if there is None or plain or denied_literal(there[1], private=upstream.private):
         raise Refusal(Reason.UPSTREAM_ADDRESS_DENIED, "This upstream is not allowed to have such an address.")
 
 

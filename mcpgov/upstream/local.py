@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.messages import listens
 from mcpgov.models import Era, Kind, LocalUpstream
 from mcpgov.upstream.local_session import LocalSession
 from mcpgov.upstream.local_shared import SharedServer
@@ -37,10 +39,13 @@ KEPT_FOR_SHARED = 10  # one place in so many: however many sessions are opened, 
 
 @dataclass(frozen=True, slots=True)
 class LocalLimits:
-    """How many processes there may be, and after how many seconds a session that nobody uses ends."""
+    """How many processes there may be, after how many seconds a session that nobody uses ends, and the most calls and
+    streams open on one connection, of which at most half are streams.
+    """
 
     processes: int = 100
     idle: float = 1800.0
+    open_calls: int = 1000
     stdio: StdioLimits = field(default_factory=StdioLimits)
 
 
@@ -62,6 +67,8 @@ class LocalForwarder:
         self._clock = clock
         self._sessions: dict[str, Slot] = {}
         self._shared: dict[Key, SharedServer] = {}
+        self._open_calls: Counter[Key] = Counter()  # streams among them
+        self._open_streams: Counter[Key] = Counter()
         self._starting = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._current: frozenset[Key] | None = None
@@ -83,8 +90,27 @@ class LocalForwarder:
             raise Refusal(Reason.POLICY_ERROR, "The policy chose a backend that is not allowed.")
         deadline = asyncio.get_running_loop().time() + (changes.timeout or connection.timeout)
         carry = self._carry_stateless if request.era is Era.STATELESS else self._carry_handshake
-        async with carry(request, (connection.name, upstream), deadline) as answer:
-            yield answer
+        key = (connection.name, upstream)
+        with self._place(key, streams=listens(request)):
+            async with carry(request, key, deadline) as answer:
+                yield answer
+
+    @contextmanager
+    def _place(self, key: Key, *, streams: bool) -> Generator[None]:
+        """A place for a call, until it ends; streams have half of them. Raises Refusal (overloaded)."""
+        crowded = streams and self._open_streams[key] >= self._limits.open_calls // 2
+        if crowded or self._open_calls[key] >= self._limits.open_calls:
+            message = f"Too many {'streams' if crowded else 'calls'} to this upstream are open."
+            raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
+        self._open_calls[key] += 1
+        self._open_streams[key] += streams
+        try:
+            yield
+        finally:
+            self._open_calls[key] -= 1
+            self._open_streams[key] -= streams
+            if not self._open_calls[key]:
+                del self._open_calls[key], self._open_streams[key]
 
     @asynccontextmanager
     async def _carry_stateless(self, request: MCPRequest, key: Key, deadline: float) -> AsyncGenerator[Answer, None]:

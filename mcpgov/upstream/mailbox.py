@@ -15,7 +15,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Answer, Event, Headers
 from mcpgov.upstream.answers import EVENT_STREAM, JSON, whole
-from mcpgov.upstream.sse import with_safe_line_ends
+from mcpgov.upstream.sse import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
@@ -95,26 +95,31 @@ class Mailbox:
 
 async def streamed(first: tuple[bytes, ...], mailbox: Mailbox) -> AsyncGenerator[tuple[Event, ...], None]:
     """`first` and then everything that comes, as server-sent events."""
-    if first:
-        yield tuple(map(server_sent, first))
-    while messages := await mailbox.take():
-        yield tuple(map(server_sent, messages))
+    messages = first or await mailbox.take()
+    while messages:
+        events, refusal = told(map(server_sent, messages))
+        yield events
+        if refusal is not None:
+            raise refusal
+        messages = await mailbox.take()
 
 
 def server_sent(message: bytes) -> Event:
     """One message as an event. A CR between two tokens of its JSON would end the line (HTML section 9.2.6)."""
     data = message.replace(b"\r", b" ")
-    return with_safe_line_ends(Event(b"event: message\ndata: " + data + b"\n\n", data))
+    return Event(b"event: message\ndata: " + data + b"\n\n", data)
 
 
 def empty_answer(status: int) -> Answer:
     """An answer that is only a status."""
-    return Answer(status, Headers(), streaming=False, events=whole(b""))
+    return Answer(status, Headers(), streaming=False, events=whole(None))
 
 
 def json_answer(message: bytes, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """A complete answer with one message."""
-    return Answer(status, Headers((("content-type", JSON), *headers)), streaming=False, events=whole(message))
+    return Answer(
+        status, Headers((("content-type", JSON), *headers)), streaming=False, events=whole(Event(message, message))
+    )
 
 
 async def first_messages(mailbox: Mailbox, sending: Awaitable[None], deadline: float) -> tuple[bytes, ...]:

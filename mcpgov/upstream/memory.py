@@ -23,9 +23,10 @@ from mcpgov.upstream.answers import (
     require_tellable,
     told_body,
     told_headers,
+    whole,
 )
 from mcpgov.upstream.headers import destination, outgoing
-from mcpgov.upstream.sse import Splitter, with_safe_line_ends
+from mcpgov.upstream.sse import Splitter, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -100,9 +101,8 @@ class MemoryUpstream:
             streaming = scripted.status == 200 and media_type(headers) == EVENT_STREAM
             if not streaming:
                 body = b"".join([event.raw async for some in events for event in some])
-                body = told_body(request, scripted.status, headers, body)
-                events = play(ScriptedAnswer(chunks=(body,) if body else ()), deadline, sent)
-                headers = told_headers(headers, body=bool(body))
+                event = told_body(request, scripted.status, headers, body)
+                events, headers = whole(event), told_headers(headers, body=event is not None)
             yield Answer(scripted.status, headers, streaming, events)
         finally:
             await events.aclose()
@@ -121,7 +121,11 @@ async def play(scripted: ScriptedAnswer, deadline: float, sent: Sent) -> AsyncGe
     try:
         for chunk in scripted.chunks:
             if scripted.content_type == EVENT_STREAM:
-                yield tuple(map(with_safe_line_ends, splitter.split(chunk)))
+                passed, refusal = told(splitter.split(chunk))
+                yield passed
+                if refusal is not None:
+                    raise refusal
+                splitter.require_room()
             else:
                 yield (Event(chunk, chunk),)
         if not scripted.ends:

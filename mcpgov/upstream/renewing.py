@@ -34,6 +34,10 @@ class Renewing:
         self, request: MCPRequest, connection: Connection, decision: Decision, credential: Credential
     ) -> AsyncGenerator[Answer, None]:
         """Send the request on, within the one time-out; entering gives the answer's head. Raises Refusal."""
+        if credential.renewal is None:  # nor is there an exit stack for each open stream then
+            async with self.inner.forward(request, connection, decision, credential) as answer:
+                yield answer
+            return
         clock = asyncio.get_running_loop().time
         timeout = decision.changes.timeout or connection.timeout
         deadline = clock() + timeout

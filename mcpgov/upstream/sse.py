@@ -1,22 +1,43 @@
-"""Splits a text/event-stream into its events. Pure: bytes in, events out, only an incomplete event is kept.
+"""Splits a text/event-stream into its events, and says which of them are told. Pure: only an incomplete event is kept.
 
 Source: HTML Living Standard section 9.2.6. Rules: a line ends at CR, LF or CRLF and nowhere else; U+2028 and its kin
 are text (a client library that breaks lines there lets a tool's result forge events). Any chunking gives the same
 events, and their `raw` put together is the input, up to the last complete event: what is left at the end is
 discarded, as the standard says. Comments and blank lines between events pass at once, for they keep connections
 alive.
+
+An event is told as it came if it is in the one shape that all readers read alike; else it is written anew from the
+message that was read there, in ASCII, with what is left of its other fields. One that holds no message ends the stream:
+what a filter could not read must not be read by a client (ToolHive 5257).
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.messages import parse_message
 from mcpgov.models import Event
+from mcpgov.strict_json import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LINE_END = re.compile(rb"\r\n?|\n")
 BOM = b"\xef\xbb\xbf"
+# Fields that pass as they are. An id comes back to us in a header field (Last-Event-ID), so it is of ASCII and short; a
+# client that is told to come back in more than 9,999,999 ms would stay away for good.
+_END: Final = rb"(?:\r\n?+|\n)"
+_ID: Final = rb"[ -~]{0,256}"
+_RETRY: Final = rb"[0-9]{1,7}"
+_FIELD: Final = rb"(?:(?:event: ?message|id: ?" + _ID + rb"|retry: ?" + _RETRY + rb"|:[ -~]*+)" + _END + rb")*+"
+MESSAGE: Final = re.compile(_FIELD + rb"data: ?[^\r\n]*+" + _END + _FIELD + _END)
+QUIET: Final = re.compile(rb"(?:" + _FIELD + rb"(?:data(?:: ?)?" + _END + rb")?)*?" + _END + rb"?")
+KEPT: Final = {b"id": re.compile(_ID), b"retry": re.compile(_RETRY)}
+OLD_TRANSPORT: Final = b"endpoint"  # MCP 2024-11-05: the URL to post to. A client that believed it would leave by it.
+ALIVE: Final = b":\n\n"
 FOREIGN_LINE_ENDS = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2\x85")  # U+2028, U+2029, U+0085
 
 
@@ -37,8 +58,13 @@ class Splitter:
         return len(self._pending)
 
     def split(self, chunk: bytes) -> tuple[Event, ...]:
-        """The events that `chunk` completes. Raises Refusal (upstream-too-large)."""
+        """The events that `chunk` completes. They go first; then it is asked whether there is `require_room`."""
         return self._events(chunk, last=False)
+
+    def require_room(self) -> None:
+        """Raise Refusal (upstream-too-large) where the event that is incomplete is longer than one may be."""
+        if len(self._pending) > self._limit:
+            raise too_large()
 
     def finish(self) -> tuple[Event, ...]:
         """The event that only the end of the stream shows to be complete: one that ends in a lone CR."""
@@ -60,8 +86,6 @@ class Splitter:
         self._scanned = max(self._line, len(pending) - 1) - start
         self._line -= start
         del pending[:start]
-        if len(pending) > self._limit:
-            raise Refusal(Reason.UPSTREAM_TOO_LARGE, "The upstream sent an event that is too large.")
         return tuple(events)
 
     def _completes(self, line: bytes, *, alone: bool) -> bool:
@@ -80,15 +104,56 @@ class Splitter:
         return Event(raw, data or None)
 
 
-def with_safe_line_ends(event: Event) -> Event:
-    """The same event, the characters that some clients take for line ends escaped as JSON escapes them.
+def told(events: Iterable[Event]) -> tuple[tuple[Event, ...], Refusal | None]:
+    """The events as they are told, up to the first one that must not be, and the Refusal that stands for that one."""
+    passed: list[Event] = []
+    for event in events:
+        try:
+            passed.append(told_event(event))
+        except Refusal as refusal:
+            return tuple(passed), refusal
+    return tuple(passed), None
 
-    In JSON they stand only inside strings, where the escape means the same.
-    """
-    if event.data is None or event.data.isascii() or not FOREIGN_LINE_ENDS.search(event.data):
-        return event
-    return Event(FOREIGN_LINE_ENDS.sub(_escape, event.raw), FOREIGN_LINE_ENDS.sub(_escape, event.data))
+
+def told_event(event: Event) -> Event:
+    """The event as it is told, its message read. Raises Refusal (upstream-invalid) for one that holds none."""
+    data, raw = event.data, event.raw
+    if data is None:
+        return event if QUIET.fullmatch(raw) else _primed(_fields(raw))
+    alike = MESSAGE.fullmatch(raw) is not None
+    fields = [] if alike else _fields(raw)
+    types = {value for name, value in fields if name == b"event"} - {b"", b"message"}
+    if types and OLD_TRANSPORT not in types:
+        return Event(ALIVE)  # no MCP client hears it; that it came keeps the connection alive
+    message = None if types else parse_message(data)
+    if message is None:
+        detail = "an event of the HTTP+SSE transport" if types else "an event that is no message, or could be two"
+        raise Refusal(Reason.UPSTREAM_INVALID, "The upstream sent an event that cannot be read.", detail=detail)
+    if alike and (data.isascii() or not FOREIGN_LINE_ENDS.search(raw)):
+        return Event(raw, data, message)
+    written = dumps(message)
+    return Event(_kept(fields or _fields(raw), b"data: " + written + b"\n"), written, message)
 
 
-def _escape(found: re.Match[bytes]) -> bytes:
-    return b"\\u%04x" % ord(found.group().decode())
+def _primed(fields: list[tuple[bytes, bytes]]) -> Event:
+    """An event without a message, with what of it may pass."""
+    primes = any(name == b"data" for name, _ in fields)
+    return Event(_kept(fields, b"data:\n" if primes else b""))
+
+
+def _fields(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of an event, without comments."""
+    lines = (line.partition(b":") for line in LINE_END.split(raw.removeprefix(BOM)))
+    return [(name, value.removeprefix(b" ")) for name, _, value in lines if name]
+
+
+def _kept(fields: list[tuple[bytes, bytes]], data: bytes) -> bytes:
+    """An event with those of its fields that may pass, and other data."""
+    lines = [name + b": " + value + b"\n" for name, value in fields if name in KEPT and KEPT[name].fullmatch(value)]
+    return b"".join([*lines, data, b"\n"]) if lines or data else ALIVE
+
+
+def too_large() -> Refusal:
+    """The refusal of an event that is longer than an event may be."""
+    message = "The upstream sent an event that is too large."
+    return Refusal(Reason.UPSTREAM_TOO_LARGE, message, detail="limits.event_bytes")

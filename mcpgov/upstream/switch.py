@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from mcpgov.models import LocalUpstream
+from mcpgov.upstream.bounds import AnswerLimits, Bounded
 from mcpgov.upstream.breaking import Breaking
 from mcpgov.upstream.renewing import Renewing
 from mcpgov.upstream.retrying import Retrying
@@ -28,8 +29,10 @@ class Upstreams:
         self,
         remote: RemoteForwarder,
         local: LocalForwarder,
+        limits: AnswerLimits | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._limits = limits or AnswerLimits()
         self._remote = remote
         self._breaking = Breaking(remote)
         self._local = local
@@ -40,7 +43,8 @@ class Upstreams:
     ) -> AbstractAsyncContextManager[Answer]:
         """Send the request on; entering gives the answer's head, leaving closes what is left. Raises Refusal."""
         chosen = self._local if isinstance(connection.upstream, LocalUpstream) else self._breaking
-        return Renewing(Retrying(chosen, self._sleep)).forward(traced(request), connection, decision, credential)
+        bounded = Bounded(Renewing(Retrying(chosen, self._sleep)), self._limits)
+        return bounded.forward(traced(request), connection, decision, credential)
 
     async def update(self, connections: Iterable[Connection]) -> None:
         """Keep what these connections use; called after each reload. What else is open ends with its last call."""

@@ -118,7 +118,7 @@ async def test_a_member_that_sends_more_than_is_read_is_left_out(tmp_path: Path)
     async with aggregate(tmp_path, kyoto=kyoto, osaka=Town(["search"])) as built:
         assert unavailable(await listed(built)) == ["kyoto"]
         (outcome,) = await built.records(event="outcome", **{"mcpgov.reason": "upstream-too-large"})
-        assert outcome["mcpgov.status"] == "failed"
+        assert outcome["mcpgov.status"] == "truncated"
 
 
 async def test_pages_without_end_are_asked_for_so_many_times(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.tool_sets import ToolSet, listed
 from mcpgov.audit.values import Redacted
 from mcpgov.audit.watch import LARGEST, AnswerWatch, Final, ToolWatch, final_message
+from mcpgov.decision import Reason
 from mcpgov.messages import parse_message
 from mcpgov.models import Answer, Era, Event, Headers, Json, Kind, MCPRequest, OutcomeStatus
 from tests.audit.calls import head, request
@@ -211,3 +212,16 @@ def test_only_a_request_for_tools_is_looked_at() -> None:
     assert not ToolWatch.concerns(None)
     assert not ToolWatch.concerns(ASKED)
     assert not ToolWatch.concerns(replace(LISTING, kind=Kind.NOTIFICATION))
+
+
+@pytest.mark.parametrize(
+    ("streaming", "reason", "status"),
+    [
+        (True, Reason.UPSTREAM_TOO_LARGE, OutcomeStatus.TRUNCATED),
+        (False, Reason.UPSTREAM_TOO_LARGE, OutcomeStatus.FAILED),
+        (True, Reason.UPSTREAM_RESET, OutcomeStatus.FAILED),
+    ],
+)
+def test_only_a_stream_that_passed_a_bound_was_cut(*, streaming: bool, reason: Reason, status: OutcomeStatus) -> None:
+    passing = Answer(200, Headers(), streaming, events())
+    assert AnswerWatch(passing, None).refused(reason) is status

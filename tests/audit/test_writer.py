@@ -63,6 +63,14 @@ async def test_a_row_is_durable_only_once_the_store_has_it(writer: Writer, store
     assert [row.call_id for row in store.rows] == ["1"]
 
 
+async def test_a_row_that_the_store_has_is_not_held_any_longer(writer: Writer, store: FaultyStore) -> None:
+    entry = writer.post(intent("1"), wait=True)
+    await durable(entry)
+    assert (entry.row, entry.failed) == (None, False)
+    writer.post(outcome("1"), ends=entry)
+    await until(lambda: len(store.rows) == 2)
+
+
 async def test_what_waits_while_the_store_is_busy_shares_one_commit(writer: Writer, store: FaultyStore) -> None:
     store.shut()
     entries = [writer.post(intent("0"), wait=True)]

@@ -152,8 +152,8 @@ async def test_a_key_is_made_shown_once_and_revoked(house: AdminHouse) -> None:
     assert "connections city, town" in listed
     assert (await house.send(f"/keys/{record.id}/revoke", form=form)).status == 303
     assert "revoked" in (await house.open("/keys")).text
-    for wrong, says in (({"name": ""}, "printable characters"), ({"name": "a", "tools": " , "}, "leave it out")):
-        refused = await house.send("/keys", form=form, **wrong)
+    for name, tools, says in (("", "", "printable characters"), ("a", " , ", "leave it out")):
+        refused = await house.send("/keys", form=form, name=name, tools=tools)
         assert (refused.status, says in refused.text) == (400, True)
 
 

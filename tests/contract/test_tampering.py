@@ -1,7 +1,7 @@
 """The tamper suite: whatever is done to a ledger before the last checkpoint that left it is found, and nothing else is.
 
 Each kind of forgery is made in many places, led by a seed; both verifiers have to see it, and to call it the same.
-MCPGOV_TAMPERING says how often (100).
+MCPGOV_TAMPERING says how often (50).
 """
 
 import functools
@@ -30,7 +30,7 @@ from tests.audit.calls import NOW
 from tests.contract.forgeries import AROUND_THE_HOLE, FORGERIES, Forger, Forgery
 from tests.contract.ledgers import SIGNER, VKEY, Gateways, MemoryEvidence, MemoryOldest, verdict_on
 
-TIMES = int(os.environ.get("MCPGOV_TAMPERING", "100"))
+TIMES = int(os.environ.get("MCPGOV_TAMPERING", "50"))
 CLEAN = 10 * TIMES
 PEAKS = ",".join(["0" * 64] * int("9" * 99).bit_count())
 ENDLESS = canonical({"mcpgov.control.event": "purged", "mcpgov.control.purged": [f"x:{'9' * 99}:{'0' * 64}:{PEAKS}"]})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RESULT = b'{ "jsonrpc":"2.0", "id":1, "result":{"x-unknown":1.10,"text":"\xe2\x80\xa8"} }'
 STREAM = (
     b'event: message\r\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\r\n\r\n: ping\n',
-    b"data: {}\n\n",
+    b'data: {"jsonrpc":"2.0","id":1,"result":{}}\n\n',
 )
 ERROR = b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no such method"}}'
 

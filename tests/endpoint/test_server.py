@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpgov.endpoint.server import GatewayServer
+from mcpgov.endpoint.server import GatewayServer, noted_signals
 
 
 async def answer(_scope: Any, receive: Any, send: Any) -> None:
@@ -65,3 +65,47 @@ async def test_told_twice_it_does_not_wait_for_calls_that_run() -> None:
             server.handle_exit(signal.SIGINT, None)
             await serving
             writer.close()
+
+
+async def test_signals_from_before_there_was_a_server_are_followed_and_the_application_hears_of_each() -> None:
+    told: list[str] = []
+    noted = noted_signals()
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(10):
+        while len(noted) < 2:
+            await asyncio.sleep(0)
+        server = GatewayServer(answer, ending=lambda: told.append("ending"))
+        server.end_on_signals(noted)
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            await server.serve_on(sock)
+    assert (told, server.force_exit) == (["ending"] * 2, False)
+
+
+async def test_a_client_that_takes_nothing_keeps_nobody_from_ending() -> None:
+    full = asyncio.Event()
+    ended: list[str] = []
+
+    async def pour(_scope: Any, _receive: Any, send: Any) -> None:
+        """Send until the client's side is full; then say goodbye, which does not fit either."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                asyncio.get_running_loop().call_later(0.2, full.set)
+                await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+        except asyncio.CancelledError:
+            await send({"type": "http.response.body", "body": b"stopping", "more_body": False})
+            ended.append("well")
+
+    server = GatewayServer(pour, drain=0)
+    with socket.create_server(("127.0.0.1", 0)) as sock, socket.socket() as client:
+        serving = asyncio.create_task(server.serve_on(sock))
+        async with asyncio.timeout(20):
+            while not server.started:
+                await asyncio.sleep(0)
+            client.connect(sock.getsockname())
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await full.wait()
+            server.handle_exit(signal.SIGTERM, None)
+            await serving
+    assert ended == ["well"]

@@ -23,6 +23,8 @@ EXPERIMENTS: Final = {
     "tail": ("a torn tail, at every byte", ("test_torn_tail.py",)),
     "errors": ("an error at each system call", ("test_io_errors.py",)),
     "clock": ("a clock that jumps", ("test_clock.py",)),
+    "between": ("what goes wrong between the gateway and a server", ("test_between.py",)),
+    "hooks": ("every hook raises", ("test_every_hook.py",)),
     "strings": ("hostile strings", ("test_hostile_strings.py",)),
 }
 LONG: Final = {"MCPGOV_ORDER_CALLS": "10000", "MCPGOV_EVERY_BYTE": "1", "MCPGOV_EVERY_FAULT": "1"}

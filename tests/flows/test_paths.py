@@ -10,7 +10,6 @@ import pytest
 
 from mcpgov.endpoint.asgi import EndpointSettings, Gateway, head_of
 from mcpgov.endpoint.limits import Sites
-from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.pipeline import Exchange, Stages
 from mcpgov.registry.asgi import Registry, RegistrySettings
 from mcpgov.strict_json import JsonLimits
@@ -71,7 +70,7 @@ class Gate:
     def __init__(self) -> None:
         self.reached = ""
         stages = cast("Stages", Spy())
-        settings = EndpointSettings(JsonLimits(), SessionSeal(b"s" * 32), Sites.of("127.0.0.1", ""))
+        settings = EndpointSettings(JsonLimits(), Sites.of("127.0.0.1", ""))
         registry = Registry(stages, RegistrySettings("http://127.0.0.1", ("authorization",)))
         self.gateway = Gateway(stages, settings, lambda: True, self.pages, self.aggregate, registry)
 

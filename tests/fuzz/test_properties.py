@@ -1,7 +1,6 @@
 """What the judges ask of arbitrary bytes, asked of what is well made: messages, streams, chains, edited exports."""
 
 import json
-from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -10,12 +9,12 @@ from hypothesis import strategies as st
 
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import META_KEYS, PARAMS_KEYS
-from mcpgov.endpoint.sessions import SessionSeal
 from mcpgov.errors import Refusal
+from mcpgov.handles.seal import Holder, Seal, Sort
 from mcpgov.messages import ENVELOPE_KEYS
 from tests.endpoint.messages import call, lookalikes, mirrors, post, stateless
 from tests.examples import many
-from tests.fuzz.targets import answers, audit_export, client_ip, gate, session, sse, strict_json
+from tests.fuzz.targets import answers, audit_export, client_ip, gate, sse, strict_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -127,31 +126,22 @@ def test_no_chain_of_proxies_is_believed_further_than_is_trusted(peer: str, fiel
 
 
 WHO = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=20)
+HOLDERS = st.builds(Holder, WHO, WHO, WHO, WHO)
 
 
 @many
-@given(st.from_regex(r"[!-~]{1,64}", fullmatch=True), WHO, WHO, WHO, WHO, st.data())
-def test_a_sealed_session_opens_for_its_own_caller_alone(
-    own: str, principal: str, connection: str, other: str, another: str, data: st.DataObject
+@given(st.binary(min_size=1, max_size=64), st.sampled_from(Sort), HOLDERS, st.sampled_from(Sort), HOLDERS, st.data())
+def test_what_is_sealed_opens_for_its_own_holder_alone(
+    own: bytes, sort: Sort, holder: Holder, other_sort: Sort, other: Holder, data: st.DataObject
 ) -> None:
-    seal = SessionSeal(bytes(32))
-    sealed = seal.seal(own, principal, connection)
-    assert seal.open(sealed, principal, connection) == own
+    seal = Seal(bytes(32))
+    sealed = seal.seal(own, sort, holder)
+    assert sealed is not None
+    assert seal.unseal(sealed, sort, holder) == own
     at = data.draw(st.integers(0, len(sealed) - 1))
     letter = data.draw(st.sampled_from("aZ0-_=+").filter(lambda one: one != sealed[at]))
-    assert refused(lambda: seal.open(sealed[:at] + letter + sealed[at + 1 :], principal, connection))
-    if (other, another) != (principal, connection):
-        assert refused(lambda: seal.open(sealed, other, another))
-    session.judge(f"{sealed}\n{principal}\n{connection}".encode())
-
-
-def refused(asked: Callable[[], object]) -> bool:
-    """Whether something is refused as an unknown session."""
-    try:
-        asked()
-    except Refusal as refusal:
-        return refusal.reason is Reason.UNKNOWN_SESSION
-    return False
+    assert seal.unseal(sealed[:at] + letter + sealed[at + 1 :], sort, holder) is None
+    assert (other_sort, other) == (sort, holder) or seal.unseal(sealed, other_sort, other) is None
 
 
 EXPORT = audit_export.CLEAN.splitlines(keepends=True)

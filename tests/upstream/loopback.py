@@ -121,6 +121,35 @@ class Loopback:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+class Canary:
+    """A listener on 127.0.0.2 that nobody may ever be led to; `visits` says how many were."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.2:{self.port}/canary"
+
+    def visited(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
+        writer.close()
+
+
+@asynccontextmanager
+async def canary() -> AsyncGenerator[Canary, None]:
+    """A canary, until the context is left."""
+    bird = Canary()
+    server = await asyncio.start_server(bird.visited, "127.0.0.2", 0)
+    bird.port = server.sockets[0].getsockname()[1]
+    try:
+        yield bird
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
 def head_of(answer: ScriptedAnswer) -> Iterable[bytes]:
     yield b"HTTP/1.1 %d Whatever" % answer.status
     yield b"transfer-encoding: chunked"

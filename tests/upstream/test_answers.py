@@ -1,5 +1,7 @@
 """What may be relayed of an answer, by its status, its media type and its body."""
 
+import json
+
 import pytest
 
 from mcpgov.decision import Changes, Reason
@@ -99,7 +101,9 @@ def test_anything_else_is_no_wait(told: str) -> None:
 def test_a_body_is_told_whole_or_not_at_all(
     request_: MCPRequest, status: int, headers: Headers, body: bytes, told: bytes
 ) -> None:
-    assert told_body(request_, status, headers, body) == told
+    event = told_body(request_, status, headers, body)
+    assert (event.raw if event else b"") == told
+    assert event is None or (event.data == told and event.message == json.loads(told))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Connection, Kind, MCPRequest, RemoteUpstream
-from mcpgov.upstream.forward import CLEAN_TRIES, ForwardLimits, RemoteForwarder, why
+from mcpgov.upstream.bounds import AnswerLimits
+from mcpgov.upstream.forward import CLEAN_TRIES, RemoteForwarder, why
 from mcpgov.upstream.memory import ScriptedAnswer
 from tests.contract.upstream_contract import Stage, UpstreamContract
 from tests.upstream.calls import ALLOWED, KEYED, NOBODY, bodiless, body_of, call, events_of, starting, to
@@ -224,7 +225,7 @@ async def test_no_more_than_a_few_connections_are_tried_and_nothing_is_sent_on_t
 
 
 async def test_an_answer_that_is_too_large_is_cut(server: Loopback) -> None:
-    limits = ForwardLimits(message_bytes=1000)
+    limits = AnswerLimits(answer_bytes=1000, event_bytes=1000)
     for answer in (
         ScriptedAnswer(chunks=(b"x" * 600, b"x" * 600)),
         ScriptedAnswer(chunks=(b"data:" + b"x" * 1200,), content_type="text/event-stream"),
@@ -270,7 +271,7 @@ async def test_an_upstream_that_is_faster_than_the_client_is_held_back(
 
 
 async def test_too_many_open_calls_are_refused_and_not_queued(server: Loopback) -> None:
-    forwarder = RemoteForwarder(ForwardLimits(open_calls=1))
+    forwarder = RemoteForwarder(AnswerLimits(open_calls=1))
     server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
     async with forwarder.forward(call(), to(server.url), ALLOWED, NOBODY):
         refusal = await refusal_of(forwarder, to(server.url))

@@ -13,7 +13,7 @@ from tests.upstream.calls import ALLOWED, NOBODY, call, to
 @asynccontextmanager
 async def answered(_request: MCPRequest) -> AsyncGenerator[Answer]:
     """The gateway's own answer."""
-    yield Answer(202, Headers(), streaming=False, events=whole(b""))
+    yield Answer(202, Headers(), streaming=False, events=whole(None))
 
 
 async def test_a_connection_without_a_name_is_the_gateway_itself() -> None:

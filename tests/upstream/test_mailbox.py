@@ -19,6 +19,9 @@ from tests.upstream.calls import body_of, events_of
 
 GONE = Refusal(Reason.UPSTREAM_RESET, "gone")
 
+ONE = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+OTHER = b'{"jsonrpc":"2.0","id":2,"result":{}}'
+
 
 async def sent() -> None:
     """Sending that succeeds at once."""
@@ -96,16 +99,23 @@ async def test_the_first_messages_are_waited_for_until_the_deadline() -> None:
 
 async def test_answers_have_the_form_that_is_asked_for() -> None:
     mailbox = Mailbox(100)
-    mailbox.put(b'{"b":2}', last=True)
-    stream = stream_answer((b'{"a":1}',), mailbox, (("mcp-session-id", "s"),))
+    mailbox.put(OTHER, last=True)
+    stream = stream_answer((ONE,), mailbox, (("mcp-session-id", "s"),))
     assert stream.headers.fields == (("content-type", "text/event-stream"), ("mcp-session-id", "s"))
-    assert await body_of(stream) == b'event: message\ndata: {"a":1}\n\nevent: message\ndata: {"b":2}\n\n'
+    assert await body_of(stream) == b"event: message\ndata: %b\n\nevent: message\ndata: %b\n\n" % (ONE, OTHER)
     single = json_answer(b"{}", 404)
     assert (single.status, single.streaming, await body_of(single)) == (404, False, b"{}")
     assert await events_of(empty_answer(202)) == []
 
 
 def test_a_message_is_one_event_whatever_line_ends_it_has() -> None:
-    event = server_sent('{"a":\r"\u2028"}'.encode())
-    assert event.data == b'{"a": "\\u2028"}'
+    event = server_sent(ONE.replace(b":1", b":\r1"))
+    assert event.data == ONE.replace(b":1", b": 1")
     assert Splitter(100).split(event.raw) == (event,)
+
+
+async def test_a_line_of_a_server_that_is_no_message_ends_its_stream_after_what_came_before() -> None:
+    stream = stream_answer((ONE, b'{"jsonrpc":"2.0","id":1,"Result":{}}', OTHER), Mailbox(100))
+    assert [event.data for event in await anext(stream.events)] == [ONE]
+    with pytest.raises(Refusal, match="upstream-invalid"):
+        await anext(stream.events)

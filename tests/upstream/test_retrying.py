@@ -18,6 +18,7 @@ from mcpgov.upstream.switch import Upstreams
 from tests.upstream.calls import NOBODY, bodiless, body_of, call, to
 from tests.upstream.loopback import OK, Fault, loopback
 
+EVENT = b'data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n'
 BUSY = ScriptedAnswer(503, "text/plain", (b"busy",), (("retry-after", "1"),))
 LIMITED = ScriptedAnswer(429, "", headers=(("retry-after", "7"),))
 ERROR = ScriptedAnswer(500, chunks=(b'{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"later"}}',))
@@ -167,7 +168,7 @@ async def test_each_attempt_has_the_time_out_of_the_policy() -> None:
 
 async def test_leaving_early_closes_the_last_attempt() -> None:
     upstream = MemoryUpstream()
-    upstream.script(BUSY, ScriptedAnswer(content_type="text/event-stream", chunks=(b"data: {}\n\n",), ends=False))
+    upstream.script(BUSY, ScriptedAnswer(content_type="text/event-stream", chunks=(EVENT,), ends=False))
     decision = Decision(Reason.ALLOWED, changes=Changes(retry=Plan()))
     async with Retrying(upstream, Stage().sleep).forward(READ, to("http://127.0.0.1/"), decision, NOBODY) as answer:
         assert await anext(answer.events)
@@ -186,8 +187,8 @@ async def test_a_policy_that_fails_while_it_is_asked_ends_the_call() -> None:
 
 async def test_an_answer_that_breaks_off_after_it_began_is_not_asked_for_again() -> None:
     async with loopback() as server:
-        upstreams = Upstreams(RemoteForwarder(), LocalForwarder(), Stage().sleep)
-        server.script(Fault(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {}\n\n: half"), Fault())
+        upstreams = Upstreams(RemoteForwarder(), LocalForwarder(), sleep=Stage().sleep)
+        server.script(Fault(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + EVENT + b": half"), Fault())
         decision = Decision(Reason.ALLOWED, changes=Changes(retry=Plan()))
         async with upstreams.forward(READ, to(server.url), decision, NOBODY) as answer:
             assert answer.streaming

@@ -1,6 +1,7 @@
 """The splitter: any chunking gives the same events, nothing is lost, and only CR, LF and CRLF end a line."""
 
 import json
+import re
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Event
-from mcpgov.upstream.sse import Splitter, with_safe_line_ends
+from mcpgov.upstream.sse import Splitter, told
 
 LIMIT = 1 << 20
 PIECES = st.sampled_from(
@@ -87,24 +88,154 @@ def test_a_comment_passes_before_the_event_it_stands_before() -> None:
     assert Splitter(LIMIT).split(b": ping\ndata: 1") == (Event(b": ping\n", None),)
 
 
-def test_an_event_may_be_as_large_as_the_limit_and_no_larger() -> None:
-    assert Splitter(100).split(b"x" * 100) == ()
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_an_event_may_be_as_large_as_the_limit_and_no_larger(over: int) -> None:
+    splitter = Splitter(100)
+    assert len(splitter.split(b"data: 1\n\n" * 1000 + b"x" * (100 + over))) == 1000  # what is complete goes first
+    if over <= 0:
+        splitter.require_room()
+        return
     with pytest.raises(Refusal) as refusal:
-        Splitter(100).split(b"x" * 101)
-    assert refusal.value.reason is Reason.UPSTREAM_TOO_LARGE
-    assert len(Splitter(100).split(b"data: 1\n\n" * 1000)) == 1000
+        splitter.require_room()
+    assert (refusal.value.reason, refusal.value.detail) == (Reason.UPSTREAM_TOO_LARGE, "limits.event_bytes")
 
 
-def test_what_some_clients_take_for_line_ends_is_escaped() -> None:
+MESSAGE = b'{"jsonrpc":"2.0","id":1,"result":{"x":"\xc3\xa9"}}'
+WRITTEN = b'{"jsonrpc":"2.0","id":1,"result":{"x":"\\u00e9"}}'
+
+
+def told_one(stream: bytes) -> Event:
+    """The one event of a stream, as it is told."""
+    events, refusal = told(split(stream))
+    assert refusal is None
+    (event,) = events
+    return event
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"data: " + MESSAGE],
+        [b"data:" + MESSAGE],
+        [b"event: message", b"id: 0f-7_a", b"retry: 3000", b": said at noon", b"data: " + MESSAGE],
+        [b"data: " + MESSAGE, b"id:", b"event:message"],
+    ],
+)
+def test_an_event_in_the_usual_shape_passes_byte_for_byte(lines: list[bytes], end: bytes) -> None:
+    raw = end.join([*lines, b"", b""])
+    event = told_one(raw)
+    assert (event.raw, event.data, event.message) == (raw, MESSAGE, json.loads(MESSAGE))
+
+
+@pytest.mark.parametrize(
+    ("stream", "raw"),
+    [
+        (b"\xef\xbb\xbfdata: " + MESSAGE + b"\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"data: " + MESSAGE[:16] + b"\ndata: " + MESSAGE[16:] + b"\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"data: " + MESSAGE + b"\nData: {}\ndatas: {}\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"id: 7\x00\ndata: " + MESSAGE + b"\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"id: 7\x0bid: 8\ndata: " + MESSAGE + b"\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"id: \xc3\xa9\nid: 8\ndata: " + MESSAGE + b"\n\n", b"id: 8\ndata: " + WRITTEN + b"\n\n"),
+        (b"id: " + b"7" * 257 + b"\ndata: " + MESSAGE + b"\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"retry: 99999999\ndata: " + MESSAGE + b"\n\n", b"data: " + WRITTEN + b"\n\n"),
+        (b"retry: 1e3\nid: 7\ndata: " + MESSAGE + b"\n\n", b"id: 7\ndata: " + WRITTEN + b"\n\n"),
+        (b": \xe2\x80\xa8data: {}\ndata: " + MESSAGE + b"\n\n", b": \xe2\x80\xa8data: {}\n"),
+    ],
+)
+def test_an_event_in_another_shape_is_written_anew_from_what_was_read(stream: bytes, raw: bytes) -> None:
+    first, *_ = told(split(stream))[0]
+    if raw.startswith(b": "):
+        assert first.raw == b":\n\n"  # a comment that some would break in two
+        return
+    assert first.raw == raw
+    assert first.message == json.loads(MESSAGE)
+    assert [(event.raw, event.data) for event in split(first.raw)] == [(first.raw, first.data)]
+
+
+def test_what_some_clients_take_for_line_ends_is_written_as_an_escape() -> None:
     hostile = 'a\u2028data: {"forged":1}\u2029\u0085b'
-    raw = b"id: 3\ndata: " + json.dumps(hostile, ensure_ascii=False).encode() + b"\n\n"
-    (event,) = split(raw)
-    safe = with_safe_line_ends(event)
-    assert json.loads(safe.data or b"") == hostile
-    assert len(safe.raw.decode().splitlines()) == len(raw.split(b"\n")) - 1
-    assert split(safe.raw) == (safe,)
+    message = {"jsonrpc": "2.0", "id": 1, "result": {"x": hostile}}
+    event = told_one(b"id: 3\ndata: " + json.dumps(message, ensure_ascii=False).encode() + b"\n\n")
+    assert json.loads(event.data or b"") == message
+    assert event.raw.isascii()
+    assert len(event.raw.decode().splitlines()) == 3
 
 
-@pytest.mark.parametrize("event", [Event(b"data: 1\n\n", b"1"), Event(b": \xe2\x80\xa8\n", None)])
-def test_every_other_event_stays_as_it_is(event: Event) -> None:
-    assert with_safe_line_ends(event) is event
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b": ping\n",
+        b"\n",
+        b"\r\n",
+        b"id: 7\ndata:\n\n",
+        b"data\n\n",
+        b"retry: 10\n\n",
+        b"id: 7\nretry: 5\ndata: \n\n",
+        b":\n",
+    ],
+)
+def test_what_only_keeps_a_stream_alive_or_primes_it_passes(raw: bytes) -> None:
+    assert [event.raw for event in told(split(raw))[0]] == [raw]
+
+
+@pytest.mark.parametrize(
+    ("stream", "raw"),
+    [
+        (b"event: ping\ndata: 12:30\n\n", b":\n\n"),
+        (b"event: ping\nevent: message\ndata: {}\n\n", b":\n\n"),
+        (b"event: ping\nid: 7\n\n", b"id: 7\n\n"),
+        (b"event: endpoint\ndata:\n\n", b"data:\n\n"),
+        (b"retry: 99999999\n\n", b":\n\n"),
+    ],
+)
+def test_what_no_client_acts_on_is_told_as_a_sign_of_life(stream: bytes, raw: bytes) -> None:
+    assert told_one(stream).raw == raw
+
+
+BAD = {
+    "no JSON": b"{",
+    "a word": b"[DONE]",
+    "a batch": b'[{"jsonrpc":"2.0","id":1,"result":{}}]',
+    "a key twice": b'{"jsonrpc":"2.0","id":1,"result":{},"result":{"tools":[]}}',
+    "a key twice, escaped": b'{"jsonrpc":"2.0","id":1,"result":{"a":1,"\\u0061":2}}',
+    "not UTF-8": b'{"jsonrpc":"2.0","id":1,"result":{"x":"\xff"}}',
+    "UTF-16": '{"jsonrpc":"2.0","id":1,"result":{}}'.encode("utf-16-le"),
+    "half a pair": b'{"jsonrpc":"2.0","id":1,"result":{"x":"\\ud800"}}',
+    "NaN": b'{"jsonrpc":"2.0","id":1,"result":{"x":NaN}}',
+    "no double": b'{"jsonrpc":"2.0","id":1,"result":{"x":1e999}}',
+    "129 levels": b'{"jsonrpc":"2.0","id":1,"result":' + b"[" * 128 + b"]" * 128 + b"}",
+    "a million levels": b"[" * 1_000_000,
+    "another version": b'{"jsonrpc":"1.0","id":1,"result":{}}',
+    "no version": b'{"id":1,"result":{}}',
+    "nothing": b'{"jsonrpc":"2.0","id":1}',
+    "a method and a result": b'{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}',
+    "a result and an error": b'{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}',
+    "a method that is no text": b'{"jsonrpc":"2.0","method":["ping"]}',
+    "an id that is none": b'{"jsonrpc":"2.0","id":true,"result":{}}',
+    "a raw control character": b'{"jsonrpc":"2.0","id":1,"result":{"x":"\x0b"}}',
+    "a form feed between": b'{"jsonrpc":"2.0",\x0c"id":1,"result":{}}',
+    "an old endpoint": b"/messages?session=1\nevent: endpoint",
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_an_event_that_cannot_be_read_ends_the_stream_and_what_came_before_it_is_told(data: bytes) -> None:
+    events, refusal = told(split(b"data: " + MESSAGE + b"\n\ndata: " + data + b"\n\ndata: " + MESSAGE + b"\n\n"))
+    assert [event.data for event in events] == [MESSAGE]
+    assert refusal is not None
+    assert refusal.reason is Reason.UPSTREAM_INVALID
+    assert "messages?" not in refusal.message + refusal.detail
+
+
+def test_128_levels_are_told() -> None:
+    data = b'{"jsonrpc":"2.0","id":1,"result":' + b"[" * 127 + b"]" * 127 + b"}"
+    assert told_one(b"data: " + data + b"\n\n").data == data
+
+
+@given(STREAMS)
+def test_whatever_is_told_is_read_alike_by_those_who_break_lines_elsewhere(stream: bytes) -> None:
+    for event in told(split(stream))[0]:
+        text = event.raw.decode()
+        assert [line for line in text.splitlines() if line] == [line for line in re.split("\r\n|\r|\n", text) if line]
+        assert event.data is None or event.message is not None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KEY: Final = Key("key", "what is limited apart; the caller where nothing is said", CALLER)
 MAX_COUNT: Final = WholeNumber("max-count", "how many calls there may be at the same time", 1, 1_000_000)
+AGAIN: Final = (("Retry-After", "1"),)
 DO: Final = Steps("do", "the elements to run once there is a place")
 
 
@@ -57,7 +58,7 @@ class LimitConcurrency(Element):
             hold = Hold(f"{self.name}/{draft.apart}{self.places}/{self.counts}/{self.key.value(draft)}", self.places)
             if not draft.answers.outcome(came=(yield hold)):
                 message = f"Only {self.places} calls may run at the same time. Try again when one has ended."
-                return Denial(Reason.CONCURRENCY_LIMITED, message)
+                return Denial(Reason.CONCURRENCY_LIMITED, message, headers=AGAIN)
         return (yield from run(self.steps, draft))
 
     def hides(self, draft: Draft, /) -> bool:

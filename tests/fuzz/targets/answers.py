@@ -42,10 +42,11 @@ def judge(data: bytes) -> None:
     except Refusal as refusal:
         assert "inside" not in refusal.message
         return
-    assert told in {body, b""}, "a part of a body was told"
+    assert told is None or told.raw == told.data == body, "a part of a body was told"
     assert not {"www-authenticate", "x-inside"} & {name for name, _ in told_headers(JSON, body=False).fields}
-    if told:
-        message: Any = json.loads(told.decode())
+    if told is not None:
+        message: Any = json.loads(told.raw)
+        assert message == told.message, "another reader reads another message"
         assert message["jsonrpc"] == "2.0"
         assert "error" in message or (request.kind is Kind.REQUEST and answers(message, request.id)), "nobody asked"
         assert "error" in message or type(message["id"]) in {type(request.id), float}, "an id of another type"

@@ -11,7 +11,7 @@ import re
 from mcpgov.errors import Refusal
 from mcpgov.messages import outline, parse_message
 from mcpgov.models import Event
-from mcpgov.upstream.sse import FOREIGN_LINE_ENDS, Splitter, with_safe_line_ends
+from mcpgov.upstream.sse import FOREIGN_LINE_ENDS, Splitter, told_event
 from tests.fuzz.target import Target
 
 LIMIT = 512
@@ -51,17 +51,19 @@ def split(chunks: list[bytes]) -> tuple[list[Event], bool]:
 
 
 def judge_event(event: Event) -> None:
-    """What is told of an event says the same, with line ends that all agree on."""
-    safe = with_safe_line_ends(event)
-    if event.data is None:
-        assert safe is event
+    """What is told of an event says the same, with line ends that all agree on; or it is refused."""
+    if event.data is not None:
+        outline(event.data)
+    try:
+        told = told_event(event)
+    except Refusal:
         return
-    assert safe.data is not None
-    assert not FOREIGN_LINE_ENDS.search(safe.data), "a line end that only some know"
-    message = parse_message(event.data)
-    if message is not None:
-        assert repr(json.loads(safe.data)) == repr(message), "an escape changed what is said"
-    outline(event.data)
+    assert not FOREIGN_LINE_ENDS.search(told.raw), "a line end that only some know"
+    if told.data is None:
+        return
+    assert event.data is not None
+    assert repr(json.loads(told.data)) == repr(parse_message(event.data)), "something else is told"
+    assert standard(told.raw) == [told.data], "a client reads something else than we"
 
 
 def standard(stream: bytes) -> list[bytes]:

@@ -1,0 +1,68 @@
+"""What a stream owes to the request that it answers: that answer, once, and no other. Pure.
+
+Rules: a response to another request never passes, for it would show one caller's result to another; what comes after
+the answer that is a response too is where the stream ends, for a client could take either; and a stream that ends
+without its answer says so where nobody can come back for the rest (MCP 2026-07-28 has no resumption), or the client
+waits for as long as it likes. Refuses to know: what cannot be read as a message; sse.py lets none of that come here.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from mcpgov.decision import Reason
+from mcpgov.errors import Refusal
+from mcpgov.messages import answers, is_response, listens, message_in
+from mcpgov.models import Era
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from mcpgov.models import Event, MCPRequest
+
+Events = tuple["Event", ...]
+
+
+class Due:
+    """How far one stream has come with the answer to one request."""
+
+    def __init__(self, request: MCPRequest) -> None:
+        self._request = request
+        self._open = not listens(request)  # who listens is answered when it ends, or opens another
+        self._answered = False
+        self.ended = False
+        self.foreign = False
+
+    @property
+    def missing(self) -> bool:
+        """Whether the stream may not end yet."""
+        return self._open and self._request.era is Era.STATELESS
+
+    def take(self, events: Events) -> Events:
+        """Those of the events that pass, up to where the stream `ended`, or told what is `foreign`."""
+        for number, event in enumerate(events):
+            message = message_in(event)
+            if message is not None and is_response(message):
+                self.foreign = not self._answered and not answers(message, self._request.id)
+                self.ended = self.foreign or self._answered
+                if self.ended:
+                    return events[:number]
+                self._answered, self._open = True, False
+        return events
+
+
+async def owed(stream: AsyncGenerator[Events, None], request: MCPRequest) -> AsyncGenerator[Events, None]:
+    """The events of a stream that answers a request. Raises Refusal: upstream-invalid, upstream-reset."""
+    due = Due(request)
+    async with aclosing(stream):
+        async for events in stream:
+            passing = due.take(events)
+            if passing:
+                yield passing
+            if due.foreign:
+                raise Refusal(Reason.UPSTREAM_INVALID, "The upstream answered another request.")
+            if due.ended:
+                return
+    if due.missing:
+        raise Refusal(Reason.UPSTREAM_RESET, "The upstream ended its answer before the end.", detail="no answer")
