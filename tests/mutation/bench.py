@@ -1,7 +1,7 @@
 """One module on the bench: its tests are run once as it is, then once for each of its mutants.
 
 The tests are those of the file that mirrors the module, and of the files of that room which import it. A mutant in a
-function is put into a child of a process that has imported everything, by exchanging the code of that function, and is
+function is put into a child of a process that has collected them all, by exchanging the code of that function, and is
 shown only the tests that enter it, the quickest first. What is read at import is planted before anything of ours is
 imported, and is shown all of them, the mirror first. The first test that fails, or that never ends, kills.
 """
@@ -11,6 +11,7 @@ import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
 import sys
 import threading
 import time
@@ -30,8 +31,11 @@ KILLED: Final = "killed"
 SURVIVED: Final = "survived"
 TIMED_OUT: Final = "timed out"
 TO_PLANT: Final = "to plant"
-QUIET: Final = ("-x", "-q", "-s", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
-WHOLE_RUN: Final = Patience(3600, 3600)
+QUIET: Final = ("-x", "-q", "-s", "--tb=short", "-p", "no:cacheprovider")
+# Without looking for plugins in every installed distribution, which takes longer than most tests here.
+PLUGINS: Final = ("-p", "pytest_asyncio.plugin", "-p", "_hypothesis_pytestplugin")
+WHOLE_RUN: Final = Patience(7200, 7200)
+FLOOR: Final = Patience(60, 20)  # what every mutant has, beside a multiple of what its tests take
 
 
 class NotGreen(Exception):
@@ -51,82 +55,164 @@ class Module:
         tree = ast.parse(self.path.read_bytes())
         return tree, mutants_of(tree)
 
-    def mutated(self, number: int) -> tuple[Mutant, CodeType]:
-        """One of its mutants, and the code of the whole module with it."""
-        tree, mutants = self.mutants()
-        mutants[number].apply()
-        return mutants[number], compile(tree, str(self.path), "exec", dont_inherit=True)
 
 
-def judged(module: Module, numbers: Sequence[int], scratch: Path) -> dict[int, str]:
+@dataclass(slots=True)
+class Entered:
+    """Notes which functions of a file are entered, in every thread, until it is stopped."""
+
+    path: str
+    names: set[Owner] = field(default_factory=set[Owner])
+
+    def __enter__(self) -> None:
+        threading.setprofile(self.see)
+        sys.setprofile(self.see)
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """See no more."""
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+    def see(self, frame: FrameType, event: str, _: object) -> None:
+        """One event of the interpreter."""
+        if event == "call" and frame.f_code.co_filename == self.path:
+            self.names.add((frame.f_code.co_qualname, frame.f_code.co_firstlineno))
+
+
+@dataclass(slots=True)
+class Noted:
+    """What the last part of a test that failed says."""
+
+    said: str = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One part: its set-up, the test itself, its end."""
+        if report.failed:
+            self.said = f"{report.nodeid}\n{report.longreprtext}"
+
+
+def judged(module: Module, numbers: Sequence[int], scratch: Path, floor: Patience = FLOOR) -> dict[int, str]:
     """What became of the mutants with these numbers. To be called before anything of ours is imported.
 
     Raises NotGreen.
     """
-    found: dict[str, str] = in_child(partial(_on_bench, module, numbers), WHOLE_RUN, scratch / "bench")
-    if not found:
-        raise NotGreen(f"{module.path}: {(scratch / 'bench' / 'asis' / 'said').read_text('utf-8')[-3000:]}")
-    verdicts = {int(number): verdict for number, verdict in found.items()}
-    patience = Patience(300, 120)
+    found = in_child(partial(_on_bench, module, numbers, floor), WHOLE_RUN, scratch / "bench")
+    if isinstance(found, str):
+        raise NotGreen(f"{module.path}: {found}")
+    verdicts: dict[int, str] = {int(number): verdict for number, verdict in found.items()}
+    patience = Patience(4 * floor.clock, 4 * floor.processor)
     for number, verdict in verdicts.items():
         if verdict == TO_PLANT:
             verdicts[number] = _verdict(partial(_planted, module, number), patience, scratch / "planted")
     return verdicts
 
 
+def _run(files: Sequence[Path], folder: Path, plugins: Sequence[object] = ()) -> int:
+    """The exit code of pytest."""
+    words = [*QUIET, *PLUGINS, f"--basetemp={folder / 'tmp'}", *map(str, files)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        return pytest.main(words, plugins=plugins)
+
+
 # -- what is exchanged -------------------------------------------------------------------------------------------------
 
 
-def _on_bench(module: Module, numbers: Sequence[int], folder: Path) -> dict[int, str]:
-    """The verdicts on what can be exchanged; TO_PLANT on the rest. Empty where the tests are not green."""
-    entered = Entered(str(module.path))
-    with entered:
-        pytest.main([*QUIET, "--collect-only", *map(str, module.tests)])
-    at_import = entered.names
-    as_is = in_child(partial(_as_is, module), WHOLE_RUN, folder / "asis")
-    if not as_is:
-        return {}
-    functions = _functions_of(module)
-    gc.freeze()
-    _, mutants = module.mutants()
-    verdicts: dict[int, str] = {}
-    for number in numbers:
-        owner = mutants[number].owner
-        if owner is None or owner in at_import:
-            verdicts[number] = TO_PLANT
-            continue
-        shown = sorted((seconds, test) for test, seconds, names in as_is if list(owner) in names)
-        if not shown:
-            verdicts[number] = SURVIVED
-            continue
-        seconds = sum(seconds for seconds, _ in shown)
-        work = partial(_exchanged, module, number, functions, [test for _, test in shown])
-        verdicts[number] = _verdict(work, Patience(60 + 20 * seconds, 20 + 5 * seconds), folder / "mutant")
-    return verdicts
+def _on_bench(module: Module, numbers: Sequence[int], floor: Patience, folder: Path) -> dict[int, str] | str:
+    """The verdicts on what can be exchanged; TO_PLANT on the rest. Where the tests fail, what the first one says."""
+    bench = Bench(module, numbers, floor, folder)
+    with bench.at_import:
+        _run(module.tests, folder, [bench])
+    return bench.fault or bench.verdicts
 
 
-def _as_is(module: Module, folder: Path) -> list[tuple[str, float, list[Owner]]]:
-    """Each test, its seconds, and the functions of the module that it enters. Empty where one fails."""
-    measured = Measured(str(module.path))
-    failed = pytest.main([*QUIET, f"--basetemp={folder / 'tmp'}", *map(str, module.tests)], plugins=[measured])
-    return [] if failed else measured.tests
+@dataclass(slots=True)
+class Bench:
+    """In place of running the tests once, pytest lets each mutant be shown its own."""
+
+    module: Module
+    numbers: Sequence[int]
+    floor: Patience
+    folder: Path
+    at_import: Entered = field(init=False)
+    fault: str = "no test was collected"
+    verdicts: dict[int, str] = field(default_factory=dict[int, str])
+
+    def __post_init__(self) -> None:
+        self.at_import = Entered(str(self.module.path))
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """The whole of it; True tells pytest that all was run."""
+        self.at_import.stop()
+        as_is = in_child(partial(_as_is, self.module, session.items), WHOLE_RUN, self.folder / "asis")
+        self.fault = as_is if isinstance(as_is, str) else ""
+        if not self.fault:
+            functions = _functions_of(self.module)
+            gc.freeze()
+            tree, mutants = self.module.mutants()
+            for number in self.numbers:
+                owner = mutants[number].owner
+                shown = sorted((seconds, index) for index, (seconds, names) in enumerate(as_is) if list(owner or ()) in names)
+                if owner is None or owner in self.at_import.names:
+                    self.verdicts[number] = TO_PLANT
+                elif not shown:
+                    self.verdicts[number] = SURVIVED
+                else:
+                    seconds = sum(seconds for seconds, _ in shown)
+                    patience = Patience(self.floor.clock + 20 * seconds, self.floor.processor + 5 * seconds)
+                    code = partial(_code_with, self.module, tree, mutants[number])
+                    work = partial(_exchanged, owner, code, functions, [session.items[index] for _, index in shown])
+                    self.verdicts[number] = _verdict(work, patience, self.folder / "mutant")
+        return True
+
+
+def _as_is(module: Module, items: list[pytest.Item], _: Path) -> list[tuple[float, list[Owner]]] | str:
+    """The seconds of each test, and the functions of the module that it enters. Where one fails, what it says."""
+    tests: list[tuple[float, list[Owner]]] = []
+    for item, following in itertools.zip_longest(items, items[1:]):
+        entered, began = Entered(str(module.path)), time.perf_counter()
+        with entered:
+            said = _failure(item, following)
+        if said:
+            return said
+        tests.append((time.perf_counter() - began, sorted(entered.names)))
+    return tests
 
 
 def _exchanged(
-    module: Module, number: int, functions: dict[Owner, list[FunctionType]], tests: list[str], folder: Path
+    owner: Owner,
+    code: partial[CodeType],
+    functions: dict[Owner, list[FunctionType]],
+    items: list[pytest.Item],
+    _: Path,
 ) -> str:
-    mutant, code = module.mutated(number)
-    owner = mutant.owner
-    new = next((inner for inner in _codes(code) if (inner.co_qualname, inner.co_firstlineno) == owner), None)
-    if owner is None or new is None or owner not in functions:
-        return TO_PLANT
-    for function in functions[owner]:
-        if len(new.co_freevars) != len(function.__code__.co_freevars):
+    new = next((inner for inner in _codes(code()) if (inner.co_qualname, inner.co_firstlineno) == owner), None)
+    for function in functions.get(owner, ()):
+        if new is None or len(new.co_freevars) != len(function.__code__.co_freevars):
             return TO_PLANT
         function.__code__ = new
-    files = sorted({test.partition("::")[0] for test in tests})
-    failed = pytest.main([*QUIET, f"--basetemp={folder / 'tmp'}", *files], plugins=[Chosen(tests)])
-    return KILLED if failed else SURVIVED
+    pairs = itertools.zip_longest(items, items[1:])
+    return KILLED if any(_failure(item, following) for item, following in pairs) else SURVIVED
+
+
+def _failure(item: pytest.Item, following: pytest.Item | None) -> str:
+    """Run one test, and what has to end before the following one; what it says if it fails."""
+    noted = Noted()
+    item.config.pluginmanager.register(noted)
+    try:
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+    finally:
+        item.config.pluginmanager.unregister(noted)
+    return noted.said
+
+
+def _code_with(module: Module, tree: ast.Module, mutant: Mutant) -> CodeType:
+    """The code of the whole module with one change: for a child, since the tree stays changed."""
+    mutant.apply()
+    return compile(tree, str(module.path), "exec", dont_inherit=True)
 
 
 def _functions_of(module: Module) -> dict[Owner, list[FunctionType]]:
@@ -167,72 +253,23 @@ class Planted(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder
 
 
 def _planted(module: Module, number: int, folder: Path) -> str:
-    sys.meta_path.insert(0, Planted(module, module.mutated(number)[1]))
-    mirror, *others = map(str, module.tests)
+    tree, mutants = module.mutants()
+    sys.meta_path.insert(0, Planted(module, _code_with(module, tree, mutants[number])))
+    mirror, *others = module.tests
     for files in filter(None, ([mirror], others)):
-        if pytest.main([*QUIET, f"--basetemp={folder / 'tmp'}", *files]):
+        code = _run(files, folder)
+        if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            raise NotGreen("there are no tests")
+        if code:
             return KILLED
     return SURVIVED
 
 
 def _verdict(work: partial[str], patience: Patience, folder: Path) -> str:
-    """The verdict of a child. One that crashes, as by a stack too deep, is killed."""
+    """The verdict of a child. One that crashes is killed."""
     try:
         return in_child(work, patience, folder)
     except TimedOut:
         return TIMED_OUT
     except Crashed:
         return KILLED
-
-
-# -- plugins of pytest -------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Entered:
-    """Notes which functions of a file are entered, in every thread, for as long as it is open."""
-
-    path: str
-    names: set[Owner] = field(default_factory=set[Owner])
-
-    def __enter__(self) -> None:
-        threading.setprofile(self.see)
-        sys.setprofile(self.see)
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-        threading.setprofile(None)
-
-    def see(self, frame: FrameType, event: str, _: object) -> None:
-        """One event of the interpreter."""
-        if event == "call" and frame.f_code.co_filename == self.path:
-            self.names.add((frame.f_code.co_qualname, frame.f_code.co_firstlineno))
-
-
-@dataclass(slots=True)
-class Measured:
-    """Notes of each test how long it takes, and what it enters."""
-
-    path: str
-    tests: list[tuple[str, float, list[Owner]]] = field(default_factory=list[tuple[str, float, list[Owner]]])
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Around one test with its fixtures."""
-        entered, began = Entered(self.path), time.perf_counter()
-        with entered:
-            result = yield
-        self.tests.append((item.nodeid, time.perf_counter() - began, sorted(entered.names)))
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Of what is collected, runs these tests, in this order."""
-
-    tests: list[str]
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Take out the others."""
-        found = {item.nodeid: item for item in items}
-        items[:] = [found[test] for test in self.tests]

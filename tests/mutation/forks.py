@@ -8,10 +8,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+RAISED: Final = 70  # the exit code of a child whose work raised
 MEMORY: Final = 6 * 1024**3  # of address space: a loop that gathers ends before the machine does
 
 
@@ -28,13 +30,17 @@ class TimedOut(Exception):
 
 
 class Crashed(Exception):
-    """The child ended without a result."""
+    """The interpreter of the child broke down, as by a stack too deep."""
+
+
+class Broken(Exception):
+    """The work itself raised an error: the experiment is wrong, not what is tried."""
 
 
 def in_child(work: Callable[[Path], object], patience: Patience, scratch: Path) -> Any:
     """What `work` gives back, through JSON. It is given a folder of its own, and says nothing.
 
-    Raises TimedOut, Crashed.
+    Raises TimedOut, Crashed, Broken.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     result = scratch / "result.json"
@@ -44,10 +50,9 @@ def in_child(work: Callable[[Path], object], patience: Patience, scratch: Path) 
     child = os.fork()
     if child == 0:
         _work(work, result, patience)
-    _wait(child, patience)
-    if not result.exists():
-        said = (scratch / "said").read_text("utf-8", "replace")[-2000:]
-        raise Crashed(f"it left no result; it said: {said}")
+    code = _wait(child, patience)
+    if code != 0:
+        raise (Broken if code == RAISED else Crashed)((scratch / "said").read_text("utf-8", "replace")[-3000:])
     return json.loads(result.read_text("utf-8"))
 
 
@@ -56,27 +61,32 @@ def _work(work: Callable[[Path], object], result: Path, patience: Patience) -> N
     said = os.open(result.with_name("said"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(said, stream)
+    sys.stdout, sys.stderr = (os.fdopen(stream, "w", encoding="utf-8", closefd=False) for stream in (1, 2))
     seconds = int(patience.processor) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:
         result.write_text(json.dumps(work(result.parent)), "utf-8")
     finally:  # nothing of the parent's is ended by the child: no fixture, no file, no thread
-        if sys.exc_info()[0]:
+        raised = sys.exc_info()[0] is not None
+        if raised:
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(RAISED if raised else 0)
 
 
-def _wait(child: int, patience: Patience) -> None:
+def _wait(child: int, patience: Patience) -> int:
+    """The exit code of a child, or minus the signal that ended it."""
     handle = os.pidfd_open(child)
     try:
         ended, _, _ = select.select([handle], [], [], patience.clock)
     finally:
         os.close(handle)
-    if not ended:
+    with suppress(ProcessLookupError):  # what it had started ends with it
         os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    if not ended or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}):
+    code = os.waitstatus_to_exitcode(status)
+    if not ended or code in {-signal.SIGXCPU, -signal.SIGKILL}:
         raise TimedOut
+    return code

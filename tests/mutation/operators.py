@@ -131,6 +131,8 @@ class _Finder:
                 self.parts(node, place, {"annotation"})
             case ast.FormattedValue():
                 self.parts(node, place, {"format_spec"})
+            case ast.While(ast.Constant()):
+                self.parts(node, place, {"test"})
             case _:
                 self.parts(node, place)
 

@@ -147,7 +147,9 @@ def figures_of(room: str, wanted: argparse.Namespace) -> Figures:
             for number in (number for number, verdict in verdicts.items() if verdict == SURVIVED):
                 mutant = every[number]
                 function = mutant.owner[0] if mutant.owner else ""
-                survivors.append(Survivor(str(module.path.relative_to(ROOT)), number, mutant.line, function, mutant.operator, mutant.was, mutant.becomes))
+                it = Survivor(str(module.path.relative_to(ROOT)), number, mutant.line, function, mutant.operator, mutant.was, mutant.becomes)
+                survivors.append(it)
+                sys.stderr.write(f"{it}\n")
             sys.stderr.write(f"{module.name}: {dict(Counter(verdicts.values()))}, {time.perf_counter() - began:.0f} s\n")
     ordered = tuple(sorted(survivors, key=lambda it: (it.path, it.number)))
     return Figures(

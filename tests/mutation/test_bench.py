@@ -1,0 +1,79 @@
+"""A planted module, of whose mutants it is known which live."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, Module, NotGreen, judged
+from tests.mutation.forks import Patience
+
+PLANTED = """\
+MOST = 3
+
+
+def passes(count):
+    if count > MOST:
+        return False
+    return True
+
+
+def ends(count):
+    while count > 0:
+        count -= 1
+    return count
+
+
+def untried(count):
+    return count
+"""
+TRIED = """\
+from planted import ends, passes
+
+
+def test_few_pass_and_many_do_not():
+    assert passes(2)
+    assert not passes(4)
+
+
+def test_it_ends():
+    assert ends(2) == 0
+"""
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
+    (tmp_path / "planted.py").write_text(PLANTED, "utf-8")
+    (tmp_path / "test_planted.py").write_text(TRIED, "utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    return Module(tmp_path / "planted.py", "planted", (tmp_path / "test_planted.py",))
+
+
+def test_what_a_test_holds_is_killed_and_what_none_holds_lives(planted: Module, tmp_path: Path) -> None:
+    mutants = planted.mutants()[1]
+    verdicts = judged(planted, range(len(mutants)), tmp_path / "scratch", Patience(20, 1))
+    told = {f"{mutants[number].was} -> {mutants[number].becomes}": verdict for number, verdict in verdicts.items()}
+    assert told == {
+        "3 -> 4": KILLED,  # read at import
+        "3 -> 2": SURVIVED,  # nothing is tried at the limit
+        "count > MOST -> True": KILLED,
+        "count > MOST -> False": KILLED,
+        "count > MOST -> count >= MOST": SURVIVED,
+        "False -> True": KILLED,
+        "True -> False": KILLED,
+        "count > 0 -> False": KILLED,
+        "count > 0 -> count >= 0": KILLED,
+        "0 -> 1": KILLED,
+        "0 -> -1": KILLED,
+        "count -= 1 -> count += 1": TIMED_OUT,
+        "1 -> 2": SURVIVED,
+        "1 -> 0": TIMED_OUT,
+        "return count -> return None": SURVIVED,  # of what no test enters; the same of ends() is told before it
+    }
+
+
+def test_tests_that_fail_as_it_is_say_nothing(planted: Module, tmp_path: Path) -> None:
+    planted.tests[0].write_text("def test_it():\n    assert False\n", "utf-8")
+    with pytest.raises(NotGreen, match="assert False"):
+        judged(planted, [0], tmp_path / "scratch")
