@@ -56,7 +56,6 @@ class Module:
         return tree, mutants_of(tree)
 
 
-
 @dataclass(slots=True)
 class Entered:
     """Notes which functions of a file are entered, in every thread, until it is stopped."""
@@ -149,24 +148,28 @@ class Bench:
         self.at_import.stop()
         as_is = in_child(partial(_as_is, self.module, session.items), WHOLE_RUN, self.folder / "asis")
         self.fault = as_is if isinstance(as_is, str) else ""
-        if not self.fault:
-            functions = _functions_of(self.module)
-            gc.freeze()
-            tree, mutants = self.module.mutants()
-            for number in self.numbers:
-                owner = mutants[number].owner
-                shown = sorted((seconds, index) for index, (seconds, names) in enumerate(as_is) if list(owner or ()) in names)
-                if owner is None or owner in self.at_import.names:
-                    self.verdicts[number] = TO_PLANT
-                elif not shown:
-                    self.verdicts[number] = SURVIVED
-                else:
-                    seconds = sum(seconds for seconds, _ in shown)
-                    patience = Patience(self.floor.clock + 20 * seconds, self.floor.processor + 5 * seconds)
-                    code = partial(_code_with, self.module, tree, mutants[number])
-                    work = partial(_exchanged, owner, code, functions, [session.items[index] for _, index in shown])
-                    self.verdicts[number] = _verdict(work, patience, self.folder / "mutant")
+        if not isinstance(as_is, str):
+            self.judge(session.items, as_is)
         return True
+
+    def judge(self, items: list[pytest.Item], as_is: list[tuple[float, list[list[str | int]]]]) -> None:
+        """Each mutant in turn."""
+        functions = _functions_of(self.module)
+        gc.freeze()  # what all children share is not copied into each by looking at it
+        tree, mutants = self.module.mutants()
+        for number in self.numbers:
+            owner = mutants[number].owner
+            shown = sorted((took, test) for test, (took, names) in enumerate(as_is) if list(owner or ()) in names)
+            if owner is None or owner in self.at_import.names:
+                self.verdicts[number] = TO_PLANT
+            elif not shown:
+                self.verdicts[number] = SURVIVED
+            else:
+                seconds = sum(took for took, _ in shown)
+                patience = Patience(self.floor.clock + 20 * seconds, self.floor.processor + 5 * seconds)
+                code = partial(_code_with, self.module, tree, mutants[number])
+                work = partial(_exchanged, owner, code, functions, [items[test] for _, test in shown])
+                self.verdicts[number] = _verdict(work, patience, self.folder / "mutant")
 
 
 def _as_is(module: Module, items: list[pytest.Item], _: Path) -> list[tuple[float, list[Owner]]] | str:
@@ -245,7 +248,9 @@ class Planted(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """The module, if it is ours."""
-        return importlib.util.spec_from_file_location(fullname, self.path, loader=self) if fullname == self.name else None
+        return (
+            importlib.util.spec_from_file_location(fullname, self.path, loader=self) if fullname == self.name else None
+        )
 
     def get_code(self, fullname: str) -> CodeType:
         """The mutated code."""

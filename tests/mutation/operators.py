@@ -1,4 +1,4 @@
-"""What is changed in a module, one change at a time, to see whether a test notices. Pure: a syntax tree in, mutants out.
+"""What is changed in a module, one change at a time, to see whether a test notices. Pure: a tree in, mutants out.
 
 Operators: an order is closed or opened (`<` `<=`), an equality, identity or membership turned round, `and` and `or`
 exchanged, `not` dropped, `+` and `-`, `*` and `//` exchanged, a number one more and one less, True and False exchanged,
@@ -7,14 +7,14 @@ and never met, a case and a guard left out, the end of a slice dropped. Numbers 
 
 Left out by rule, since no test should hold it or it changes nothing: imports, annotations, type aliases, casts,
 protocols, decorators, asserts (they narrow types), what stands bare (docstrings), `__all__` and `__slots__`,
-`__repr__` and `__str__`, calls of a log, names of threads and tasks, prose (a string with a letter and a space, with all
-that an f-string puts into it), what a raised error is told in words, a raise that is all that its `if` does (never
-meeting the condition is the same), a loop made endless.
+`__repr__` and `__str__`, calls of a log, names of threads and tasks, prose (a string with a letter and a space, with
+all that an f-string puts into it), what a raised error is told in words, how a number is formatted, a raise that is all
+that its `if` does (never meeting the condition is the same), a loop made endless.
 """
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -78,6 +78,7 @@ class _Place:
 @dataclass(slots=True)
 class _Finder:
     found: list[Mutant] = field(default_factory=list[Mutant])
+    left_out: set[int] = field(default_factory=set[int])  # by identity: nodes met so far that are not looked at
     lone: set[int] = field(default_factory=set[int])  # raises that are all that their `if` does
 
     def add(self, place: _Place, operator: str, node: ast.AST, new: ast.AST | None, put: Put) -> None:
@@ -88,30 +89,32 @@ class _Finder:
         line = getattr(node, "lineno", 0)
         self.found.append(Mutant(line, place.owner, operator, _shown(node), _shown(new), lambda: put(new)))
 
-    def parts(self, node: ast.AST, place: _Place, left_out: Collection[str] = ()) -> None:
+    def parts(self, node: ast.AST, place: _Place) -> None:
         """All that stands in a node, in the order of its fields."""
         for name, value in ast.iter_fields(node):
-            if name in left_out:
-                continue
             if isinstance(value, list):
                 self.each(cast("list[object]", value), place)
             elif isinstance(value, ast.AST):
                 self.visit(value, place, _put(node, name))
 
-    def each(self, nodes: list[object], place: _Place, left_out: Callable[[ast.AST], bool] = lambda _: False) -> None:
+    def each(self, nodes: list[object], place: _Place) -> None:
         """The nodes of a list."""
         for index, node in enumerate(nodes):
-            if isinstance(node, ast.AST) and not left_out(node):
+            if isinstance(node, ast.AST):
                 self.visit(node, place, _put_item(nodes, index))
 
     def visit(self, node: ast.AST, place: _Place, put: Put) -> None:
         """The changes of one node, then those of what is in it."""
-        if _is_left_out(node, place):
+        if id(node) in self.left_out or _is_left_out(node, place):
             return
-        for operator, new in _changes(node, place):
+        self.left_out.update(map(id, _left_out_in(node)))
+        for operator, new in (*_changed_expressions(node), *_changed_statements(node, place)):
             if id(node) not in self.lone or operator != "raise":
                 self.add(place, operator, node, new, put)
-        self.bounds(node, place)
+        for operator, part, new, change in (*_conditions(node), *_bounds(node)):
+            self.add(place, operator, part, new, change)
+        if isinstance(node, ast.If) and not node.orelse and len(node.body) == 1:
+            self.lone.add(id(node.body[0]))
         match node:
             case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -120,49 +123,40 @@ class _Finder:
                 self.each(cast("list[object]", node.body), inside)
             case ast.ClassDef(name):
                 self.each(cast("list[object]", node.body), _Place(place.owner, (*place.within, name)))
-            case ast.Raise(ast.Call(_, arguments, keywords)):
-                self.each(cast("list[object]", arguments), place, _is_text)
-                self.each(cast("list[object]", keywords), place)
-            case ast.Call(ast.Name("cast"), [_, value] as arguments):
-                self.visit(value, place, _put_item(cast("list[object]", arguments), 1))
-            case ast.Call(ast.Name(name) | ast.Attribute(_, name), _, keywords) if name in STARTED:
-                self.each(cast("list[object]", keywords), place, _is_name)
-            case ast.AnnAssign() | ast.arg():
-                self.parts(node, place, {"annotation"})
-            case ast.FormattedValue():
-                self.parts(node, place, {"format_spec"})
-            case ast.While(ast.Constant()):
-                self.parts(node, place, {"test"})
             case _:
                 self.parts(node, place)
 
-    def bounds(self, node: ast.AST, place: _Place) -> None:
-        """Changes of what a node does with a part: a condition, a bound, a case."""
-        match node:
-            case ast.If() | ast.IfExp():
-                for truth in (True, False):
-                    self.add(place, "condition", node.test, ast.Constant(truth), _put(node, "test"))
-                if isinstance(node, ast.If) and not node.orelse and len(node.body) == 1:
-                    self.lone.add(id(node.body[0]))
-            case ast.While() if not isinstance(node.test, ast.Constant):
-                self.add(place, "condition", node.test, ast.Constant(value=False), _put(node, "test"))
-            case ast.comprehension():
-                for index, test in enumerate(node.ifs):
-                    put = _put_item(cast("list[object]", node.ifs), index)
-                    self.add(place, "condition", test, ast.Constant(value=True), put)
-            case ast.Slice():
-                for name, bound in (("lower", node.lower), ("upper", node.upper)):
-                    if bound is not None:
-                        self.add(place, "slice", bound, None, _put(node, name))
-            case ast.match_case():
-                never = None if node.guard is not None else ast.Constant(value=False)
-                self.add(place, "case", node.guard or node.pattern, never, _put(node, "guard"))
-            case _:
-                pass
+
+Part = tuple[str, ast.AST, ast.AST | None, Put]  # the operator, what it was, what it becomes, and how
 
 
-def _changes(node: ast.AST, place: _Place) -> Iterator[tuple[str, ast.AST]]:
-    """The nodes that may stand in the place of one, each with the name of its operator."""
+def _conditions(node: ast.AST) -> Iterator[Part]:
+    """A condition that is always or never met."""
+    match node:
+        case ast.If() | ast.IfExp():
+            yield from (("condition", node.test, ast.Constant(truth), _put(node, "test")) for truth in (True, False))
+        case ast.While() if not isinstance(node.test, ast.Constant):
+            yield "condition", node.test, ast.Constant(value=False), _put(node, "test")
+        case ast.comprehension():
+            for index, test in enumerate(node.ifs):
+                yield "condition", test, ast.Constant(value=True), _put_item(cast("list[object]", node.ifs), index)
+        case ast.match_case():
+            never = None if node.guard is not None else ast.Constant(value=False)
+            yield "case", node.guard or node.pattern, never, _put(node, "guard")
+        case _:
+            pass
+
+
+def _bounds(node: ast.AST) -> Iterator[Part]:
+    """The end of a slice that is gone."""
+    if isinstance(node, ast.Slice):
+        for name, bound in (("lower", node.lower), ("upper", node.upper)):
+            if bound is not None:
+                yield "slice", bound, None, _put(node, name)
+
+
+def _changed_expressions(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """The expressions that may stand in the place of one, each with the name of its operator."""
     match node:
         case ast.Compare():
             for index, was in enumerate(node.ops):
@@ -174,10 +168,17 @@ def _changes(node: ast.AST, place: _Place) -> Iterator[tuple[str, ast.AST]]:
             yield "not", operand
         case ast.BinOp() if type(node.op) in COUNTED:
             yield "arithmetic", ast.BinOp(node.left, COUNTED[type(node.op)](), node.right)
-        case ast.AugAssign() if type(node.op) in COUNTED:
-            yield "arithmetic", ast.AugAssign(node.target, COUNTED[type(node.op)](), node.value)
         case ast.Constant():
             yield from (("constant", ast.Constant(value)) for value in _other_values(node.value))
+        case _:
+            pass
+
+
+def _changed_statements(node: ast.AST, place: _Place) -> Iterator[tuple[str, ast.AST]]:
+    """The statements that may stand in the place of one."""
+    match node:
+        case ast.AugAssign() if type(node.op) in COUNTED:
+            yield "arithmetic", ast.AugAssign(node.target, COUNTED[type(node.op)](), node.value)
         case ast.Return(value) if value is not None and not isinstance(value, ast.Constant):
             yield "result", ast.Return(ast.Constant(None))
         case ast.Raise():
@@ -188,7 +189,7 @@ def _changes(node: ast.AST, place: _Place) -> Iterator[tuple[str, ast.AST]]:
             pass
 
 
-def _other_values(value: object) -> Iterator[object]:
+def _other_values(value: object) -> Iterator[str | bytes | float]:
     match value:
         case bool():
             yield not value
@@ -204,24 +205,50 @@ def _other_values(value: object) -> Iterator[object]:
 
 def _is_left_out(node: ast.AST, place: _Place) -> bool:
     match node:
-        case ast.Import() | ast.ImportFrom() | ast.Assert() | ast.Expr(ast.Constant()) | ast.If(ast.Name("TYPE_CHECKING")):
+        case (
+            ast.Import()
+            | ast.ImportFrom()
+            | ast.Assert()
+            | ast.Expr(ast.Constant())
+            | ast.If(ast.Name("TYPE_CHECKING"))
+        ):
             return True
         case ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
             return name in UNSAID
         case ast.ClassDef():
             return any(ast.unparse(base).partition("[")[0] == "Protocol" for base in node.bases)
         case ast.Assign([ast.Name(name)], value):
-            return name in NAMED or (place.owner is None and isinstance(value, ast.Subscript | ast.BinOp) and _is_type(value))
+            return name in NAMED or (
+                place.owner is None and isinstance(value, ast.Subscript | ast.BinOp) and _is_type(value)
+            )
         case ast.Expr(ast.Call(ast.Attribute(of, name))):
             return name in LOGGED and "log" in ast.unparse(of).lower()
         case ast.JoinedStr():
-            return PROSE.match("".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))) is not None
+            return (
+                PROSE.match("".join(str(part.value) for part in node.values if isinstance(part, ast.Constant)))
+                is not None
+            )
         case _:
             return False
 
 
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.keyword) and node.arg == "name"
+def _left_out_in(node: ast.AST) -> Iterator[ast.AST | None]:
+    """What is not looked at inside of a node."""
+    match node:
+        case ast.AnnAssign(_, annotation) | ast.arg(_, annotation):
+            yield annotation
+        case ast.FormattedValue():
+            yield node.format_spec
+        case ast.While(ast.Constant() as endless):
+            yield endless
+        case ast.Raise(ast.Call(_, arguments)):
+            yield from filter(_is_text, arguments)
+        case ast.Call(ast.Name("cast"), [kind, _]):
+            yield kind
+        case ast.Call(ast.Name(name) | ast.Attribute(_, name), _, keywords) if name in STARTED:
+            yield from (keyword for keyword in keywords if keyword.arg == "name")
+        case _:
+            pass
 
 
 def _is_text(node: ast.AST) -> bool:

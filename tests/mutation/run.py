@@ -77,7 +77,9 @@ def module_of(path: Path, root: Path = ROOT) -> Module:
     place = path.relative_to(root / SOURCE)
     name = ".".join((SOURCE, *place.with_suffix("").parts))
     mirror = root / TESTS / place.with_name(f"test_{place.name}")
-    room = sorted((root / TESTS / place.parts[0]).rglob("test_*.py") if len(place.parts) > 1 else (root / TESTS).glob("test_*.py"))
+    room = sorted(
+        (root / TESTS / place.parts[0]).rglob("test_*.py") if len(place.parts) > 1 else (root / TESTS).glob("test_*.py")
+    )
     others = [file for file in room if file != mirror and name in set(imported(file))]
     return Module(path, name, tuple(file for file in (mirror, *others) if file.exists()))
 
@@ -140,20 +142,39 @@ def figures_of(room: str, wanted: argparse.Namespace) -> Figures:
     counted: Counter[str] = Counter()
     context = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as scratch, context.Pool(wanted.jobs, maxtasksperchild=1) as pool:
-        plans = [(module, numbers[module.path], Path(scratch) / module.name) for module in modules if module.path in numbers]
+        plans = [
+            (module, numbers[module.path], Path(scratch) / module.name) for module in modules if module.path in numbers
+        ]
         for module, verdicts in pool.imap_unordered(asked, plans):
             counted.update(verdicts.values())
             every = module.mutants()[1]
             for number in (number for number, verdict in verdicts.items() if verdict == SURVIVED):
                 mutant = every[number]
                 function = mutant.owner[0] if mutant.owner else ""
-                it = Survivor(str(module.path.relative_to(ROOT)), number, mutant.line, function, mutant.operator, mutant.was, mutant.becomes)
+                it = Survivor(
+                    str(module.path.relative_to(ROOT)),
+                    number,
+                    mutant.line,
+                    function,
+                    mutant.operator,
+                    mutant.was,
+                    mutant.becomes,
+                )
                 survivors.append(it)
                 sys.stderr.write(f"{it}\n")
-            sys.stderr.write(f"{module.name}: {dict(Counter(verdicts.values()))}, {time.perf_counter() - began:.0f} s\n")
+            sys.stderr.write(
+                f"{module.name}: {dict(Counter(verdicts.values()))}, {time.perf_counter() - began:.0f} s\n"
+            )
     ordered = tuple(sorted(survivors, key=lambda it: (it.path, it.number)))
     return Figures(
-        room, mutants, sum(counted.values()), counted[KILLED], counted[TIMED_OUT], counted[SURVIVED], time.perf_counter() - began, ordered
+        room,
+        mutants,
+        sum(counted.values()),
+        counted[KILLED],
+        counted[TIMED_OUT],
+        counted[SURVIVED],
+        time.perf_counter() - began,
+        ordered,
     )
 
 
@@ -170,16 +191,16 @@ def main() -> int:
     warm_up()
     every = [figures_of(room, wanted) for room in wanted.rooms or ROOMS]
     if wanted.json:
-        sys.stdout.write(json.dumps([asdict(figures) | {"percent": figures.percent} for figures in every], indent=1) + "\n")
+        sys.stdout.write(
+            json.dumps([asdict(figures) | {"percent": figures.percent} for figures in every], indent=1) + "\n"
+        )
         return 0
     for figures in every:
         for it in figures.survivors:
             sys.stdout.write(f"{it.path}:{it.line} {it.function} [{it.operator}] {it.was} -> {it.becomes}\n")
-    for figures in every:
-        sys.stdout.write(
-            f"{figures.room:<12}{figures.mutants:>6} mutants{figures.asked:>6} asked{figures.killed:>6} killed"
-            f"{figures.timed_out:>5} timed out{figures.survived:>5} survived{figures.percent:>7.1f} %{figures.seconds:>8.0f} s\n"
-        )
+    for it in every:
+        counts = f"{it.mutants:>6} mutants{it.asked:>6} asked{it.killed:>6} killed{it.timed_out:>5} timed out"
+        sys.stdout.write(f"{it.room:<12}{counts}{it.survived:>5} survived{it.percent:>7.1f} %{it.seconds:>8.0f} s\n")
     return 0
 
 

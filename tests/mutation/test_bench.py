@@ -1,5 +1,6 @@
 """A planted module, of whose mutants it is known which live."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
     (tmp_path / "planted.py").write_text(PLANTED, "utf-8")
     (tmp_path / "test_planted.py").write_text(TRIED, "utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return Module(tmp_path / "planted.py", "planted", (tmp_path / "test_planted.py",))
 
