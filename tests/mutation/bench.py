@@ -99,19 +99,22 @@ def judged(module: Module, numbers: Sequence[int], scratch: Path, floor: Patienc
     Raises NotGreen.
     """
     found = in_child(partial(_on_bench, module, numbers, floor), WHOLE_RUN, scratch / "bench")
-    if isinstance(found, str):
-        raise NotGreen(f"{module.path}: {found}")
-    verdicts: dict[int, str] = {int(number): verdict for number, verdict in found.items()}
+    for said in found["failures"].values():
+        sys.stderr.write(f"not asked, for it fails as it is: {said}\n")
+    if not found["green"]:
+        raise NotGreen(str(module.path))
+    verdicts: dict[int, str] = {int(number): verdict for number, verdict in found["verdicts"].items()}
     patience = Patience(4 * floor.clock, 4 * floor.processor)
     for number, verdict in verdicts.items():
         if verdict == TO_PLANT:
-            verdicts[number] = _verdict(partial(_planted, module, number), patience, scratch / "planted")
+            work = partial(_planted, module, number, list(found["failures"]))
+            verdicts[number] = _verdict(work, patience, scratch / "planted")
     return verdicts
 
 
-def _run(files: Sequence[Path], folder: Path, plugins: Sequence[object] = ()) -> int:
+def _run(files: Sequence[Path], folder: Path, *more: str, plugins: Sequence[object] = ()) -> int:
     """The exit code of pytest."""
-    words = [*QUIET, *PLUGINS, f"--basetemp={folder / 'tmp'}", *map(str, files)]
+    words = [*QUIET, *PLUGINS, f"--basetemp={folder / 'tmp'}", *more, *map(str, files)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         return pytest.main(words, plugins=plugins)
@@ -120,12 +123,12 @@ def _run(files: Sequence[Path], folder: Path, plugins: Sequence[object] = ()) ->
 # -- what is exchanged -------------------------------------------------------------------------------------------------
 
 
-def _on_bench(module: Module, numbers: Sequence[int], floor: Patience, folder: Path) -> dict[int, str] | str:
-    """The verdicts on what can be exchanged; TO_PLANT on the rest. Where the tests fail, what the first one says."""
+def _on_bench(module: Module, numbers: Sequence[int], floor: Patience, folder: Path) -> dict[str, object]:
+    """The verdicts on what can be exchanged, TO_PLANT on the rest; what fails as it is, and whether not all does."""
     bench = Bench(module, numbers, floor, folder)
     with bench.at_import:
-        _run(module.tests, folder, [bench])
-    return bench.fault or bench.verdicts
+        _run(module.tests, folder, plugins=[bench])
+    return {"green": bench.green, "failures": bench.failures, "verdicts": bench.verdicts}
 
 
 @dataclass(slots=True)
@@ -137,7 +140,8 @@ class Bench:
     floor: Patience
     folder: Path
     at_import: Entered = field(init=False)
-    fault: str = "no test was collected"
+    green: bool = False
+    failures: dict[str, str] = field(default_factory=dict[str, str])
     verdicts: dict[int, str] = field(default_factory=dict[int, str])
 
     def __post_init__(self) -> None:
@@ -147,19 +151,23 @@ class Bench:
         """The whole of it; True tells pytest that all was run."""
         self.at_import.stop()
         as_is = in_child(partial(_as_is, self.module, session.items), WHOLE_RUN, self.folder / "asis")
-        self.fault = as_is if isinstance(as_is, str) else ""
-        if not isinstance(as_is, str):
-            self.judge(session.items, as_is)
+        tried = [
+            (item, took, names) for item, (took, said, names) in zip(session.items, as_is, strict=True) if not said
+        ]
+        self.failures = {item.nodeid: said for item, (_, said, _) in zip(session.items, as_is, strict=True) if said}
+        self.green = bool(tried)
+        self.judge(tried)
         return True
 
-    def judge(self, items: list[pytest.Item], as_is: list[tuple[float, list[list[str | int]]]]) -> None:
+    def judge(self, tried: list[tuple[pytest.Item, float, list[list[str | int]]]]) -> None:
         """Each mutant in turn."""
         functions = _functions_of(self.module)
         gc.freeze()  # what all children share is not copied into each by looking at it
         tree, mutants = self.module.mutants()
         for number in self.numbers:
             owner = mutants[number].owner
-            shown = sorted((took, test) for test, (took, names) in enumerate(as_is) if list(owner or ()) in names)
+            entering = [(took, item) for item, took, names in tried if list(owner or ()) in names]
+            shown = sorted(entering, key=lambda pair: pair[0])
             if owner is None or owner in self.at_import.names:
                 self.verdicts[number] = TO_PLANT
             elif not shown:
@@ -168,20 +176,18 @@ class Bench:
                 seconds = sum(took for took, _ in shown)
                 patience = Patience(self.floor.clock + 20 * seconds, self.floor.processor + 5 * seconds)
                 code = partial(_code_with, self.module, tree, mutants[number])
-                work = partial(_exchanged, owner, code, functions, [items[test] for _, test in shown])
+                work = partial(_exchanged, owner, code, functions, [item for _, item in shown])
                 self.verdicts[number] = _verdict(work, patience, self.folder / "mutant")
 
 
-def _as_is(module: Module, items: list[pytest.Item], _: Path) -> list[tuple[float, list[Owner]]] | str:
-    """The seconds of each test, and the functions of the module that it enters. Where one fails, what it says."""
-    tests: list[tuple[float, list[Owner]]] = []
+def _as_is(module: Module, items: list[pytest.Item], _: Path) -> list[tuple[float, str, list[Owner]]]:
+    """Of each test its seconds, what it says if it fails, and the functions of the module that it enters."""
+    tests: list[tuple[float, str, list[Owner]]] = []
     for item, following in itertools.zip_longest(items, items[1:]):
         entered, began = Entered(str(module.path)), time.perf_counter()
         with entered:
             said = _failure(item, following)
-        if said:
-            return said
-        tests.append((time.perf_counter() - began, sorted(entered.names)))
+        tests.append((time.perf_counter() - began, said, sorted(entered.names)))
     return tests
 
 
@@ -193,8 +199,10 @@ def _exchanged(
     _: Path,
 ) -> str:
     new = next((inner for inner in _codes(code()) if (inner.co_qualname, inner.co_firstlineno) == owner), None)
-    for function in functions.get(owner, ()):
-        if new is None or len(new.co_freevars) != len(function.__code__.co_freevars):
+    if new is None or owner not in functions:
+        return TO_PLANT
+    for function in functions[owner]:
+        if len(new.co_freevars) != len(function.__code__.co_freevars):
             return TO_PLANT
         function.__code__ = new
     pairs = itertools.zip_longest(items, items[1:])
@@ -257,12 +265,12 @@ class Planted(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder
         return self.code
 
 
-def _planted(module: Module, number: int, folder: Path) -> str:
+def _planted(module: Module, number: int, left_out: list[str], folder: Path) -> str:
     tree, mutants = module.mutants()
     sys.meta_path.insert(0, Planted(module, _code_with(module, tree, mutants[number])))
     mirror, *others = module.tests
     for files in filter(None, ([mirror], others)):
-        code = _run(files, folder)
+        code = _run(files, folder, *(f"--deselect={test}" for test in left_out))
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             raise NotGreen("there are no tests")
         if code:

@@ -74,7 +74,15 @@ def test_what_a_test_holds_is_killed_and_what_none_holds_lives(planted: Module, 
     }
 
 
-def test_tests_that_fail_as_it_is_say_nothing(planted: Module, tmp_path: Path) -> None:
+def test_a_test_that_fails_as_it_is_is_not_asked(planted: Module, tmp_path: Path) -> None:
+    with planted.tests[0].open("a", encoding="utf-8") as file:
+        file.write("\n\ndef test_it():\n    assert passes(3) is None\n")
+    numbers = {mutant.becomes: number for number, mutant in enumerate(planted.mutants()[1]) if mutant.line in {1, 5}}
+    verdicts = judged(planted, [numbers["2"], numbers["count >= MOST"], numbers["True"]], tmp_path / "scratch")
+    assert list(verdicts.values()) == [SURVIVED, SURVIVED, KILLED]
+
+
+def test_where_all_fail_nothing_is_said(planted: Module, tmp_path: Path) -> None:
     planted.tests[0].write_text("def test_it():\n    assert False\n", "utf-8")
-    with pytest.raises(NotGreen, match="assert False"):
+    with pytest.raises(NotGreen):
         judged(planted, [0], tmp_path / "scratch")
