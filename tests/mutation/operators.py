@@ -140,6 +140,8 @@ def _conditions(node: ast.AST) -> Iterator[Part]:
         case ast.comprehension():
             for index, test in enumerate(node.ifs):
                 yield "condition", test, ast.Constant(value=True), _put_item(cast("list[object]", node.ifs), index)
+        case ast.match_case(ast.MatchAs(None, None), None, [ast.Pass() | ast.Return(None | ast.Constant(None))]):
+            pass  # where nothing matches, nothing is done either
         case ast.match_case():
             never = None if node.guard is not None else ast.Constant(value=False)
             yield "case", node.guard or node.pattern, never, _put(node, "guard")
