@@ -1,9 +1,10 @@
-"""One module on the bench: its tests are run once as it is, then once for each of its mutants.
+"""The modules of a room on the bench: its tests are run once as they are, then once for each mutant.
 
-The tests are those of the file that mirrors the module, and of the files of that room which import it. A mutant in a
-function is put into a child of a process that has collected them all, by exchanging the code of that function, and is
-shown only the tests that enter it, the quickest first. What is read at import is planted before anything of ours is
-imported, and is shown all of them, the mirror first. The first test that fails, or that never ends, kills.
+A mutant in a function is put into a child of a process that has collected all tests of the room, by exchanging the code
+of that function, and is shown only the tests that enter it: those of the file that mirrors the module, then the others,
+the quickest first, as long as they do not take too long together. What is read at import is planted before anything of
+ours is imported, and is shown the mirror, then the files of the room that import the module. The first test that fails,
+or that never ends, kills.
 """
 
 import ast
@@ -15,7 +16,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,10 @@ from typing import Final
 import pytest
 
 from tests.mutation.forks import Crashed, Patience, TimedOut, in_child
-from tests.mutation.operators import Mutant, Owner, mutants_of
+from tests.mutation.operators import Mutant, mutants_of
+
+Function = tuple[str, str, int]  # a file, a qualified name, the first line: what a code object says of itself
+Functions = dict[Function, list[FunctionType]]
 
 KILLED: Final = "killed"
 SURVIVED: Final = "survived"
@@ -38,8 +42,11 @@ WHOLE_RUN: Final = Patience(7200, 7200)
 FLOOR: Final = Patience(60, 20)  # what every mutant has, beside a multiple of what its tests take
 
 
+SHOWN_SECONDS: Final = 10  # of the processor, on tests for one mutant
+
+
 class NotGreen(Exception):
-    """The tests fail on the module as it is: they say nothing about its mutants."""
+    """The tests fail on the modules as they are: they say nothing about mutants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,23 @@ class Module:
         return tree, mutants_of(tree)
 
 
+Asked = tuple[Module, int]  # one mutant: its module, and its number there
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdicts, in the order asked; and what the tests say that fail as it is, which are shown to no mutant."""
+
+    verdicts: list[str]
+    failures: dict[str, str]
+
+
 @dataclass(slots=True)
 class Entered:
-    """Notes which functions of a file are entered, in every thread, until it is stopped."""
+    """Notes which functions of some files are entered, in every thread, until it is stopped."""
 
-    path: str
-    names: set[Owner] = field(default_factory=set[Owner])
+    paths: frozenset[str]
+    names: set[Function] = field(default_factory=set[Function])
 
     def __enter__(self) -> None:
         threading.setprofile(self.see)
@@ -77,8 +95,8 @@ class Entered:
 
     def see(self, frame: FrameType, event: str, _: object) -> None:
         """One event of the interpreter."""
-        if event == "call" and frame.f_code.co_filename == self.path:
-            self.names.add((frame.f_code.co_qualname, frame.f_code.co_firstlineno))
+        if event == "call" and frame.f_code.co_filename in self.paths:
+            self.names.add(_function(frame.f_code))
 
 
 @dataclass(slots=True)
@@ -93,23 +111,21 @@ class Noted:
             self.said = f"{report.nodeid}\n{report.longreprtext}"
 
 
-def judged(module: Module, numbers: Sequence[int], scratch: Path, floor: Patience = FLOOR) -> dict[int, str]:
-    """What became of the mutants with these numbers. To be called before anything of ours is imported.
+def exchanged(asked: Sequence[Asked], tests: Sequence[Path], scratch: Path, floor: Patience = FLOOR) -> Judged:
+    """What became of these mutants, but for those TO_PLANT. To be called before anything of ours is imported.
 
     Raises NotGreen.
     """
-    found = in_child(partial(_on_bench, module, numbers, floor), WHOLE_RUN, scratch / "bench")
-    for said in found["failures"].values():
-        sys.stderr.write(f"not asked, for it fails as it is: {said}\n")
+    found = in_child(partial(_on_bench, asked, tests, floor), WHOLE_RUN, scratch)
     if not found["green"]:
-        raise NotGreen(str(module.path))
-    verdicts: dict[int, str] = {int(number): verdict for number, verdict in found["verdicts"].items()}
+        raise NotGreen(f"of {len(tests)} files: {found['failures']}")
+    return Judged(found["verdicts"], found["failures"])
+
+
+def planted(asked: Asked, left_out: Collection[str], scratch: Path, floor: Patience = FLOOR) -> str:
+    """What became of one mutant that is read at import. To be called before anything of ours is imported."""
     patience = Patience(4 * floor.clock, 4 * floor.processor)
-    for number, verdict in verdicts.items():
-        if verdict == TO_PLANT:
-            work = partial(_planted, module, number, list(found["failures"]))
-            verdicts[number] = _verdict(work, patience, scratch / "planted")
-    return verdicts
+    return _verdict(partial(_planted, asked, left_out), patience, scratch)
 
 
 def _run(files: Sequence[Path], folder: Path, *more: str, plugins: Sequence[object] = ()) -> int:
@@ -123,88 +139,94 @@ def _run(files: Sequence[Path], folder: Path, *more: str, plugins: Sequence[obje
 # -- what is exchanged -------------------------------------------------------------------------------------------------
 
 
-def _on_bench(module: Module, numbers: Sequence[int], floor: Patience, folder: Path) -> dict[str, object]:
-    """The verdicts on what can be exchanged, TO_PLANT on the rest; what fails as it is, and whether not all does."""
-    bench = Bench(module, numbers, floor, folder)
+def _on_bench(asked: Sequence[Asked], tests: Sequence[Path], floor: Patience, folder: Path) -> dict[str, object]:
+    bench = Bench(asked, floor, folder)
     with bench.at_import:
-        _run(module.tests, folder, plugins=[bench])
+        _run(tests, folder, plugins=[bench])
     return {"green": bench.green, "failures": bench.failures, "verdicts": bench.verdicts}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A test that passes as it is: its seconds of the processor, and which functions it enters."""
+
+    item: pytest.Item
+    took: float
+    functions: set[Function]
 
 
 @dataclass(slots=True)
 class Bench:
     """In place of running the tests once, pytest lets each mutant be shown its own."""
 
-    module: Module
-    numbers: Sequence[int]
+    asked: Sequence[Asked]
     floor: Patience
     folder: Path
     at_import: Entered = field(init=False)
     green: bool = False
     failures: dict[str, str] = field(default_factory=dict[str, str])
-    verdicts: dict[int, str] = field(default_factory=dict[int, str])
+    verdicts: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
-        self.at_import = Entered(str(self.module.path))
+        self.at_import = Entered(frozenset(str(module.path) for module, _ in self.asked))
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """The whole of it; True tells pytest that all was run."""
         self.at_import.stop()
-        as_is = in_child(partial(_as_is, self.module, session.items), WHOLE_RUN, self.folder / "asis")
-        tried = [
-            (item, took, names) for item, (took, said, names) in zip(session.items, as_is, strict=True) if not said
-        ]
-        self.failures = {item.nodeid: said for item, (_, said, _) in zip(session.items, as_is, strict=True) if said}
+        as_is = in_child(partial(_as_is, self.at_import.paths, session.items), WHOLE_RUN, self.folder / "asis")
+        tried: list[Tried] = []
+        for item, (took, said, names) in zip(session.items, as_is, strict=True):
+            if said:
+                self.failures[item.nodeid] = said
+            else:
+                tried.append(Tried(item, took, {(path, owner, line) for path, owner, line in names}))
         self.green = bool(tried)
-        self.judge(tried)
+        functions = _functions_in(self.at_import.paths)
+        gc.freeze()  # what all children share is not copied into each by looking at it
+        for module, number in self.asked:
+            self.verdicts.append(self.judge(module, number, tried, functions))
+            sys.stderr.write(f"{module.name} {number} {self.verdicts[-1]}\n")
         return True
 
-    def judge(self, tried: list[tuple[pytest.Item, float, list[list[str | int]]]]) -> None:
-        """Each mutant in turn."""
-        functions = _functions_of(self.module)
-        gc.freeze()  # what all children share is not copied into each by looking at it
-        tree, mutants = self.module.mutants()
-        for number in self.numbers:
-            owner = mutants[number].owner
-            entering = [(took, item) for item, took, names in tried if list(owner or ()) in names]
-            shown = sorted(entering, key=lambda pair: pair[0])
-            if owner is None or owner in self.at_import.names:
-                self.verdicts[number] = TO_PLANT
-            elif not shown:
-                self.verdicts[number] = SURVIVED
-            else:
-                seconds = sum(took for took, _ in shown)
-                patience = Patience(self.floor.clock + 20 * seconds, self.floor.processor + 5 * seconds)
-                code = partial(_code_with, self.module, tree, mutants[number])
-                work = partial(_exchanged, owner, code, functions, [item for _, item in shown])
-                self.verdicts[number] = _verdict(work, patience, self.folder / "mutant")
+    def judge(self, module: Module, number: int, tried: list[Tried], functions: Functions) -> str:
+        """The verdict on one mutant."""
+        tree, mutants = module.mutants()
+        mutant = mutants[number]
+        function = mutant.owner and (str(module.path), *mutant.owner)
+        if function is None or function in self.at_import.names or function not in functions:
+            return TO_PLANT
+        entering = [one for one in tried if function in one.functions]
+        entering.sort(key=lambda one: (one.item.path != module.tests[0], one.took))
+        before = itertools.accumulate((one.took for one in entering), initial=0.0)
+        shown = [one for one, so_far in zip(entering, before, strict=False) if so_far < SHOWN_SECONDS]
+        if not shown:
+            return SURVIVED
+        seconds = sum(one.took for one in shown)
+        patience = Patience(self.floor.clock + 20 * seconds, self.floor.processor + 5 * seconds)
+        code = partial(_code_with, module, tree, mutant)
+        work = partial(_exchanged, function, code, functions[function], [one.item for one in shown])
+        return _verdict(work, patience, self.folder / "mutant")
 
 
-def _as_is(module: Module, items: list[pytest.Item], _: Path) -> list[tuple[float, str, list[Owner]]]:
-    """Of each test its seconds, what it says if it fails, and the functions of the module that it enters."""
-    tests: list[tuple[float, str, list[Owner]]] = []
+def _as_is(paths: frozenset[str], items: list[pytest.Item], _: Path) -> list[tuple[float, str, list[Function]]]:
+    """Of each test its seconds, what it says if it fails, and the functions that it enters."""
+    tests: list[tuple[float, str, list[Function]]] = []
     for item, following in itertools.zip_longest(items, items[1:]):
-        entered, began = Entered(str(module.path)), time.perf_counter()
+        entered, began = Entered(paths), time.process_time()
         with entered:
             said = _failure(item, following)
-        tests.append((time.perf_counter() - began, said, sorted(entered.names)))
+        tests.append((time.process_time() - began, said, sorted(entered.names)))
     return tests
 
 
 def _exchanged(
-    owner: Owner,
-    code: partial[CodeType],
-    functions: dict[Owner, list[FunctionType]],
-    items: list[pytest.Item],
-    _: Path,
+    function: Function, code: partial[CodeType], living: list[FunctionType], items: list[pytest.Item], _: Path
 ) -> str:
-    new = next((inner for inner in _codes(code()) if (inner.co_qualname, inner.co_firstlineno) == owner), None)
-    if new is None or owner not in functions:
-        return TO_PLANT
-    for function in functions[owner]:
-        if len(new.co_freevars) != len(function.__code__.co_freevars):
+    new = next((inner for inner in _codes(code()) if _function(inner) == function), None)
+    for it in living:
+        if new is None or len(new.co_freevars) != len(it.__code__.co_freevars):
             return TO_PLANT
-        function.__code__ = new
+        it.__code__ = new
     pairs = itertools.zip_longest(items, items[1:])
     return KILLED if any(_failure(item, following) for item, following in pairs) else SURVIVED
 
@@ -226,12 +248,16 @@ def _code_with(module: Module, tree: ast.Module, mutant: Mutant) -> CodeType:
     return compile(tree, str(module.path), "exec", dont_inherit=True)
 
 
-def _functions_of(module: Module) -> dict[Owner, list[FunctionType]]:
-    """The functions that live in this process and were written in the module."""
-    found: dict[Owner, list[FunctionType]] = {}
+def _function(code: CodeType) -> Function:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def _functions_in(paths: Collection[str]) -> Functions:
+    """The functions that live in this process and were written in these files."""
+    found: Functions = {}
     for thing in gc.get_objects():
-        if type(thing) is FunctionType and thing.__code__.co_filename == str(module.path):
-            found.setdefault((thing.__code__.co_qualname, thing.__code__.co_firstlineno), []).append(thing)
+        if type(thing) is FunctionType and thing.__code__.co_filename in paths:
+            found.setdefault(_function(thing.__code__), []).append(thing)
     return found
 
 
@@ -265,7 +291,8 @@ class Planted(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder
         return self.code
 
 
-def _planted(module: Module, number: int, left_out: list[str], folder: Path) -> str:
+def _planted(asked: Asked, left_out: Collection[str], folder: Path) -> str:
+    module, number = asked
     tree, mutants = module.mutants()
     sys.meta_path.insert(0, Planted(module, _code_with(module, tree, mutants[number])))
     mirror, *others = module.tests

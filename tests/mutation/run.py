@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, Module, judged
+from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, TO_PLANT, Asked, Module, exchanged, planted
 
 ROOT: Final = Path(__file__).parents[2]
 ROOMS: Final = {
@@ -108,79 +108,63 @@ def warm_up(root: Path = ROOT) -> None:
                 importlib.import_module(name)
 
 
-Plan = tuple[Module, list[int], Path]
+def files_shown(room: str, modules: Sequence[Module], root: Path = ROOT) -> list[Path]:
+    """The tests of a room: all that mirror a package, or else those of its modules."""
+    folders = [root / TESTS / Path(item).relative_to(SOURCE) for item in ROOMS.get(room, ())]
+    packages = [file for folder in folders if folder.is_dir() for file in sorted(folder.rglob("test_*.py"))]
+    return list(dict.fromkeys([*packages, *(file for module in modules for file in module.tests)]))
 
 
-def drawn(modules: Sequence[Module], sample: int | None, seed: int) -> tuple[int, dict[Path, list[int]]]:
-    """How many mutants there are, and the numbers of those to ask: all, or a sample drawn from all of the room."""
-    every = [(module.path, number) for module in modules for number in range(len(module.mutants()[1]))]
-    chosen = every if sample is None or sample >= len(every) else random.Random(seed).sample(every, sample)
-    numbers: dict[Path, list[int]] = {}
-    for path, number in sorted(chosen):
-        numbers.setdefault(path, []).append(number)
-    return len(every), numbers
+def drawn(every: Sequence[Asked], sample: int | None, seed: int) -> list[Asked]:
+    """All, or a sample drawn from all of the room, in their order."""
+    if sample is None or sample >= len(every):
+        return list(every)
+    return [every[index] for index in sorted(random.Random(seed).sample(range(len(every)), sample))]
 
 
-def asked(plan: Plan) -> tuple[Module, dict[int, str]]:
-    """Judge the mutants of one module, in a process of its own."""
-    module, numbers, scratch = plan
-    return module, judged(module, numbers, scratch)
-
-
-def survived_before(file: Path, room: str) -> dict[Path, list[int]]:
+def survived_before(file: Path, room: str) -> set[tuple[str, int]]:
     """The survivors of a room in what an earlier run told as JSON; the modules must be as they were."""
-    numbers: dict[Path, list[int]] = {}
-    for figures in json.loads(file.read_text("utf-8")):
-        for survivor in figures["survivors"] if figures["room"] == room else ():
-            numbers.setdefault(ROOT / survivor["path"], []).append(survivor["number"])
-    return numbers
+    rooms = [figures for figures in json.loads(file.read_text("utf-8")) if figures["room"] == room]
+    return {(survivor["path"], survivor["number"]) for figures in rooms for survivor in figures["survivors"]}
+
+
+def verdicts_on(asked: Sequence[Asked], tests: Sequence[Path], jobs: int) -> list[str]:
+    """What became of each mutant."""
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        judged = exchanged(asked, tests, scratch / "bench")
+        for said in judged.failures.values():
+            sys.stderr.write(f"not asked, for it fails as it is: {said}\n")
+        to_plant = [index for index, verdict in enumerate(judged.verdicts) if verdict == TO_PLANT]
+        plans = [(asked[index], list(judged.failures), scratch / f"planted{index}") for index in to_plant]
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            for index, verdict in zip(to_plant, pool.starmap(planted, plans, chunksize=1), strict=True):
+                judged.verdicts[index] = verdict
+        return judged.verdicts
 
 
 def figures_of(room: str, wanted: argparse.Namespace) -> Figures:
     """Judge a room."""
     began = time.perf_counter()
     modules = [module_of(path) for path in files_of(room)]
-    mutants, numbers = drawn(modules, wanted.sample, wanted.seed)
+    every = [(module, number) for module in modules for number in range(len(module.mutants()[1]))]
     if wanted.again:
-        numbers = survived_before(wanted.again, room)
-    survivors: list[Survivor] = []
-    counted: Counter[str] = Counter()
-    context = multiprocessing.get_context("fork")
-    with tempfile.TemporaryDirectory() as scratch, context.Pool(wanted.jobs, maxtasksperchild=1) as pool:
-        plans = [
-            (module, numbers[module.path], Path(scratch) / module.name) for module in modules if module.path in numbers
-        ]
-        for module, verdicts in pool.imap_unordered(asked, plans):
-            counted.update(verdicts.values())
-            every = module.mutants()[1]
-            for number in (number for number, verdict in verdicts.items() if verdict == SURVIVED):
-                mutant = every[number]
-                function = mutant.owner[0] if mutant.owner else ""
-                it = Survivor(
-                    str(module.path.relative_to(ROOT)),
-                    number,
-                    mutant.line,
-                    function,
-                    mutant.operator,
-                    mutant.was,
-                    mutant.becomes,
-                )
-                survivors.append(it)
-                sys.stderr.write(f"{it}\n")
-            sys.stderr.write(
-                f"{module.name}: {dict(Counter(verdicts.values()))}, {time.perf_counter() - began:.0f} s\n"
-            )
-    ordered = tuple(sorted(survivors, key=lambda it: (it.path, it.number)))
-    return Figures(
-        room,
-        mutants,
-        sum(counted.values()),
-        counted[KILLED],
-        counted[TIMED_OUT],
-        counted[SURVIVED],
-        time.perf_counter() - began,
-        ordered,
-    )
+        before = survived_before(wanted.again, room)
+        asked = [it for it in every if (str(it[0].path.relative_to(ROOT)), it[1]) in before]
+    else:
+        asked = drawn(every, wanted.sample, wanted.seed)
+    verdicts = verdicts_on(asked, files_shown(room, modules), wanted.jobs)
+    counted = Counter(verdicts)
+    survivors = [survivor(*it) for it, verdict in zip(asked, verdicts, strict=True) if verdict == SURVIVED]
+    counts = (counted[KILLED], counted[TIMED_OUT], counted[SURVIVED])
+    return Figures(room, len(every), len(asked), *counts, time.perf_counter() - began, tuple(survivors))
+
+
+def survivor(module: Module, number: int) -> Survivor:
+    """A mutant that lives, for people."""
+    it = module.mutants()[1][number]
+    path = str(module.path.relative_to(ROOT))
+    return Survivor(path, number, it.line, it.owner[0] if it.owner else "", it.operator, it.was, it.becomes)
 
 
 def main() -> int:
@@ -188,7 +172,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/mutants")
     parser.add_argument("--sample", type=int, help="of each room, so many mutants, drawn by chance; otherwise all")
     parser.add_argument("--seed", type=int, default=1, help="of the chance")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="modules at a time")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time, of those that are planted"
+    )
     parser.add_argument("--again", type=Path, metavar="FILE", help="only what survived in the JSON of an earlier run")
     parser.add_argument("--json", action="store_true", help="for programs, with every survivor")
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"{', '.join(ROOMS)}, or a path below mcpgov/")

@@ -1,11 +1,12 @@
 """A planted module, of whose mutants it is known which live."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, Module, NotGreen, judged
+from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, TO_PLANT, Module, NotGreen, exchanged, planted
 from tests.mutation.forks import Patience
 
 PLANTED = """\
@@ -41,8 +42,19 @@ def test_it_ends():
 """
 
 
+def judged(module: Module, numbers: Iterable[int], scratch: Path) -> dict[int, str]:
+    """The verdict on each of these mutants."""
+    asked = [(module, number) for number in numbers]
+    found = exchanged(asked, module.tests, scratch, Patience(20, 1))
+    verdicts = dict(zip((number for _, number in asked), found.verdicts, strict=True))
+    for it in asked:
+        if verdicts[it[1]] == TO_PLANT:
+            verdicts[it[1]] = planted(it, found.failures, scratch)
+    return verdicts
+
+
 @pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
     (tmp_path / "planted.py").write_text(PLANTED, "utf-8")
     (tmp_path / "test_planted.py").write_text(TRIED, "utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
@@ -51,9 +63,9 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
     return Module(tmp_path / "planted.py", "planted", (tmp_path / "test_planted.py",))
 
 
-def test_what_a_test_holds_is_killed_and_what_none_holds_lives(planted: Module, tmp_path: Path) -> None:
-    mutants = planted.mutants()[1]
-    verdicts = judged(planted, range(len(mutants)), tmp_path / "scratch", Patience(20, 1))
+def test_what_a_test_holds_is_killed_and_what_none_holds_lives(module: Module, tmp_path: Path) -> None:
+    mutants = module.mutants()[1]
+    verdicts = judged(module, range(len(mutants)), tmp_path / "scratch")
     told = {f"{mutants[number].was} -> {mutants[number].becomes}": verdict for number, verdict in verdicts.items()}
     assert told == {
         "3 -> 4": KILLED,  # read at import
@@ -74,15 +86,15 @@ def test_what_a_test_holds_is_killed_and_what_none_holds_lives(planted: Module, 
     }
 
 
-def test_a_test_that_fails_as_it_is_is_not_asked(planted: Module, tmp_path: Path) -> None:
-    with planted.tests[0].open("a", encoding="utf-8") as file:
+def test_a_test_that_fails_as_it_is_is_not_asked(module: Module, tmp_path: Path) -> None:
+    with module.tests[0].open("a", encoding="utf-8") as file:
         file.write("\n\ndef test_it():\n    assert passes(3) is None\n")
-    numbers = {mutant.becomes: number for number, mutant in enumerate(planted.mutants()[1]) if mutant.line in {1, 5}}
-    verdicts = judged(planted, [numbers["2"], numbers["count >= MOST"], numbers["True"]], tmp_path / "scratch")
+    numbers = {mutant.becomes: number for number, mutant in enumerate(module.mutants()[1]) if mutant.line in {1, 5}}
+    verdicts = judged(module, [numbers["2"], numbers["count >= MOST"], numbers["True"]], tmp_path / "scratch")
     assert list(verdicts.values()) == [SURVIVED, SURVIVED, KILLED]
 
 
-def test_where_all_fail_nothing_is_said(planted: Module, tmp_path: Path) -> None:
-    planted.tests[0].write_text("def test_it():\n    assert False\n", "utf-8")
+def test_where_all_fail_nothing_is_said(module: Module, tmp_path: Path) -> None:
+    module.tests[0].write_text("def test_it():\n    assert False\n", "utf-8")
     with pytest.raises(NotGreen):
-        judged(planted, [0], tmp_path / "scratch")
+        judged(module, [0], tmp_path / "scratch")
