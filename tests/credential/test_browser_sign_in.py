@@ -160,6 +160,17 @@ async def test_a_configuration_that_cannot_be_read_leads_nowhere(content: Any) -
         await signs_of(house).url(SIGN_IN, CALLBACK, "s", "v", "n")
 
 
+async def test_only_http_is_added_where_private_addresses_are_allowed() -> None:
+    house, sign_in = House(), replace(SIGN_IN, private=True)
+    house.will(
+        answer(200, **{**GOOD, "authorization_endpoint": "javascript:alert(1)"}),
+        answer(200, **{**GOOD, "authorization_endpoint": "http://a.example/a"}),
+    )
+    with pytest.raises(WebUnavailable, match="cannot be read"):
+        await signs_of(house).url(sign_in, CALLBACK, "s", "v", "n")
+    assert (await signs_of(house).url(sign_in, CALLBACK, "s", "v", "n")).startswith("http://a.example/a?")
+
+
 async def test_a_configuration_that_is_not_there_or_no_json_leads_nowhere() -> None:
     house = House()
     house.will(answer(404, **GOOD), replace(answer(), body=b"<html>"))
