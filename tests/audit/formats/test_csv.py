@@ -37,3 +37,5 @@ def test_full_width_signs_are_signs() -> None:
 def test_what_is_added_to_a_file_has_no_second_header() -> None:
     (payload,) = Csv(header=False).payloads(exported(rows()))
     assert payload.body.startswith(b"8a3f21c09b7d4e65,")
+    (whole,) = Csv().payloads(exported(rows()))
+    assert whole.body.endswith(payload.body)

@@ -83,3 +83,24 @@ def test_reading_is_reading_and_what_was_given_up_is_neither_success_nor_failure
     (event,) = events([gone])
     assert (event["status_id"], event["status"]) == (99, "cancelled")
     assert event["http_request"] == {"http_method": "POST"}
+
+
+def test_prompts_and_resources_are_named_as_what_they_are() -> None:
+    prompt, resource = exported(
+        [
+            IntentRecord(facts("1", method="prompts/get", tool="greeting")).row(),
+            IntentRecord(facts("2", method="resources/read", tool="file:///a.txt")).row(),
+        ]
+    )
+    assert [event["resources"] for event in events([prompt, resource])] == [
+        [{"type": "prompt", "name": "greeting"}],
+        [{"type": "resource", "name": "file:///a.txt"}],
+    ]
+
+
+def test_an_event_is_timed_in_milliseconds_and_filed_in_its_category() -> None:
+    (one,) = exported([IntentRecord(facts("1")).row()])
+    (event,) = events([one])
+    assert event["time"] == one.at // 1000 == 1795176000123
+    assert (event["category_name"], event["class_name"]) == ("Application Activity", "API Activity")
+    assert event["api"]["service"] == {"name": one.record["mcpgov.upstream.server"]}

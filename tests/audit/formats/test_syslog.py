@@ -48,3 +48,16 @@ def test_who_was_refused_is_a_warning() -> None:
 
 def test_a_header_has_no_blanks_and_an_end() -> None:
     assert [header(text, 5) for text in ("a b\nc", "", "ü", "abcdefg")] == ["abc", "-", "-", "abcde"]
+
+
+def test_a_header_keeps_every_printable_character() -> None:
+    assert header("!~", 2) == "!~"
+
+
+def test_the_name_of_an_event_has_32_characters_and_a_file_its_ending() -> None:
+    (one,) = exported(rows()[:1])
+    (payload,) = Syslog().payloads([Exported(1, "l", "w", 1, one.at, {**one.record, "event": "e" * 40})])
+    message = MESSAGE.fullmatch(next(frames(payload.body)))
+    assert message
+    assert message[6] == "e" * 32
+    assert payload.name.endswith(".syslog")
