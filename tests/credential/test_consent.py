@@ -145,7 +145,7 @@ async def test_after_ten_minutes_a_link_is_over_and_after_fifteen_an_answer(scen
     link = scene.link(HOLDER)
     form = (await scene.consents.show(link, HERE)).facts["form"]
     query = await scene.follow(await scene.with_key(), "build")
-    scene.clock.forward(601)
+    scene.clock.forward(600)
     assert (await scene.consents.show(link, HERE)).page == "expired"
     assert (await scene.consents.proceed(link, HERE, {"form": form, "key": HIS_KEY})).page == "expired"
     scene.clock.forward(300)

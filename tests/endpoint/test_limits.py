@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
 from mcpgov.endpoint.limits import UNTOLD, Pace, Sites, head_fault, read_body
 from mcpgov.errors import Refusal
@@ -159,6 +160,17 @@ async def test_a_body_that_keeps_the_rate_may_take_longer_than_a_small_one() -> 
         return await ready()
 
     assert len(await read_body(receive, Headers(), 1 << 20, Pace(0.0001, 1)) or b"") == 100_001
+
+
+async def test_what_came_of_a_body_is_held_and_refused_where_there_is_no_room() -> None:
+    buffers = Buffers(8)
+    held = buffers.hold("key:k1")
+    came = [part(b"ab", more=True), {"type": "http.request", "more_body": True}, part(b"cd")]
+    assert await read_body(arriving(*came), Headers(), 9, held=held) == b"abcd"
+    assert buffers.held == 4
+    with pytest.raises(Refusal) as caught:
+        await read_body(arriving(part(b"abcd", more=True), part(b"e")), Headers(), 9, held=buffers.hold("key:k2"))
+    assert (caught.value.reason, buffers.held) == (Reason.CONCURRENCY_LIMITED, 8)
 
 
 GOOD = [(b"host", b"x"), (b"x-any", b"a")]
