@@ -25,7 +25,7 @@ from typing import Final
 
 import pytest
 
-from tests.mutation.forks import Crashed, Patience, TimedOut, in_child
+from tests.mutation.forks import Broken, Crashed, Patience, TimedOut, in_child
 from tests.mutation.operators import Mutant, mutants_of
 
 Function = tuple[str, str, int]  # a file, a qualified name, the first line: what a code object says of itself
@@ -117,8 +117,9 @@ def exchanged(asked: Sequence[Asked], tests: Sequence[Path], scratch: Path, floo
     Raises NotGreen.
     """
     found = in_child(partial(_on_bench, asked, tests, floor), WHOLE_RUN, scratch)
-    if not found["green"]:
-        raise NotGreen(f"of {len(tests)} files: {found['failures']}")
+    if not found["green"] or len(found["verdicts"]) != len(asked):
+        said = (scratch / "said").read_text("utf-8", "replace")[-3000:]
+        raise NotGreen(f"of {len(tests)} files: {found['failures']} {said}")
     return Judged(found["verdicts"], found["failures"])
 
 
@@ -306,10 +307,11 @@ def _planted(asked: Asked, left_out: Collection[str], folder: Path) -> str:
 
 
 def _verdict(work: partial[str], patience: Patience, folder: Path) -> str:
-    """The verdict of a child. One that crashes is killed."""
+    """The verdict of a child. One that crashes, or in which pytest itself breaks, is killed: as it is, it did neither."""
     try:
         return in_child(work, patience, folder)
     except TimedOut:
         return TIMED_OUT
-    except Crashed:
+    except (Crashed, Broken) as end:
+        sys.stderr.write(f"broke down: {str(end)[-300:]}\n")
         return KILLED
