@@ -64,7 +64,12 @@ async def test_a_refresh_goes_to_its_own_url_and_keeps_the_old_refresh_token_whe
     assert (await house.endpoint.refresh(elsewhere, OLD)).refresh == Secret("refresh-0")
     assert (await house.endpoint.refresh(CLIENT, OLD)).refresh == Secret("refresh-2")
     assert [post.url for post in house.script.posts] == [elsewhere.refresh_url, CLIENT.token_url]
-    assert house.script.posts[0].form["resource"] == "https://api.example.com"
+    assert house.script.posts[0].form == {
+        "grant_type": "refresh_token",
+        "refresh_token": "refresh-0",
+        "resource": "https://api.example.com",
+        "client_id": "gateway",
+    }
 
 
 async def test_client_credentials_ask_for_the_scopes() -> None:
