@@ -2,9 +2,9 @@
 
 A mutant in a function is put into a child of a process that has collected all tests of the room, by exchanging the code
 of that function, and is shown only the tests that enter it: those of the file that mirrors the module, then the others,
-the quickest first, as long as they do not take too long together. What is read at import is planted before anything of
-ours is imported, and is shown the mirror, then the files of the room that import the module. The first test that fails,
-or that never ends, kills.
+the quickest first, as long as they do not take too long together. What is read or run at import is planted before
+anything of ours is imported, and is shown the files of these tests; where it is in no function, those of the mirror, of
+what imports the module, and of the tests that enter it anywhere. The first test that fails, or that never ends, kills.
 """
 
 import ast
@@ -68,9 +68,12 @@ Asked = tuple[Module, int]  # one mutant: its module, and its number there
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The verdicts, in the order asked; and what the tests say that fail as it is, which are shown to no mutant."""
+    """The verdicts, in the order asked; by its place there, the tests of a mutant that is to be planted; and what the
+    tests say that fail as it is, which are shown to no mutant.
+    """
 
     verdicts: list[str]
+    to_plant: dict[int, list[str]]
     failures: dict[str, str]
 
 
@@ -120,16 +123,19 @@ def exchanged(asked: Sequence[Asked], tests: Sequence[Path], scratch: Path, floo
     if not found["green"] or len(found["verdicts"]) != len(asked):
         said = (scratch / "said").read_text("utf-8", "replace")[-3000:]
         raise NotGreen(f"of {len(tests)} files: {found['failures']} {said}")
-    return Judged(found["verdicts"], found["failures"])
+    to_plant: dict[int, list[str]] = {int(place): files for place, files in found["to_plant"].items()}
+    return Judged(found["verdicts"], to_plant, found["failures"])
 
 
-def planted(asked: Asked, left_out: Collection[str], scratch: Path, floor: Patience = FLOOR) -> str:
+def planted(
+    asked: Asked, files: Sequence[str], left_out: Collection[str], scratch: Path, floor: Patience = FLOOR
+) -> str:
     """What became of one mutant that is read at import. To be called before anything of ours is imported."""
     patience = Patience(4 * floor.clock, 4 * floor.processor)
-    return _verdict(partial(_planted, asked, left_out), patience, scratch)
+    return _verdict(partial(_planted, asked, files, left_out), patience, scratch)
 
 
-def _run(files: Sequence[Path], folder: Path, *more: str, plugins: Sequence[object] = ()) -> int:
+def _run(files: Sequence[Path | str], folder: Path, *more: str, plugins: Sequence[object] = ()) -> int:
     """The exit code of pytest."""
     words = [*QUIET, *PLUGINS, f"--basetemp={folder / 'tmp'}", *more, *map(str, files)]
     with pytest.MonkeyPatch.context() as patch:
@@ -144,7 +150,8 @@ def _on_bench(asked: Sequence[Asked], tests: Sequence[Path], floor: Patience, fo
     bench = Bench(asked, floor, folder)
     with bench.at_import:
         _run(tests, folder, plugins=[bench])
-    return {"green": bench.green, "failures": bench.failures, "verdicts": bench.verdicts}
+    found = {"verdicts": bench.verdicts, "to_plant": bench.to_plant, "failures": bench.failures}
+    return {"green": bench.green, **found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +174,7 @@ class Bench:
     green: bool = False
     failures: dict[str, str] = field(default_factory=dict[str, str])
     verdicts: list[str] = field(default_factory=list[str])
+    to_plant: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
 
     def __post_init__(self) -> None:
         self.at_import = Entered(frozenset(str(module.path) for module, _ in self.asked))
@@ -184,8 +192,10 @@ class Bench:
         self.green = bool(tried)
         functions = _functions_in(self.at_import.paths)
         gc.freeze()  # what all children share is not copied into each by looking at it
-        for module, number in self.asked:
+        for place, (module, number) in enumerate(self.asked):
             self.verdicts.append(self.judge(module, number, tried, functions))
+            if self.verdicts[-1] == TO_PLANT:
+                self.to_plant[place] = _files(module, number, tried)
             sys.stderr.write(f"{module.name} {number} {self.verdicts[-1]}\n")
         return True
 
@@ -207,6 +217,21 @@ class Bench:
         code = partial(_code_with, module, tree, mutant)
         work = partial(_exchanged, function, code, functions[function], [one.item for one in shown])
         return _verdict(work, patience, self.folder / "mutant")
+
+
+def _files(module: Module, number: int, tried: list[Tried]) -> list[str]:
+    """The files of the tests for a mutant that is to be planted, the mirror first, as long as they do not take long."""
+    owner = module.mutants()[1][number].owner
+    sums: dict[str, float] = dict.fromkeys(map(str, module.tests), 0.0)
+    for one in tried:
+        path = str(one.item.path)
+        entered = {(name, line) for file, name, line in one.functions if file == str(module.path)}
+        if path in sums or (owner in entered if owner else entered):
+            sums[path] = sums.get(path, 0.0) + one.took
+    ordered = sorted(sums, key=lambda path: (path not in map(str, module.tests), sums[path]))
+    ordered.sort(key=lambda path: path != str(module.tests[0]))
+    before = itertools.accumulate((sums[path] for path in ordered), initial=0.0)
+    return [path for path, so_far in zip(ordered, before, strict=False) if so_far < 2 * SHOWN_SECONDS]
 
 
 def _as_is(paths: frozenset[str], items: list[pytest.Item], _: Path) -> list[tuple[float, str, list[Function]]]:
@@ -292,12 +317,11 @@ class Planted(importlib.machinery.SourceFileLoader, importlib.abc.MetaPathFinder
         return self.code
 
 
-def _planted(asked: Asked, left_out: Collection[str], folder: Path) -> str:
+def _planted(asked: Asked, tests: Sequence[str], left_out: Collection[str], folder: Path) -> str:
     module, number = asked
     tree, mutants = module.mutants()
     sys.meta_path.insert(0, Planted(module, _code_with(module, tree, mutants[number])))
-    mirror, *others = module.tests
-    for files in filter(None, ([mirror], others)):
+    for files in filter(None, (tests[:1], tests[1:])):
         code = _run(files, folder, *(f"--deselect={test}" for test in left_out))
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             raise NotGreen("there are no tests")
@@ -307,7 +331,7 @@ def _planted(asked: Asked, left_out: Collection[str], folder: Path) -> str:
 
 
 def _verdict(work: partial[str], patience: Patience, folder: Path) -> str:
-    """The verdict of a child. One that crashes, or in which pytest itself breaks, is killed: as it is, it did neither."""
+    """The verdict of a child. One that crashes, or in which pytest breaks, is killed: as it is, it does neither."""
     try:
         return in_child(work, patience, folder)
     except TimedOut:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, TO_PLANT, Asked, Module, exchanged, planted
+from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, Asked, Module, exchanged, planted
 
 ROOT: Final = Path(__file__).parents[2]
 ROOMS: Final = {
@@ -135,11 +135,13 @@ def verdicts_on(asked: Sequence[Asked], tests: Sequence[Path], jobs: int) -> lis
         judged = exchanged(asked, tests, scratch / "bench")
         for said in judged.failures.values():
             sys.stderr.write(f"not asked, for it fails as it is: {said}\n")
-        to_plant = [index for index, verdict in enumerate(judged.verdicts) if verdict == TO_PLANT]
-        plans = [(asked[index], list(judged.failures), scratch / f"planted{index}") for index in to_plant]
+        plans = [
+            (asked[place], files, list(judged.failures), scratch / f"planted{place}")
+            for place, files in judged.to_plant.items()
+        ]
         with multiprocessing.get_context("fork").Pool(jobs) as pool:
-            for index, verdict in zip(to_plant, pool.starmap(planted, plans, chunksize=1), strict=True):
-                judged.verdicts[index] = verdict
+            for place, verdict in zip(judged.to_plant, pool.starmap(planted, plans, chunksize=1), strict=True):
+                judged.verdicts[place] = verdict
         return judged.verdicts
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, TO_PLANT, Module, NotGreen, exchanged, planted
+from tests.mutation.bench import KILLED, SURVIVED, TIMED_OUT, Module, NotGreen, exchanged, planted
 from tests.mutation.forks import Patience
 
 PLANTED = """\
@@ -47,9 +47,8 @@ def judged(module: Module, numbers: Iterable[int], scratch: Path) -> dict[int, s
     asked = [(module, number) for number in numbers]
     found = exchanged(asked, module.tests, scratch, Patience(20, 1))
     verdicts = dict(zip((number for _, number in asked), found.verdicts, strict=True))
-    for it in asked:
-        if verdicts[it[1]] == TO_PLANT:
-            verdicts[it[1]] = planted(it, found.failures, scratch)
+    for place, files in found.to_plant.items():
+        verdicts[asked[place][1]] = planted(asked[place], files, found.failures, scratch)
     return verdicts
 
 
