@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from mcpgov.audit.columns import time_of, unlike
+from mcpgov.audit.columns import COLUMNS, REASONS, time_of, unlike
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, OutcomeStatus
 from mcpgov.decision import Reason
 from tests.audit.calls import NOW, facts
+from tests.audit.exports import documented
 from tests.audit.test_verify import ROWS
 
 
@@ -47,3 +48,7 @@ def test_each_event_has_its_reason_where_readers_look_for_it() -> None:
         assert row.reason
         assert unlike(json.loads(row.record), row) is None
         assert unlike(json.loads(row.record), row._replace(reason=None)) == "is filed under another reason than it has"
+
+
+def test_each_column_is_of_a_field_that_records_have() -> None:
+    assert {*COLUMNS.values(), *REASONS.values()} <= documented()

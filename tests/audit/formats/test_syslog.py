@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from mcpgov.audit.exported import Exported
-from mcpgov.audit.formats.syslog import Syslog, header
-from tests.audit.exports import exported, hostile, raw_hostile, rows
+from mcpgov.audit.formats.syslog import NAMED, Syslog, header
+from tests.audit.exports import documented, exported, hostile, raw_hostile, rows
 
 MESSAGE = re.compile(
     r"<(\d{1,3})>1 (\S+) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32}) "
@@ -61,3 +61,8 @@ def test_the_name_of_an_event_has_32_characters_and_a_file_its_ending() -> None:
     assert message
     assert message[6] == "e" * 32
     assert payload.name.endswith(".syslog")
+
+
+def test_what_is_named_is_a_field_of_records() -> None:
+    assert set(NAMED.values()) <= documented()
+    assert set(NAMED) == {"call", "correlation", "connection", "tool", "principal", "source", "status", "reason"}
