@@ -6,7 +6,7 @@ from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import CONSENT_KEY, is_disguised, parse_request
 from mcpgov.errors import Refusal
 from mcpgov.models import Json
-from mcpgov.strict_json import JsonLimits, dumps
+from mcpgov.strict_json import JsonLimits, dumps, measure, parse
 from tests.endpoint.messages import LIMITS, call, head, post, refused, request, with_key
 
 PARAMS = """
@@ -90,3 +90,46 @@ def test_the_limits_of_a_body_are_those_that_are_written_down() -> None:
     limits = JsonLimits()
     assert (limits.body, limits.string) == (4_194_304, 1_048_576)
     assert (limits.depth, limits.keys, limits.values) == (64, 10_000, 100_000)
+
+
+def measured(tree: Json, **limits: int) -> Reason | None:
+    """Why a tree passes its limits."""
+    try:
+        measure(tree, JsonLimits(**limits))
+    except Refusal as refusal:
+        return refusal.reason
+    return None
+
+
+@pytest.mark.parametrize(
+    ("tree", "limit", "most", "reason"),
+    [
+        ([[1]], "depth", 2, Reason.TOO_DEEP),
+        ({"a": {"b": 1}}, "depth", 2, Reason.TOO_DEEP),
+        ([{"a": 1, "b": [2, 3]}], "keys", 2, Reason.TOO_LARGE),
+        ([{"a": 1, "b": [2, 3]}], "values", 5, Reason.TOO_LARGE),
+        ({"aaaa": 1}, "string", 4, Reason.TOO_LARGE),
+        (["\u00e9\u00e9"], "string", 4, Reason.TOO_LARGE),
+    ],
+)
+def test_a_limit_is_the_last_that_is_read(tree: Json, limit: str, most: int, reason: Reason) -> None:
+    assert measured(tree, **{limit: most}) is None
+    assert measured(tree, **{limit: most - 1}) is reason
+
+
+def test_a_key_is_shown_up_to_forty_characters() -> None:
+    for length, shown in ((40, "k" * 40), (41, "k" * 40 + "...")):
+        body = f'{{"{"k" * length}":1,"{"k" * length}":2}}'.encode()
+        with pytest.raises(Refusal, match="stands twice") as caught:
+            parse(body, LIMITS)
+        assert f'"{shown}"' in caught.value.message
+
+
+def test_a_body_of_twice_the_values_is_refused_before_it_is_built() -> None:
+    limits = JsonLimits(values=10)
+    for count, early in ((11, False), (20, False), (21, True)):
+        with pytest.raises(Refusal, match="More than 10") as caught:
+            parse(dumps([0] * count), limits)
+        assert ("counted down" not in caught.value.message) is early
+    assert parse(dumps([0] * 10), limits) == [0] * 10
+    assert parse(dumps([",[{" * 30]), limits) == [",[{" * 30]

@@ -157,6 +157,10 @@ async def test_the_name_of_a_connection_in_place_of_a_ticket_gets_the_explanatio
 ) -> None:
     for name in ("github", "none-such"):
         assert await scene.consents.show(name, HERE) == Step("explained")
+    assert (await scene.consents.show("x" * 63, HERE), (await scene.consents.show("x" * 64, HERE)).page) == (
+        Step("explained"),
+        "expired",
+    )
 
 
 # -- what goes wrong on the way ----------------------------------------------------------------------------------------

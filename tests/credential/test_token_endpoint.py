@@ -219,3 +219,15 @@ def test_the_challenge_is_that_of_the_rfc() -> None:
 @pytest.mark.parametrize(("text", "code"), [("access_denied", "access_denied"), ('a"b', "unknown"), ("", "unknown")])
 def test_an_error_code_is_what_the_rfc_lets_it_be(text: str, code: str) -> None:
     assert error_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [(answer(400, error="unsupported_token_type"), "unsupported_token_type"), (answer(503), "status 503")],
+)
+async def test_a_revocation_that_fails_says_why(said: WebAnswer, why: str) -> None:
+    house = House()
+    house.will(said, answer())
+    with pytest.raises(GrantRefused) as caught:
+        await house.endpoint.revoke(replace(PUBLIC, revocation_url="https://auth.example.com/revoke"), OLD)
+    assert (caught.value.code, str(caught.value)) == (why, why)
