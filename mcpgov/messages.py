@@ -27,7 +27,7 @@ Message = Mapping[str, "Json"]
 Exact = tuple[str, str | float]
 
 _MIB: Final = 1 << 20
-LIMITS: Final = JsonLimits(256 * _MIB, depth=128, keys=2_000_000, values=4_000_000, string=256 * _MIB)
+LIMITS: Final = JsonLimits(256 * _MIB, depth=128, keys=500_000, values=1_000_000, string=256 * _MIB)
 ENVELOPE_KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 # What clients act on in MCP, 2025-03-26 to 2026-07-28: in a result, in params, in an error, and in what a list holds.
 RESULT_KEYS = frozenset({

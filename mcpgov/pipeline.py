@@ -200,7 +200,7 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                     record.credential = credential = await stages.credentials.credential_for(connection, principal)
                     await record.intent()
                     async with stages.upstream.forward(sent, connection, decision, credential) as own:
-                        answer = stages.handles.sealed(own, sent, connection, decision)
+                        answer = stages.handles.sealed(own, sent, connection, decision, resumable=evaluation.resumable)
                         pinned = stages.pins.judged(record.heard(answer), request, connection)
                         shown = await effects.perform(evaluation.answered(pinned))
                         await exchange.relay(record.watch(shown), decision)

@@ -4,7 +4,8 @@ Rules: one too many is refused before a policy is asked, a credential fetched or
 caller's own bound it is 429, above that of all callers 503, each with Retry-After. No caller has more than half of what
 all share, nor of one upstream's places, so one that holds all it can leaves room for the others. A stream that only
 listens (GET, subscriptions/listen) stays open for as long as the client likes and is counted apart from calls. What
-answers or cancels something (notifications, responses, the end of a session) needs no place: a call may wait for it.
+answers or cancels something (notifications, responses, the end of a session) never waits for a call to end, which may
+wait for it: it is counted apart, and one caller has few of an upstream's places for it.
 In this process's memory: each worker counts alone. What all have open at one upstream its pool bounds (forward.py).
 """
 
@@ -83,7 +84,8 @@ class Places:
         """What bounds this request; the caller's own first, for that is what it can mend."""
         if listens(request):
             return self._of_streams(connection, principal)
-        return self._of_calls(connection, principal) if request.kind is Kind.REQUEST else ()
+        of_kind = self._of_calls if request.kind is Kind.REQUEST else self._of_words
+        return of_kind(connection, principal)
 
     def _of_calls(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
         most = self._most
@@ -105,6 +107,16 @@ class Places:
             _own(("streams", principal.id, connection.name), at_one, "streams of one caller may be open here", "5"),
             _own(("streams", principal.id), own, "streams of one caller may be open", "5"),
             Bound(("streams",), most.streams, Reason.OVERLOADED, "Too many streams are open. Try again.", "5"),
+        )
+
+    def _of_words(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
+        most = self._most
+        own = share(most.calls)
+        at_one = min(own, share(share(most.calls_per_upstream))) if connection.name else own
+        return (
+            _own(("words", principal.id, connection.name), at_one, "notifications of one caller may be open here"),
+            _own(("words", principal.id), own, "notifications of one caller may be open"),
+            Bound(("words",), most.calls, Reason.OVERLOADED, "Too many notifications are under way. Try again."),
         )
 
 

@@ -16,6 +16,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from mcpgov.decision import Reason
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
     from mcpgov.models import Json
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# As far as the next place where a value begins. It matches everywhere and never looks back, also where a string has no
+# end: that one is read to the end of the text once, and not from each of its quotes again.
+_TO_A_VALUE = re.compile(rb'(?:[^"{\[,]++|"(?:[^"\\]++|\\.)*+["\\]?)*+[{\[,]?', re.DOTALL)
 _SHOWN = 40  # so much of a key is named in a message
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CHARACTER = re.compile(r"at character ([0-9]+)")
@@ -149,8 +152,12 @@ def _values(text: bytes) -> int:
 
 
 def _require_few(body: bytes, limits: JsonLimits) -> None:
-    """Refuse (too-large) before it is built a tree of more nodes than are read: `[],` takes thirty times its bytes."""
-    if _values(body) > limits.values and _values(_STRING.sub(b"", body)) > 2 * limits.values:
+    """Refuse (too-large) before it is built a tree of more nodes than are read: `[],` takes thirty times its bytes.
+
+    Those in strings begin no value. Nothing is kept while counting: a body of many short strings would cost as much.
+    """
+    most = 2 * limits.values + 2  # of which the last two may be at the end, where no value begins
+    if _values(body) > limits.values and next(islice(_TO_A_VALUE.finditer(body), most, None), None):
         raise Refusal(Reason.TOO_LARGE, f"More than {limits.values} values.")
 
 

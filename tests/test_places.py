@@ -16,6 +16,7 @@ from tests.upstream.calls import bodiless, call
 
 GET = bodiless(Kind.STREAM)
 LISTEN = call("subscriptions/listen")
+CANCEL = call("notifications/cancelled", request_id=None)
 BOB = replace(ALICE, id="bob")
 TOWN = replace(CITY, name="town")
 AGGREGATE = replace(CITY, name="")
@@ -48,8 +49,10 @@ def taken(places: Places, *, request: MCPRequest, count: int = MANY, **who: obje
         (Most(streams_per_caller=7), LISTEN, 7),
         (Most(streams=20), GET, 10),
         (Most(calls_per_upstream=40), GET, 10),
-        (Most(calls_per_caller=1, streams_per_caller=1), bodiless(Kind.END), MANY),
-        (Most(calls_per_caller=1, streams_per_caller=1), call("notifications/cancelled", request_id=None), MANY),
+        (Most(calls_per_caller=1, streams_per_caller=1, calls_per_upstream=40), bodiless(Kind.END), 10),
+        (Most(calls_per_caller=1, streams_per_caller=1, calls_per_upstream=40), CANCEL, 10),
+        (Most(calls_per_upstream=1), CANCEL, 1),
+        (Most(calls=20), CANCEL, 10),
     ],
 )
 def test_a_caller_has_so_many_places_at_one_connection_and_is_told_when_to_come_back(
@@ -64,7 +67,7 @@ def test_a_caller_has_so_many_places_at_one_connection_and_is_told_when_to_come_
         assert [name for name, _ in refusal.headers] == ["Retry-After"]
 
 
-@pytest.mark.parametrize("request_", [call(), GET])
+@pytest.mark.parametrize("request_", [call(), GET, CANCEL])
 def test_above_what_all_may_have_together_it_is_the_gateway_that_is_full(request_: MCPRequest) -> None:
     places = Places(Most(calls=4, streams=4))
     with ExitStack() as stack:
@@ -77,7 +80,7 @@ def test_above_what_all_may_have_together_it_is_the_gateway_that_is_full(request
     assert places.taken == 0
 
 
-@pytest.mark.parametrize("request_", [call(), GET, LISTEN])
+@pytest.mark.parametrize("request_", [call(), GET, LISTEN, CANCEL])
 def test_one_that_holds_all_it_can_leaves_the_others_as_many_and_its_own_elsewhere(request_: MCPRequest) -> None:
     places = Places(Most(calls_per_upstream=40))
     with ExitStack() as stack:
@@ -90,10 +93,16 @@ def test_one_that_holds_all_it_can_leaves_the_others_as_many_and_its_own_elsewhe
         assert taken(places, request=other)[0] > 0
 
 
+def test_one_with_every_place_of_every_sort_leaves_the_pool_of_an_upstream_room_for_others() -> None:
+    most = Most(calls_per_upstream=40, streams_per_caller=4)
+    assert sum(taken(Places(most), request=request)[0] for request in (call(), GET, CANCEL)) < 40
+
+
 def test_at_the_aggregate_there_is_no_upstream_to_share() -> None:
     places = Places(Most(calls_per_upstream=4, calls_per_caller=9, streams_per_caller=8))
     assert taken(places, request=call(), connection=AGGREGATE)[0] == 9
     assert taken(places, request=GET, connection=AGGREGATE)[0] == 8
+    assert taken(places, request=CANCEL, connection=AGGREGATE)[0] == MANY
 
 
 def test_a_request_that_ends_however_it_ends_leaves_its_place() -> None:

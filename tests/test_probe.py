@@ -213,7 +213,7 @@ async def test_a_server_that_does_not_know_the_list_has_no_tools() -> None:
 async def test_a_stream_is_read_to_its_answer() -> None:
     def streamed(request: MCPRequest) -> ScriptedAnswer:
         answer = dumps({"jsonrpc": "2.0", "id": request.id, "result": TWO_TOOLS})
-        chunks = (b": hello\n\n", b"data: no json\n\n", b'data: {"jsonrpc":"2.0","method":"x"}\n\n')
+        chunks = (b": hello\n\n", b"data:\n\n", b'data: {"jsonrpc":"2.0","method":"x"}\n\n')
         if request.method != "tools/list":
             return Server({"server/discover": DISCOVERED})(request)
         return ScriptedAnswer(content_type="text/event-stream", chunks=(*chunks, b"data: " + answer + b"\n\n"))

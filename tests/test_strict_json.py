@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -267,6 +268,32 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     except Refusal:
         return
     assert same(parse(dumps(tree), LIMITS), tree)
+
+
+@pytest.mark.parametrize("end", [b"", b"\\"])
+@pytest.mark.parametrize("unit", [b'\\"', b'""', b'"" ', b"\\", b'"k":1 '])
+def test_what_has_many_values_and_strings_without_end_is_counted_once_through(unit: bytes, end: bytes) -> None:
+    """Read again from each of its quotes, one body would keep the gateway from everything else for hours."""
+    start = b"[" + b"," * (LIMITS.values + 1) + b'"'
+    body = start + unit * ((LIMITS.body - len(start) - 1) // len(unit)) + end
+    assert refusal(body).reason is Reason.INVALID_JSON
+
+
+def test_many_values_are_counted_without_keeping_any() -> None:
+    body = b"{" + b",".join([b'"k":1'] * 600_000) + b"}"
+    tracemalloc.start()
+    try:
+        assert refusal(body).reason is Reason.TOO_LARGE
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", [b"", b'"{[,"', b'"\\"["', b' "" "" '])
+def test_values_are_counted_to_the_last_and_those_in_strings_are_none(text: bytes) -> None:
+    few = JsonLimits(values=3)
+    assert refusal(b"[{," * 2 + text, few).reason is Reason.INVALID_JSON
+    assert refusal(b"[{," * 2 + text + b"[{", few).reason is Reason.TOO_LARGE
 
 
 def test_more_values_than_are_read_are_refused_before_they_are_built_and_brackets_in_text_are_none() -> None:

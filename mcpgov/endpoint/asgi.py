@@ -58,6 +58,7 @@ CALLBACK = CALLBACK_PATH.encode()
 CONNECTION_NAME = re.compile(rb"[a-z0-9][a-z0-9-]{0,62}")
 CLAIMED_CORRELATION = ("x-correlation-id", "x-ms-correlation-id", "x-request-id")
 CLAIMED_LENGTH = 128
+SLICE = 256 * 1024  # bytes; what is sent at once, and no more waits in the socket for a client that takes its time
 WITHOUT_LENGTH = (204, 304)  # RFC 9110 section 8.6
 
 
@@ -182,12 +183,13 @@ class HttpExchange:
         self._answered = False
         self._watcher: asyncio.Task[None] | None = None
         self._held: Held | None = None
+        self._telling: Held | None = None
 
     async def read(self, principal: Principal, origins: Collection[str] = ()) -> MCPRequest:
         """Read the body, parse it once, and from then on watch for the client's leaving."""
         self._settings.sites.check(self.head.headers, origins)
         settings = self._settings
-        self._held = settings.buffers.hold(principal.id)
+        self._held, self._telling = settings.buffers.hold(principal.id), settings.buffers.hold(principal.id)
         body = await read_body(self._receive, self.head.headers, settings.limits.body, settings.pace, self._held)
         if body is None:
             raise ClientGone
@@ -218,13 +220,21 @@ class HttpExchange:
         if answer.streaming:
             await self._start(status, self._fields(answer, decision))
             async for events in answer.events:
-                await self._body(b"".join([event.raw for event in events]), more=True)
+                await self._tell(b"".join([event.raw for event in events]))
             await self._body(b"", more=False)
         else:
             body = b"".join([event.raw async for events in answer.events for event in events])
             await self._whole(status, self._fields(answer, decision), body)
         if self._gone:
             raise ClientGone
+
+    async def _tell(self, events: bytes) -> None:
+        """Send a piece of a stream, which counts until the client has taken it. Raises Refusal (overloaded, ...)."""
+        if self._telling is not None:
+            self._telling.now(len(events))
+        await self._body(events, more=True)
+        if self._telling is not None:
+            self._telling.now(0)
 
     def _fields(self, answer: Answer, decision: Decision) -> list[tuple[bytes, bytes]]:
         """The header fields of an answer, with its session."""
@@ -253,7 +263,10 @@ class HttpExchange:
         self._started = True
 
     async def _body(self, body: bytes, *, more: bool) -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        last = max(0, len(body) - 1) // SLICE * SLICE
+        for at in range(0, last, SLICE):
+            await self._send({"type": "http.response.body", "body": body[at : at + SLICE], "more_body": True})
+        await self._send({"type": "http.response.body", "body": body[last:], "more_body": more})
         self._answered = self._answered or not (more or self._gone)
 
     async def stop(self) -> None:
@@ -272,8 +285,9 @@ class HttpExchange:
     def close(self) -> None:
         """Stop watching for the client, and let go of its body."""
         self._draining.leave(self._call)
-        if self._held is not None:
-            self._held.give_back()
+        for held in (self._held, self._telling):
+            if held is not None:
+                held.give_back()
         if self._watcher is not None:
             self._watcher.cancel()
 

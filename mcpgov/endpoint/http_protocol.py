@@ -18,6 +18,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+import httptools
 import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 REFUSED: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n%s\r\n"
 RETRY: Final = b"retry-after: 1\r\n"
+FRAMING: Final = (b"content-length", b"transfer-encoding")
 CHUNK_FRAME: Final = 20  # bytes around a chunk: sixteen digits and two line ends
 
 
@@ -50,11 +52,30 @@ class StrictConfig(uvicorn.Config):
     limits = UNTOLD
 
 
+class Rest:
+    """What a second parser tells of a body, and of what comes behind it."""
+
+    __slots__ = ("_began", "_whole", "on_body", "on_chunk_header", "on_message_complete")
+
+    def __init__(self, whole: StrictHttpProtocol) -> None:
+        self._whole = whole
+        self._began = False
+        self.on_body = whole.on_body
+        self.on_chunk_header = whole.on_chunk_header
+        self.on_message_complete = whole.on_message_complete
+
+    def on_message_begin(self) -> None:
+        """Called for the request whose body it is, and for one that is pipelined behind it."""
+        if self._began:
+            self._whole.on_message_begin()
+        self._began = True
+
+
 class StrictHttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 for one request at a time, with a head of bounded size and no trailer, from a client that keeps up."""
 
     # With so many attributes more, each connection would have a dictionary with keys of its own, of 1.5 KB.
-    __slots__ = ("_framing", "_limits", "_patience", "_taking", "_turn", "url")
+    __slots__ = ("_framing", "_limits", "_patience", "_taking", "_turn", "_unread", "url")
 
     def __init__(
         self,
@@ -67,6 +88,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._limits = config.limits
         self._turn = Turn.REQUEST
         self._framing = 0  # bytes that were neither a whole head nor a piece of a body
+        self._unread = b""  # how the body is framed that the parser takes for another protocol's bytes
         self._patience: asyncio.TimerHandle | None = None  # with what is to come
         self._taking: asyncio.TimerHandle | None = None  # of what was written
 
@@ -92,9 +114,25 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._turn = Turn.REQUEST
             self._wait(self._limits.header_seconds)
         self._framing += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._read(data)
+        except httptools.HttpParserError:  # its words, and those of the server, stay here
+            self._refuse(b"400 Bad Request")
         if self._framing > self._limits.header_bytes:
             self._refuse(b"431 Request Header Fields Too Large")
+
+    def _read(self, data: bytes) -> None:
+        """Parse what has come. A request for another protocol is one like any other (RFC 9110 section 7.8): the parser
+        leaves its body unread, so another reads on.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._unread or self.transport.is_closing():
+                return
+            self.parser, framing, self._unread = httptools.HttpRequestParser(Rest(self)), self._unread, b""
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%s\r\n\r\n" % framing + data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
         """Called by the parser at the first byte of each request."""
@@ -111,7 +149,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser when a request's head is complete; nothing starts on a connection that has ended."""
-        self._turn = Turn.BODY
         self._framing = 0
         self._wait(None)
         version = self.parser.get_http_version() if self.parser else ""
@@ -120,8 +157,12 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._refuse(fault)
         if not self.transport.is_closing():
             super().on_headers_complete()
+            self._turn = Turn.BODY  # of the request that the cycle is now for
             if any(name == b"upgrade" for name, _ in self.headers):
                 self.cycle.keep_alive = False  # the parser expects another protocol behind this request
+            if self.parser.should_upgrade():
+                framed = (field for field in self.headers if field[0] in FRAMING)
+                self._unread = b"".join(b"%s: %s" % field for field in framed)  # one at most: see head_fault
 
     def on_chunk_header(self) -> None:
         """Called by the parser when a chunk's size and extensions are read, which are nothing to anybody."""
@@ -135,16 +176,13 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of each request."""
+        if self._unread:
+            return  # not yet: see _read
         self._turn = Turn.ANSWER
         self._framing = 0
         if not self.transport.is_closing():
             super().on_message_complete()
             self._answered()
-
-    def send_400_response(self, msg: str) -> None:
-        """Called for what the parser cannot read. The words stay here: they would be the server's, not ours."""
-        del msg
-        self._refuse(b"400 Bad Request")
 
     # -- what goes -----------------------------------------------------------------------------------------------------
 
@@ -216,6 +254,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
             return
         if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
+            return
+        if self._turn is Turn.BODY and self.cycle.response_complete:
+            self._end()  # answered while its body came: a second answer would be taken for the next request's
             return
         if self.cycle:
             self.cycle.disconnected = True  # whatever it was about to say: one request has one answer

@@ -46,7 +46,9 @@ NAMED_BY = {
     "tasks/update": "taskId",
     "tasks/cancel": "taskId",
 }
-GOVERNED = frozenset({*NAMED_BY, "tools/list"})  # methods that a policy decides on: no other spelling of them passes
+GOVERNED = frozenset(
+    {*NAMED_BY, "tools/list", "tasks/result", "tasks/list"}
+)  # methods that a policy decides on: no other spelling of them passes
 
 PARAMS_KEYS = frozenset(
     {"name", "uri", "arguments", "_meta", "taskId", "task", "cursor", "requestState", "inputResponses"}
@@ -226,13 +228,13 @@ def _method(message: Mapping[str, Json], kind: Kind) -> str:
 
 def _name(method: str, params: Mapping[str, Json], kind: Kind) -> str:
     """What the call is about: a tool, a prompt, a resource, a task. Empty where the method names nothing."""
+    if kind is Kind.NOTIFICATION and method in GOVERNED:  # some servers would run it, and nobody hear of the denial
+        raise Refusal(Reason.INVALID_MESSAGE, f'{method} is a request: it needs an "id".')
     key = NAMED_BY.get(method, "")
     name = params.get(key)
     if name is not None and not isinstance(name, str):
         raise _invalid_params(f'"params.{key}" must be a string.')
     if method == "tools/call":
-        if kind is Kind.NOTIFICATION:  # some servers would run it, and nobody would hear of the denial
-            raise Refusal(Reason.INVALID_MESSAGE, 'tools/call is a request: it needs an "id".')
         if not name:
             raise _invalid_params('"params.name" must name a tool.')
         if len(name) > NAME_LENGTH or not name.isprintable():  # nobody could tell it from another, or read its record

@@ -141,21 +141,19 @@ async def read_body(
     announced = headers.get("content-length")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large(limit)
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()  # and no list of pieces: each byte may come by itself, and would take forty
     began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(began + pace.seconds) as patience:
             while (message := await receive())["type"] != "http.disconnect":
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
+                body += message.get("body", b"")
+                if len(body) > limit:
                     raise too_large(limit)
                 if held is not None:
-                    held.now(size)
+                    held.now(len(body))
                 if not message.get("more_body", False):
-                    return b"".join(parts)
-                patience.reschedule(began + max(pace.seconds, size / pace.rate))
+                    return bytes(body)
+                patience.reschedule(began + max(pace.seconds, len(body) / pace.rate))
             return None
     except TimeoutError:
         message = f"The body did not come within {pace.seconds:g} seconds, nor at {pace.rate} bytes a second."

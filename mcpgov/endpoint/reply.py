@@ -50,7 +50,7 @@ RESERVED = frozenset({
 })  # fmt: skip
 # What an answer may tell beside its body. Set-Cookie, WWW-Authenticate (it would send clients to a stranger's sign-in),
 # Server, Date and everything hop-by-hop stay here; Mcp-Session-Id crosses sealed, which is the endpoint's work.
-CROSSING = ("cache-control", "x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
+CROSSING = ("x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,13 @@ def refusal_event(refusal: Refusal, request: MCPRequest | None, head: RequestHea
 def reply_headers(answer: Answer, decision: Decision, correlation_id: str) -> RawHeaders:
     """The headers that go out with an upstream's answer: what may cross, what the policies add, and our own."""
     answer_headers = answer.headers
-    headers = {"cache-control": "no-store"}  # an answer is for one caller
+    headers = {"cache-control": "no-store"}  # an answer is for one caller, also where the upstream calls it public
     # The type alone: a charset could make a client read other text than a list filter did.
     media = answer_headers.get("content-type").partition(";")[0].strip().lower()
     if media:
         headers["content-type"] = media
     if media == "text/event-stream":
-        headers["x-accel-buffering"] = "no"
+        headers |= {"x-accel-buffering": "no", "cache-control": "no-store, no-transform"}  # to compress is to buffer
     headers |= {name: value for name in CROSSING if is_told(value := answer_headers.get(name))}
     headers |= {name.lower(): value for name, value in decision.reply_headers}
     _edit(headers, answer.reply.edits if answer.reply else (), own_body=False)

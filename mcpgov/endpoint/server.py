@@ -4,6 +4,9 @@ It ends when it is told to by SIGTERM or SIGINT, from the moment it exists and n
 came in between would otherwise be lost, or end the process with calls unrecorded. Told to end, it takes no connection
 more and closes those that are idle; running calls have DRAIN seconds, are cancelled then, and have LAST seconds to say
 so. A client that does not take what it is told keeps nobody from ending.
+
+A listener takes no more connections than half of the descriptors that the process may open, whatever the settings say:
+strangers that hold all they can leave some for the servers behind, the store, and operators.
 """
 
 from __future__ import annotations
@@ -11,10 +14,15 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+
+if sys.platform != "win32":
+    import resource
 
 from mcpgov.endpoint.http_protocol import StrictConfig, StrictHttpProtocol
 from mcpgov.endpoint.limits import UNTOLD, ConnectionLimits
@@ -41,6 +49,20 @@ def noted_signals() -> list[int]:
     return noted
 
 
+def descriptors(wanted: int) -> int:
+    """How many files this process may have open; fewer than `wanted` only where the system gives no more."""
+    if sys.platform == "win32":
+        return wanted  # it has no such bound
+    files = resource.RLIMIT_NOFILE
+    most, last = (sys.maxsize if one == resource.RLIM_INFINITY else one for one in resource.getrlimit(files))
+    if most < wanted:
+        with suppress(OSError, ValueError):  # some systems have fewer than they say
+            asked = min(wanted, last)
+            resource.setrlimit(files, (asked, resource.getrlimit(files)[1]))
+            return asked
+    return most
+
+
 class GatewayServer(uvicorn.Server):
     """Serves one ASGI application on sockets that it is given, until it is told to end; `ending` is called then."""
 
@@ -64,7 +86,7 @@ class GatewayServer(uvicorn.Server):
             timeout_graceful_shutdown=drain,
             timeout_keep_alive=math.ceil(limits.idle_seconds),
         )
-        options.limits = limits
+        options.limits = replace(limits, connections=min(limits.connections, descriptors(2 * limits.connections) // 2))
         super().__init__(options)
         self._ending = ending
 

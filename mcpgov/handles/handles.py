@@ -59,8 +59,13 @@ class Handles:
             request = _coming_back(request, own)
         return tasks.opened(request, partial(self._task, holder))
 
-    def sealed(self, answer: Answer, request: MCPRequest, connection: Connection, decision: Decision) -> Answer:
-        """The answer as this caller may see it. Raises Refusal (upstream-invalid) for a session id that is none."""
+    def sealed(
+        self, answer: Answer, request: MCPRequest, connection: Connection, decision: Decision, *, resumable: bool = True
+    ) -> Answer:
+        """The answer as this caller may see it. Raises Refusal (upstream-invalid) for a session id that is none.
+
+        Events of one that is not `resumable` have no ids, so that nobody can come back for the rest.
+        """
         if not connection.name:
             return answer
         holder = holder_of(request, connection, decision)
@@ -74,7 +79,7 @@ class Handles:
             headers = Headers((*others, (SESSION, given)))
         numbered = answer.streaming and request.era is Era.HANDSHAKE
         inside = holder.within(session or request.session_id) if numbered else None
-        passing = _Passing(answer.events, self._seal, holder, inside, answer.streaming)
+        passing = _Passing(answer.events, self._seal, holder, inside, answer.streaming, resumable)
         return replace(answer, headers=headers, events=passing)
 
     def _task(self, holder: Holder, given: str) -> str | None:
@@ -103,6 +108,7 @@ class _Passing:
     holder: Holder
     inside: Holder | None
     streaming: bool
+    resumable: bool
 
     def __aiter__(self) -> _Passing:
         return self
@@ -112,7 +118,7 @@ class _Passing:
 
     def _shown(self, event: Event) -> Event:
         if event.data is not None:
-            data = tasks.sealed(event.data, self._task)
+            data = tasks.sealed(event.data, self._task, event.message)
             if data is not event.data:
                 event = with_data(event, data, streaming=self.streaming)
         return event if self.inside is None else with_ids(event, partial(self._event, self.inside))
@@ -121,7 +127,7 @@ class _Passing:
         return self.seal.seal(own.encode(), Sort.TASK, self.holder) or own
 
     def _event(self, holder: Holder, own: bytes) -> bytes | None:
-        given = self.seal.seal(own, Sort.EVENT, holder)
+        given = self.seal.seal(own, Sort.EVENT, holder) if self.resumable else None
         return None if given is None else given.encode()
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.json_spans import with_value
-from mcpgov.messages import is_response, mapping
+from mcpgov.messages import LIMITS, is_response, mapping
 from mcpgov.models import Kind
-from mcpgov.strict_json import JsonLimits, parse
+from mcpgov.strict_json import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 LIST: Final = "tasks/list"
 KEY: Final = "taskId"
 METHOD_NOT_FOUND: Final = -32601
-LIMITS: Final = JsonLimits(64 * 1024 * 1024, depth=128, keys=2_000_000, values=4_000_000, string=64 * 1024 * 1024)
 _RELATED: Final = ("_meta", "io.modelcontextprotocol/related-task", KEY)
 _SUBSCRIBED: Final = ("params", "notifications", "taskIds")
 # A task is told by its id and its status. In a completed one, the result may be inside (2026-07-28).
@@ -97,12 +96,15 @@ def _replaced(parent: Mapping[str, Json], path: Path, value: Json) -> dict[str, 
     return {**parent, first: _replaced(mapping(parent[first]), tuple(rest), value) if rest else value}
 
 
-def sealed(data: bytes, seal: Sealed) -> bytes:
-    """The upstream's message with its ids of tasks sealed. Every other byte stays, and so does what is no message."""
+def sealed(data: bytes, seal: Sealed, message: Mapping[str, Json] | None = None) -> bytes:
+    """The upstream's message with its ids of tasks sealed; `message` is what was read there, if it was.
+
+    Every other byte stays, and so does what is no message.
+    """
     if KEY.encode() not in data:
         return data
     try:
-        message = mapping(parse(data, LIMITS))
+        message = mapping(parse(data, LIMITS)) if message is None else message
     except Refusal:
         return data
     for path in _sealable(message):

@@ -71,7 +71,7 @@ class PinnedList:
         if data is None or not may_list_tools(data):
             return event
         try:
-            message = await asyncio.to_thread(parse, data, LIMITS) if len(data) > LARGE else parse(data, LIMITS)
+            message = await _read(event, data)
         except Refusal as refusal:
             raise invalid(refusal.message) from None
         shown = await self._shown(message, len(data))
@@ -113,3 +113,10 @@ class PinnedList:
             cursor if cursor is None else str(cursor),
             following if isinstance(following, str) else "" if following is None else str(following),
         )
+
+
+async def _read(event: Event, data: bytes) -> Json:
+    """The message of an event: as it was read where it came in, else read now. Raises Refusal."""
+    if event.message is not None:
+        return dict(event.message)
+    return await asyncio.to_thread(parse, data, LIMITS) if len(data) > LARGE else parse(data, LIMITS)

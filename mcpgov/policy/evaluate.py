@@ -69,6 +69,13 @@ class Evaluation:
         self.draft.at, self._denial = "", denial
         return self._decision(denial or Denial(Reason.ALLOWED, ""))
 
+    @property
+    def resumable(self) -> bool:
+        """Whether a GET that goes on from this call's events is asked what the call's answer is asked, and no less: it
+        names no tool, so what stands at a tool alone would not see the result.
+        """
+        return self._sections.outbound == self._policy.general.outbound
+
     def answered(self, answer: Answer) -> Evaluated[Answer]:
         """The answer as the caller may see it, rewritten event by event as it passes. Raises Refusal."""
         if self._policy.is_empty:

@@ -1,20 +1,22 @@
 """What a stream owes to the request that it answers: that answer, once, and no other. Pure.
 
-Rules: a response to another request never passes, for it would show one caller's result to another; what comes after
-the answer that is a response too is where the stream ends, for a client could take either; and a stream that ends
-without its answer says so where nobody can come back for the rest (MCP 2026-07-28 has no resumption), or the client
-waits for as long as it likes. Refuses to know: what cannot be read as a message; sse.py lets none of that come here.
+Rules: a response to another request never passes, for it would show one caller's result to another, or escape what is
+asked of that request's own answer; so where nothing was asked (a notification, a GET that goes on from no event), none
+does (MCP 2025-11-25, Listening for Messages from the Server). What comes after the answer that is a response too is
+where the stream ends, for a client could take either; and a stream that ends without its answer says so where nobody
+can come back for the rest (MCP 2026-07-28 has no resumption), or the client waits for as long as it likes. Refuses to
+know: what cannot be read as a message; sse.py lets none of that come here.
 """
 
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.messages import answers, is_response, listens, message_in
-from mcpgov.models import Era
+from mcpgov.models import Era, Kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Event, MCPRequest
 
 Events = tuple["Event", ...]
+LAST_EVENT: Final = "last-event-id"
 
 
 class Due:
@@ -29,7 +32,8 @@ class Due:
 
     def __init__(self, request: MCPRequest) -> None:
         self._request = request
-        self._open = not listens(request)  # who listens is answered when it ends, or opens another
+        self._open = request.kind is Kind.REQUEST and not listens(request)  # who listens is answered at the end
+        self._awaits = request.kind is Kind.REQUEST
         self._answered = False
         self.ended = False
         self.foreign = False
@@ -44,7 +48,7 @@ class Due:
         for number, event in enumerate(events):
             message = message_in(event)
             if message is not None and is_response(message):
-                self.foreign = not self._answered and not answers(message, self._request.id)
+                self.foreign = not self._answered and not (self._awaits and answers(message, self._request.id))
                 self.ended = self.foreign or self._answered
                 if self.ended:
                     return events[:number]
@@ -53,7 +57,7 @@ class Due:
 
 
 async def owed(stream: AsyncGenerator[Events, None], request: MCPRequest) -> AsyncGenerator[Events, None]:
-    """The events of a stream that answers a request. Raises Refusal: upstream-invalid, upstream-reset."""
+    """The events of a stream as far as they may pass. Raises Refusal: upstream-invalid, upstream-reset."""
     due = Due(request)
     async with aclosing(stream):
         async for events in stream:
@@ -66,3 +70,8 @@ async def owed(stream: AsyncGenerator[Events, None], request: MCPRequest) -> Asy
                 return
     if due.missing:
         raise Refusal(Reason.UPSTREAM_RESET, "The upstream ended its answer before the end.", detail="no answer")
+
+
+def goes_on(request: MCPRequest) -> bool:
+    """Whether a GET goes on from an event: then also the answer to an earlier request may come (HANDSHAKE)."""
+    return request.kind is Kind.STREAM and bool(request.head.headers.get(LAST_EVENT).strip(" \t"))

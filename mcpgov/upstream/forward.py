@@ -13,7 +13,8 @@ import asyncio
 import io
 import ssl
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -36,8 +37,9 @@ from mcpgov.upstream.answers import (
     whole,
 )
 from mcpgov.upstream.bounds import AnswerLimits, larger
-from mcpgov.upstream.due import owed
+from mcpgov.upstream.due import goes_on, owed
 from mcpgov.upstream.headers import destination, outgoing
+from mcpgov.upstream.lane import Lane
 from mcpgov.upstream.sse import Splitter, told
 
 if TYPE_CHECKING:
@@ -67,6 +69,16 @@ class Pool:
     retired: bool
     open_calls: int = 0  # streams among them
     open_streams: int = 0
+    lane: Lane = field(default_factory=Lane)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which one answer is taken: until when, what of it is held, and where it is read."""
+
+    deadline: float
+    held: Held
+    lane: Lane
 
 
 PoolKey = tuple[str, RemoteUpstream]
@@ -116,7 +128,7 @@ class RemoteForwarder:
                         allow_redirects=False,
                     )
             try:
-                answer, events = await self._answer(request, response, changes, deadline, held)
+                answer, events = await self._answer(request, response, changes, Terms(deadline, held, pool.lane))
                 try:
                     yield answer
                 finally:
@@ -129,7 +141,7 @@ class RemoteForwarder:
             await self._release(key, pool)
 
     async def _answer(
-        self, request: MCPRequest, response: aiohttp.ClientResponse, changes: Changes, deadline: float, held: Held
+        self, request: MCPRequest, response: aiohttp.ClientResponse, changes: Changes, terms: Terms
     ) -> tuple[Answer, AsyncGenerator[tuple[Event, ...], None]]:
         status = response.status
         headers = Headers(
@@ -138,27 +150,27 @@ class RemoteForwarder:
         require_tellable(status, headers)
         require_success(request, status, changes)
         if status == 200 and media_type(headers) == EVENT_STREAM:
-            stream = self._stream(response, None if request.kind is Kind.STREAM else deadline, held)
-            events = owed(stream, request) if request.kind is Kind.REQUEST else stream
+            stream = self._stream(response, terms, None if request.kind is Kind.STREAM else terms.deadline)
+            events = stream if goes_on(request) else owed(stream, request)
             return Answer(status, headers, streaming=True, events=events), events
-        body = await self._whole(response, deadline, self._limits.most(request), held)
-        event = told_body(request, status, headers, body)
+        body = await self._whole(response, terms, self._limits.most(request))
+        event = await terms.lane.read(len(body), partial(told_body, request, status, headers, body))
         events = whole(event)
         return Answer(status, told_headers(headers, body=event is not None), streaming=False, events=events), events
 
-    async def _whole(self, response: aiohttp.ClientResponse, deadline: float, most: int, held: Held) -> bytes:
+    async def _whole(self, response: aiohttp.ClientResponse, terms: Terms, most: int) -> bytes:
         body = bytearray()
         with told_as_refusals():
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(terms.deadline):
                 while chunk := await read(response):
                     body += chunk
-                    held.now(len(body))
+                    terms.held.now(len(body))
                     if len(body) > most:
                         raise larger(most)
         return bytes(body)
 
     async def _stream(
-        self, response: aiohttp.ClientResponse, deadline: float | None, held: Held
+        self, response: aiohttp.ClientResponse, terms: Terms, deadline: float | None
     ) -> AsyncGenerator[tuple[Event, ...], None]:
         splitter = Splitter(self._limits.event_bytes)
         with told_as_refusals():
@@ -166,10 +178,11 @@ class RemoteForwarder:
                 async with asyncio.timeout_at(deadline):
                     chunk = await read(response)
                 events = splitter.split(chunk) if chunk else splitter.finish()
-                held.now(splitter.pending)
+                terms.held.now(splitter.pending)
                 if any(event.data for event in events):
                     deadline = None  # it has begun to answer, and may take its time
-                passed, refusal = told(events)
+                largest = max((len(event.raw) for event in events), default=0)
+                passed, refusal = await terms.lane.read(largest, partial(told, events))
                 if passed:
                     yield passed
                 if refusal is not None:

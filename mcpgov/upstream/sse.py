@@ -4,7 +4,7 @@ Source: HTML Living Standard section 9.2.6. Rules: a line ends at CR, LF or CRLF
 are text (a client library that breaks lines there lets a tool's result forge events). Any chunking gives the same
 events, and their `raw` put together is the input, up to the last complete event: what is left at the end is
 discarded, as the standard says. Comments and blank lines between events pass at once, for they keep connections
-alive.
+alive, at most RUN lines together: a server that sends nothing else would keep everybody busy.
 
 An event is told as it came if it is in the one shape that all readers read alike; else it is written anew from the
 message that was read there, in ASCII, with what is left of its other fields. One that holds no message ends the stream:
@@ -26,15 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LINE_END = re.compile(rb"\r\n?|\n")
+RUN: Final = 64
+# Blank lines and comments, so short that a run is no longer than the least `limits.event_bytes`; a CR that nothing
+# follows yet may be half of a line end.
+BETWEEN: Final = re.compile(rb"(?>(?::[^\r\n]{0,12}+)?(?:\r\n|\n|\r(?!\Z))){1,%d}" % RUN)
 BOM = b"\xef\xbb\xbf"
 # Fields that pass as they are. An id comes back to us in a header field (Last-Event-ID), so it is of ASCII and short; a
 # client that is told to come back in more than 9,999,999 ms would stay away for good.
 _END: Final = rb"(?:\r\n?+|\n)"
 _ID: Final = rb"[ -~]{0,256}"
 _RETRY: Final = rb"[0-9]{1,7}"
-_FIELD: Final = rb"(?:(?:event: ?message|id: ?" + _ID + rb"|retry: ?" + _RETRY + rb"|:[ -~]*+)" + _END + rb")*+"
+# Atomic groups, not possessive repeats: those keep half of what did not match (CPython 3.11 before 3.11.5, gh-106052).
+_FIELD: Final = rb"(?>(?:event: ?message|id: ?" + _ID + rb"|retry: ?" + _RETRY + rb"|:[ -~]*+)" + _END + rb")*"
 MESSAGE: Final = re.compile(_FIELD + rb"data: ?[^\r\n]*+" + _END + _FIELD + _END)
-QUIET: Final = re.compile(rb"(?:" + _FIELD + rb"(?:data(?:: ?)?" + _END + rb")?)*?" + _END + rb"?")
+QUIET: Final = re.compile(_FIELD + rb"(?:data(?:: ?)?" + _END + _FIELD + rb")?(?:" + _END + rb")?")
+SILENCE: Final = re.compile(rb"(?>(?::[ -~]*+)?" + _END + rb")*")
 KEPT: Final = {b"id": re.compile(_ID), b"retry": re.compile(_RETRY)}
 OLD_TRANSPORT: Final = b"endpoint"  # MCP 2024-11-05: the URL to post to. A client that believed it would leave by it.
 ALIVE: Final = b":\n\n"
@@ -74,15 +80,20 @@ class Splitter:
         pending = self._pending
         pending += chunk
         events: list[Event] = []
-        start = 0
-        for end in LINE_END.finditer(pending, self._scanned):
-            if end.group() == b"\r" and end.end() == len(pending) and not last:
-                break  # an LF may follow, and would belong to this line end
+        start, at = 0, self._scanned
+        while True:
+            if self._line == start and not self._at_start and (quiet := BETWEEN.match(pending, start)):
+                events.append(Event(quiet.group()))
+                start = self._line = at = quiet.end()
+                continue
+            end = LINE_END.search(pending, at)
+            if end is None or (end.group() == b"\r" and end.end() == len(pending) and not last):
+                break  # after a CR an LF may follow, and would belong to this line end
             line = bytes(pending[self._line : end.start()])
             if self._completes(line, alone=self._line == start):
                 events.append(self._event(bytes(pending[start : end.end()])))
                 start = end.end()
-            self._line = end.end()
+            self._line = at = end.end()
         self._scanned = max(self._line, len(pending) - 1) - start
         self._line -= start
         del pending[:start]
@@ -119,7 +130,7 @@ def told_event(event: Event) -> Event:
     """The event as it is told, its message read. Raises Refusal (upstream-invalid) for one that holds none."""
     data, raw = event.data, event.raw
     if data is None:
-        return event if QUIET.fullmatch(raw) else _primed(_fields(raw))
+        return event if QUIET.fullmatch(raw) or SILENCE.fullmatch(raw) else _primed(_fields(raw))
     alike = MESSAGE.fullmatch(raw) is not None
     fields = [] if alike else _fields(raw)
     types = {value for name, value in fields if name == b"event"} - {b"", b"message"}

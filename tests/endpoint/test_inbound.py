@@ -339,10 +339,9 @@ def test_a_notification_is_never_a_request(method: str) -> None:
     assert refused(stateless(method, requestId=3), mirrors(method)).reason is Reason.INVALID_MESSAGE
 
 
-def test_a_call_without_an_id_is_never_a_notification() -> None:
-    message = call()
-    del message["id"]
-    found = refused(message)
+@pytest.mark.parametrize("method", ["tools/call", "tasks/cancel", "tasks/list", "resources/read"])
+def test_a_call_without_an_id_is_never_a_notification(method: str) -> None:
+    found = refused({"jsonrpc": "2.0", "method": method, "params": {"name": "echo"}})
     assert (found.reason, found.code, found.request_id) == (Reason.INVALID_MESSAGE, None, None)
 
 

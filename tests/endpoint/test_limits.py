@@ -1,6 +1,7 @@
 """What comes before MCP: the Host and Origin that may speak to us, and how much body is read."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -107,6 +108,24 @@ def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 async def test_a_body_in_pieces_is_read_whole() -> None:
     assert await read_body(arriving(part(b"ab", more=True), part(b"", more=True), part(b"c")), Headers(), 3) == b"abc"
+
+
+async def test_a_body_in_very_small_pieces_takes_no_more_than_its_bytes() -> None:
+    size, left = 100_000, iter(range(50_000 - 1, -1, -1))
+
+    async def receive() -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        more = next(left)
+        return part(bytes((more % 251, more % 241)), more=more > 0)
+
+    tracemalloc.start()
+    try:
+        body = await read_body(receive, Headers(), size)
+        assert body is not None
+        assert len(body) == size
+        assert tracemalloc.get_traced_memory()[1] < 4 * size
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_body_one_byte_over_the_limit_is_refused_as_soon_as_that_byte_comes() -> None:

@@ -156,7 +156,7 @@ def crossed(headers: dict[str, str], decision: Decision = ALLOWED, *edits: Heade
 
 
 def test_few_headers_of_an_answer_cross() -> None:
-    kept = {"content-type": "application/json", "cache-control": "no-cache", "allow": "POST", "retry-after": "3"}
+    kept = {"content-type": "application/json", "cache-control": "no-store", "allow": "POST", "retry-after": "3"}
     dropped = ["set-cookie", "www-authenticate", "server", "date", "connection", "transfer-encoding", "content-length"]
     dropped += ["keep-alive", "mcp-session-id", "content-encoding", "location", "x-powered-by", "x-correlation-id"]
     assert crossed(kept | dict.fromkeys(dropped, "theirs")) == kept | {"x-correlation-id": "ours"}
@@ -164,9 +164,8 @@ def test_few_headers_of_an_answer_cross() -> None:
 
 def test_an_event_stream_is_neither_buffered_nor_stored() -> None:
     stream = {"content-type": "Text/event-stream; charset=utf-8"}
-    ours = {"x-accel-buffering": "no", "cache-control": "no-store", "x-correlation-id": "ours"}
+    ours = {"x-accel-buffering": "no", "cache-control": "no-store, no-transform", "x-correlation-id": "ours"}
     assert crossed(stream) == {"content-type": "text/event-stream"} | ours
-    assert crossed(stream | {"cache-control": "no-cache"})["cache-control"] == "no-cache"
 
 
 def test_a_field_that_no_header_can_hold_stays_here_and_a_charset_too() -> None:
@@ -180,6 +179,8 @@ def test_a_field_that_no_header_can_hold_stays_here_and_a_charset_too() -> None:
 
 def test_an_answer_is_for_one_caller_and_not_stored() -> None:
     assert crossed({}) == {"cache-control": "no-store", "x-correlation-id": "ours"}
+    for theirs in ("public, max-age=31536000", "s-maxage=60", "no-cache"):
+        assert crossed({"cache-control": theirs})["cache-control"] == "no-store"
 
 
 def test_a_decision_adds_headers_but_not_another_correlation_id() -> None:

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -43,6 +45,22 @@ async def test_it_adds_no_header_of_its_own_and_ends_at_a_signal() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
     assert head == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close"
+
+
+@pytest.mark.parametrize(("soft", "hard", "connections"), [(200, 200, 100), (200, 20_000, 3000), (9000, 9000, 3000)])
+def test_connections_leave_half_of_the_descriptors_to_what_is_behind_them(
+    soft: int, hard: int, connections: int
+) -> None:
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+from mcpgov.endpoint.limits import ConnectionLimits
+from mcpgov.endpoint.server import GatewayServer
+print(GatewayServer(None, limits=ConnectionLimits(connections=3000)).config.limits.connections)
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout.split()
+    assert [int(number) for number in told] == [connections, max(soft, min(hard, 2 * 3000))]
 
 
 async def test_told_twice_it_does_not_wait_for_calls_that_run() -> None:

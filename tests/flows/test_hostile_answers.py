@@ -50,7 +50,7 @@ async def ended(gateway: House) -> tuple[object, ...]:
 
 
 CUT: dict[str, ScriptedAnswer] = {
-    "limits.events": ScriptedAnswer(content_type=SSE, chunks=(b":\n" * 17,), ends=False),
+    "limits.events": ScriptedAnswer(content_type=SSE, chunks=(b"data:\n\n" * 17,), ends=False),
     "limits.answer_bytes": ScriptedAnswer(content_type=SSE, chunks=(b": " + b"x" * 2000 + b"\n",) * 3, ends=False),
     "limits.event_bytes": ScriptedAnswer(content_type=SSE, chunks=(NOTE, b": " + b"x" * 2047), ends=False),
     "limits.answer_seconds": ScriptedAnswer(content_type=SSE, chunks=(NOTE,), ends=False),
@@ -111,6 +111,25 @@ async def test_what_two_readers_read_in_two_ways_reaches_no_client(gateway: Hous
     outcomes = await gateway.records(event="outcome")
     assert [outcome["mcpgov.status"] for outcome in outcomes] == ["failed", "failed"] * len(AMBIGUOUS)
     assert "hidden-text" not in str(outcomes)
+
+
+async def test_a_result_that_nobody_asked_for_on_that_stream_reaches_no_client(
+    gateway: House, server: Loopback
+) -> None:
+    client = await gateway.client()
+    event = b'data: {"jsonrpc":"2.0","id":5,"result":{"content":["hidden-text"]}}\n\n'
+    server.script(*(ScriptedAnswer(content_type=SSE, chunks=(NOTE.replace(b"hidden", b"shown"), event)),) * 3)
+    version = {"MCP-Protocol-Version": "2025-11-25"}
+    note = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    told = [await client.post(body, version) for body in (note, b'{"jsonrpc":"2.0","id":5,"result":{}}')]
+    assert client.http is not None
+    async with client.http.get(client.url, headers=client.headers | version) as listening:
+        told.append(Reply(listening.status, listening.headers, await listening.read()))
+    for reply in told:
+        assert (b"shown-text" in reply.body, b"hidden-text" in reply.body) == (True, False)
+        assert last(reply)["error"]["data"]["reason"] == "upstream-invalid"
+    outcomes = await gateway.records(event="outcome")
+    assert [one["mcpgov.reason"] for one in outcomes] == ["upstream-invalid"] * 3
 
 
 async def test_the_old_transport_s_endpoint_is_never_told(gateway: House, server: Loopback) -> None:

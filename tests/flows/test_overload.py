@@ -1,13 +1,16 @@
 """Too much at once: refused quickly, recorded like anything else, and never the fault of one caller to the others."""
 
 import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mcpgov.decision import Reason
 from tests.aggregate.houses import entry
 from tests.flows.house import Client, House, Reply, house
+from tests.flows.sockets import whole
 from tests.flows.upstream import CityUpstream, listening
 
 HELD = "limits: {{ calls: {calls}, calls_per_caller: {own}, calls_per_upstream: {there} }}"
@@ -55,6 +58,40 @@ async def test_a_thousand_slow_calls_of_one_caller_leave_the_others_their_places
         assert len(denied) == len(reasons)
 
 
+@dataclass
+class Mute(CityUpstream):
+    """A server that keeps notifications waiting, and answers requests."""
+
+    waiting: int = 0
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        first = await receive()
+        if b"notifications/" in first["body"]:
+            self.waiting += 1
+            await self.told.wait()
+
+        async def again() -> Any:
+            return first
+
+        await super().__call__(scope, again, send)
+
+
+async def test_a_thousand_notifications_of_one_caller_leave_the_others_their_places(tmp_path: Path) -> None:
+    mute = Mute()
+    async with listening(mute) as url, house(tmp_path, HELD.format(calls=4000, own=500, there=40)) as gateway:
+        greedy, other = await furnished(gateway, url, "greedy", "other")
+        note = b'{"jsonrpc":"2.0","method":"notifications/progress"}'
+        told = [asyncio.create_task(greedy.post(note, {"MCP-Protocol-Version": "2025-11-25"})) for _ in range(1000)]
+        async with asyncio.timeout(30):
+            while sum(task.done() for task in told) < 1000 - 5:
+                await asyncio.sleep(0)
+        assert mute.waiting == 5
+        assert (await other.call("get_city")).status == 200
+        mute.told.set()
+        assert refusals(await asyncio.gather(*told), 429) == [Reason.CONCURRENCY_LIMITED] * 995
+
+
 async def test_above_what_all_may_have_the_gateway_is_full_for_everybody_and_recovers(tmp_path: Path) -> None:
     city = CityUpstream(hold=asyncio.Event())
     async with listening(city) as url, house(tmp_path, HELD.format(calls=2, own=9, there=20)) as gateway:
@@ -99,3 +136,37 @@ async def test_what_is_held_is_bounded_and_given_back_whatever_becomes_of_it(tmp
             while buffers.held or buffers.holders:
                 await asyncio.sleep(0)
         assert len(city.calls) == 2
+
+
+class Large(CityUpstream):
+    """A server whose answers are large."""
+
+    async def _called(self, message: dict[str, Any], receive: Any, send: Any) -> None:
+        del receive
+        await self._answer(send, message, {"content": [{"type": "text", "text": "x" * (12 << 20)}]})
+
+
+@pytest.mark.parametrize("kind", ["json", "sse"])
+async def test_an_answer_that_its_client_does_not_take_counts_until_the_client_is_gone(
+    tmp_path: Path, kind: str
+) -> None:
+    settings = f"limits: {{ buffered_bytes: {64 << 20} }}"
+    async with listening(Large(answers_with=kind)) as url, house(tmp_path, settings) as gateway:
+        (client,) = await furnished(gateway, url, "one")
+        assert gateway.running is not None
+        buffers, places = gateway.running.buffers, gateway.running.stages.places
+        port = int(gateway.url.rpartition(":")[2])
+        deaf = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(2)]
+        for _, writer in deaf:
+            writer.write(whole(client.headers["X-API-Key"]))
+        async with asyncio.timeout(30):
+            while buffers.held < 2 * (12 << 20):
+                await asyncio.sleep(0)
+            reply = await client.call("get_city")
+            assert reply.message["error"]["data"]["reason"] == Reason.CONCURRENCY_LIMITED
+            assert places.taken
+            for _, writer in deaf:
+                writer.transport.abort()
+            while buffers.held or places.taken:
+                await asyncio.sleep(0)
+            assert (await client.call("get_city")).status == 200

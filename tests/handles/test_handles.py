@@ -111,6 +111,12 @@ async def test_an_event_id_that_is_too_long_to_be_sealed_goes_and_the_event_stay
     assert event.raw == b"data: {}\n\n"
 
 
+async def test_to_an_answer_that_is_not_resumable_nobody_comes_back() -> None:
+    event = Event(b"id: 7\ndata: {}\n\n", b"{}")
+    sealed = HANDLES.sealed(answer(event), asked(), HERE, ALLOWED, resumable=False)
+    assert [one.raw async for some in sealed.events for one in some] == [b"data: {}\n\n"]
+
+
 async def test_without_sessions_there_is_nothing_to_come_back_to_and_events_stay_as_they_are() -> None:
     _, (event,) = await shown(Event(b"id: 7\ndata: {}\n\n", b"{}"), request=asked(Era.STATELESS))
     assert event.raw == b"id: 7\ndata: {}\n\n"

@@ -29,6 +29,12 @@ def test_name_of_a_document_is_that_of_its_file(file: str) -> None:
     assert parse_document("inbound: []", file).name == "company"
 
 
+@pytest.mark.parametrize(("text", "allowed"), [("inbound: []", "a-z 0-9 -"), ("fragment: []", "A-Z a-z 0-9 _ -")])
+def test_a_file_whose_name_no_policy_may_have_is_refused(text: str, allowed: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=f"use {allowed}, at most"):
+        parse_document(text, "com pany.yaml")
+
+
 def rules(document: PolicyDocument) -> dict[str, list[str]]:
     """The rule of every step at the top of each section."""
     return {name: [step.rule for step in steps] for name, steps in document.sections.items()}

@@ -44,6 +44,18 @@ def test_allowed_call_carries_everything_that_the_forward_needs() -> None:
     assert verdict.limits == (admitted(Spend("", 60, 60)),)
 
 
+def test_a_call_is_resumable_unless_its_tool_asks_more_of_answers_than_a_get_is_asked() -> None:
+    ruled = policy(
+        "outbound: [result-rules: { max-size: 300 }]", {"drop": "outbound: [result-rules: { max-size: 100 }]"}
+    )
+    for method, tool, resumable in (
+        ("tools/call", "get", True),
+        ("tools/list", "", True),
+        ("tools/call", "drop", False),
+    ):
+        assert Evaluation(ruled, context(method, tool=tool)).resumable is resumable
+
+
 @pytest.mark.parametrize(
     ("asked", "reason", "rule"),
     [

@@ -91,7 +91,7 @@ async def test_an_event_may_have_as_many_bytes_as_are_allowed(server: Loopback, 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
 async def test_an_answer_may_have_as_many_events_as_are_allowed(server: Loopback, over: int) -> None:
-    server.script(ScriptedAnswer(content_type=SSE, chunks=(b": alive\n" * (15 + over) + LAST,)))
+    server.script(ScriptedAnswer(content_type=SSE, chunks=(b"id: 1\ndata:\n\n" * (15 + over) + LAST,)))
     events, refusal = await told(server, AnswerLimits(events=16), call())
     assert len(events) == min(16, 16 + over)
     assert (refusal and (refusal.reason, refusal.detail)) == (

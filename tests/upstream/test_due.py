@@ -7,9 +7,9 @@ import pytest
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
-from mcpgov.models import Era, Event, MCPRequest
-from mcpgov.upstream.due import Events, owed
-from tests.upstream.calls import call
+from mcpgov.models import Era, Event, Kind, MCPRequest
+from mcpgov.upstream.due import Events, goes_on, owed
+from tests.upstream.calls import bodiless, call
 
 ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 SECOND = b'{"jsonrpc":"2.0","id":1,"result":{"isError":true}}'
@@ -86,6 +86,22 @@ async def test_a_stream_without_its_answer_says_so_where_nobody_can_come_back_fo
 async def test_who_listens_is_owed_no_answer() -> None:
     listening = replace(stateless(call()), method="subscriptions/listen")
     assert await passed(Stream((PROGRESS,)), listening) == ([PROGRESS], None)
+
+
+@pytest.mark.parametrize("kind", [Kind.STREAM, Kind.END, Kind.NOTIFICATION, Kind.RESPONSE])
+@pytest.mark.parametrize("response", [ANSWER, NO_ID])
+async def test_where_nothing_was_asked_no_response_passes(kind: Kind, response: bytes) -> None:
+    nothing = replace(call(), kind=kind)  # also where a response of the client's has the id of a request of its own
+    assert await passed(Stream((PROGRESS, ASKING, response)), nothing) == ([PROGRESS, ASKING], Reason.UPSTREAM_INVALID)
+    assert await passed(Stream((PROGRESS,), (ASKING,)), nothing) == ([PROGRESS, ASKING], None)
+
+
+def test_only_a_get_that_names_an_event_goes_on_from_one() -> None:
+    named = (("last-event-id", "7"),)
+    assert goes_on(bodiless(Kind.STREAM, headers=named))
+    assert not goes_on(bodiless(Kind.STREAM))
+    assert not goes_on(bodiless(Kind.STREAM, headers=(("last-event-id", " \t"),)))
+    assert not goes_on(call(headers=named))
 
 
 async def test_leaving_early_closes_the_stream() -> None:

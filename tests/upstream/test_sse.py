@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Event
-from mcpgov.upstream.sse import Splitter, told
+from mcpgov.upstream import sse
+from mcpgov.upstream.sse import QUIET, Splitter, told, told_event
 
 LIMIT = 1 << 20
 PIECES = st.sampled_from(
@@ -28,9 +29,21 @@ def split(stream: bytes, *cuts: int) -> tuple[Event, ...]:
     return tuple(event for some in [*events, splitter.finish()] for event in some)
 
 
+def together(events: tuple[Event, ...]) -> list[Event]:
+    """The events, comments and blank lines between two of them put together: these pass as they come."""
+    joined: list[Event] = []
+    for event in events:
+        silent = all(not line or line.startswith(b":") for line in re.split(rb"\r\n?|\n", event.raw))
+        if silent and joined and joined[-1].data is None and joined[-1].raw[:1] in b":\r\n":
+            joined[-1] = Event(joined[-1].raw + event.raw)
+        else:
+            joined.append(event)
+    return joined
+
+
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=20))
 def test_any_chunking_gives_the_same_events(stream: bytes, cuts: list[int]) -> None:
-    assert split(stream, *cuts) == split(stream, *range(len(stream)))
+    assert together(split(stream, *cuts)) == together(split(stream, *range(len(stream))))
 
 
 @given(STREAMS)
@@ -59,7 +72,7 @@ EVENTS: dict[str, tuple[bytes, list[tuple[bytes, bytes | None]]]] = {
     "mixed": (b"data: 1\n\r\ndata: 2\r\n\r", [(b"data: 1\n\r\n", b"1"), (b"data: 2\r\n\r", b"2")]),
     "BOM": (b"\xef\xbb\xbfdata: 1\n\n", [(b"\xef\xbb\xbfdata: 1\n\n", b"1")]),
     "BOM later": (b"\n\xef\xbb\xbfdata: 1\n\n", [(b"\n", None), (b"\xef\xbb\xbfdata: 1\n\n", None)]),
-    "comment": (b": ping\n\n", [(b": ping\n", None), (b"\n", None)]),
+    "comment": (b"\n: ping\n\n", [(b"\n", None), (b": ping\n\n", None)]),
     "comment inside": (b"data: 1\n: c\n\n", [(b"data: 1\n: c\n\n", b"1")]),
     "priming": (b"id: 7\ndata:\n\n", [(b"id: 7\ndata:\n\n", None)]),
     "bare field": (b"data\n\n", [(b"data\n\n", None)]),
@@ -86,6 +99,37 @@ def test_a_stream_is_split_as_the_standard_says(stream: bytes, events: list[tupl
 
 def test_a_comment_passes_before_the_event_it_stands_before() -> None:
     assert Splitter(LIMIT).split(b": ping\ndata: 1") == (Event(b": ping\n", None),)
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r", b"\r\n", b": ping\n", b":\r\n"])
+def test_lines_that_say_nothing_pass_in_runs(line: bytes) -> None:
+    events = split(b"\n" + line * 6400)
+    assert b"".join(event.raw for event in events) == b"\n" + line * 6400
+    assert len(events) <= 102
+    assert {told_event(event).raw for event in events} <= {b"\n", line, line * 63, line * 64}
+
+
+# What a possessive repeat left half matched was taken for the start of the next field.
+HALF = (
+    b"event: id: 5\n\n",
+    b"event: data\n\n",
+    b"retry: id: 5\n\n",
+    b"id::" + b"a" * 300 + b"\n\n",
+    b"event:event:\n\n",
+)
+
+
+@pytest.mark.parametrize("raw", HALF)
+def test_half_a_field_is_not_taken_for_a_whole_one(raw: bytes) -> None:
+    assert not QUIET.fullmatch(raw)
+    assert not sse.MESSAGE.fullmatch(raw)
+    assert told_one(raw).raw == b":\n\n"
+
+
+def test_many_fields_are_read_in_one_pass() -> None:
+    for line in (b"id: 1\n", b": c\n", b"retry: 1\n", b"event: message\n"):
+        assert not QUIET.fullmatch(line * 20_000 + b"x\n\n")
+        assert not sse.MESSAGE.fullmatch(line * 20_000 + b"data: 1\n" + line * 20_000 + b"x\n\n")
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
