@@ -38,6 +38,7 @@ def test_the_same_value_gives_the_same_digest_and_another_key_another() -> None:
 def test_a_key_that_is_too_short_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 16 bytes"):
         Digester(b"k" * 15)
+    assert Digester(b"k" * 16).text("a")
 
 
 def test_a_key_has_an_id_that_tells_it_from_others_and_nothing_else() -> None:

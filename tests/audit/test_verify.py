@@ -181,6 +181,18 @@ def test_a_checkpoint_of_what_was_purged_is_held_against_what_is_said_of_it() ->
         verdict = Ledger([Removed({"w": chain})], {}, [note]).verdict()
         assert (what in told(verdict)) is found
         assert not any("is missing" in one for one in told(verdict))
+        assert "tampered: what is said to be purged, no record names" in told(verdict)
+
+
+def test_what_a_checkpoint_that_left_the_house_covers_is_there() -> None:
+    records = kept("w", ROWS)
+    chain, _ = Chain("w").extended(row.record for row in ROWS)
+    compared = {"w": {4: chain.root}}
+    assert verify(Ledger(records, {"w": None}), SIGNER.key, compared).findings == ()
+    for there in (records[:2], []):
+        findings = verify(Ledger(there, {"w": None}), SIGNER.key, compared).findings
+        assert [(one.kind, one.writer, one.seq, one.place) for one in findings] == [(Kind.GAP, "w", 4, 0)]
+        assert "a checkpoint that left the house covers it" in findings[0].what
 
 
 def test_an_export_carries_the_hash_before() -> None:
