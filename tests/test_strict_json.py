@@ -154,6 +154,10 @@ def test_a_duplicate_key_is_refused_wherever_and_however_it_is_written(
     assert refusal(body).reason is Reason.DUPLICATE_KEY
 
 
+def test_of_several_keys_the_one_that_stands_twice_is_named() -> None:
+    assert '"b"' in refusal('{"a":1,"b":2,"b":3,"c":4}').message
+
+
 def test_a_duplicate_key_is_named_and_its_values_are_not() -> None:
     assert refusal('{"a": {"tok\\u0065n": "s3cret", "token": "s3cret"}}').message == (
         'The key "token" stands twice in one object.'

@@ -1,9 +1,11 @@
 """Records on their way, and places that take them, refuse them or are down when a test says so."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 from mcpgov.audit.exported import Exported, Payload
 from mcpgov.audit.exporting import TargetRefused, TargetUnavailable
@@ -170,3 +172,10 @@ class Notes:
             raise self.failure
         self.events.append((event, details))
         self.kept.kept += exported([ControlRecord(event, NOW, details).row()], len(self.kept.kept) + 1)
+
+
+def documented() -> set[str]:
+    """The names of all fields of records, from the pages that explain them."""
+    pages = (Path(__file__).parents[2] / "docs" / name for name in ("audit.md", "exports.md"))
+    names = {f"mcpgov.{name}" for name in ("log_id", "writer", "seq")}  # what an exported record has before its fields
+    return names | {name for page in pages for name in re.findall(r"[A-Za-z_][\w.]*", page.read_text("utf-8"))}

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from mcpgov.audit.columns import time_of, unlike
-from mcpgov.audit.record import ControlEvent, ControlRecord, IntentRecord
+from mcpgov.audit.columns import COLUMNS, REASONS, time_of, unlike
+from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, OutcomeStatus
+from mcpgov.decision import Reason
 from tests.audit.calls import NOW, facts
+from tests.audit.exports import documented
 from tests.audit.test_verify import ROWS
 
 
@@ -34,3 +36,19 @@ def test_a_control_record_is_filed_under_whom_it_is_about() -> None:
 @pytest.mark.parametrize("fields", [{}, {"ts": "x"}, {"ts": "2026-11-20"}])
 def test_a_record_without_a_time_has_none(fields: dict[str, str]) -> None:
     assert time_of(dict(fields)) is None
+
+
+def test_each_event_has_its_reason_where_readers_look_for_it() -> None:
+    for row in (
+        IntentRecord(facts("1")).row(),
+        DeniedRecord(facts("1"), Reason.TOOL_DENIED).row(),
+        OutcomeRecord("1", NOW, OutcomeStatus.FAILED, Reason.UPSTREAM_UNREACHABLE).row(),
+        ControlRecord(ControlEvent.STOP, NOW).row(),
+    ):
+        assert row.reason
+        assert unlike(json.loads(row.record), row) is None
+        assert unlike(json.loads(row.record), row._replace(reason=None)) == "is filed under another reason than it has"
+
+
+def test_each_column_is_of_a_field_that_records_have() -> None:
+    assert {*COLUMNS.values(), *REASONS.values()} <= documented()

@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 
-from mcpgov.audit.chain import Head
+from mcpgov.audit.chain import Chain, Head
 from mcpgov.audit.export import LONGEST, ExportEvidence, export_lines
-from mcpgov.audit.purge import Removed
+from mcpgov.audit.purge import Removed, chain_text
 from mcpgov.audit.verify import Finding, Kept, Kind, verify
 from tests.audit.test_verify import ROWS, Ledger, end, kept
 
@@ -130,4 +130,11 @@ class Broken(io.BytesIO):
 )
 def test_a_packed_file_that_is_cut_off_is_torn_and_one_that_is_broken_tampered(error: Exception, kind: Kind) -> None:
     found = list(ExportEvidence(Broken(error)).records())
-    assert [one.kind for one in found if isinstance(one, Finding)] == [kind]
+    assert [(one.kind, one.place, one.seq) for one in found if isinstance(one, Finding)] == [(kind, 2, 0)]
+
+
+def test_what_was_purged_is_the_first_line() -> None:
+    chain, _ = Chain("w").extended([ROWS[0].record])
+    line = next(export_lines(Ledger([Removed({"w": chain}, frozenset({"c2", "c1"}))])))
+    assert json.loads(line) == {"open": ["c1", "c2"], "purged": [chain_text(chain)]}
+    assert evidence(line.encode() + LAST)[0] == [Removed({"w": chain}, frozenset({"c1", "c2"}))]

@@ -1,6 +1,7 @@
 """Notes are C2SP's: one that another program signed is opened, and what is not signed is not."""
 
 import base64
+import re
 
 import pytest
 
@@ -109,3 +110,17 @@ def test_a_line_that_is_no_signature_spoils_the_note(tail: str) -> None:
         VerifierKey.parse(PETER).opened(f"{TEXT}\n{LINE}{tail}")
     with pytest.raises(ValueError, match="is not signed as notes are"):
         VerifierKey.parse(PETER).opened(f"{TEXT}\n{LINE}".removesuffix("\n"))
+
+
+def test_a_key_is_named_by_sixteen_digits_of_its_public_half() -> None:
+    assert re.fullmatch(r"[^/]+/[0-9a-f]{16}", KEY.name)
+
+
+@pytest.mark.parametrize("signature", ["", "!!!!!!!!", "ZWNobx==", "\u00e9", "AAAAAA=="])
+def test_a_signature_that_is_no_base64_or_no_longer_than_an_id_is_none(signature: str) -> None:
+    for note in (
+        f"{TEXT}\n\N{EM DASH} PeterNeumann {signature}\n{LINE}",
+        f"{TEXT}\n\N{EM DASH} other {signature}\n{LINE}",
+    ):
+        with pytest.raises(ValueError, match="is not signed as notes are"):
+            VerifierKey.parse(PETER).opened(note)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpgov.audit.chain import Chain
-from mcpgov.audit.purge import Broken, Old, Removed, chain_of, chain_text, cut_of, folded, purged_in, removed_of
+from mcpgov.audit.purge import Broken, Cut, Old, Removed, chain_of, chain_text, cut_of, folded, purged_in, removed_of
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, Row
 from mcpgov.decision import Reason
 from tests.audit.calls import NOW, facts
@@ -78,3 +78,17 @@ def test_what_cannot_be_read_is_not_removed(record: str) -> None:
 def test_records_from_before_there_were_hashes_have_no_frontier() -> None:
     cut = cut_of(Removed(), [row._replace(hash=b"") for row in ROWS])
     assert cut.removed.chains["w"] == Chain("w", 5, b"")
+
+
+def test_what_was_removed_before_is_not_forgotten_and_the_longer_chain_counts() -> None:
+    short, other = Chain("w", 2, b""), Chain("v", 1, b"")
+    assert Removed({"w": CHAIN}).after(Removed({"w": short, "v": other})).chains == {"w": CHAIN, "v": other}
+    assert Removed({"w": short}).after(Removed({"w": CHAIN})).chains == {"w": CHAIN}
+
+
+def test_a_purge_says_of_what_time_it_was() -> None:
+    first, *_, last = (row._replace(at=row.at + number) for number, row in enumerate(ROWS))
+    (row,) = Cut([last, first], cut_of(Removed(), ROWS).removed, ["w"]).records(NOW, {})
+    said = json.loads(row.record)
+    assert said["mcpgov.control.since"] == "2026-11-20T12:00:00.123456Z"
+    assert said["mcpgov.control.until"] == "2026-11-20T12:00:00.123460Z"

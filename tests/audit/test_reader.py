@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcpgov.audit.reader import UNREADABLE, Call, CallFilter, readable, record_of
+from mcpgov.audit.reader import UNREADABLE, VALUES, Call, CallFilter, readable, record_of
 
 INTENT = {"event": "intent", "ts": "1", "call_id": "a", "mcpgov.decision.reason": "allowed"}
 OUTCOME = {
@@ -84,3 +84,8 @@ def test_what_is_no_record_is_read_as_one_that_says_so(text: str | bytes) -> Non
 def test_whatever_a_record_holds_is_read() -> None:
     text = '{"a":"é\\u0000","b":[1,"x",true,null],"c":-9223372036854775807,"d":0.5}'
     assert record_of(text) == {"a": "é\0", "b": [1, "x", True, None], "c": -(2**63 - 1), "d": 0.5}
+
+
+def test_what_is_no_record_and_what_holds_json_have_names_that_readers_know() -> None:
+    assert UNREADABLE == "unreadable"
+    assert VALUES == {"mcpgov.arguments.value": "Arguments", "mcpgov.answer.value": "Answer"}

@@ -16,6 +16,7 @@ from mcpgov.audit.redact import (
     key_id,
     number_text,
     origin,
+    typed,
     without_query,
 )
 
@@ -37,6 +38,7 @@ def test_the_same_value_gives_the_same_digest_and_another_key_another() -> None:
 def test_a_key_that_is_too_short_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 16 bytes"):
         Digester(b"k" * 15)
+    assert Digester(b"k" * 16).text("a")
 
 
 def test_a_key_has_an_id_that_tells_it_from_others_and_nothing_else() -> None:
@@ -95,3 +97,17 @@ def test_a_resource_keeps_its_path_and_loses_what_may_hold_a_token() -> None:
     assert without_query("file:///a/b.txt?token=x#y") == "file:///a/b.txt"
     assert without_query("db://rows/7#token?x") == "db://rows/7"
     assert len(without_query("x" * 5000)) == LONG_TEXT + len("…[+3976]")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, b"boolean\0true"),
+        (False, b"boolean\0false"),
+        (None, b"null\0"),
+        ("\ud800", b"text\0\xed\xa0\x80"),
+        (1.0, b"number\x001"),
+    ],
+)
+def test_what_is_digested_of_a_scalar_is_what_docs_say(value: str | float | None, expected: bytes) -> None:
+    assert typed(value) == expected

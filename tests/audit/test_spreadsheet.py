@@ -6,6 +6,7 @@ import io
 from mcpgov.audit.formats import columns
 from mcpgov.audit.reader import Call
 from mcpgov.audit.spreadsheet import COLUMNS, cell, cells_of, heads, row_of
+from tests.audit.exports import documented
 
 
 def test_a_cell_is_never_a_formula() -> None:
@@ -25,3 +26,7 @@ def test_a_column_is_called_what_it_is_called_in_the_csv_of_records() -> None:
     shared = {name: field for name, field in COLUMNS.items() if field in names}
     assert shared == {names[field]: field for field in shared.values()}
     assert not any(" " in name for name in COLUMNS)
+
+
+def test_a_column_is_of_a_field_that_records_have() -> None:
+    assert set(COLUMNS.values()) - {"ended_ts"} <= documented()

@@ -7,6 +7,7 @@ import pytest
 
 from mcpgov.audit.chain import Chain, Head, links
 from mcpgov.audit.note import Signer
+from mcpgov.audit.purge import Removed
 from mcpgov.audit.record import ControlEvent, ControlRecord, IntentRecord, OutcomeRecord, Row
 from mcpgov.audit.verify import SHOWN, Finding, Kept, Kind, Verdict, read, verify
 from mcpgov.models import OutcomeStatus
@@ -40,7 +41,7 @@ class Ledger:
 
     def __init__(
         self,
-        records: Sequence[Kept | Finding],
+        records: Sequence[Kept | Finding | Removed],
         unnamed: Mapping[str, Head | None] | None = None,
         loose: Sequence[str] = (),
     ) -> None:
@@ -48,7 +49,7 @@ class Ledger:
         self.unnamed = unnamed
         self.loose = loose
 
-    def records(self) -> Iterator[Kept | Finding]:
+    def records(self) -> Iterator[Kept | Finding | Removed]:
         return iter(self.kept)
 
     def loose_notes(self) -> Sequence[str]:
@@ -169,6 +170,29 @@ def test_checkpoints_of_another_place_or_key_or_of_nothing_are_found() -> None:
         "gap: record 4 of w is missing: a checkpoint covers it"
     ]
     assert "tampered: a checkpoint of what is not there" in told(Ledger(records, {"w": None}, ["x"]).verdict())[0]
+
+
+def test_a_checkpoint_of_what_was_purged_is_held_against_what_is_said_of_it() -> None:
+    chain, _ = Chain("w").extended(row.record for row in ROWS)
+    shorter, _ = Chain("w").extended(row.record for row in ROWS[:2])
+    right, forged = SIGNER.checkpoint(chain), SIGNER.checkpoint(replace(chain, frontier=(bytes(32),)))
+    what = "tampered: record 4 of w is the last that was purged, and what was is not what its checkpoint signs"
+    for note, found in ((right, False), (forged, True), (SIGNER.checkpoint(shorter), False)):
+        verdict = Ledger([Removed({"w": chain})], {}, [note]).verdict()
+        assert (what in told(verdict)) is found
+        assert not any("is missing" in one for one in told(verdict))
+        assert "tampered: what is said to be purged, no record names" in told(verdict)
+
+
+def test_what_a_checkpoint_that_left_the_house_covers_is_there() -> None:
+    records = kept("w", ROWS)
+    chain, _ = Chain("w").extended(row.record for row in ROWS)
+    compared = {"w": {4: chain.root}}
+    assert verify(Ledger(records, {"w": None}), SIGNER.key, compared).findings == ()
+    for there in (records[:2], []):
+        findings = verify(Ledger(there, {"w": None}), SIGNER.key, compared).findings
+        assert [(one.kind, one.writer, one.seq, one.place) for one in findings] == [(Kind.GAP, "w", 4, 0)]
+        assert "a checkpoint that left the house covers it" in findings[0].what
 
 
 def test_an_export_carries_the_hash_before() -> None:

@@ -198,3 +198,9 @@ async def test_without_private_an_authority_on_this_machine_is_not_asked(
     before = len(there.entra.ledger)
     assert await refused(there.of_host(identity="environment", authority=authority, private=False))
     assert len(there.entra.ledger) == before
+
+
+async def test_what_the_library_warns_of_is_not_logged_for_it_quotes_answers(there: Tenant) -> None:
+    logging.getLogger("azure").setLevel(logging.NOTSET)
+    there.of_host()
+    assert logging.getLogger("azure").level == logging.CRITICAL

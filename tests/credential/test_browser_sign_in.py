@@ -112,6 +112,18 @@ async def test_an_id_token_that_another_key_signed_is_refused(issuer: Issuer) ->
         await issuer.person("code")
 
 
+async def test_for_an_algorithm_that_is_not_accepted_no_key_is_looked_for(issuer: Issuer) -> None:
+    async def none(configuration_url: str, kid: str) -> KeySet:
+        raise AssertionError
+
+    claims = issuer.server.claims("alice", aud="mcpgov", nonce="nonce-1")
+    token = issuer.server.keys.sign(claims, key="k" * 32, algorithm="HS256")
+    issuer.server.fail("/token", json_answer(200, {"id_token": token}))
+    signs = BrowserSignIns(issuer.web, TokenEndpoint(issuer.web, issuer.clock), none, issuer.clock)
+    with pytest.raises(SignInRefused, match="jwt-signature-invalid"):
+        await signs.person(issuer.sign_in, "code", "verifier-1", CALLBACK, "nonce-1")
+
+
 @pytest.mark.parametrize("content", [{}, {"id_token": 7}, {"id_token": "a.b.c"}])
 async def test_an_answer_without_an_id_token_is_refused(issuer: Issuer, content: dict[str, Any]) -> None:
     issuer.server.fail("/token", json_answer(200, content))
@@ -158,6 +170,17 @@ async def test_a_configuration_that_cannot_be_read_leads_nowhere(content: Any) -
     house.will(replace(answer(), body=str(content).replace("'", '"').replace("None", "null").encode()))
     with pytest.raises(WebUnavailable, match="cannot be read"):
         await signs_of(house).url(SIGN_IN, CALLBACK, "s", "v", "n")
+
+
+async def test_only_http_is_added_where_private_addresses_are_allowed() -> None:
+    house, sign_in = House(), replace(SIGN_IN, private=True)
+    house.will(
+        answer(200, **{**GOOD, "authorization_endpoint": "javascript:alert(1)"}),
+        answer(200, **{**GOOD, "authorization_endpoint": "http://a.example/a"}),
+    )
+    with pytest.raises(WebUnavailable, match="cannot be read"):
+        await signs_of(house).url(sign_in, CALLBACK, "s", "v", "n")
+    assert (await signs_of(house).url(sign_in, CALLBACK, "s", "v", "n")).startswith("http://a.example/a?")
 
 
 async def test_a_configuration_that_is_not_there_or_no_json_leads_nowhere() -> None:

@@ -208,6 +208,7 @@ async def test_closing_ends_what_is_under_way(cache: TokenCache, authority: Auth
     waiting = asyncio.create_task(value(cache, authority))
     await authority.asked.wait()
     await cache.close()
+    assert asyncio.all_tasks() <= {waiting, asyncio.current_task()}
     with pytest.raises(asyncio.CancelledError):
         await waiting
 

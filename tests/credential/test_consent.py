@@ -145,7 +145,7 @@ async def test_after_ten_minutes_a_link_is_over_and_after_fifteen_an_answer(scen
     link = scene.link(HOLDER)
     form = (await scene.consents.show(link, HERE)).facts["form"]
     query = await scene.follow(await scene.with_key(), "build")
-    scene.clock.forward(601)
+    scene.clock.forward(600)
     assert (await scene.consents.show(link, HERE)).page == "expired"
     assert (await scene.consents.proceed(link, HERE, {"form": form, "key": HIS_KEY})).page == "expired"
     scene.clock.forward(300)
@@ -157,6 +157,10 @@ async def test_the_name_of_a_connection_in_place_of_a_ticket_gets_the_explanatio
 ) -> None:
     for name in ("github", "none-such"):
         assert await scene.consents.show(name, HERE) == Step("explained")
+    assert (await scene.consents.show("x" * 63, HERE), (await scene.consents.show("x" * 64, HERE)).page) == (
+        Step("explained"),
+        "expired",
+    )
 
 
 # -- what goes wrong on the way ----------------------------------------------------------------------------------------

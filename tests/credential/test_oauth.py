@@ -67,6 +67,13 @@ async def test_client_credentials_are_one_token_for_everybody() -> None:
     assert await presented(house, ALICE, APP_CLIENT) == "access-2"
 
 
+async def test_a_token_whose_end_is_not_told_is_used_for_an_hour() -> None:
+    house = House()
+    house.will(answer(access_token="access-1", token_type="Bearer"))
+    token = await house.oauth.token(github(APP_CLIENT), ALICE)
+    assert (token.expires_at - house.clock()).total_seconds() == 3600
+
+
 async def test_client_credentials_that_cannot_be_had_are_a_refusal_and_no_users_token() -> None:
     house = await house_with(FRESH)
     house.will(answer(400, error="invalid_scope"))

@@ -149,6 +149,12 @@ def test_a_secret_of_a_key_vault_that_is_empty_is_refused() -> None:
         resolve(f"${{secret:{URL}}}", EnvironmentAndFiles({}, fetch={URL: " "}.__getitem__))
 
 
+def test_it_is_known_which_text_has_a_reference() -> None:
+    assert has_reference("Bearer ${env:A}")
+    assert has_reference("os.environ/A")
+    assert not has_reference("Bearer $ {env}")
+
+
 def test_it_is_known_which_text_comes_from_a_key_vault() -> None:
     assert has_secret_of_vault(f"Bearer ${{secret:{URL}}}")
     assert not any(map(has_secret_of_vault, ("${env:A}", f"$${{secret:{URL}}}", "secret:", "${", "os.environ/A")))

@@ -41,3 +41,16 @@ def test_a_short_key_is_refused() -> None:
 
 def test_nothing_readable_is_in_what_is_sealed() -> None:
     assert b"inside" not in Seal(KEY, "label").close(VALUE)
+
+
+@pytest.mark.parametrize("length", range(4))
+def test_a_sealed_text_can_stand_in_a_url(length: int) -> None:
+    seal = Seal(KEY, "label")
+    text = seal.close_text({"a": "x" * length})
+    assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert seal.open_text(text) == {"a": "x" * length}
+
+
+def test_what_is_shorter_than_a_seal_opens_nothing() -> None:
+    for length in range(17):
+        assert Seal(KEY, "label").open(bytes(length)) is None

@@ -91,3 +91,19 @@ def test_a_key_of_our_own_that_is_weak_is_refused(material: bytes) -> None:
     with pytest.raises(Unfit, match=r"shorter|pattern") as caught:
         check_material(material.hex(), material)
     assert re.search("openssl rand", caught.value.mend)
+
+
+def test_the_limits_of_a_key_of_our_own_are_exact() -> None:
+    varied = bytes(range(7, 7 + 32 * 7, 7))
+    check_material("text", varied)
+    with pytest.raises(Unfit, match="shorter than 32 bytes"):
+        check_material("text", varied[:31])
+    check_material("text", varied[:20] + varied[:12])
+    with pytest.raises(Unfit, match="pattern"):
+        check_material("text", varied[:19] + varied[:13])
+
+
+def test_a_text_of_few_steps_or_that_begins_again_is_a_pattern() -> None:
+    for text in ("abdgabdgabdgabdg", "aceacfacgachacia"[:4] * 4, "hunter2hunter2hu"):
+        with pytest.raises(Unfit, match="pattern"):
+            check_issued(text)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mcpgov.credential.browser_sign_in import BrowserSignIn, Person
-from mcpgov.credential.tickets import ConsentLinks, Ticket, redirect_url
+from mcpgov.credential.tickets import ConsentLinks, Ticket, plain_of, redirect_url, ticket_of
 from mcpgov.credential.vault import client_digest
 from mcpgov.decision import Reason
 from mcpgov.models import Principal, PrincipalKind
@@ -140,3 +140,13 @@ def test_a_link_holds_what_is_asked_for_and_of_whom() -> None:
     ticket = opened(house, house.links.required(github(), ALICE).link)
     assert ticket is not None
     assert ticket.client == client_digest(github(), CLIENT)
+
+
+def test_a_ticket_without_members_is_nobodys_and_has_ended() -> None:
+    for plain in ({}, {"expires_at": "9999999999", "principal": 7, "entra": "true"}):
+        assert ticket_of(plain) == Ticket("", "", "", "", "", 0, "")
+
+
+def test_a_ticket_is_read_back_whole() -> None:
+    ticket = Ticket(*"abcde", 9, "f", entra=True, tenant_id="g", object_id="h", issuer="i", subject="j")
+    assert ticket_of(plain_of(ticket)) == ticket

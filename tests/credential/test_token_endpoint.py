@@ -64,7 +64,12 @@ async def test_a_refresh_goes_to_its_own_url_and_keeps_the_old_refresh_token_whe
     assert (await house.endpoint.refresh(elsewhere, OLD)).refresh == Secret("refresh-0")
     assert (await house.endpoint.refresh(CLIENT, OLD)).refresh == Secret("refresh-2")
     assert [post.url for post in house.script.posts] == [elsewhere.refresh_url, CLIENT.token_url]
-    assert house.script.posts[0].form["resource"] == "https://api.example.com"
+    assert house.script.posts[0].form == {
+        "grant_type": "refresh_token",
+        "refresh_token": "refresh-0",
+        "resource": "https://api.example.com",
+        "client_id": "gateway",
+    }
 
 
 async def test_client_credentials_ask_for_the_scopes() -> None:
@@ -214,3 +219,15 @@ def test_the_challenge_is_that_of_the_rfc() -> None:
 @pytest.mark.parametrize(("text", "code"), [("access_denied", "access_denied"), ('a"b', "unknown"), ("", "unknown")])
 def test_an_error_code_is_what_the_rfc_lets_it_be(text: str, code: str) -> None:
     assert error_code(text) == code
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [(answer(400, error="unsupported_token_type"), "unsupported_token_type"), (answer(503), "status 503")],
+)
+async def test_a_revocation_that_fails_says_why(said: WebAnswer, why: str) -> None:
+    house = House()
+    house.will(said, answer())
+    with pytest.raises(GrantRefused) as caught:
+        await house.endpoint.revoke(replace(PUBLIC, revocation_url="https://auth.example.com/revoke"), OLD)
+    assert (caught.value.code, str(caught.value)) == (why, why)

@@ -48,9 +48,18 @@ async def test_a_token_is_renewed_before_it_ends_and_the_new_one_is_in_the_vault
 async def test_a_token_that_ends_and_cannot_be_renewed_is_used_to_its_end_and_then_the_user_is_asked() -> None:
     house = await house_with(replace(ENDING, refresh=None))
     assert await presented(house) == "access-0"
-    house.clock.forward(31)
+    house.clock.forward(30)
     assert (await refused(house)).reason is Reason.CONSENT_REQUIRED
     assert await kept(house) is None
+
+
+async def test_a_token_is_renewed_a_minute_before_its_end() -> None:
+    house = await house_with(replace(FRESH, expires_at=EPOCH + 3600))
+    house.clock.forward(3539)
+    assert await presented(house) == "access-0"
+    house.clock.forward(1)
+    house.will(issued())
+    assert await presented(house) == "access-1"
 
 
 async def test_a_token_that_lives_shortly_is_used_for_half_its_life() -> None:
@@ -104,7 +113,7 @@ async def test_a_server_in_trouble_leaves_a_token_that_holds_in_use_and_is_not_a
     asked = len(house.script.posts)
     assert await presented(house) == "access-0"
     assert len(house.script.posts) == asked
-    house.clock.forward(6)
+    house.clock.forward(5)
     house.script.answers[:] = [issued()]
     assert await presented(house) == "access-1"
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
-from mcpgov.endpoint.limits import UNTOLD, Pace, Sites, head_fault, read_body
+from mcpgov.endpoint.limits import LOOPBACK_NAMES, UNTOLD, Pace, Sites, head_fault, is_loopback, read_body
 from mcpgov.errors import Refusal
 from mcpgov.models import Headers
 
@@ -180,6 +181,17 @@ async def test_a_body_that_keeps_the_rate_may_take_longer_than_a_small_one() -> 
     assert len(await read_body(receive, Headers(), 1 << 20, Pace(0.0001, 1)) or b"") == 100_001
 
 
+async def test_what_came_of_a_body_is_held_and_refused_where_there_is_no_room() -> None:
+    buffers = Buffers(8)
+    held = buffers.hold("key:k1")
+    came = [part(b"ab", more=True), {"type": "http.request", "more_body": True}, part(b"cd")]
+    assert await read_body(arriving(*came), Headers(), 9, held=held) == b"abcd"
+    assert buffers.held == 4
+    with pytest.raises(Refusal) as caught:
+        await read_body(arriving(part(b"abcd", more=True), part(b"e")), Headers(), 9, held=buffers.hold("key:k2"))
+    assert (caught.value.reason, buffers.held) == (Reason.CONCURRENCY_LIMITED, 8)
+
+
 GOOD = [(b"host", b"x"), (b"x-any", b"a")]
 
 
@@ -219,3 +231,16 @@ def test_a_head_without_a_host_a_path_or_a_version_that_is_spoken_is_refused() -
         assert fault(*GOOD, version=version) == b"400"
     for target in (b"", b"*", b"http://x/mcp/city", b"x:1", b"mcp/city", b"/mcp/city#a"):
         assert fault(*GOOD, target=target) == b"400"
+
+
+def test_the_limits_of_who_is_told_of_none_are_those_that_are_written_down() -> None:
+    assert (UNTOLD.header_fields, UNTOLD.header_bytes, UNTOLD.header_seconds) == (64, 16_384, 10)
+    assert (UNTOLD.idle_seconds, UNTOLD.connections, UNTOLD.pace) == (5, 20_000, Pace(30, 1024))
+    assert Pace() == Pace(30, 1024)
+
+
+def test_what_only_this_machine_reaches_is_known_by_address_and_by_name() -> None:
+    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "LocalHost", "10.0.0.1", "mcp.contoso.com", "")] == [
+        *(True, True, True, False, False, False),
+    ]
+    assert {"localhost", "127.0.0.1", "::1"} == LOOPBACK_NAMES

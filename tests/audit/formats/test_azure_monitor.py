@@ -11,7 +11,7 @@ from mcpgov.audit.formats.azure_monitor import COLUMNS, FIELD, OWN, PLATFORM, Az
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.models import Json
 from tests.audit.calls import NOW
-from tests.audit.exports import LOG, WRITER, exported, hostile, raw_hostile, records, rows
+from tests.audit.exports import LOG, WRITER, documented, exported, hostile, raw_hostile, records, rows
 from tests.peers.log_ingestion import KINDS, LONGEST
 
 
@@ -141,3 +141,17 @@ def test_a_call_has_at_most_so_many_bytes() -> None:
 def test_the_whole_record_is_the_last_column() -> None:
     assert COLUMNS[-1].name == "Record"
     assert {column.type for column in OWN} == {"string", "long", "int", "dynamic"}
+
+
+def test_each_column_is_of_fields_that_records_have() -> None:
+    events = ("correlation_id", "error", "connection", "principal", "source")  # what control records say of others
+    fields = {field for column in COLUMNS for field in column.fields}
+    assert fields - documented() <= {f"mcpgov.control.{name}" for name in events}
+    assert all(column.fields or column.made for column in COLUMNS)
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "probe", ""])
+def test_who_showed_nothing_has_no_method(kind: str) -> None:
+    (one, *_) = exported(rows()[1:2])
+    shown = dict(row(Exported(1, "l", "w", 1, one.at, {**one.record, "mcpgov.principal.kind": kind})))
+    assert shown.get("AuthenticationMethod") == ("none" if kind else None)

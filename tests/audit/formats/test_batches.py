@@ -1,5 +1,6 @@
 """A batch is divided by size and by day, nothing is lost in between, and names are unique and stay."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -73,3 +74,7 @@ def test_what_was_refused_or_went_wrong_is_trouble() -> None:
         False,
     ]
     assert not is_trouble({})
+
+
+def test_a_file_is_named_by_its_day_its_records_and_twelve_digits() -> None:
+    assert re.fullmatch(r"2026-11-20/\d{12}-\d{12}-[0-9a-f]{12}\.jsonl", name_of(records(3), ".jsonl"))

@@ -2,8 +2,8 @@
 
 import json
 
-from mcpgov.audit.formats.columns import NAMES, NUMBERS, texts, values
-from tests.audit.exports import exported, rows
+from mcpgov.audit.formats.columns import COLUMNS, NAMES, NUMBERS, texts, values
+from tests.audit.exports import documented, exported, rows
 
 
 def test_a_row_has_every_column() -> None:
@@ -19,3 +19,12 @@ def test_numbers_are_numbers_and_what_is_not_there_is_nothing() -> None:
     assert (intent["seq"], intent["total_us"], outcome["total_us"], denied["http_status"]) == (2, None, 4, 403)
     assert (intent["tool"], intent["status"], denied["status"], outcome["tool"]) == ("search", None, "denied", None)
     assert all(isinstance(intent[name], int | None) for name in NUMBERS)
+
+
+def test_the_columns_are_those_that_are_documented_and_each_is_a_field_of_records() -> None:
+    assert " ".join(COLUMNS) == (
+        "log_id writer seq time event call_id correlation_id trace_id control_event connection method tool "
+        "principal_id principal_kind principal_name project agent_id blueprint_id client_address effect "
+        "decision_reason rule status reason http_status upstream_server upstream_us total_us"
+    )
+    assert set(COLUMNS.values()) - documented() == set()

@@ -19,6 +19,7 @@ def test_every_row_is_read_back_and_no_cell_is_a_formula(found: list[Exported]) 
     head, *read = csv.reader(io.StringIO(payload.body.decode(), newline=""))
     assert tuple(head) == NAMES
     assert len(read) == len(found) == payload.count
+    assert [row[0] for row in read] == [one.log for one in found]
     assert [json.loads(row[-1]) for row in read] == [one.record for one in found]
     assert not any(text.startswith(FORMULA) or "\0" in text for row in read for text in row)
 
@@ -37,3 +38,5 @@ def test_full_width_signs_are_signs() -> None:
 def test_what_is_added_to_a_file_has_no_second_header() -> None:
     (payload,) = Csv(header=False).payloads(exported(rows()))
     assert payload.body.startswith(b"8a3f21c09b7d4e65,")
+    (whole,) = Csv().payloads(exported(rows()))
+    assert whole.body.endswith(payload.body)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from mcpgov.audit.exported import Exported
-from mcpgov.audit.formats.ocsf import MAPPED, Ocsf
+from mcpgov.audit.formats.ocsf import MAPPED, READING, Ocsf
 from mcpgov.audit.record import IntentRecord
 from tests.audit.calls import facts
-from tests.audit.exports import exported, hostile, raw_hostile, rows
+from tests.audit.exports import documented, exported, hostile, raw_hostile, rows
 
 # What the class and its objects require (events/application/api_activity.json, base_event, metadata, product, api,
 # actor and network_endpoint of ocsf-schema), written down here because the schema server is not asked in tests.
@@ -83,3 +83,34 @@ def test_reading_is_reading_and_what_was_given_up_is_neither_success_nor_failure
     (event,) = events([gone])
     assert (event["status_id"], event["status"]) == (99, "cancelled")
     assert event["http_request"] == {"http_method": "POST"}
+
+
+def test_prompts_and_resources_are_named_as_what_they_are() -> None:
+    prompt, resource = exported(
+        [
+            IntentRecord(facts("1", method="prompts/get", tool="greeting")).row(),
+            IntentRecord(facts("2", method="resources/read", tool="file:///a.txt")).row(),
+        ]
+    )
+    assert [event["resources"] for event in events([prompt, resource])] == [
+        [{"type": "prompt", "name": "greeting"}],
+        [{"type": "resource", "name": "file:///a.txt"}],
+    ]
+
+
+def test_an_event_is_timed_in_milliseconds_and_filed_in_its_category() -> None:
+    (one,) = exported([IntentRecord(facts("1")).row()])
+    (event,) = events([one])
+    assert event["time"] == one.at // 1000 == 1795176000123
+    assert (event["category_name"], event["class_name"]) == ("Application Activity", "API Activity")
+    assert event["api"]["service"] == {"name": one.record["mcpgov.upstream.server"]}
+
+
+def test_what_is_mapped_is_a_field_of_records_and_what_reads_is_a_method() -> None:
+    assert documented() >= MAPPED
+    assert {"resources/read", "prompts/get", "ping", "initialize", "server/discover"} == READING
+
+
+def test_before_a_call_has_ended_its_status_is_unknown() -> None:
+    (event,) = events(exported([IntentRecord(facts("1")).row()]))
+    assert (event["status_id"], event["status"]) == (0, "Unknown")

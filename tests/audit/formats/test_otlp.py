@@ -52,7 +52,7 @@ def test_kind_severity_and_trace_stand_where_a_collector_looks() -> None:
         f"mcpgov.audit.{kind}" for kind in ("control", "intent", "outcome", "denied")
     ]
     assert [log.severity_text for log in (intent, outcome, denied, failed)] == ["INFO", "INFO", "WARN", "WARN"]
-    assert denied.severity_number == 13
+    assert [log.severity_number for log in (intent, denied)] == [9, 13]
     assert (intent.trace_id.hex(), intent.span_id.hex(), start.trace_id) == ("a" * 32, "b" * 16, b"")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from mcpgov.audit.exported import Exported
-from mcpgov.audit.formats.syslog import Syslog, header
-from tests.audit.exports import exported, hostile, raw_hostile, rows
+from mcpgov.audit.formats.syslog import NAMED, Syslog, header
+from tests.audit.exports import documented, exported, hostile, raw_hostile, rows
 
 MESSAGE = re.compile(
     r"<(\d{1,3})>1 (\S+) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32}) "
@@ -48,3 +48,21 @@ def test_who_was_refused_is_a_warning() -> None:
 
 def test_a_header_has_no_blanks_and_an_end() -> None:
     assert [header(text, 5) for text in ("a b\nc", "", "ü", "abcdefg")] == ["abc", "-", "-", "abcde"]
+
+
+def test_a_header_keeps_every_printable_character() -> None:
+    assert header("!~", 2) == "!~"
+
+
+def test_the_name_of_an_event_has_32_characters_and_a_file_its_ending() -> None:
+    (one,) = exported(rows()[:1])
+    (payload,) = Syslog().payloads([Exported(1, "l", "w", 1, one.at, {**one.record, "event": "e" * 40})])
+    message = MESSAGE.fullmatch(next(frames(payload.body)))
+    assert message
+    assert message[6] == "e" * 32
+    assert payload.name.endswith(".syslog")
+
+
+def test_what_is_named_is_a_field_of_records() -> None:
+    assert set(NAMED.values()) <= documented()
+    assert set(NAMED) == {"call", "correlation", "connection", "tool", "principal", "source", "status", "reason"}
