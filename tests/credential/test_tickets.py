@@ -148,5 +148,5 @@ def test_a_ticket_without_members_is_nobodys_and_has_ended() -> None:
 
 
 def test_a_ticket_is_read_back_whole() -> None:
-    ticket = Ticket(*"abcde", 9, "f", entra=True, tenant_id="g", object_id="h", issuer="i", subject="j")
+    ticket = Ticket("a", "b", "c", "d", "e", 9, "f", entra=True, tenant_id="g", object_id="h", issuer="i", subject="j")
     assert ticket_of(plain_of(ticket)) == ticket
