@@ -16,7 +16,7 @@ from tests.flows.house import META, STATELESS, House, house, rpc
 from tests.flows.upstream import CityUpstream, listening
 
 MEGABYTE = b": " + b"x" * (1 << 20) + b"\n\n"
-MEGABYTES = 64
+MEGABYTES = 24
 
 
 @pytest.fixture
