@@ -102,7 +102,7 @@ class Entered:
             self.names.add(_function(frame.f_code))
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)  # a plugin is kept in sets
 class Noted:
     """What the last part of a test that failed says."""
 
@@ -163,7 +163,7 @@ class Tried:
     functions: set[Function]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)  # a plugin is kept in sets
 class Bench:
     """In place of running the tests once, pytest lets each mutant be shown its own."""
 

@@ -61,6 +61,7 @@ def test_xml_reads_the_expressions_of_api_management() -> None:
     assert number.value(draft()) == 2
     assert XML.number("12") is None
     assert XML.remarks("literal") == ()
+    assert XML.remarks("a @(1)") == ("@( stands inside text, where it is no expression",)
     assert len(XML.remarks("@('ab' == 'c')")) > 0
 
 

@@ -89,3 +89,9 @@ def test_deep_value_is_searched_to_its_end() -> None:
 def test_place_is_written_as_a_path() -> None:
     assert json_path(()) == "$"
     assert json_path(("a", 0, "b c", "d_1")) == "$.a[0]['b c'].d_1"
+
+
+def test_a_path_has_256_characters_at_most() -> None:
+    assert compile_path("$." + "a" * 254).replaced({}, 1) == {}
+    with pytest.raises(InvalidExpression, match="at most 256"):
+        compile_path("$." + "a" * 255)

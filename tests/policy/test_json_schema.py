@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mcpgov.policy.json_schema import MAX_DEPTH, compile_schema, faults_of
+from mcpgov.policy.json_schema import MAX_DEPTH, NAMED, ONE, PLAIN, ROW, compile_schema, faults_of
 
 if TYPE_CHECKING:
     from mcpgov.models import Json
@@ -168,3 +168,15 @@ def test_what_could_not_check_what_it_says_is_refused(schema: Json, expected: st
 
 def test_every_unknown_keyword_is_told() -> None:
     assert len(faults_of({"a": 1, "not": {"b": 1}, "items": True})) == 2
+
+
+def test_the_keywords_are_those_of_the_draft() -> None:
+    words = """
+        $comment $defs $id $ref $schema additionalProperties allOf anyOf const contains contentEncoding contentMediaType
+        contentSchema default definitions dependentRequired dependentSchemas deprecated description else enum examples
+        exclusiveMaximum exclusiveMinimum format if items maxContains maxItems maxLength maxProperties maximum
+        minContains minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties prefixItems
+        properties propertyNames readOnly required then title type unevaluatedItems unevaluatedProperties uniqueItems
+        writeOnly
+    """
+    assert words.split() == sorted(ONE | ROW | NAMED | PLAIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpgov.errors import InvalidExpression
+from mcpgov.policy.attributes import Text
 from mcpgov.policy.dialects import Xml, Yaml
 from mcpgov.policy.expression import NO_REFERENCES
 from mcpgov.policy.place import Place, Reading
@@ -107,3 +108,7 @@ def test_remark_that_cannot_be_made_is_a_problem_and_no_crash(*, xml: bool) -> N
     yaml = "inbound: [choose: { when: [{ condition: 'a.b == \"{{x}}\"', do: [] }] }]"
     found = problems(text if xml else yaml, "policies/test.xml" if xml else "policies/test.yaml")
     assert found
+
+
+def test_only_a_list_of_mappings_has_fields() -> None:
+    assert Text("name", "what it is called").fields == ()

@@ -54,6 +54,7 @@ def words(event: Event) -> list[str]:
 def test_changed_message_keeps_its_other_members_and_their_order() -> None:
     event = rewritten(body("a", "bad"))
     assert event.raw == event.data == b'{"jsonrpc":"2.0","id":1,"result":["a"],"kept":1}'
+    assert event.message == {"jsonrpc": "2.0", "id": 1, "result": ["a"], "kept": 1}
 
 
 @pytest.mark.parametrize("data", [body("a"), b'{"b" : 1.0}', b"[ ]", None])

@@ -54,10 +54,17 @@ def test_every_example_of_the_documentation_is_valid(text: str) -> None:
         "inbound: [{ set-header: { name: a, value: b }, ip-filter: { action: allow, addresses: [a] } }]",
         "outbound: [ip-filter: { action: allow, addresses: [10.0.0.1] }]",
         "fragment: {}",
+        "fragment: [set-headr: {}]",
+        "inbound: [choose: { when: [{ condition: 'true', do: [set-headr: {}] }] }]",
     ],
 )
 def test_what_does_not_load_is_not_valid(text: str) -> None:
     assert errors(text) != []
+
+
+def test_both_modes_and_a_fragment_are_valid() -> None:
+    for text in ("mode: enforce\ninbound: []", "mode: report\ninbound: []", "fragment: [set-status: { code: 403 }]"):
+        assert errors(text) == []
 
 
 def test_every_element_is_in_it() -> None:

@@ -52,6 +52,7 @@ FLAT: list[tuple[Any, Any]] = [
     ({"allOf": [{"enum": [1, 2]}], "enum": [2, 3]}, {"enum": [2]}),
     ({"allOf": [{"type": "number"}], "type": "integer"}, {"type": "integer"}),
     ({"type": "object", "allOf": [{"if": {}, "then": {}}], "not": {}}, {"type": "object"}),
+    ({"type": "object", "if": {}, "then": {"title": "T"}, "else": {"title": "E"}}, {"type": "object"}),
     # references
     (obj(a={"$ref": "#/$defs/x~1y", "title": "T"}) | {"$defs": {"x/y": STRING}}, obj(a=STRING | {"title": "T"})),
     ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": STRING}}, STRING),

@@ -84,3 +84,9 @@ def test_template_that_cannot_be_compiled_is_refused(template: str, message: str
         compile_template(template, Known())
     assert raised.value.message.startswith(message)
     assert raised.value.mend.startswith(mend)
+
+
+@pytest.mark.parametrize("text", ["@(context.Operation.Id)", "@{ return 1; }"])
+def test_an_expression_of_api_management_is_no_text_here(text: str) -> None:
+    with pytest.raises(InvalidExpression):
+        compile_template(text, NO_REFERENCES)

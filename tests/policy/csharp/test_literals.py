@@ -51,3 +51,8 @@ def test_text_is_bounded_while_it_is_put_together() -> None:
 def test_an_array_holds_text_only() -> None:
     assert value('new[] { context.Variables["x"] }', draft(x="a")) == ("a",)
     assert failure('new[] { "a", context.Variables["x"] }', draft(x=1)) == "an array of texts is given something else"
+
+
+def test_a_number_that_is_too_long_to_be_one_is_not_read() -> None:
+    assert value("1." + "0" * 398) == 1.0
+    assert "the number is too large" in refusal("1." + "0" * 399)

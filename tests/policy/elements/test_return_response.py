@@ -70,6 +70,12 @@ def test_an_error_without_a_body_of_its_own_gets_ours() -> None:
     assert decision(text, context()).reply == Reply(429, (), None)
 
 
+@pytest.mark.parametrize(("code", "body"), [(399, b""), (400, None)])
+def test_an_error_begins_at_400(code: int, body: bytes | None) -> None:
+    text = f"inbound: [return-response: {{ do: [set-status: {{ code: {code} }}] }}]"
+    assert decision(text, context()).reply == Reply(code, (), body)
+
+
 def test_what_was_done_to_the_reply_before_does_not_count() -> None:
     text = """\
 on-error:
