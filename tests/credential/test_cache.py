@@ -203,6 +203,10 @@ async def test_forgetting_a_key_breaks_no_call_that_waits_for_it(clock: Clock, a
     assert await asyncio.gather(waiting, other) == ["token-1", "token-2"]
 
 
+def test_a_token_has_ten_seconds_to_come_and_ten_to_live_when_it_is_sent() -> None:
+    assert CacheTuning() == CacheTuning(size=10_000, deadline=10, back_off=5, margin=10, replaced_every=60)
+
+
 async def test_closing_ends_what_is_under_way(cache: TokenCache, authority: Authority) -> None:
     authority.hold = asyncio.Event()
     waiting = asyncio.create_task(value(cache, authority))

@@ -5,6 +5,7 @@ import re
 import secrets
 import string
 from contextlib import suppress
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -107,3 +108,20 @@ def test_a_text_of_few_steps_or_that_begins_again_is_a_pattern() -> None:
     for text in ("abdgabdgabdgabdg", "aceacfacgachacia"[:4] * 4, "hunter2hunter2hu"):
         with pytest.raises(Unfit, match="pattern"):
             check_issued(text)
+
+
+def walked(*steps: int) -> str:
+    """A text whose neighbours differ by these steps."""
+    return "".join(map(chr, accumulate(steps, initial=ord("A"))))
+
+
+def test_a_text_of_four_steps_is_one_that_a_generator_may_make() -> None:
+    with pytest.raises(Unfit, match="pattern"):
+        check_issued(walked(1, 2, 3, 1, 1, 2, 2, 3, 3, 1, 3, 2, 1, 2, 1))
+    check_issued(walked(1, 2, 3, 1, 1, 2, 2, 4, 3, 1, 3, 2, 1, 2, 1))
+
+
+def test_a_text_that_begins_again_after_two_thirds_is_a_pattern() -> None:
+    with pytest.raises(Unfit, match="pattern"):
+        check_issued("k9Qz2mX7pLbRk9Qz2m")
+    check_issued("k9Qz2mX7pLbRsk9Qz2m")

@@ -231,3 +231,29 @@ async def test_a_revocation_that_fails_says_why(said: WebAnswer, why: str) -> No
     with pytest.raises(GrantRefused) as caught:
         await house.endpoint.revoke(replace(PUBLIC, revocation_url="https://auth.example.com/revoke"), OLD)
     assert (caught.value.code, str(caught.value)) == (why, why)
+
+
+@pytest.mark.parametrize(
+    ("most", "over"),
+    [
+        ('"x": "%s"' % ("x" * (1_048_576 - 37)), '"x": "%s"' % ("x" * (1_048_576 - 36))),
+        ('"x": ' + "[" * 15 + "]" * 15, '"x": ' + "[" * 16 + "]" * 16),
+        (", ".join(f'"k{number}": 1' for number in range(999)), ", ".join(f'"k{number}": 1' for number in range(1000))),
+    ],
+    ids=["size", "depth", "keys"],
+)
+async def test_an_answer_is_read_to_its_bounds(most: str, over: str) -> None:
+    house = House()
+    good, large = (f'{{"access_token": "access-1", {members}}}'.encode() for members in (most, over))
+    house.will(*(replace(answer(), body=body) for body in (good, large)))
+    assert (await house.endpoint.client_credentials(PUBLIC)).access == Secret("access-1")
+    with pytest.raises(WebUnavailable):
+        await house.endpoint.client_credentials(PUBLIC)
+
+
+async def test_without_a_refresh_token_none_is_sent() -> None:
+    house = House()
+    house.will(answer(400, error="invalid_grant"))
+    with pytest.raises(GrantRefused):
+        await house.endpoint.refresh(PUBLIC, replace(OLD, refresh=None))
+    assert house.script.posts[0].form["refresh_token"] == ""

@@ -35,6 +35,7 @@ async def test_a_token_without_an_end_is_used_until_the_upstream_refuses_it() ->
     house = await house_with(replace(FRESH, expires_at=None))
     house.clock.forward(86400 * 30)
     assert await presented(house) == "access-0"
+    assert house.script.posts == []
 
 
 async def test_a_token_is_renewed_before_it_ends_and_the_new_one_is_in_the_vault_before_it_is_used() -> None:
@@ -116,6 +117,13 @@ async def test_a_server_in_trouble_leaves_a_token_that_holds_in_use_and_is_not_a
     house.clock.forward(5)
     house.script.answers[:] = [issued()]
     assert await presented(house) == "access-1"
+
+
+async def test_a_token_is_not_used_at_its_very_end() -> None:
+    house = await house_with(ENDING)
+    house.clock.forward(30)
+    house.will(WebUnavailable("down"))
+    assert (await refused(house)).reason is Reason.CREDENTIAL_UNAVAILABLE
 
 
 async def test_a_server_in_trouble_never_leads_to_asking_the_user() -> None:
