@@ -18,7 +18,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.json_spans import with_value
 from mcpgov.messages import LIMITS, is_response, mapping
-from mcpgov.models import Kind
+from mcpgov.models import Era, Kind
 from mcpgov.strict_json import parse
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Sealed = Callable[[str], str]
 
 LIST: Final = "tasks/list"
+REMOVED: Final = "tasks/result"  # in 2026-07-28 (SEP-2663)
 KEY: Final = "taskId"
 METHOD_NOT_FOUND: Final = -32601
 _RELATED: Final = ("_meta", "io.modelcontextprotocol/related-task", KEY)
@@ -52,6 +53,10 @@ def opened(request: MCPRequest, own: Opened) -> MCPRequest:
 
 
 def _with_own(request: MCPRequest, own: Opened) -> MCPRequest:
+    if request.method == REMOVED and request.era is Era.STATELESS:
+        refusal = unknown("Method not found: a task's result comes with the task.")
+        refusal.code = METHOD_NOT_FOUND
+        raise refusal
     if request.method == LIST:
         refusal = unknown("Method not found: the tasks that one server has for several callers are not listed.")
         refusal.code = METHOD_NOT_FOUND

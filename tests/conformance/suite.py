@@ -4,7 +4,7 @@
 
 The gateway stands in front three times: without policies, with one of each kind that allow everything, and as the
 aggregate of the fixture, a second one and a server that is down. The claim is the line `0 scenario(s) differ` for each
-revision, and for the aggregate that those differ which are known to (known.py), and no others. Anything else, or a
+revision, but for those which are known to differ (known.py), and no others. Anything else, or a
 scored failure of the fixture server itself (two servers that fail alike prove nothing), ends the program with 1. It
 ends with 2 when it could not run.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.conformance.compare import Known, Run, compare, load_run, passed_and_failed, surprises
-from tests.conformance.known import THROUGH_AGGREGATE
+from tests.conformance.known import THROUGH, THROUGH_AGGREGATE
 from tests.peers.gateway import ALLOW_ALL, Upstream, gateway
 from tests.peers.node import NODE, RegistryUnreachable, environment, install
 from tests.peers.process import NotStarted, everything_server
@@ -103,7 +103,7 @@ def run_all(scratch: Path, *, direct_only: bool) -> bool:
             folder = scratch / f"gateway-{number}"
             with gateway(folder, [Upstream("everything", url)], policy) as base:
                 say(title)
-                good = suite.run_through(f"{base}/mcp/everything", direct) and good
+                good = suite.run_through(f"{base}/mcp/everything", direct, THROUGH) and good
         return run_aggregate(suite, url, direct) and good
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.handles.tasks import METHOD_NOT_FOUND, opened, sealed
-from mcpgov.models import Kind, MCPRequest
+from mcpgov.models import Era, Kind, MCPRequest
 from tests.upstream.calls import call
 
 RELATED = "io.modelcontextprotocol/related-task"
@@ -164,3 +164,9 @@ def test_what_is_no_message_about_a_task_passes_as_it_is(data: bytes) -> None:
 def test_no_bytes_of_a_server_can_make_it_fail(data: bytes) -> None:
     for text in (data, b'{"jsonrpc":"2.0","id":1,"result":{"taskId":' + data + b"}}"):
         sealed(text, seal)
+
+
+def test_what_its_revision_has_removed_is_not_found() -> None:
+    with pytest.raises(Refusal) as no:
+        opened(call("tasks/result", {"taskId": "<1>"}, era=Era.STATELESS), own)
+    assert (no.value.reason, no.value.code) == (Reason.UNKNOWN_TASK, METHOD_NOT_FOUND)
