@@ -82,11 +82,11 @@ def places(limits: Limits) -> Places:
     """The places for what is under way at once."""
     return Places(
         Most(
-            limits.calls,
-            limits.calls_per_caller,
-            limits.calls_per_upstream,
-            limits.streams,
-            limits.streams_per_caller,
+            calls=limits.calls,
+            calls_per_caller=limits.calls_per_caller,
+            calls_per_upstream=limits.calls_per_upstream,
+            streams=limits.streams,
+            streams_per_caller=limits.streams_per_caller,
         )
     )
 
@@ -95,12 +95,12 @@ def connection_limits(settings: Settings) -> ConnectionLimits:
     """What the server underneath is told of each connection."""
     limits = settings.limits
     return ConnectionLimits(
-        limits.header_fields,
-        limits.header_bytes,
-        limits.header_seconds,
-        limits.idle_seconds,
-        limits.connections,
-        Pace(limits.body_seconds, limits.body_rate),
+        header_fields=limits.header_fields,
+        header_bytes=limits.header_bytes,
+        header_seconds=limits.header_seconds,
+        idle_seconds=limits.idle_seconds,
+        connections=limits.connections,
+        pace=Pace(limits.body_seconds, limits.body_rate),
     )
 
 
@@ -108,12 +108,12 @@ def answer_limits(settings: Settings) -> AnswerLimits:
     """How much an answer may be, and how many of them there may be at one upstream."""
     limits = settings.limits
     return AnswerLimits(
-        limits.answer_bytes,
-        limits.event_bytes,
-        limits.events,
-        limits.answer_seconds,
-        limits.stream_seconds,
-        limits.calls_per_upstream,
+        answer_bytes=limits.answer_bytes,
+        event_bytes=limits.event_bytes,
+        events=limits.events,
+        answer_seconds=limits.answer_seconds,
+        stream_seconds=limits.stream_seconds,
+        open_calls=limits.calls_per_upstream,
     )
 
 

@@ -27,6 +27,7 @@ from mcpgov.models import CallerScope
 from tests.admin.house import CITY, SEARCH, AdminHouse, admin_house, listed, with_keys
 from tests.admin.test_asgi import AT, BODIES, MATRIX
 from tests.audit.calls import NOW
+from tests.console.test_asgi import MATRIX as PAGES
 from tests.flows.house import House, house
 from tests.identity.tokens import entra_tokens
 
@@ -40,27 +41,6 @@ STRANGERS: Final = (
     "made-up key",
     "expired admin key",
 )
-CONSOLE: Final[Mapping[str, Role]] = {
-    "GET ": Role.VIEWER,
-    "GET /calls.jsonl": Role.VIEWER,
-    "GET /calls.csv": Role.VIEWER,
-    "GET /calls/{id}": Role.VIEWER,
-    "GET /usage": Role.VIEWER,
-    "GET /events": Role.VIEWER,
-    "GET /catalog": Role.VIEWER,
-    "GET /catalog/{server}": Role.VIEWER,
-    "POST /catalog/{server}/approve": Role.OPERATOR,
-    "POST /catalog/{server}/reject": Role.OPERATOR,
-    "GET /policies": Role.VIEWER,
-    "GET /policies/explain": Role.VIEWER,
-    "POST /policies/explain": Role.VIEWER,
-    "GET /policies/{name}": Role.VIEWER,
-    "GET /keys": Role.VIEWER,
-    "POST /keys": Role.OPERATOR,
-    "POST /keys/{id}/revoke": Role.OPERATOR,
-    "POST /admin-keys": Role.ADMIN,
-    "POST /admin-keys/{id}/revoke": Role.ADMIN,
-}
 # The conditions by which the admin listener tells paths apart, and what somebody without a key gets there.
 ADMIN_CONDITIONS: Final[Mapping[str, tuple[str, int]]] = {
     "scope['type'] != 'http'": ("", 0),
@@ -135,7 +115,7 @@ async def plane(tmp_path: Path) -> AsyncGenerator[AdminHouse]:
 
 def test_every_route_has_an_entry(plane: AdminHouse) -> None:
     assert {f"{route.method} {route.path}": route.role for route in plane.listener.routes} == MATRIX
-    assert {f"{route.method} {route.path}": route.role for route in plane.console.routes} == CONSOLE
+    assert {f"{route.method} {route.path}": route.role for route in plane.console.routes} == PAGES
     assert sorted(conditions(AdminListener.__call__)) == sorted(ADMIN_CONDITIONS)
     assert sorted(conditions(vars(Console)["_serve"])) == sorted(CONSOLE_CONDITIONS)
     assert sorted(conditions(Gateway.__call__)) == sorted(DATA_CONDITIONS)
@@ -193,7 +173,7 @@ async def test_the_admin_api_is_for_admin_keys_of_the_role_alone(plane: AdminHou
     assert (await plane.ask(method, f"/admin/v1{at}")).status == 401
 
 
-@pytest.mark.parametrize("route", CONSOLE)
+@pytest.mark.parametrize("route", PAGES)
 async def test_the_console_is_for_sessions_of_the_role_alone(plane: AdminHouse, route: str) -> None:
     method, _, path = route.partition(" ")
     at = filled(path)
@@ -210,7 +190,7 @@ async def test_the_console_is_for_sessions_of_the_role_alone(plane: AdminHouse, 
     for role in ROLES:
         plane.cookie = ""
         await plane.sign_in(role)
-        allowed = role.allows(CONSOLE[route])
+        allowed = role.allows(PAGES[route])
         assert await asked(form=await plane.token(), connection="city") in (
             {200, 303, 400, 404, 409} if allowed else {403}
         ), role
