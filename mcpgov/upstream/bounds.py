@@ -48,6 +48,16 @@ class AnswerLimits:
         return self.answer_bytes if request.answer_bytes is None else min(self.answer_bytes, request.answer_bytes)
 
 
+def require_place(calls: int, streams: int, most: int, *, listening: bool) -> None:
+    """Raise Refusal (overloaded) where one more call, or one more stream that listens, is one too many at an upstream
+    with so many open `calls`, `streams` among them: streams have half of the places.
+    """
+    crowded = listening and streams >= most // 2
+    if crowded or calls >= most:
+        message = f"Too many {'streams' if crowded else 'calls'} to this upstream are open."
+        raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
+
+
 @dataclass(frozen=True, slots=True)
 class Bounded:
     """A forwarder whose answers are bounded."""

@@ -36,7 +36,7 @@ from mcpgov.upstream.answers import (
     told_headers,
     whole,
 )
-from mcpgov.upstream.bounds import AnswerLimits, larger
+from mcpgov.upstream.bounds import AnswerLimits, larger, require_place
 from mcpgov.upstream.due import goes_on, owed
 from mcpgov.upstream.headers import destination, outgoing
 from mcpgov.upstream.lane import Lane
@@ -196,10 +196,7 @@ class RemoteForwarder:
         if pool is None:
             retired = self._current is not None and key not in self._current
             pool = self._pools[key] = Pool(self._open_session(key[1]), retired)
-        crowded = streams and pool.open_streams >= self._limits.open_calls // 2
-        if crowded or pool.open_calls >= self._limits.open_calls:
-            message = f"Too many {'streams' if crowded else 'calls'} to this upstream are open."
-            raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
+        require_place(pool.open_calls, pool.open_streams, self._limits.open_calls, listening=streams)
         pool.open_calls += 1
         pool.open_streams += streams
         return pool

@@ -20,6 +20,7 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.messages import listens
 from mcpgov.models import Era, Kind, LocalUpstream
+from mcpgov.upstream.bounds import require_place
 from mcpgov.upstream.local_session import LocalSession
 from mcpgov.upstream.local_shared import SharedServer
 from mcpgov.upstream.mailbox import empty_answer
@@ -98,10 +99,8 @@ class LocalForwarder:
     @contextmanager
     def _place(self, key: Key, *, streams: bool) -> Generator[None]:
         """A place for a call, until it ends; streams have half of them. Raises Refusal (overloaded)."""
-        crowded = streams and self._open_streams[key] >= self._limits.open_calls // 2
-        if crowded or self._open_calls[key] >= self._limits.open_calls:
-            message = f"Too many {'streams' if crowded else 'calls'} to this upstream are open."
-            raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
+        calls, listening = self._open_calls[key], self._open_streams[key]
+        require_place(calls, listening, self._limits.open_calls, listening=streams)
         self._open_calls[key] += 1
         self._open_streams[key] += streams
         try:
