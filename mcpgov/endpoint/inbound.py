@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
-from mcpgov.messages import ENVELOPE_KEYS
+from mcpgov.messages import ENVELOPE_KEYS, looks_alike
 from mcpgov.models import Era, Kind, MCPRequest
 from mcpgov.strict_json import dumps, parse
 from mcpgov.trace_context import claims_of
@@ -165,18 +164,12 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
 
 
 def _require_exact_keys(members: Mapping[str, Json], reserved: frozenset[str], where: str) -> None:
-    """No key that a lenient reader takes for a reserved one: other case, look-alikes, accents, what is not seen.
-
-    NFKD is NFKC with its accents apart, where they can be dropped.
-    """
-    for key in members.keys() - reserved:
-        folded = unicodedata.normalize("NFKD", key[:KEY_LENGTH]).casefold().encode("ascii", "ignore").decode()
-        if len(key) > KEY_LENGTH or not key.isprintable() or folded in _FOLDED[reserved]:
-            what = "too long, not printable, or looks like one of the protocol's own"
-            raise Refusal(Reason.AMBIGUOUS_KEY, f"A key in {where} can be read in two ways: it is {what}.")
-
-
-_FOLDED = {keys: {key.casefold() for key in keys} for keys in (ENVELOPE_KEYS, PARAMS_KEYS, META_KEYS)}
+    """No key that a lenient reader takes for a reserved one, and none that a person could not tell from another."""
+    others = members.keys() - reserved
+    unclear = any(len(key) > KEY_LENGTH or not key.isprintable() for key in others)
+    if unclear or looks_alike(members, reserved):
+        what = "too long, not printable, or looks like one of the protocol's own"
+        raise Refusal(Reason.AMBIGUOUS_KEY, f"A key in {where} can be read in two ways: it is {what}.")
 
 
 def _kind(message: Mapping[str, Json]) -> Kind:

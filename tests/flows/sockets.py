@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from tests.flows.house import META, STATELESS
 
@@ -34,13 +34,12 @@ async def said(url: str, *pieces: bytes) -> bytes:
     """All that is answered to these bytes until the connection ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     answer = bytearray()
-    with suppress(ConnectionError):
+    with closing(writer), suppress(ConnectionError):
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
         while part := await reader.read(65_536):
             answer += part
-    writer.close()
     return bytes(answer)
 
 
