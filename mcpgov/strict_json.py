@@ -5,7 +5,8 @@ must be what the upstream runs (Go SDK GHSA-wvj2-96wp-fq3f, GHSA-q382-vc8q-7jhj;
 So such a text is refused, never repaired. Messages say what is wrong and where, and never quote a value.
 
 One pass of the C scanner reads a usual message. The tree is walked once more only where a count of bytes cannot rule
-out that a limit is passed. Integers are exact; the interpreter reads at most 4300 digits (CVE-2020-10735).
+out that a limit is passed. Integers are exact, as far as a double goes: for other readers a longer one is infinite, and
+reading thousands of digits takes a square of their number (CVE-2020-10735).
 It knows nothing of MCP: what a key means, and which keys look alike, is for endpoint/inbound.py.
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # end: that one is read to the end of the text once, and not from each of its quotes again.
 _TO_A_VALUE = re.compile(rb'(?:[^"{\[,]++|"(?:[^"\\]++|\\.)*+["\\]?)*+[{\[,]?', re.DOTALL)
 _SHOWN = 40  # so much of a key is named in a message
+_DIGITS = 309  # of the largest double
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CHARACTER = re.compile(r"at character ([0-9]+)")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][-+]?\d++)?|-?Infinity|NaN)', re.ASCII)
@@ -70,8 +72,6 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
         raise Refusal(Reason.INVALID_JSON, f"The number at character {at} is not finite.") from None
     except json.JSONDecodeError as error:
         raise Refusal(Reason.INVALID_JSON, f"Not JSON at character {error.pos}: {error.msg}.") from None
-    except ValueError:
-        raise Refusal(Reason.INVALID_JSON, "An integer has more digits than are read.") from None
     except RecursionError:
         raise Refusal(Reason.TOO_DEEP, f"Nested deeper than {limits.depth} levels.") from None
     if _may_pass_a_limit(body, limits) or _deeper(tree, limits.depth):
@@ -124,11 +124,19 @@ def _finite(text: str) -> float:
     return number
 
 
+def _integer(text: str) -> int:
+    if len(text) >= _DIGITS:
+        _finite(text)
+    return int(text)
+
+
 def _constant(text: str) -> NoReturn:
     raise _NotFinite(text)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_finite, parse_int=_integer, parse_constant=_constant
+)
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 

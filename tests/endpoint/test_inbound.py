@@ -308,7 +308,7 @@ def test_a_message_that_is_none_is_refused(body: str) -> None:
     assert found.request_id == (7 if "method" in body else None)
 
 
-@pytest.mark.parametrize("identifier", [None, True, False, 1.0, 1e3, [], {}, "x" * 1025, 2**63, -(2**63), 10**4000])
+@pytest.mark.parametrize("identifier", [None, True, False, 1.0, 1e3, [], {}, "x" * 1025, 2**63, -(2**63), 10**300])
 def test_an_id_that_some_peer_would_change_is_refused(identifier: object) -> None:
     found = refused(call() | {"id": identifier})
     assert (found.reason, found.request_id) == (Reason.INVALID_MESSAGE, None)

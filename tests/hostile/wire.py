@@ -20,9 +20,9 @@ META: Final[Mapping[str, Any]] = {
     "io.modelcontextprotocol/protocolVersion": STATELESS,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-PATIENCE: Final = 6.0  # seconds until an answer is no longer waited for
+PATIENCE: Final = 20.0  # seconds until an answer is no longer waited for
 MOST: Final = 64 << 20  # bytes of an answer that are read
-ENDLESS: Final = 7.0  # seconds after which an answer that still comes has no end
+ENDLESS: Final = 25.0  # seconds after which an answer that still comes has no end
 QUIET: Final = 0.25  # seconds after an answer in which a second one would come
 ANSWER: Final = re.compile(rb"HTTP/1\.1 ([0-9]{3})")
 CORRELATION: Final = re.compile(rb"x-correlation-id: ([0-9a-f]+)", re.IGNORECASE)
