@@ -47,6 +47,8 @@ async def endless(_: Noted, *, start: bytes, again: bytes, pause: float = 0.0) -
 
 def refused(said: Said) -> str:
     """The client must have been told no."""
+    if not said.statuses:
+        return "had no answer"
     if said.is_success or EVIL.encode() in said.raw or said.statuses[:1] < (400,):
         return f"was passed on: {said.raw[-200:]!r}"
     return ""

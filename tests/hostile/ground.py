@@ -174,11 +174,12 @@ class Ground:
 def entry(name: str, url: str) -> dict[str, Any]:
     """A catalog entry with one connection, under the policy of the same name where there is one."""
     keys = {"X-Upstream-Key": SECRET, "Authorization": f"Bearer {SECRET}"}
+    policies = [name] if name in POLICIES else []
     return {
         "name": f"dev.mcpgov/{name}",
         "upstream": url,
         "private": True,
-        "connections": {name: {"authType": "CustomKeys", "keys": keys, "policies": [name] if name in POLICIES else []}},
+        "connections": {name: {"authType": "CustomKeys", "keys": keys, "policies": policies, "timeout": "5s"}},
     }
 
 
