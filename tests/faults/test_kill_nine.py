@@ -19,7 +19,7 @@ from mcpgov import app
 from tests.faults.gateway import SETTINGS, Site
 from tests.flows.pack import Pack, pack
 
-ROUNDS = int(os.environ.get("MCPGOV_KILLS", "12"))
+ROUNDS = int(os.environ.get("MCPGOV_KILLS", "6"))
 AT_ONCE = 16
 LATER = 30  # calls that are answered after a worker was killed, before all is
 BACK = 5  # every so many rounds a worker that was killed is waited for

@@ -198,7 +198,7 @@ def left_out(capsys: pytest.CaptureFixture[str], why: str) -> None:
         sys.stdout.write(f"\nleft out: the console in a browser; {why}\n")
 
 
-@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize("name", ["light", "narrow"])
 async def test_every_page_works_without_a_script(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     if CHROMIUM is None:
         left_out(capsys, "there is no chromium here")
