@@ -105,9 +105,9 @@ class Served(Site):
             return response.status
 
     async def returns(self) -> None:
-        """Call until a call goes through."""
+        """Call until a call goes through, and the gateway says that it is ready."""
         for _ in range(TRIES):
-            if await self.got() == "result":
+            if await self.got() == "result" and await self.ready() == 200:
                 return
         pytest.fail("service did not return")
 
