@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from mcpgov.audit.export_targets import FolderFiles, HttpPost, SyslogStream, rejected
+from mcpgov.audit.export_targets import FolderFiles, HttpPost, SyslogStream, left, rejected
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.exporting import TargetRefused, TargetUnavailable
 from mcpgov.models import Secret
@@ -220,6 +220,11 @@ async def test_a_receiver_that_hangs_is_given_up() -> None:
         with pytest.raises(TargetUnavailable, match="timed out"):
             await SyslogStream("127.0.0.1", there.port, None, private=True, patience=0.1).put(PAYLOAD)
         done.set()
+
+
+def test_where_no_time_is_left_nothing_is_waited_for() -> None:
+    with pytest.raises(TimeoutError):
+        left(0.0)
 
 
 async def test_a_receiver_that_goes_on_and_on_is_given_up() -> None:
