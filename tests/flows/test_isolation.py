@@ -44,7 +44,7 @@ async def world(tmp_path: Path) -> AsyncGenerator[World]:
     async with AsyncExitStack() as stack:
         keepers = {name: Keeper() for name in NAMES}
         urls = {name: await stack.enter_async_context(listening(keepers[name])) for name in NAMES}
-        gateway = await stack.enter_async_context(house(tmp_path))
+        gateway = await stack.enter_async_context(house(tmp_path, audit=", durability: os-cache"))
         for name in NAMES:
             gateway.write(f"catalog/{name}.yaml", entry(name, f"{urls[name]}/mcp"))
         gateway.reload()
