@@ -57,6 +57,7 @@ from mcpgov.endpoint.server import GatewayServer, noted_signals
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
+from mcpgov.forwarding import build_upstreams
 from mcpgov.handles.handles import Handles
 from mcpgov.handles.seal import Seal
 from mcpgov.health import PATIENCE, Health, asking, every
@@ -74,7 +75,6 @@ from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
 from mcpgov.stage_settings import (
-    answer_limits,
     azure_identity,
     connection_limits,
     endpoint_settings,
@@ -88,10 +88,6 @@ from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upkeep import purging_daily, sending_checkpoints
-from mcpgov.upstream.forward import RemoteForwarder
-from mcpgov.upstream.local import LocalForwarder, LocalLimits
-from mcpgov.upstream.stdio_process import StdioLimits
-from mcpgov.upstream.switch import Upstreams
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
 
@@ -107,7 +103,6 @@ if TYPE_CHECKING:
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.settings import Settings
     from mcpgov.store.redis_counters import RedisCounters
-    from mcpgov.upstream.bounds import AnswerLimits
 
 
 OPERATORS_DRAIN = 2  # seconds, after those that calls had
@@ -152,7 +147,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     storage = Storage(settings, load)
     tended = storage.untended() if principal else storage
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
-    upstreams = forwarding(answer_limits(settings), buffers)
+    upstreams = build_upstreams(settings, buffers, load)
     stores = storage.open()
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
@@ -210,12 +205,6 @@ def front_door(
     shared = Shared(stages, endpoint.limits, Sessions(time.monotonic), KnownNames(time.monotonic))
     registry = Registry(stages, registry_settings(settings))
     return Gateway(stages, endpoint, ready, pages, partial(serve_aggregate, shared), registry)
-
-
-def forwarding(limits: AnswerLimits, buffers: Buffers) -> Upstreams:
-    """What sends requests to upstreams, remote and local."""
-    local = LocalLimits(stdio=StdioLimits(limits.event_bytes), open_calls=limits.open_calls)
-    return Upstreams(RemoteForwarder(limits, buffers=buffers), LocalForwarder(local), limits)
 
 
 def azure_host(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:

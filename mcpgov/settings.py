@@ -262,9 +262,12 @@ class Health(Shape):
 
 
 class Experimental(Shape):
-    """What may change or go without notice. `server_cards`: MCP server cards, and the AI catalog that lists them."""
+    """What may change or go without notice. `server_cards`: MCP server cards, and the AI catalog that lists them.
+    `upstream_client`: which HTTP client speaks to remote servers.
+    """
 
     server_cards: Flag = False
+    upstream_client: Literal["own", "aiohttp"] = "own"
 
 
 class Settings(Shape):

@@ -51,6 +51,7 @@ PURE = (
         "upstream.sse",
         "upstream.circuit",
         "upstream.due",
+        "upstream.answer_parser",
     ),
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
@@ -102,7 +103,7 @@ LAYERS = (
     ),
     ("stage_settings", "cli"),
     ("identities",),
-    ("storage",),
+    ("storage", "forwarding"),
     ("pinning.keeping", "upkeep", "operating", "observing", "supervisor", "exports"),
     ("openers",),
     ("app",),
@@ -128,6 +129,7 @@ PURE_IMPORTS = (
         "hmac",
         "html",
         "http.HTTPStatus",
+        "httptools",
         "io.StringIO",
         "ipaddress",
         "itertools",

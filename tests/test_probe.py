@@ -39,8 +39,8 @@ from mcpgov.probe import PAGES, PROBE, Probe, ProbeResult
 from mcpgov.snapshot import Snapshot
 from mcpgov.store.memory_ledger import MemoryLedgerStore
 from mcpgov.strict_json import dumps
-from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer
+from tests.upstream.clients import remote_forwarder
 
 CITY = Connection(
     "city",
@@ -358,7 +358,7 @@ def keyed(url: str, key: str) -> Connection:
 
 async def test_a_server_of_the_official_sdk_is_proved_over_a_socket() -> None:
     async with sdk_server("right") as url:
-        forwarder = RemoteForwarder()
+        forwarder = remote_forwarder()
         result = await House(forwarder, keyed(url, "right")).test()
         await forwarder.close()
     assert result.ok
@@ -368,7 +368,7 @@ async def test_a_server_of_the_official_sdk_is_proved_over_a_socket() -> None:
 
 async def test_a_wrong_key_is_told_from_a_socket() -> None:
     async with sdk_server("right") as url:
-        forwarder = RemoteForwarder()
+        forwarder = remote_forwarder()
         result = await House(forwarder, keyed(url, "wrong")).test()
         await forwarder.close()
     assert result.problem is not None

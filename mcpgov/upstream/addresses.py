@@ -10,10 +10,32 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import Protocol, TypedDict
 
 from mcpgov.destinations import is_metadata, is_public
+
+
+class Found(TypedDict):
+    """One address of a name, in the shape that aiohttp has for it."""
+
+    hostname: str
+    host: str
+    port: int
+    family: int
+    proto: int
+    flags: int
+
+
+class Resolver(Protocol):
+    """Who knows the addresses of names."""
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Found]:
+        """The addresses of `host`. Raises OSError."""
+        ...
+
+    async def close(self) -> None:
+        """Ask no more."""
+        ...
 
 
 class AddressDenied(OSError):
@@ -29,16 +51,14 @@ def denied_literal(host: str, *, private: bool = False) -> bool:
     return is_metadata(address) or not (private or is_public(address))
 
 
-class FixedResolver(AbstractResolver):
+class FixedResolver:
     """Resolves as `inner` does, but for each `host:port` that the catalog gives an `address:port`."""
 
-    def __init__(self, inner: AbstractResolver, fixed: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, inner: Resolver, fixed: tuple[tuple[str, str], ...]) -> None:
         self._inner = inner
         self._fixed = dict(fixed)
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Found]:
         """The address that the catalog gives, else the addresses of `host`."""
         there = self._fixed.get(f"{host.lower()}:{port}")
         if there is None:
@@ -46,26 +66,24 @@ class FixedResolver(AbstractResolver):
         address, _, other = there.rpartition(":")
         address, flags = address.strip("[]"), socket.AI_NUMERICHOST
         of = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [ResolveResult(hostname=host, host=address, port=int(other), family=of, proto=0, flags=flags)]
+        return [Found(hostname=host, host=address, port=int(other), family=of, proto=0, flags=flags)]
 
     async def close(self) -> None:
         """Close the resolver underneath."""
         await self._inner.close()
 
 
-class PublicResolver(AbstractResolver):
+class PublicResolver:
     """Resolves as `inner` does and refuses a name that has an address which is not public.
 
     With `private` only one of a metadata service is refused.
     """
 
-    def __init__(self, inner: AbstractResolver, *, private: bool = False) -> None:
+    def __init__(self, inner: Resolver, *, private: bool = False) -> None:
         self._inner = inner
         self._private = private
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Found]:
         """The addresses of `host`, all of them allowed. Raises AddressDenied."""
         found = await self._inner.resolve(host, port, family)
         if any(denied_literal(each["host"], private=self._private) for each in found):

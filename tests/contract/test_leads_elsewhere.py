@@ -23,10 +23,10 @@ from mcpgov.credential.tokens import AzureIdentity
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Kind
-from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.memory import ScriptedAnswer
 from mcpgov.web import GuardedWeb
 from tests.upstream.calls import ALLOWED, KEYED, bodiless, body_of, call, to
+from tests.upstream.clients import remote_forwarder
 from tests.upstream.loopback import Canary, Loopback, canary, loopback
 
 STATUSES = (300, 301, 302, 303, 305, 307, 308)
@@ -85,7 +85,7 @@ def leading(bird: Canary, status: int) -> ScriptedAnswer:
 
 @pytest.mark.parametrize("status", STATUSES)
 async def test_an_upstream_leads_nobody_elsewhere(server: Loopback, bird: Canary, status: int) -> None:
-    forwarder = RemoteForwarder()
+    forwarder = remote_forwarder()
     for request in (
         call(),
         call("notifications/initialized", request_id=None),

@@ -6,9 +6,9 @@ from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Era, Kind, MCPRequest
 from mcpgov.upstream.bounds import AnswerLimits
-from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.memory import ScriptedAnswer
 from tests.upstream.calls import ALLOWED, NOBODY, bodiless, body_of, call, to
+from tests.upstream.clients import remote_forwarder
 from tests.upstream.loopback import OK, loopback
 
 NOTE = b'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n'
@@ -16,7 +16,7 @@ NOTE = b'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n
 
 @pytest.mark.parametrize("stream", [bodiless(Kind.STREAM), call("subscriptions/listen", era=Era.STATELESS)])
 async def test_streams_take_at_most_half_of_the_places_and_calls_go_on(stream: MCPRequest) -> None:
-    forwarder = RemoteForwarder(AnswerLimits(open_calls=2))
+    forwarder = remote_forwarder(AnswerLimits(open_calls=2))
 
     async def forwarded(request: MCPRequest) -> bytes:
         async with forwarder.forward(request, connection, ALLOWED, NOBODY) as answer:

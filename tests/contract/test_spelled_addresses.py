@@ -13,14 +13,15 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import RemoteUpstream
-from mcpgov.upstream.forward import RemoteForwarder, require_reachable
+from mcpgov.upstream.addresses import Found
+from mcpgov.upstream.forward import require_reachable
 from mcpgov.web import GuardedWeb, WebUnavailable
 from tests.upstream.calls import ALLOWED, NOBODY, body_of, call, to
+from tests.upstream.clients import remote_forwarder
 from tests.upstream.loopback import Canary, canary
 
 CANARY = "127.0.0.2"
@@ -65,19 +66,17 @@ SPELLED = (host for address in ADDRESSES for host in spelled(address))
 HOSTS = tuple(dict.fromkeys((*SPELLED, *(f"[{one}]" for one in IPV6), *NAMES)))
 
 
-class Attackers(AbstractResolver):
+class Attackers:
     """A name service that reads addresses as the system does, and leads every other name to the canary."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Found]:
         self.asked.append(host)
         (address,) = await addresses(host, port)
         of = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [ResolveResult(hostname=host, host=address, port=port, family=of, proto=0, flags=0)]
+        return [Found(hostname=host, host=address, port=port, family=of, proto=0, flags=0)]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -104,7 +103,7 @@ def test_there_are_many_spellings() -> None:
 
 
 async def test_no_spelling_leads_an_upstream_to_an_address_that_is_not_public(bird: Canary) -> None:
-    forwarder = RemoteForwarder(resolver=Attackers())
+    forwarder = remote_forwarder(resolver=Attackers())
     for host in HOSTS:
         for scheme in ("https", "http"):
             connection = to(f"{scheme}://{host}:{bird.port}/mcp", private=False)
@@ -127,7 +126,7 @@ async def test_no_spelling_leads_the_control_plane_to_an_address_that_is_not_pub
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192"])
 async def test_no_spelling_leads_a_private_upstream_to_a_metadata_service(address: str) -> None:
-    forwarder, web = RemoteForwarder(resolver=Attackers()), GuardedWeb(resolve=addresses)
+    forwarder, web = remote_forwarder(resolver=Attackers()), GuardedWeb(resolve=addresses)
     for host in spelled(address):
         if host.endswith(".") or await addresses(host.strip("[]"), 80) == (CANARY,):
             continue  # to a private upstream that is a name like any other
@@ -140,17 +139,15 @@ async def test_no_spelling_leads_a_private_upstream_to_a_metadata_service(addres
     await forwarder.close()
 
 
-class Flipping(AbstractResolver):
+class Flipping:
     """A name service that says another address each time (rebinding)."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Found]:
         address = self.answers.pop(0)
-        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
+        return [Found(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -158,7 +155,7 @@ class Flipping(AbstractResolver):
 
 async def test_a_name_that_changes_its_address_is_asked_once_a_connection_and_judged_each_time(bird: Canary) -> None:
     names = Flipping(CANARY, "8.8.8.8")
-    forwarder = RemoteForwarder(resolver=names)
+    forwarder = remote_forwarder(resolver=names)
     connection = to(f"https://changes.example:{bird.port}/mcp", private=False)
     with pytest.raises(Refusal, match="upstream-address-denied"):
         async with forwarder.forward(call(), connection, ALLOWED, NOBODY):
@@ -169,7 +166,7 @@ async def test_a_name_that_changes_its_address_is_asked_once_a_connection_and_ju
 
 
 async def test_a_private_name_that_becomes_a_metadata_service_is_left(bird: Canary) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1", "169.254.169.254"))
+    forwarder = remote_forwarder(resolver=Flipping("127.0.0.1", "169.254.169.254"))
     connection = to("http://changes.example:9/mcp")
     with pytest.raises(Refusal, match="upstream-unreachable"):
         async with forwarder.forward(call(), connection, ALLOWED, NOBODY):

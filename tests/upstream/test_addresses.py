@@ -3,9 +3,8 @@
 import socket
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, denied_literal
+from mcpgov.upstream.addresses import AddressDenied, FixedResolver, Found, PublicResolver, denied_literal
 
 DENIED = (
     *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
@@ -49,16 +48,14 @@ def test_a_name_is_judged_by_what_it_resolves_to(host: str) -> None:
     assert not denied_literal(host)
 
 
-class Names(AbstractResolver):
+class Names:
     """One name with these addresses."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
         self.closed = False
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[Found]:
         return [
             {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
             for address in self.addresses

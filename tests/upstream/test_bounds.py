@@ -16,12 +16,12 @@ from mcpgov.errors import Refusal
 from mcpgov.messages import LISTEN
 from mcpgov.models import Era, Event, Kind, MCPRequest
 from mcpgov.upstream.bounds import AnswerLimits
-from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder, LocalLimits
 from mcpgov.upstream.memory import ScriptedAnswer
 from mcpgov.upstream.stdio_process import StdioLimits
 from mcpgov.upstream.switch import Upstreams
 from tests.upstream.calls import ALLOWED, NOBODY, bodiless, call, starting, to
+from tests.upstream.clients import remote_forwarder
 from tests.upstream.loopback import OK, Loopback, loopback
 
 SSE = "text/event-stream"
@@ -37,7 +37,7 @@ async def server() -> AsyncGenerator[Loopback]:
 
 async def told(server: Loopback, limits: AnswerLimits, request: MCPRequest) -> tuple[list[Event], Refusal | None]:
     """The events that come through, and the Refusal that ends them."""
-    upstreams = Upstreams(RemoteForwarder(limits), LocalForwarder(), limits)
+    upstreams = Upstreams(remote_forwarder(limits), LocalForwarder(), limits)
     events: list[Event] = []
     try:
         async with upstreams.forward(request, to(server.url), ALLOWED, NOBODY) as answer:
@@ -168,7 +168,7 @@ for line in sys.stdin:
 @pytest.mark.parametrize("notes", [14, 15, 16])
 async def test_a_local_server_has_the_same_bounds(notes: int) -> None:
     limits = AnswerLimits(events=16)
-    upstreams = Upstreams(RemoteForwarder(), LocalForwarder(LocalLimits(stdio=StdioLimits(grace=0.2))), limits)
+    upstreams = Upstreams(remote_forwarder(), LocalForwarder(LocalLimits(stdio=StdioLimits(grace=0.2))), limits)
     request = call("initialize", {"protocolVersion": "2025-11-25", "cursor": str(notes)})
     seen: list[Event] = []
     cut = pytest.raises(Refusal, match="more than 16 events") if notes == 16 else nullcontext()

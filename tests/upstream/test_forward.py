@@ -7,30 +7,36 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Connection, Kind, MCPRequest, RemoteUpstream
+from mcpgov.upstream.addresses import Found
 from mcpgov.upstream.bounds import AnswerLimits
-from mcpgov.upstream.forward import CLEAN_TRIES, RemoteForwarder, why
+from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.memory import ScriptedAnswer
 from tests.contract.upstream_contract import Stage, UpstreamContract
 from tests.upstream.calls import ALLOWED, KEYED, NOBODY, bodiless, body_of, call, events_of, starting, to
 from tests.upstream.certificates import self_signed
+from tests.upstream.clients import CLIENTS, Forwarding, forwarding
 from tests.upstream.loopback import OK, Fault, Loopback, Then, loopback
 
 SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
 PROGRESS = b'data: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'
 
 
-class TestRemoteForwarder(UpstreamContract):
+@pytest.fixture(params=CLIENTS)
+def remote(request: pytest.FixtureRequest) -> Forwarding:
+    """Every test of this file is one of each client."""
+    return forwarding(request.param)
+
+
+class Testremote(UpstreamContract):
     @pytest.fixture
-    async def stage(self) -> AsyncGenerator[Stage, None]:
+    async def stage(self, remote: Forwarding) -> AsyncGenerator[Stage, None]:
         async with loopback() as server:
-            upstream = RemoteForwarder()
+            upstream = remote()
             yield Stage(upstream, server, to(server.url))
             await upstream.close()
 
@@ -42,8 +48,8 @@ async def server() -> AsyncGenerator[Loopback, None]:
 
 
 @pytest.fixture
-async def forwarder() -> AsyncGenerator[RemoteForwarder, None]:
-    made = RemoteForwarder()
+async def forwarder(remote: Forwarding) -> AsyncGenerator[RemoteForwarder, None]:
+    made = remote()
     yield made
     await made.close()
 
@@ -121,19 +127,21 @@ async def test_a_name_that_does_not_exist_is_unreachable(forwarder: RemoteForwar
     assert (await refusal_of(forwarder, to("http://nowhere.invalid/"))).reason is Reason.UPSTREAM_UNREACHABLE
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(
+    tmp_path: Path, remote: Forwarding
+) -> None:
     certificate = self_signed(tmp_path)
     async with loopback(certificate) as server:
-        distrusting = RemoteForwarder()
+        distrusting = remote()
         refusal = await refusal_of(distrusting, to(server.url))
         assert (refusal.reason, server.ledger) == (Reason.UPSTREAM_UNREACHABLE, [])
         await distrusting.close()
 
 
-async def test_leaving_early_is_seen_through_tls(tmp_path: Path) -> None:
+async def test_leaving_early_is_seen_through_tls(tmp_path: Path, remote: Forwarding) -> None:
     certificate = self_signed(tmp_path)
     async with loopback(certificate) as server:
-        trusting = RemoteForwarder(tls=ssl.create_default_context(cafile=certificate))
+        trusting = remote(tls=ssl.create_default_context(cafile=certificate))
         server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
         async with trusting.forward(call(), to(server.url), ALLOWED, NOBODY) as answer:
             assert await anext(answer.events)
@@ -149,8 +157,8 @@ async def test_a_redirect_is_never_followed(server: Loopback, forwarder: RemoteF
         assert (canary.connections, canary.ledger) == (0, [])
 
 
-async def test_no_cookie_is_kept(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+async def test_no_cookie_is_kept(server: Loopback, remote: Forwarding) -> None:
+    forwarder = remote(resolver=Flipping("127.0.0.1"))
     connection = to(f"http://inside.example:{server.port}/")  # jars keep nothing of bare addresses
     server.script(ScriptedAnswer(chunks=(OK,), headers=(("set-cookie", "id=1; Path=/"),)))
     await forwarded(forwarder, connection)
@@ -212,25 +220,13 @@ async def test_an_answer_that_nobody_asked_for_is_never_given_to_the_next_caller
     assert (server.connections, len(server.ledger)) == (3, 3)
 
 
-async def test_no_more_than_a_few_connections_are_tried_and_nothing_is_sent_on_them(
-    server: Loopback, forwarder: RemoteForwarder
-) -> None:
-    assert await asyncio.gather(*(forwarded(forwarder, to(server.url)) for _ in range(CLEAN_TRIES))) == [OK] * 3
-    await server.say_unasked(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-    async with loopback() as elsewhere:
-        await forwarded(forwarder, to(elsewhere.url))
-    assert (await refusal_of(forwarder, to(server.url))).reason is Reason.UPSTREAM_RESET
-    assert await forwarded(forwarder, to(server.url)) == OK
-    assert (server.connections, len(server.ledger)) == (CLEAN_TRIES + 1, CLEAN_TRIES + 1)
-
-
-async def test_an_answer_that_is_too_large_is_cut(server: Loopback) -> None:
+async def test_an_answer_that_is_too_large_is_cut(server: Loopback, remote: Forwarding) -> None:
     limits = AnswerLimits(answer_bytes=1000, event_bytes=1000)
     for answer in (
         ScriptedAnswer(chunks=(b"x" * 600, b"x" * 600)),
         ScriptedAnswer(chunks=(b"data:" + b"x" * 1200,), content_type="text/event-stream"),
     ):
-        forwarder = RemoteForwarder(limits)
+        forwarder = remote(limits)
         server.script(answer)
         assert (await refusal_of(forwarder, to(server.url))).reason is Reason.UPSTREAM_TOO_LARGE
         await forwarder.close()
@@ -270,8 +266,8 @@ async def test_an_upstream_that_is_faster_than_the_client_is_held_back(
             assert await anext(answer.events)
 
 
-async def test_too_many_open_calls_are_refused_and_not_queued(server: Loopback) -> None:
-    forwarder = RemoteForwarder(AnswerLimits(open_calls=1))
+async def test_too_many_open_calls_are_refused_and_not_queued(server: Loopback, remote: Forwarding) -> None:
+    forwarder = remote(AnswerLimits(open_calls=1))
     server.script(ScriptedAnswer(content_type="text/event-stream", chunks=(PROGRESS,), ends=False))
     async with forwarder.forward(call(), to(server.url), ALLOWED, NOBODY):
         refusal = await refusal_of(forwarder, to(server.url))
@@ -307,13 +303,13 @@ async def test_a_private_address_is_refused_as_a_literal(forwarder: RemoteForwar
         assert (await refusal_of(forwarder, to(url, private=False))).reason is Reason.UPSTREAM_ADDRESS_DENIED
 
 
-class Flipping(AbstractResolver):
+class Flipping:
     """Names that resolve to each of `addresses` in turn."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
 
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[Found]:
         address = self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
         return [{"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}]
 
@@ -321,15 +317,15 @@ class Flipping(AbstractResolver):
         pass
 
 
-async def test_a_name_that_resolves_to_a_private_address_is_refused(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+async def test_a_name_that_resolves_to_a_private_address_is_refused(server: Loopback, remote: Forwarding) -> None:
+    forwarder = remote(resolver=Flipping("127.0.0.1"))
     refusal = await refusal_of(forwarder, to(f"https://rebound.example:{server.port}/", private=False))
     assert (refusal.reason, server.connections) == (Reason.UPSTREAM_ADDRESS_DENIED, 0)
     await forwarder.close()
 
 
-async def test_a_private_upstream_may_resolve_to_this_machine(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1", "169.254.169.254"))
+async def test_a_private_upstream_may_resolve_to_this_machine(server: Loopback, remote: Forwarding) -> None:
+    forwarder = remote(resolver=Flipping("127.0.0.1", "169.254.169.254"))
     assert await forwarded(forwarder, to(f"http://inside.example:{server.port}/")) == OK
     assert server.ledger[0].headers.get("host") == f"inside.example:{server.port}"
     for url in ("http://other.example/", "http://169.254.169.254/"):
@@ -341,23 +337,29 @@ def fixed(url: str, *resolve: tuple[str, str], private: bool = True) -> Connecti
     return replace(to(url), upstream=RemoteUpstream(url, private=private, resolve=resolve))
 
 
-async def test_an_address_of_the_catalog_stands_for_what_the_name_service_says(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("192.0.2.1"))
+async def test_an_address_of_the_catalog_stands_for_what_the_name_service_says(
+    server: Loopback, remote: Forwarding
+) -> None:
+    forwarder = remote(resolver=Flipping("192.0.2.1"))
     connection = fixed("http://Inside.example:81/mcp", ("inside.example:81", f"127.0.0.1:{server.port}"))
     assert await forwarded(forwarder, connection) == OK
     assert server.ledger[0].headers.get("host") == "Inside.example:81"
     await forwarder.close()
 
 
-async def test_names_and_ports_that_the_catalog_does_not_fix_are_looked_up(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("127.0.0.1"))
+async def test_names_and_ports_that_the_catalog_does_not_fix_are_looked_up(
+    server: Loopback, remote: Forwarding
+) -> None:
+    forwarder = remote(resolver=Flipping("127.0.0.1"))
     connection = fixed(f"http://inside.example:{server.port}/", ("inside.example:1", "192.0.2.1:1"))
     assert await forwarded(forwarder, connection) == OK
     await forwarder.close()
 
 
-async def test_an_address_of_the_catalog_that_is_not_public_is_refused_too(server: Loopback) -> None:
-    forwarder = RemoteForwarder(resolver=Flipping("8.8.8.8"))
+async def test_an_address_of_the_catalog_that_is_not_public_is_refused_too(
+    server: Loopback, remote: Forwarding
+) -> None:
+    forwarder = remote(resolver=Flipping("8.8.8.8"))
     where = ("rebound.example:443", f"127.0.0.1:{server.port}")
     refusal = await refusal_of(forwarder, fixed("https://rebound.example/", where, private=False))
     assert (refusal.reason, server.connections) == (Reason.UPSTREAM_ADDRESS_DENIED, 0)
@@ -366,12 +368,12 @@ async def test_an_address_of_the_catalog_that_is_not_public_is_refused_too(serve
 
 @pytest.mark.parametrize(("name", "reached"), [("eu.contoso.test", True), ("us.contoso.test", False)])
 async def test_tls_vouches_for_the_name_and_not_for_the_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, reached: bool
+    remote: Forwarding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, reached: bool
 ) -> None:
     certificate = self_signed(tmp_path, ("eu.contoso.test",))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # how an operator says whom to believe
     async with loopback(certificate) as server:
-        trusting = RemoteForwarder()
+        trusting = remote()
         connection = fixed(f"https://{name}/mcp", (f"{name}:443", f"127.0.0.1:{server.port}"))
         if reached:
             assert await forwarded(trusting, connection) == OK
@@ -394,7 +396,3 @@ async def test_closing_ends_calls_that_run(server: Loopback, forwarder: RemoteFo
 async def test_a_local_upstream_is_a_mistake_of_ours(forwarder: RemoteForwarder) -> None:
     with pytest.raises(TypeError, match="test"):
         await forwarded(forwarder, starting("a-local-server"))
-
-
-def test_errors_of_the_client_that_no_case_names_are_a_reset() -> None:
-    assert why(aiohttp.ClientPayloadError())[0] is Reason.UPSTREAM_RESET

@@ -10,12 +10,12 @@ from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Credential, Kind, MCPRequest, Secret
 from mcpgov.upstream.answers import Answered
-from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer
 from mcpgov.upstream.renewing import Renewing
 from mcpgov.upstream.switch import Upstreams
 from tests.upstream.calls import ALLOWED, KEYED, bodiless, body_of, call, to
+from tests.upstream.clients import remote_forwarder
 from tests.upstream.loopback import OK, loopback
 
 DENIED = ScriptedAnswer(401, "", headers=(("www-authenticate", 'Bearer error="invalid_token"'),))
@@ -151,7 +151,7 @@ async def test_a_consent_that_the_upstream_itself_asks_for_passes_untouched() ->
 
 async def test_a_real_upstream_gets_the_new_token_over_a_socket() -> None:
     async with loopback() as server:
-        upstreams = Upstreams(RemoteForwarder(), LocalForwarder())
+        upstreams = Upstreams(remote_forwarder(), LocalForwarder())
         server.script(ScriptedAnswer(401, "text/plain", (b"no",)))
         sending = upstreams.forward(call("tools/list"), to(server.url), ALLOWED, with_token(1, Tokens()))
         async with sending as answer:

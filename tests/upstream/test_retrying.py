@@ -10,12 +10,12 @@ import pytest
 from mcpgov.decision import Changes, Decision, Reason
 from mcpgov.errors import Refusal
 from mcpgov.models import Kind, MCPRequest
-from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer
 from mcpgov.upstream.retrying import READING, Retrying
 from mcpgov.upstream.switch import Upstreams
 from tests.upstream.calls import NOBODY, bodiless, body_of, call, to
+from tests.upstream.clients import remote_forwarder
 from tests.upstream.loopback import OK, Fault, loopback
 
 EVENT = b'data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n'
@@ -187,7 +187,7 @@ async def test_a_policy_that_fails_while_it_is_asked_ends_the_call() -> None:
 
 async def test_an_answer_that_breaks_off_after_it_began_is_not_asked_for_again() -> None:
     async with loopback() as server:
-        upstreams = Upstreams(RemoteForwarder(), LocalForwarder(), sleep=Stage().sleep)
+        upstreams = Upstreams(remote_forwarder(), LocalForwarder(), sleep=Stage().sleep)
         server.script(Fault(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + EVENT + b": half"), Fault())
         decision = Decision(Reason.ALLOWED, changes=Changes(retry=Plan()))
         async with upstreams.forward(READ, to(server.url), decision, NOBODY) as answer:
