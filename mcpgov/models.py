@@ -52,10 +52,9 @@ class Headers:
 
     def __init__(self, fields: tuple[tuple[str, str], ...] = ()) -> None:
         self.fields = fields
-        first: dict[str, str] = {}
-        for name, value in fields:
-            first.setdefault(name, value)
-        self._first = first
+        self._first = dict(fields)
+        if len(self._first) < len(fields):  # some stand twice; of those, the last is in there
+            self._first |= dict(reversed(fields))
 
     @property
     def names(self) -> KeysView[str]:
@@ -68,7 +67,9 @@ class Headers:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of `name`, in the order received."""
-        return tuple(value for field_name, value in self.fields if field_name == name)
+        if len(self._first) < len(self.fields):
+            return tuple([value for field_name, value in self.fields if field_name == name])
+        return (self._first[name],) if name in self._first else ()
 
     def __contains__(self, name: object) -> bool:
         return name in self._first

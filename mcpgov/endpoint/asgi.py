@@ -25,7 +25,9 @@ from mcpgov.buffers import Buffers
 from mcpgov.decision import Reason
 from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.challenge import challenge
+from mcpgov.endpoint.correlation import CorrelationIds
 from mcpgov.endpoint.draining import Draining, stopping
+from mcpgov.endpoint.http_cycle import LEAVING
 from mcpgov.endpoint.inbound import is_disguised, parse_request
 from mcpgov.endpoint.limits import PACE, Pace, read_body
 from mcpgov.endpoint.metadata import WELL_KNOWN, public_reply
@@ -115,6 +117,7 @@ class Gateway:
         self._aggregate = aggregate
         self._registry = registry
         self._draining = Draining()
+        self._ids = CorrelationIds()
 
     def drain(self) -> None:
         """The gateway was told to end: it is no longer ready, and streams that only listen end now."""
@@ -136,9 +139,11 @@ class Gateway:
         elif self._registry is not None and self._registry.serves(path):
             await self._registry(scope, receive, send)
         elif path.startswith(PREFIX) or path == PREFIX[:-1]:
-            head = head_of(scope, path, self._settings.trusted_proxies, self._settings.caller_headers)
+            settings = self._settings
+            head = head_of(scope, path, settings.trusted_proxies, settings.caller_headers, self._ids.next())
             scope["headers"].clear()  # the head has them; the server keeps the scope while the call is open
-            await self._govern(head, receive, send, whole=path == PREFIX[:-1])
+            exchange = HttpExchange(head, Wire(scope, receive, send), settings, self._draining)
+            await self._govern(exchange, whole=path == PREFIX[:-1])
         elif path.startswith(METADATA):
             await self._tell_metadata(scope, path, send)
         elif self._pages is not None and (path == CALLBACK or path.startswith((PAGES, CALLBACK + b"/"))):
@@ -151,8 +156,7 @@ class Gateway:
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
         await answer_whole(send, reply.status, headers, reply.body)
 
-    async def _govern(self, head: RequestHead, receive: Receive, send: Send, *, whole: bool) -> None:
-        exchange = HttpExchange(head, receive, send, self._settings, self._draining)
+    async def _govern(self, exchange: HttpExchange, *, whole: bool) -> None:
         try:
             if self._aggregate is not None and whole:
                 await self._aggregate(exchange)
@@ -164,16 +168,29 @@ class Gateway:
             exchange.close()
 
 
+class Wire:
+    """One HTTP request as the server underneath hands it over."""
+
+    __slots__ = ("_scope", "receive", "send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self.receive = receive
+        self.send = send
+
+    def when_left(self, call: Callable[[], object]) -> None:
+        """Have `call` called when the client leaves before the answer is complete; now, where it has left."""
+        self._scope["extensions"][LEAVING](call)
+
+
 class HttpExchange:
     """One HTTP request and its reply: implements pipeline.Exchange."""
 
-    def __init__(
-        self, head: RequestHead, receive: Receive, send: Send, settings: EndpointSettings, draining: Draining
-    ) -> None:
+    def __init__(self, head: RequestHead, wire: Wire, settings: EndpointSettings, draining: Draining) -> None:
         self.head = head
         self.cancelled = False
-        self._receive = receive
-        self._send = send
+        self._wire = wire
+        self._send = wire.send
         self._settings = settings
         self._draining = draining
         self._call: asyncio.Task[object] | None = None
@@ -181,7 +198,7 @@ class HttpExchange:
         self._started = False
         self._gone = False
         self._answered = False
-        self._watcher: asyncio.Task[None] | None = None
+        self._ending: asyncio.TimerHandle | None = None  # the call of a client that left
         self._held: Held | None = None
         self._telling: Held | None = None
 
@@ -190,25 +207,28 @@ class HttpExchange:
         self._settings.sites.check(self.head.headers, origins)
         settings = self._settings
         self._held, self._telling = settings.buffers.hold(principal.id), settings.buffers.hold(principal.id)
-        body = await read_body(self._receive, self.head.headers, settings.limits.body, settings.pace, self._held)
+        body = await read_body(self._wire.receive, self.head.headers, settings.limits.body, settings.pace, self._held)
         if body is None:
             raise ClientGone
         self._request = parse_request(self.head, body, self._settings.limits)
         self._call = call = asyncio.current_task()
         if call is not None:
             self._draining.enter(self._request, call)
-            self._watcher = asyncio.create_task(self._watch(call))
+        self._wire.when_left(self._left)
         return self._request
 
-    async def _watch(self, call: asyncio.Task[object]) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    def _left(self) -> None:
+        """The client has left before its answer was complete."""
         self._gone = True
-        if not self._cancels():
-            await asyncio.sleep(self._settings.drain)
-        if not self._answered:  # a complete answer looks like a disconnect, too
+        if self._cancels():
+            self._cancel()
+        else:
+            self._ending = asyncio.get_running_loop().call_later(self._settings.drain, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._call is not None and not self._answered:
             self.cancelled = True
-            call.cancel(Reason.CLIENT_GONE)
+            self._call.cancel(Reason.CLIENT_GONE)
 
     def _cancels(self) -> bool:
         request = self._request
@@ -288,35 +308,47 @@ class HttpExchange:
         for held in (self._held, self._telling):
             if held is not None:
                 held.give_back()
-        if self._watcher is not None:
-            self._watcher.cancel()
+        if self._ending is not None:
+            self._ending.cancel()
 
 
 def head_of(
-    scope: Scope, path: bytes, trusted_proxies: tuple[IPNetwork, ...], caller_headers: tuple[str, ...] = ()
+    scope: Scope,
+    path: bytes,
+    trusted_proxies: tuple[IPNetwork, ...],
+    caller_headers: tuple[str, ...] = (),
+    correlation_id: str = "",
 ) -> RequestHead:
     """The head of a request. The connection's name is taken from the raw path, so no encoding can spell another.
 
     A field whose name has an underscore is dropped: servers further on read `-` and `_` as one (GHSA-vjrc-mh2v-45x6).
     One that would then be a field of ours is kept, for parse_request to refuse it (decision 28).
     """
-    fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    kept = tuple(pair for pair in fields if "_" not in pair[0] or is_disguised(pair[0], caller_headers))
-    headers = Headers(kept)
-    peer = str(scope["client"][0]) if scope.get("client") else ""
+    fields = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+    headers = Headers(fields)
+    if "_" in "".join(headers.names):
+        headers = Headers(tuple(one for one in fields if "_" not in one[0] or is_disguised(one[0], caller_headers)))
+    client = scope.get("client")
+    peer = str(client[0]) if client else ""
     named = path[len(PREFIX) :]
     return RequestHead(
-        http_method=str(scope["method"]),
+        http_method=scope["method"],
         connection=named.decode() if CONNECTION_NAME.fullmatch(named) else "",
         headers=headers,
         peer=peer,
         source_address=source_address(peer, headers.all("x-forwarded-for"), trusted_proxies),
         received_at=datetime.now(UTC),
-        correlation_id=secrets.token_hex(16),
-        claimed_correlation_id=next(
-            (headers.get(name)[:CLAIMED_LENGTH] for name in CLAIMED_CORRELATION if name in headers), ""
-        ),
+        correlation_id=correlation_id or secrets.token_hex(16),
+        claimed_correlation_id=_claimed(headers),
     )
+
+
+def _claimed(headers: Headers) -> str:
+    """What the caller calls the request, if it does."""
+    for name in CLAIMED_CORRELATION:
+        if name in headers:
+            return headers.get(name)[:CLAIMED_LENGTH]
+    return ""
 
 
 async def answer_plainly(send: Send, status: int, text: bytes) -> None:

@@ -15,19 +15,23 @@ Nothing here is recorded: there is no request yet, and nobody who made it. It re
 
 from __future__ import annotations
 
+import math
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote
 
 import httptools
 import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from mcpgov.endpoint.http_cycle import LEAVING, Cycle
 from mcpgov.endpoint.limits import UNTOLD, head_fault
 
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application, HTTPScope
     from uvicorn.server import ServerState
 
 REFUSED: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n%s\r\n"
@@ -75,7 +79,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 for one request at a time, with a head of bounded size and no trailer, from a client that keeps up."""
 
     # With so many attributes more, each connection would have a dictionary with keys of its own, of 1.5 KB.
-    __slots__ = ("_framing", "_limits", "_patience", "_taking", "_turn", "_unread", "url")
+    __slots__ = ("_call", "_framing", "_limits", "_patience", "_taking", "_turn", "_unread", "_until", "_wakes", "url")
 
     def __init__(
         self,
@@ -87,9 +91,11 @@ class StrictHttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._turn = Turn.REQUEST
+        self._call: Cycle | None = None  # the same as `cycle`
         self._framing = 0  # bytes that were neither a whole head nor a piece of a body
         self._unread = b""  # how the body is framed that the parser takes for another protocol's bytes
-        self._patience: asyncio.TimerHandle | None = None  # with what is to come
+        self._patience: asyncio.TimerHandle | None = None  # with what is to come; looks whether it is too late yet
+        self._wakes = self._until = math.inf  # when it looks next, and when it will be; of the loop's clock
         self._taking: asyncio.TimerHandle | None = None  # of what was written
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -102,9 +108,16 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when it is over."""
-        self._wait(None)
+        if self._patience is not None:
+            self._patience.cancel()
         self._stop_asking()
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        self.parser = cast("httptools.HttpRequestParser", None)  # or the two keep each other
+        if self._call is not None:
+            self._call.leave()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
 
     # -- what comes ----------------------------------------------------------------------------------------------------
 
@@ -114,7 +127,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._turn = Turn.REQUEST
             self._wait(self._limits.header_seconds)
         self._framing += len(data)
-        self._unset_keepalive_if_required()
         try:
             self._read(data)
         except httptools.HttpParserError:  # its words, and those of the server, stay here
@@ -140,12 +152,13 @@ class StrictHttpProtocol(HttpToolsProtocol):
             structlog.get_logger().warning("pipelined-request-refused", peer=self.client[0] if self.client else "")
             self.transport.abort()
         self._turn = Turn.HEAD
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each field, those of a trailer too."""
         if self._turn is Turn.HEAD:
-            super().on_header(name, value)
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser when a request's head is complete; nothing starts on a connection that has ended."""
@@ -156,13 +169,37 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if fault:
             self._refuse(fault)
         if not self.transport.is_closing():
-            super().on_headers_complete()
-            self._turn = Turn.BODY  # of the request that the cycle is now for
-            if any(name == b"upgrade" for name, _ in self.headers):
-                self.cycle.keep_alive = False  # the parser expects another protocol behind this request
-            if self.parser.should_upgrade():
-                framed = (field for field in self.headers if field[0] in FRAMING)
-                self._unread = b"".join(b"%s: %s" % field for field in framed)  # one at most: see head_fault
+            self._start(version, dict(self.headers))
+
+    def _start(self, version: str, fields: dict[bytes, bytes]) -> None:
+        """Have the application serve the request. What is asked of it is that of uvicorn, but for LEAVING."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "method": self.parser.get_method().decode("ascii"),
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+        }
+        # Behind a request for another protocol, the parser expects that one.
+        keep_alive = version != "1.0" and self.parser.should_keep_alive() and b"upgrade" not in fields
+        self._call = call = Cycle(self, cast("HTTPScope", scope), keep_alive=keep_alive)
+        scope["extensions"] = {LEAVING: call.when_left}
+        self.cycle = call
+        self._start_asgi_task(call, cast("ASGI3Application", self.config.app))
+        self._turn = Turn.BODY  # of the request that the cycle is now for
+        if self.parser.should_upgrade():
+            framed = (field for field in self.headers if field[0] in FRAMING)
+            self._unread = b"".join(b"%s: %s" % field for field in framed)  # one at most: see head_fault
 
     def on_chunk_header(self) -> None:
         """Called by the parser when a chunk's size and extensions are read, which are nothing to anybody."""
@@ -171,8 +208,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Called by the parser for each piece of a body."""
         self._framing = max(0, self._framing - len(body))
-        if not self.transport.is_closing():
-            super().on_body(body)
+        if self._call is not None and not self._call.response_complete and not self.transport.is_closing():
+            self._call.take(body)
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of each request."""
@@ -180,8 +217,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
             return  # not yet: see _read
         self._turn = Turn.ANSWER
         self._framing = 0
-        if not self.transport.is_closing():
-            super().on_message_complete()
+        if self._call is not None and not self.transport.is_closing():
+            if not self._call.response_complete:
+                self._call.end_body()
             self._answered()
 
     # -- what goes -----------------------------------------------------------------------------------------------------
@@ -190,10 +228,11 @@ class StrictHttpProtocol(HttpToolsProtocol):
         """Called when an answer is sent. A client that waits to be asked for its body may now send another request."""
         if self.expect_100_continue and self.cycle.more_body:
             self.transport.close()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         if self.transport.is_closing():
             self._end()
         else:
+            self.flow.resume_reading()
             self._answered()
 
     def pause_writing(self) -> None:
@@ -216,9 +255,26 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._wait(self._limits.idle_seconds)
 
     def _wait(self, seconds: float | None) -> None:
+        """Be patient for so long from now on; None is for ever. A timer that is set stays set, and looks again when it
+        is due: to set another at every turn of every request would cost more than all the rest of this file.
+        """
+        self._until = math.inf if seconds is None else self.loop.time() + seconds
+        if self._until < self._wakes:
+            self._set(seconds or 0)
+
+    def _set(self, seconds: float) -> None:
         if self._patience is not None:
             self._patience.cancel()
-        self._patience = None if seconds is None else self.loop.call_later(seconds, self._too_late)
+        self._wakes = self.loop.time() + seconds
+        self._patience = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._patience, self._wakes = None, math.inf
+        left = self._until - self.loop.time()
+        if left <= 0:
+            self._too_late()
+        elif left < math.inf:
+            self._set(left)
 
     def _too_late(self) -> None:
         if self._turn is Turn.HEAD:

@@ -12,6 +12,7 @@ import asyncio
 import ipaddress
 import re
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ AUTHORITY: Final = re.compile(
     r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 )  # RFC 9112 section 3.2, no user
 ORIGIN: Final = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{AUTHORITY.pattern}")  # RFC 6454 section 7; `null` is nobody's
+MEANING: Final = (b"host", b"content-length", b"transfer-encoding")
 LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 REQUEST_LINE: Final = len(b"POST  HTTP/1.1\r\n\r\n")  # but for its target; the end of the head with it
 
@@ -67,22 +69,28 @@ def head_fault(target: bytes, fields: list[tuple[bytes, bytes]], version: str, l
     Servers do not agree on what `GET http://elsewhere/` names, which of two lengths counts (request smuggling; RFC 9112
     sections 3.2 and 6.3), or what a fragment is for. What is said here must hold whatever the parser let through.
     """
-    size = len(target) + sum(len(name) + len(value) + 4 for name, value in fields)
+    size = len(target) + sum(map(len, chain.from_iterable(fields))) + 4 * len(fields)
     if len(fields) > limits.header_fields or size + REQUEST_LINE > limits.header_bytes:
         return b"431 Request Header Fields Too Large"
     if not target.startswith(b"/") or b"#" in target:
         return b"400 Bad Request"
-    hosts, lengths, codings = (_values(fields, name) for name in (b"host", b"content-length", b"transfer-encoding"))
-    framed = len(lengths) + len(codings) <= 1 and all(map(LENGTH.fullmatch, lengths)) and codings in ([], [b"chunked"])
+    values = dict(fields)
+    twice = len(values) < len(fields) and any(map(_stand_twice, repeat(fields), MEANING))
     # HTTP/1.0 knows neither chunks nor, at its oldest, Host; a target or a page for a name is then refused further on.
-    known = bool(hosts) if version == "1.1" else version == "1.0" and not codings
-    if not framed or not known or len(hosts) > 1:
-        return b"400 Bad Request"
-    return b""
+    known = b"host" in values if version == "1.1" else version == "1.0" and b"transfer-encoding" not in values
+    return b"" if known and not twice and _is_framed(values) else b"400 Bad Request"
 
 
-def _values(fields: list[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
-    return [value.strip(b" \t").lower() for name, value in fields if name == wanted]
+def _is_framed(values: dict[bytes, bytes]) -> bool:
+    """Whether it is said once, or not at all, how long the body is."""
+    length, coding = values.get(b"content-length"), values.get(b"transfer-encoding")
+    if coding is not None:
+        return length is None and coding.strip(b" \t").lower() == b"chunked"
+    return length is None or LENGTH.fullmatch(length.strip(b" \t")) is not None
+
+
+def _stand_twice(fields: list[tuple[bytes, bytes]], wanted: bytes) -> bool:
+    return sum(name == wanted for name, _ in fields) > 1
 
 
 @dataclass(frozen=True, slots=True)
