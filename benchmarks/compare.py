@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from benchmarks import compiled_proxies, gateway, peers
 from benchmarks.figures import FLOOR, OURS, cells, ratios, table
@@ -28,9 +27,11 @@ from benchmarks.targets import Ground
 from benchmarks.upstream import upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benchmarks.targets import Recipe
+
+T = TypeVar("T")
 
 EVERY: Final = (*compiled_proxies.RECIPES, *gateway.RECIPES, *peers.RECIPES)
 BRIEF: Final = ("direct", FLOOR, OURS, gateway.READING_ANSWERS, peers.TUNED)
@@ -96,6 +97,17 @@ def stop(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def interruptible(measure: Callable[[], T]) -> T:
+    """What `measure` finds; when it is told to end, every child has ended before this process does, with 130."""
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return measure()
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            tell("\nended before its time")
+        raise SystemExit(130) from None
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,13 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     changed = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
     size = replace(FULL if options.full else SHORT, **changed)
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        result = compared(chosen(options.targets, full=options.full), size)
-    except KeyboardInterrupt:
-        with suppress(OSError):
-            sys.stderr.write("\nended before its time\n")
-        raise SystemExit(130) from None
+    result = interruptible(lambda: compared(chosen(options.targets, full=options.full), size))
     print(json.dumps(result, indent=1) if options.json else text(result))
 
 

@@ -22,7 +22,7 @@ listen: 127.0.0.1:{port}
 global_policies: [{policies}]
 audit: {{ store: "sqlite:///bench.db", durability: {durability} }}
 counters: {counters}
-limits: {{ streams_per_caller: 4000, calls_per_upstream: 16000 }}
+limits: {{ streams_per_caller: 4000, calls: 8000, calls_per_caller: 4000, calls_per_upstream: 16000 }}
 """
 CATALOG: Final = """\
 name: dev.mcpgov/bench
@@ -35,7 +35,8 @@ connections:
 """
 ELEMENTS: Final = (
     "ip-filter: { action: allow, addresses: [127.0.0.0/8] }",
-    "check-header: { name: X-Client, failed-check-httpcode: 403, failed-check-error-message: Who?, value: [bench] }",
+    "check-header: { name: Accept, failed-check-httpcode: 403, failed-check-error-message: No., ignore-case: true,"
+    ' value: ["application/json, text/event-stream"] }',
     'tool-rules: { allow: ["echo*"], deny: [delete_everything] }',
     "rate-limit-by-key: { calls: 100000, renewal-period: 1 }",
     "set-header: { name: X-Team, value: bench }",
@@ -95,7 +96,7 @@ def served(folder: Path, shape: Shape, upstream: int) -> Plan:
         (sys.executable, "-m", "mcpgov", "serve", "--config", str(config), *workers),
         port,
         path="/mcp/bench",
-        headers={"X-API-Key": new_key(config), "X-Client": "bench"},
+        headers={"X-API-Key": new_key(config)},
         # A gateway that was installed finds its bytecode; here it may be kept from writing it beside the source.
         environment={"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache() / "bytecode")},
         all_cores=shape.workers > 1,

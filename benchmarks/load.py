@@ -39,11 +39,14 @@ class NoLoadError(Exception):
 
 
 def parse_load(text: str) -> Load:
-    """The line of JSON that wrk.lua writes last. Raises `NoLoadError`."""
+    """The line of JSON that wrk.lua writes last. Raises `NoLoadError`, also where no call was answered."""
     lines = [line for line in text.splitlines() if line.startswith('{"calls":')]
     if not lines:
         raise NoLoadError(text.strip()[-400:] or "wrk said nothing")
-    return Load(**json.loads(lines[-1]))
+    load = Load(**json.loads(lines[-1]))
+    if not load.calls:
+        raise NoLoadError("no call was answered in time")
+    return load
 
 
 def loaded(message: Message, connections: int, seconds: float, cores: AbstractSet[int]) -> Load:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from benchmarks.targets import Ground, Target
 
 SETTLED: Final = 0.1  # seconds in which what follows an answer is done: the outcome's record, for one
+ANSWERS: Final = 8  # that each connection should get, however slow the target is
+LONGEST: Final = 20.0  # seconds, all the same
+AT_ONCE: Final = 4  # calls of those that are made for what they leave in memory
 BATCH: Final = 2.0  # seconds of load between two looks at how many calls there were
 
 
@@ -27,6 +30,11 @@ class Sample:
     load: Load
     cpu: Used
     upstream: Used
+
+
+def long_enough(seconds: float, pace: float, connections: int) -> float:
+    """How long a target is loaded that takes `pace` seconds for one call alone."""
+    return max(seconds, min(LONGEST, ANSWERS * pace * connections))
 
 
 class WrongAnswerError(Exception):
@@ -53,9 +61,9 @@ def sample(target: Target, ground: Ground, connections: int, seconds: float) -> 
     return Sample(load, used, upstream_used)
 
 
-def called(target: Target, ground: Ground, calls: int, seconds: float) -> int:
+def called(target: Target, ground: Ground, calls: int, seconds: float, pace: float) -> int:
     """Call a target so often, or for so long; how often it was."""
     made, until = 0, time.monotonic() + seconds
     while made < calls and time.monotonic() < until:
-        made += loaded(target.plan.call(), 16, min(seconds, BATCH), ground.placement.load).calls
+        made += loaded(target.plan.call(), AT_ONCE, long_enough(BATCH, pace, AT_ONCE), ground.placement.load).calls
     return made

@@ -12,7 +12,7 @@ from benchmarks.figures import DIRECT, MICRO, Figures, at_concurrency, latency
 from benchmarks.latency import latencies
 from benchmarks.load import NoLoadError
 from benchmarks.processes import KIB, DidNotStartError, memory_of
-from benchmarks.rounds import Sample, WrongAnswerError, called, in_turn, sample
+from benchmarks.rounds import Sample, WrongAnswerError, called, in_turn, long_enough, sample
 from benchmarks.streams import StreamBrokenError, idle_bytes, streamed
 from benchmarks.targets import Ground, Recipe, Target, up, warmed
 from benchmarks.wire import BrokenError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MIB: Final = KIB * KIB
+LONG: Final = 20.0  # seconds of starting, after which a target is not started again to measure that
 FAILED: Final = (DidNotStartError, WrongAnswerError, NoLoadError, StreamBrokenError, BrokenError, OSError)
 
 
@@ -57,6 +58,7 @@ class Run:
     figures: dict[str, Figures] = field(default_factory=dict[str, Figures])
     versions: dict[str, str] = field(default_factory=dict[str, str])
     left_out: dict[str, str] = field(default_factory=dict[str, str])
+    paces: dict[str, float] = field(default_factory=dict[str, float])
 
     def measure(self) -> None:
         """All of it, in an order in which nothing disturbs what comes after."""
@@ -78,12 +80,12 @@ class Run:
         tell(f"starting {recipe.name}")
         try:
             starts: list[float] = []
-            for _ in range(self.size.starts - 1):
+            while len(starts) < self.size.starts - 1 and sum(starts) < LONG:
                 with up(recipe, self.ground) as target:
                     starts.append(target.started)
             target = stack.enter_context(up(recipe, self.ground))
             memory = memory_of(target.pid)
-            warmed(target)
+            self.paces[target.name] = warmed(target)
             self.versions[recipe.name] = recipe.version()
         except FAILED as failed:
             self._leave_out(recipe.name, failed)
@@ -103,23 +105,30 @@ class Run:
         try:
             self.figures[target.name] |= step(target)
         except FAILED as failed:
-            self.left_out[f"{target.name}, {step.__name__.removeprefix('_')}"] = f"{type(failed).__name__}: {failed}"
-            tell(f"  not taken: {failed}")
+            self._not_taken(f"{target.name}, {step.__name__.removeprefix('_')}", failed)
+
+    def _not_taken(self, what: str, failed: Exception) -> None:
+        self.left_out[what] = f"{type(failed).__name__}: {failed}"
+        tell(f"  not taken: {failed}")
 
     def _load(self) -> None:
-        taken: dict[tuple[str, int], list[Sample]] = {}
+        taken: dict[str, dict[int, list[Sample]]] = {}
         for number, target in in_turn(tuple(self.up), self.size.rounds):
             tell(f"round {number + 1} of {self.size.rounds}: {target.name}")
             for connections in self.size.concurrencies if target in self.up else ():
+                seconds = long_enough(self.size.seconds, self.paces[target.name], connections)
                 try:
-                    found = sample(target, self.ground, connections, self.size.seconds)
+                    found = sample(target, self.ground, connections, seconds)
+                except NoLoadError as none:
+                    self._not_taken(f"{target.name}, {connections} at a time", none)
                 except FAILED as failed:
                     self._leave_out(target.name, failed)
                     break
-                taken.setdefault((target.name, connections), []).append(found)
-        for (name, connections), samples in taken.items():
-            if name in self.figures:
-                self.figures[name] |= at_concurrency(samples, connections)
+                else:
+                    taken.setdefault(target.name, {}).setdefault(connections, []).append(found)
+        for target in self.up:
+            for connections, samples in taken.get(target.name, {}).items():
+                self.figures[target.name] |= at_concurrency(samples, connections)
 
     def _probe(self) -> None:
         """A target that breaks here breaks off the probe of all: their calls are interleaved."""
@@ -127,7 +136,7 @@ class Run:
         try:
             times = latencies(self.up, self.ground, self.size.passes, 3 * self.size.patience)
         except FAILED as failed:
-            self.left_out["latency"] = f"{type(failed).__name__}: {failed}"
+            self._not_taken("latency", failed)
             return
         direct = times.get(DIRECT) or [0.0]
         for name, values in times.items():
@@ -136,7 +145,7 @@ class Run:
 
     def _memory(self, target: Target) -> Figures:
         tell(f"memory after calls: {target.name}")
-        made = called(target, self.ground, self.size.calls, self.size.patience)
+        made = called(target, self.ground, self.size.calls, self.size.patience, self.paces[target.name])
         memory = memory_of(target.pid)
         after = {"rss_after_mib": memory.rss / MIB, "pss_after_mib": memory.pss / MIB}
         return {**after, "calls_before": float(made)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.processes import DidNotStartError, Start, has_ended, last_words, running, until_listening
-from benchmarks.wire import BrokenError, Line, Message, fields, message
+from benchmarks.wire import REVISION, BrokenError, Line, Message, fields, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -42,6 +42,7 @@ class Plan:
     tool: str = "echo"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    revision: str = REVISION
     all_cores: bool = False
     patience: float = 60.0
     introduce: Callable[[], Plan] | None = None
@@ -53,7 +54,7 @@ class Plan:
 
     def message(self, method: str, body: str, name: str = "") -> Message:
         """Any message to it."""
-        return Message(self.port, self.path, {**fields(method, name), **self.headers}, body)
+        return Message(self.port, self.path, {**fields(method, name, self.revision), **self.headers}, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,15 @@ def complaint(plan: Plan) -> str:
     return f"answered {answer.status}: {answer.body[:300].decode('utf-8', 'replace')}"
 
 
-def warmed(target: Target, calls: int = WARM, seconds: float = 5.0) -> None:
-    """Call a target some times, one after the other, for so long at most."""
+def warmed(target: Target, calls: int = WARM, seconds: float = 5.0) -> float:
+    """Call a target some times, one after the other, for so long at most; the seconds that the last one took."""
     line, request, until = Line(target.plan.port), target.plan.call().packed(), time.monotonic() + seconds
+    took = 0.0
     for _ in range(calls):
-        if time.monotonic() > until:
+        began = time.monotonic()
+        if began > until:
             break
         line.ask(request)
+        took = time.monotonic() - began
     line.close()
+    return took

@@ -42,13 +42,13 @@ def message(method: str, params: Mapping[str, Any], request_id: int | str = 1) -
     return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": whole})
 
 
-def fields(method: str, name: str = "") -> dict[str, str]:
+def fields(method: str, name: str = "", revision: str = REVISION) -> dict[str, str]:
     """The header fields that go with a message."""
     named = {"Mcp-Name": name} if name else {}
     return {
         "Content-Type": "application/json",
         "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": REVISION,
+        "MCP-Protocol-Version": revision,
         "Mcp-Method": method,
         **named,
     }
