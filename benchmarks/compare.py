@@ -36,10 +36,10 @@ T = TypeVar("T")
 EVERY: Final = (*compiled_proxies.RECIPES, *gateway.RECIPES, *peers.RECIPES)
 BRIEF: Final = ("direct", FLOOR, OURS, gateway.READING_ANSWERS, peers.TUNED)
 SHORT: Final = Size(
-    rounds=2, seconds=3, concurrencies=(1, 16), passes=2_000, starts=3, calls=20_000, streams=1_000, patience=8
+    rounds=2, seconds=3, concurrencies=(1, 16), passes=2_000, starts=3, calls=20_000, streams=1_000, patience=3
 )
 FULL: Final = Size(
-    rounds=4, seconds=4, concurrencies=(1, 16, 64), passes=3_000, starts=3, calls=100_000, streams=1_000, patience=60
+    rounds=4, seconds=4, concurrencies=(1, 16, 64), passes=3_000, starts=3, calls=100_000, streams=1_000, patience=15
 )
 
 

@@ -35,8 +35,7 @@ connections:
 """
 ELEMENTS: Final = (
     "ip-filter: { action: allow, addresses: [127.0.0.0/8] }",
-    "check-header: { name: Accept, failed-check-httpcode: 403, failed-check-error-message: No., ignore-case: true,"
-    ' value: ["application/json, text/event-stream"] }',
+    "check-header: { name: Accept, failed-check-httpcode: 403, failed-check-error-message: Which?, ignore-case: true }",
     'tool-rules: { allow: ["echo*"], deny: [delete_everything] }',
     "rate-limit-by-key: { calls: 100000, renewal-period: 1 }",
     "set-header: { name: X-Team, value: bench }",

@@ -2,8 +2,8 @@
 
     python -m benchmarks.growth [--full] [--pairs records,tools] [--rounds N] [--seconds N] [--json]
 
-Each pair is two gateways that differ in one thing, loaded in alternating rounds. Flat is what is within 10 %. The full form
-stores ten million records, for which it needs 20 GiB of disk and some minutes; the short form a hundred thousand.
+Each pair is two gateways that differ in one thing, loaded in alternating rounds. Flat is what is within 10 %. The full
+form stores ten million records, for which it needs 20 GiB of disk and some minutes; the short form a hundred thousand.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.compare import interruptible
 from benchmarks.figures import MICRO, table
-from benchmarks.gateway import FIVE, Shape, document, gateway
+from benchmarks.gateway import Shape, document, gateway
 from benchmarks.ledger_fill import NoRoomError, fill
 from benchmarks.machine import machine, missing, versions
 from benchmarks.placement import here
-from benchmarks.rounds import Sample, in_turn, sample
+from benchmarks.rounds import Sample, in_turn, long_enough, sample
 from benchmarks.run import FAILED, tell
 from benchmarks.streams import enough_descriptors, opened
 from benchmarks.targets import Ground, Target, up, warmed
@@ -35,11 +35,10 @@ from benchmarks.wire import Line, message
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from benchmarks.wire import Line as Stream
-
 FLAT: Final = 1.1
 AT_ONCE: Final = 16
-FEW, MANY, SHORT_RECORDS, FULL_RECORDS: Final = 10, 1_000, 100_000, 10_000_000
+FEW: Final = 10
+MANY: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,8 @@ class Size:
     records: int
 
 
-SHORT: Final = Size(rounds=2, seconds=2, records=SHORT_RECORDS)
-FULL: Final = Size(rounds=6, seconds=4, records=FULL_RECORDS)
+SHORT: Final = Size(rounds=2, seconds=2, records=100_000)
+FULL: Final = Size(rounds=6, seconds=4, records=10_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,8 @@ class Loaded:
     side: Side
     target: Target
     ground: Ground
-    streams: list[Stream] = field(default_factory=list["Stream"])
+    pace: float = 0.0
+    streams: list[Line] = field(default_factory=list["Line"])
     samples: list[Sample] = field(default_factory=list[Sample])
 
     def cpu_us(self) -> float:
@@ -121,7 +121,7 @@ def started(name: str, side: Side, folder: Path, stack: ExitStack) -> Loaded:
     line = Line(loaded.target.plan.port)
     line.ask(loaded.target.plan.message("tools/list", message("tools/list", {})).packed())
     line.close()
-    warmed(loaded.target)
+    loaded.pace = warmed(loaded.target)
     if side.streams:
         loaded.streams = opened(loaded.target, side.streams)
     return loaded
@@ -137,12 +137,14 @@ def measured(pair: Pair, size: Size, folder: Path) -> dict[str, Any]:
         by_pid = {loaded.target.pid: loaded for loaded in sides}
         for _, target in in_turn([loaded.target for loaded in sides], size.rounds):
             loaded = by_pid[target.pid]
-            loaded.samples.append(sample(target, loaded.ground, loaded.side.connections, size.seconds))
+            seconds = long_enough(size.seconds, loaded.pace, loaded.side.connections)
+            loaded.samples.append(sample(target, loaded.ground, loaded.side.connections, seconds))
         for stream in (stream for loaded in sides for stream in loaded.streams):
             stream.close()
     small, large = (loaded.cpu_us() for loaded in sides)
     counts = {"small": getattr(pair.small, pair.name), "large": getattr(pair.large, pair.name)}
-    return {**counts, "small_cpu_us": small, "large_cpu_us": large, "ratio": large / small, "flat": large <= small * FLAT}
+    used = {"small_cpu_us": small, "large_cpu_us": large}
+    return {**counts, **used, "ratio": large / small, "flat": large <= small * FLAT}
 
 
 def grown(chosen: tuple[Pair, ...], size: Size) -> dict[str, Any]:
@@ -169,13 +171,17 @@ def grown(chosen: tuple[Pair, ...], size: Size) -> dict[str, Any]:
     }
 
 
+FORMS: Final = (
+    *("{name}", "{small:,}", "{large:,}", "{small_cpu_us:.0f}", "{large_cpu_us:.0f}", "{ratio:.2f}", "{verdict}"),
+)
+
+
 def rows(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """The table of a run."""
     return [
         ["what grows", "from", "to", "CPU µs", "CPU µs then", "ratio", ""],
         *(
-            [name, f"{one['small']:,}", f"{one['large']:,}", f"{one['small_cpu_us']:.0f}", f"{one['large_cpu_us']:.0f}"]
-            + [f"{one['ratio']:.2f}", "flat" if one["flat"] else "grows"]
+            [form.format(**one, name=name, verdict="flat" if one["flat"] else "grows") for form in FORMS]
             for name, one in found.items()
         ),
     ]
@@ -197,7 +203,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=1))
     else:
-        print("\n".join([table(rows(result["pairs"])), *(f"left out: {k}: {v}" for k, v in result["left_out"].items())]))
+        print(table(rows(result["pairs"])))
+        print("\n".join(f"left out: {name}: {why}" for name, why in result["left_out"].items()))
     sys.exit(bool(result["left_out"]))
 
 

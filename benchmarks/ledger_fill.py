@@ -1,4 +1,4 @@
-"""Fills the ledger of a gateway that has stopped with records like those of a call that it made, as fast as SQLite writes.
+"""Fills the ledger of a gateway that has stopped with records like those of a call that it made.
 
 The rows have the shape, the size and the indexes of real ones, with numbers of their own; their hashes are made up, so
 that such a ledger is good for measuring and would not verify.

@@ -88,7 +88,7 @@ def litellm(ground: Ground) -> Plan:
 
 
 def contextforge(ground: Ground) -> Plan:
-    """One worker, SQLite, a token for the caller; plugins and rate limits off, no Redis. Told of the upstream by its API."""
+    """One worker, SQLite, a token to call with; no plugins, rate limits, Redis. Its API is told of the upstream."""
     folder, port, made = folder_of(ground, "contextforge"), free_port(), environment_of("contextforge")
     # No factory and no supervisor: one process of its own application.
     command = (str(made / "bin" / "python"), "-m", "uvicorn", "mcpgateway.main:app", "--port", str(port))

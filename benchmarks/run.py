@@ -28,7 +28,7 @@ FAILED: Final = (DidNotStartError, WrongAnswerError, NoLoadError, StreamBrokenEr
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much is measured: rounds of so many seconds at each concurrency, passes of the latency probe, starts, calls
-    before memory is looked at again, and idle streams. No step takes longer than `patience` seconds for one target.
+    before memory is looked at again, and idle streams. Those calls may take `patience` times as long as a round's load.
     """
 
     rounds: int
@@ -134,7 +134,9 @@ class Run:
         """A target that breaks here breaks off the probe of all: their calls are interleaved."""
         tell("latency, one call at a time through each in turn")
         try:
-            times = latencies(self.up, self.ground, self.size.passes, 3 * self.size.patience)
+            times = latencies(
+                self.up, self.ground, self.size.passes, self.size.patience * self.size.seconds * len(self.up)
+            )
         except FAILED as failed:
             self._not_taken("latency", failed)
             return
@@ -145,7 +147,9 @@ class Run:
 
     def _memory(self, target: Target) -> Figures:
         tell(f"memory after calls: {target.name}")
-        made = called(target, self.ground, self.size.calls, self.size.patience, self.paces[target.name])
+        made = called(
+            target, self.ground, self.size.calls, self.size.patience * self.size.seconds, self.paces[target.name]
+        )
         memory = memory_of(target.pid)
         after = {"rss_after_mib": memory.rss / MIB, "pss_after_mib": memory.pss / MIB}
         return {**after, "calls_before": float(made)}
