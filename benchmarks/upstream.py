@@ -1,71 +1,58 @@
-"""The upstream of the benchmarks: answers MCP messages with as little work as possible, so that it is never the limit.
-
-Run as `python -m benchmarks.upstream PORT`.
-"""
+"""The upstream of the benchmarks, compiled where it runs: a server in C that is never the limit (upstream.c)."""
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import TYPE_CHECKING, Any
+import hashlib
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-import uvicorn
+from benchmarks.processes import DidNotStartError, Start, free_port, running, until_listening
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Generator
+    from collections.abc import Set as AbstractSet
 
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
-TOOL = {
-    "name": "echo",
-    "description": "Echo.",
-    "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
-}
-CAPABILITIES: dict[str, Any] = {"tools": {}}
-INFO = {"name": "bench", "version": "1"}
+SOURCE: Final = Path(__file__).with_name("upstream.c")
+PATIENCE: Final = 10.0
 
 
-def result_of(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The result of one method."""
-    if method == "tools/call":
-        return {"content": [{"type": "text", "text": "pong" * 12}], "isError": False, "resultType": "complete"}
-    if method == "tools/list":
-        return {"tools": [TOOL], "resultType": "complete", "ttlMs": 60_000, "cacheScope": "public"}
-    if method == "server/discover":
-        offered: dict[str, Any] = {"supportedVersions": ["2026-07-28"], "capabilities": CAPABILITIES, "ttlMs": 60_000}
-        return {**offered, "cacheScope": "public", "resultType": "complete", "serverInfo": INFO}
-    version = params.get("protocolVersion", "2025-11-25")
-    return {"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": INFO}
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A running upstream."""
+
+    port: int
+    pid: int
 
 
-async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answer one POST; anything else is 405."""
-    if scope["type"] != "http":
-        return
-    if scope["method"] != "POST":
-        await answer(send, 405, b"")
-        return
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    request = json.loads(body)
-    if "id" not in request:
-        await answer(send, 202, b"")
-        return
-    result = result_of(request["method"], request.get("params", {}))
-    await answer(send, 200, json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode())
+def cache() -> Path:
+    """Where what is made once is kept: compiled programs, the environments of peers."""
+    folder = Path(os.environ.get("MCPGOV_BENCH_CACHE", Path(__file__).with_name(".cache")))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-async def answer(send: Send, status: int, body: bytes) -> None:
-    """Send a whole answer."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def compiled() -> Path:
+    """The program, made anew when its source has changed. Raises `DidNotStartError` where there is no compiler."""
+    program = cache() / f"upstream-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:12]}"
+    if not program.exists():
+        if (compiler := shutil.which("cc")) is None:
+            raise DidNotStartError("no C compiler (cc), and no upstream without one")
+        made = program.with_suffix(f".{os.getpid()}")
+        subprocess.run([compiler, "-O2", "-o", str(made), str(SOURCE)], check=True)
+        made.rename(program)
+    return program
 
 
-if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False, lifespan="off")
+@contextmanager
+def upstream(cores: AbstractSet[int], folder: Path, tools: int = 10) -> Generator[Upstream]:
+    """An upstream on these cores while the block runs."""
+    port, log = free_port(), folder / f"upstream-{tools}.log"
+    command = (str(compiled()), str(port), str(tools))
+    with running(Start(command, cores, log)) as pid:
+        until_listening(pid, port, log, PATIENCE)
+        yield Upstream(port, pid)
