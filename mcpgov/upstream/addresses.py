@@ -51,6 +51,21 @@ def denied_literal(host: str, *, private: bool = False) -> bool:
     return is_metadata(address) or not (private or is_public(address))
 
 
+def literal_address(host: str) -> str | None:
+    """The IP address that stands where the host of a URL does, without brackets; None where a name does.
+
+    Raises AddressDenied for figures that only some readers take for an address (127.1, 2130706433, 010.0.0.1).
+    """
+    literal = host.strip("[]")
+    if ":" not in literal and not literal.replace(".", "").isdigit():
+        return None
+    try:
+        ipaddress.ip_address(literal)
+    except ValueError:
+        raise AddressDenied(host) from None
+    return literal
+
+
 class FixedResolver:
     """Resolves as `inner` does, but for each `host:port` that the catalog gives an `address:port`."""
 

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mcpgov.destinations import origin
-from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver
+from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, literal_address
 from mcpgov.upstream.http_client import address_denied, broke_off, timed_out, unreachable
 from mcpgov.upstream.http_connection import Exchange, HttpConnection, Origin
 from mcpgov.upstream.name_service import Remembering, SystemNames
@@ -84,14 +83,18 @@ class PooledClient:
         there = target(request.url)
         if there is None:
             raise address_denied()
+        if self._closed:
+            raise broke_off("closed")
         connection = self._kept(there.origin) or await self._connect(there.origin, request.deadline)
         exchange = connection.open(request.deadline)
+        headed = False
         try:
             await exchange.send(head_of(request, there.path), request.body)
             await exchange.headed()
-        except BaseException:
-            exchange.close()
-            raise
+            headed = True
+        finally:
+            if not headed:
+                exchange.close()
         return exchange
 
     async def close(self) -> None:
@@ -180,8 +183,8 @@ class PooledClient:
     async def _addresses(self, there: Origin) -> list[Address]:
         """Where the host is, each address judged; a literal one was before (forward.require_reachable)."""
         _, host, port = there
-        literal = host.strip("[]")
-        if is_address(literal):
+        literal = literal_address(host)
+        if literal is not None:
             return [(literal, port)]
         found = await self._resolver.resolve(host, port)
         if not found:
@@ -204,15 +207,6 @@ class PooledClient:
             connection.abort()
         self._reached[there] = way
         return connection
-
-
-def is_address(host: str) -> bool:
-    """Whether a host is an IP address, of which no name service is asked."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def head_of(request: HttpRequest, path: str) -> bytes:

@@ -26,14 +26,15 @@ from mcpgov.models import Kind
 from mcpgov.upstream.memory import ScriptedAnswer
 from mcpgov.web import GuardedWeb
 from tests.upstream.calls import ALLOWED, KEYED, bodiless, body_of, call, to
-from tests.upstream.clients import remote_forwarder
+from tests.upstream.clients import CLIENTS as CLIENTS_UPSTREAM
+from tests.upstream.clients import forwarding
 from tests.upstream.loopback import Canary, Loopback, canary, loopback
 
 STATUSES = (300, 301, 302, 303, 305, 307, 308)
 # Who opens a connection to a URL, each of which is walked below; whatever else asks the web asks it through web.py.
 CLIENTS = {
-    "mcpgov.upstream.forward": "aiohttp",
-    "mcpgov.upstream.addresses": "aiohttp",  # finds addresses, and asks nobody
+    "mcpgov.upstream.aiohttp_client": "aiohttp",
+    "mcpgov.upstream.pooled_client": "loop.create_connection",
     "mcpgov.web": "httpx2",
     "mcpgov.credential.azure_tokens": "aiohttp",
     "mcpgov.opentelemetry_export": "opentelemetry",
@@ -41,6 +42,7 @@ CLIENTS = {
     "mcpgov.demo.run": "httpx2",
 }
 ASKING = {"aiohttp", "httpx", "httpx2", "requests", "urllib3", "urllib.request", "http.client", "websockets"}
+OWN = "loop.create_connection"  # how a client of our own connects
 PACKAGE = Path(__file__).parents[2] / "mcpgov"
 
 
@@ -57,7 +59,10 @@ def test_these_are_all_the_clients_there_are() -> None:
     found: dict[str, str] = {}
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        for module in imported(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        if any(isinstance(node, ast.Attribute) and ast.unparse(node).endswith(OWN) for node in ast.walk(tree)):
+            found[name] = OWN
+        for module in imported(tree):
             if module in ASKING or module.split(".")[0] in ASKING:
                 found[name] = module.split(".")[0]
             elif "otlp.proto.http" in module:
@@ -83,9 +88,10 @@ def leading(bird: Canary, status: int) -> ScriptedAnswer:
     return ScriptedAnswer(status, headers=(*there, ("link", f"<{bird.url}>; rel=canonical")))
 
 
+@pytest.mark.parametrize("client", CLIENTS_UPSTREAM)
 @pytest.mark.parametrize("status", STATUSES)
-async def test_an_upstream_leads_nobody_elsewhere(server: Loopback, bird: Canary, status: int) -> None:
-    forwarder = remote_forwarder()
+async def test_an_upstream_leads_nobody_elsewhere(server: Loopback, bird: Canary, status: int, client: str) -> None:
+    forwarder = forwarding(client)()
     for request in (
         call(),
         call("notifications/initialized", request_id=None),

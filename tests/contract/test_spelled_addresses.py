@@ -21,7 +21,7 @@ from mcpgov.upstream.addresses import Found
 from mcpgov.upstream.forward import require_reachable
 from mcpgov.web import GuardedWeb, WebUnavailable
 from tests.upstream.calls import ALLOWED, NOBODY, body_of, call, to
-from tests.upstream.clients import remote_forwarder
+from tests.upstream.clients import CLIENTS, Forwarding, forwarding
 from tests.upstream.loopback import Canary, canary
 
 CANARY = "127.0.0.2"
@@ -98,12 +98,18 @@ async def bird() -> AsyncGenerator[Canary]:
         yield listening
 
 
+@pytest.fixture(params=CLIENTS)
+def remote(request: pytest.FixtureRequest) -> Forwarding:
+    """What makes forwarders over each HTTP client there is."""
+    return forwarding(request.param)
+
+
 def test_there_are_many_spellings() -> None:
     assert len(HOSTS) > 500
 
 
-async def test_no_spelling_leads_an_upstream_to_an_address_that_is_not_public(bird: Canary) -> None:
-    forwarder = remote_forwarder(resolver=Attackers())
+async def test_no_spelling_leads_an_upstream_to_an_address_that_is_not_public(bird: Canary, remote: Forwarding) -> None:
+    forwarder = remote(resolver=Attackers())
     for host in HOSTS:
         for scheme in ("https", "http"):
             connection = to(f"{scheme}://{host}:{bird.port}/mcp", private=False)
@@ -125,8 +131,8 @@ async def test_no_spelling_leads_the_control_plane_to_an_address_that_is_not_pub
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192"])
-async def test_no_spelling_leads_a_private_upstream_to_a_metadata_service(address: str) -> None:
-    forwarder, web = remote_forwarder(resolver=Attackers()), GuardedWeb(resolve=addresses)
+async def test_no_spelling_leads_a_private_upstream_to_a_metadata_service(address: str, remote: Forwarding) -> None:
+    forwarder, web = remote(resolver=Attackers()), GuardedWeb(resolve=addresses)
     for host in spelled(address):
         if host.endswith(".") or await addresses(host.strip("[]"), 80) == (CANARY,):
             continue  # to a private upstream that is a name like any other
@@ -153,9 +159,11 @@ class Flipping:
         """Nothing is open."""
 
 
-async def test_a_name_that_changes_its_address_is_asked_once_a_connection_and_judged_each_time(bird: Canary) -> None:
+async def test_a_name_that_changes_its_address_is_asked_once_a_connection_and_judged_each_time(
+    bird: Canary, remote: Forwarding
+) -> None:
     names = Flipping(CANARY, "8.8.8.8")
-    forwarder = remote_forwarder(resolver=names)
+    forwarder = remote(resolver=names)
     connection = to(f"https://changes.example:{bird.port}/mcp", private=False)
     with pytest.raises(Refusal, match="upstream-address-denied"):
         async with forwarder.forward(call(), connection, ALLOWED, NOBODY):
@@ -165,8 +173,8 @@ async def test_a_name_that_changes_its_address_is_asked_once_a_connection_and_ju
     assert bird.visits == 0
 
 
-async def test_a_private_name_that_becomes_a_metadata_service_is_left(bird: Canary) -> None:
-    forwarder = remote_forwarder(resolver=Flipping("127.0.0.1", "169.254.169.254"))
+async def test_a_private_name_that_becomes_a_metadata_service_is_left(bird: Canary, remote: Forwarding) -> None:
+    forwarder = remote(resolver=Flipping("127.0.0.1", "169.254.169.254"))
     connection = to("http://changes.example:9/mcp")
     with pytest.raises(Refusal, match="upstream-unreachable"):
         async with forwarder.forward(call(), connection, ALLOWED, NOBODY):

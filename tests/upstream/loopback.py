@@ -69,6 +69,15 @@ class Loopback:
             self._writers.discard(writer)
             writer.close()
 
+    @property
+    def open_connections(self) -> int:
+        return len(self._writers)
+
+    def shout(self, unasked: bytes) -> None:
+        """Write to every client that is connected, before its loop can tell it."""
+        for writer in self._writers:
+            writer.write(unasked)
+
     async def say_unasked(self, unasked: bytes) -> None:
         """Write to every client that is connected."""
         for writer in self._writers:
@@ -166,7 +175,9 @@ async def until_cut(sent: Sent, reader: asyncio.StreamReader) -> None:
 
 
 @asynccontextmanager
-async def loopback(certificate: Path | None = None) -> AsyncGenerator[Loopback, None]:
+async def loopback(
+    certificate: Path | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[Loopback, None]:
     """A server on a free port of 127.0.0.1, until the context is left; over TLS if it has a certificate."""
     served = Loopback()
     tls = None
@@ -174,7 +185,7 @@ async def loopback(certificate: Path | None = None) -> AsyncGenerator[Loopback, 
         served.scheme = "https"
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(served.serve, host, port, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

@@ -4,7 +4,14 @@ import socket
 
 import pytest
 
-from mcpgov.upstream.addresses import AddressDenied, FixedResolver, Found, PublicResolver, denied_literal
+from mcpgov.upstream.addresses import (
+    AddressDenied,
+    FixedResolver,
+    Found,
+    PublicResolver,
+    denied_literal,
+    literal_address,
+)
 
 DENIED = (
     *("127.0.0.1", "127.255.255.254", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1"),
@@ -46,6 +53,18 @@ def test_a_public_address_is_allowed(host: str) -> None:
 @pytest.mark.parametrize("host", ["example.com", "localhost", "127.1", "2130706433", ""])
 def test_a_name_is_judged_by_what_it_resolves_to(host: str) -> None:
     assert not denied_literal(host)
+
+
+@pytest.mark.parametrize(("host", "address"), [("8.8.8.8", "8.8.8.8"), ("[2606:4700::1111]", "2606:4700::1111")])
+def test_an_address_in_a_url_is_asked_of_nobody(host: str, address: str) -> None:
+    assert literal_address(host) == address
+    assert literal_address("a8.example") is literal_address("0x7f.1") is None
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "010.0.0.1", "256.1.1.1", "1.2.3.4.5", "1.1.1.1.", "[::1::]"])
+def test_figures_that_only_some_take_for_an_address_are_denied(host: str) -> None:
+    with pytest.raises(AddressDenied):
+        literal_address(host)
 
 
 class Names:
