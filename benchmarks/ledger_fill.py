@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EACH: Final = 2048  # bytes on the disk that a record and its places in indexes take, at most
-CHUNK: Final = 250_000  # calls of one transaction
+CHUNK: Final = 100_000  # calls of one transaction
 STEP: Final = 1_000  # microseconds between calls
 WRITER: Final = "filled"
 # What stands in a column of a filled row; every other column is as in the call that it is made from.
@@ -27,7 +27,7 @@ MADE: Final = {
     "at": f"at - calls.number * {STEP}",
     "correlation_id": "calls.trace",
     "trace_id": "calls.trace",
-    "record": "replace(replace(record, call_id, calls.call), correlation_id, calls.trace)",
+    "record": "replace(replace(record, coalesce(correlation_id, ''), calls.trace), call_id, calls.call)",
     "hash": "randomblob(32)",
 }
 NUMBERED: Final = f"""
@@ -46,7 +46,7 @@ def fill(ledger: Path, records: int) -> None:
     if shutil.disk_usage(ledger.parent).free < records * EACH:
         raise NoRoomError(f"{records:,} records may need {records * EACH / 2**30:.0f} GiB, which is not free here")
     with closing(sqlite3.connect(ledger, isolation_level=None)) as database:
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000", "temp_store = MEMORY"):
+        for pragma in ("synchronous = OFF", "cache_size = -1000000", "temp_store = MEMORY"):
             database.execute(f"PRAGMA {pragma}")
         call = database.execute("SELECT call_id FROM records WHERE event = 'intent' AND tool IS NOT NULL").fetchone()
         if call is None:
@@ -64,4 +64,4 @@ def fill(ledger: Path, records: int) -> None:
             )
             database.execute("DELETE FROM temp.calls")
             database.execute("COMMIT")
-        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_checkpoint (TRUNCATE)")

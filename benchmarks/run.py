@@ -6,6 +6,7 @@ import statistics
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from subprocess import SubprocessError
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.figures import DIRECT, MICRO, Figures, at_concurrency, latency
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 MIB: Final = KIB * KIB
 LONG: Final = 20.0  # seconds of starting, after which a target is not started again to measure that
-FAILED: Final = (DidNotStartError, WrongAnswerError, NoLoadError, StreamBrokenError, BrokenError, OSError)
+FAILED: Final = (
+    DidNotStartError,
+    WrongAnswerError,
+    NoLoadError,
+    StreamBrokenError,
+    BrokenError,
+    OSError,
+    SubprocessError,
+)
 
 
 @dataclass(frozen=True, slots=True)

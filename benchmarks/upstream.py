@@ -31,7 +31,7 @@ class Upstream:
 
 def cache() -> Path:
     """Where what is made once is kept: compiled programs, the environments of peers."""
-    folder = Path(os.environ.get("MCPGOV_BENCH_CACHE", Path(__file__).with_name(".cache")))
+    folder = Path(os.environ.get("MCPGOV_BENCH_CACHE", Path(__file__).parents[1] / ".cache" / "benchmarks"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
