@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from mcpgov.audit.patience import Patience
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
 from mcpgov.errors import StoreUnavailable
 
@@ -154,6 +155,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mcpgov-audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._patience: Patience | None = None
         self._running = False
         self._silent = False
         self._opened: asyncio.Future[int] | None = None
@@ -190,6 +192,7 @@ class Writer:
         did not open, which is then tried again until close().
         """
         self._loop = asyncio.get_running_loop()
+        self._patience = Patience(self._loop, self._tuning.patience, self._give_up)
         self._ended, self._opened = ended, self._loop.create_future()
         self._opened.add_done_callback(lambda told: told.cancelled() or told.exception())  # who asks hears it anyway
         self._running = True
@@ -198,19 +201,13 @@ class Writer:
 
     def post(self, row: Row, *, ends: Entry | None = None, wait: bool = False) -> Entry:
         """Hand over a row, from the loop. Raises StoreUnavailable when there is no room; for an end there always is."""
-        if self._loop is None or not self._running:
+        if self._patience is None or not self._running:
             raise StoreUnavailable("the audit writer is not running")
         if ends is None and self._queue.qsize() >= self._tuning.waiting:
             raise StoreUnavailable(f"{self._tuning.waiting} records already wait for the audit store")
-        entry = Entry(row, self._awaited(self._loop) if wait else None, ends)
+        entry = Entry(row, self._patience.waiter() if wait else None, ends)
         self._queue.put(entry)
         return entry
-
-    def _awaited(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(self._tuning.patience, self._give_up, waiter)
-        waiter.add_done_callback(lambda _: timer.cancel())
-        return waiter
 
     async def close(self, *, finished: bool = False) -> bool:
         """Write what waits, then end the thread and close the store. Whether nothing was left over.
@@ -236,11 +233,10 @@ class Writer:
             structlog.get_logger().error(event, store=self.name, error=str(error), **more, exc_info=unexpected)
 
     def _give_up(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            self._silent = True
-            silence = StoreUnavailable(f"the audit store was silent for {self._tuning.patience:g} s")
-            waiter.set_exception(silence)
-            self._report(silence)
+        self._silent = True
+        silence = StoreUnavailable(f"the audit store was silent for {self._tuning.patience:g} s")
+        waiter.set_exception(silence)
+        self._report(silence)
 
     def _report(self, failure: StoreUnavailable | None) -> None:
         if self._health is not None:
@@ -383,7 +379,9 @@ class Writer:
             if failure is None:
                 waiter.set_result(None)
             else:
-                waiter.set_exception(failure)
+                waiter.set_exception(StoreUnavailable(str(failure)))  # each its own: what is raised keeps its frames
+        if self._patience is not None:
+            self._patience.forget()
 
     def _in_loop(self, say: Callable[..., None], *what: object) -> bool:
         """Have something said in the loop; not done where that has closed."""
