@@ -7,7 +7,7 @@ python -m benchmarks.record_cost [--calls 200] [--rows 6400] [--stored 0] [--fol
 - CPU of the writer's thread in microseconds a row, by the rows in a commit, durable and os-cache, and what part of it
   are the hashes, the rows, the indexes, and the commit with all the rest;
 - the same thread behind a loop that makes calls one and sixteen at a time, each of which is a millisecond at its
-  upstream, and how many rows came in a commit.
+  upstream, and one between two calls of a client, and how many rows came in a commit.
 
 `--stored` rows are in the file before; `--folder` is where the file is made, for the disk counts.
 """
@@ -67,6 +67,7 @@ BATCHES: Final = (1, 16, 64)
 ROUNDS: Final = 5
 CONCURRENCIES: Final = (1, 16)
 UPSTREAM: Final = 0.001  # seconds
+CLIENT: Final = 0.001  # seconds from an answer to the next call
 DIGESTER: Final = Digester(b"k" * 32)
 PRINCIPAL: Final = Principal("key:3fGh81Kx", PrincipalKind.KEY, "orders-agent", "payments", "mcpgov_3fGh81Kx…")
 CITY: Final = Connection("city", "dev.mcpgov/city", RemoteUpstream("https://city.example/mcp"))
@@ -220,6 +221,7 @@ async def under_load(store: SqliteLedgerStore, calls: int, concurrency: int) -> 
     async def make() -> None:
         for one in asked:
             await call(ledger, one, UPSTREAM)
+            await asyncio.sleep(CLIENT)
 
     commits.rows = commits.count = 0
     began = (time.clock_gettime(clock), time.process_time())

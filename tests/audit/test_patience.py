@@ -1,44 +1,9 @@
 """Whoever waits too long is told, whoever was answered is let go of, and there is one timer for all."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextvars import Context
-from typing import Any
-
-import pytest
 
 from mcpgov.audit.patience import Patience
-
-
-class Timers(asyncio.SelectorEventLoop):
-    """A loop whose clock moves when it is told to, and that counts its timers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.at = 0.0
-        self.timers: list[float] = []
-
-    def time(self) -> float:
-        return self.at
-
-    def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        self.timers.append(when)
-        return super().call_at(when, callback, *args, context=context)
-
-    def pass_until(self, at: float) -> None:
-        """Let time pass, and what is due happen."""
-        self.at = at
-        self.call_soon(self.stop)
-        self.run_forever()
-
-
-@pytest.fixture
-def loop() -> Iterator[Timers]:
-    loop = Timers()
-    yield loop
-    loop.close()
+from tests.audit.timers import Timers
 
 
 def test_each_who_waits_for_too_long_is_told_in_turn(loop: Timers) -> None:
