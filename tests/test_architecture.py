@@ -45,7 +45,7 @@ PURE = (
         "endpoint.metadata",
         "endpoint.challenge",
         "diagnosis",
-        "audit.fields",
+        *("audit.fields", "audit.phrases"),
         "audit.redact",
         "upstream.headers",
         "upstream.sse",

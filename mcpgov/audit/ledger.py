@@ -21,11 +21,11 @@ import asyncio
 import itertools
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from mcpgov.audit.ended import EndedCall
-from mcpgov.audit.levels import About, rule_for
+from mcpgov.audit.levels import DEFAULT, About, rule_for
+from mcpgov.audit.phrases import Phrases
 from mcpgov.audit.record import (
     ControlEvent,
     ControlRecord,
@@ -39,12 +39,11 @@ from mcpgov.audit.record import (
 )
 from mcpgov.audit.recorded_values import answer_keeper, recorded_arguments
 from mcpgov.audit.sinks import Sinks
-from mcpgov.audit.watch import LARGEST, AnswerWatch, ToolWatch
+from mcpgov.audit.watch import LARGEST, AnswerWatch, ToolWatch, with_events
 from mcpgov.audit.writer import OpenCall
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
-from mcpgov.trace_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -95,6 +94,7 @@ class AuditLedger:
     ) -> None:
         self.digester = digester
         self.rules = rules
+        self.phrases = Phrases()
         self.now = now
         self.durability = stores[0].durability
         self.sinks = Sinks(stores, now, tuning, sign)
@@ -185,6 +185,7 @@ class CallRecording:
         self._call_id = call_id
         self._arrived = head
         self._stamp = stamp
+        self._trace_id = ""  # as the intent has it
         self._intent: Posted | None = None
         self._watch: AnswerWatch | None = None
         self._tools: ToolWatch | None = None
@@ -216,7 +217,8 @@ class CallRecording:
 
     async def intent(self) -> None:
         """Write down what is about to be done; returns when that is durable. Raises Refusal (audit-unavailable)."""
-        row = IntentRecord(self._facts()).row()
+        row = IntentRecord(self._facts()).row(self._ledger.phrases)
+        self._trace_id = row.trace_id or ""
         self._posted = time.perf_counter_ns()
         try:
             self._intent = self._ledger.post_intent(row)
@@ -230,7 +232,7 @@ class CallRecording:
         if self.request is None or not ToolWatch.concerns(self.request):
             return answer
         self._tools = ToolWatch(answer, self.request)
-        return replace(answer, events=self._tools)
+        return with_events(answer, self._tools)
 
     def watch(self, answer: Answer) -> Answer:
         """The same answer, its size, errors and end noted as it passes; the end kept back where that is asked for."""
@@ -240,7 +242,7 @@ class CallRecording:
         largest = sys.maxsize if first and answer.streaming else LARGEST
         keep = answer_keeper(self._rule, self._ledger.digester)
         self._watch = AnswerWatch(answer, self.request, keep, largest=largest)
-        return replace(answer, events=self._kept_back(self._watch)) if first else self._watch.answer
+        return with_events(answer, self._kept_back(self._watch) if first else self._watch)
 
     async def _kept_back(self, watch: AnswerWatch) -> AsyncGenerator[tuple[Event, ...]]:
         """An answer that is complete only once its outcome is durable. Raises Refusal (audit-unavailable)."""
@@ -326,7 +328,7 @@ class CallRecording:
             reason,
             detail,
             self._head.correlation_id,
-            context_of(self._head, self.request).trace_id,
+            self._trace_id,
             self._watch.seen if self._watch else None,
             self._latency(),
             self._ledger.durability,
@@ -338,12 +340,13 @@ class CallRecording:
 
     def _denied(self, reason: Reason, status: OutcomeStatus, detail: str, *, as_tool_result: bool = False) -> Row:
         total = between(self._opened, time.perf_counter_ns())
-        return DeniedRecord(self._facts(), reason, status, detail, as_tool_result, total).row()
+        return DeniedRecord(self._facts(), reason, status, detail, as_tool_result, total).row(self._ledger.phrases)
 
     @property
     def _rule(self) -> LevelRule:
         """How much of this call is written down, as far as it is known by now."""
-        return rule_for(self._ledger.rules, About.of(self._head, self.request, self.principal))
+        rules = self._ledger.rules
+        return rule_for(rules, About.of(self._head, self.request, self.principal)) if rules else DEFAULT
 
     def _facts(self) -> Facts:
         request, digester, rule = self.request, self._ledger.digester, self._rule

@@ -9,33 +9,37 @@ text of redacted JSON where a rule says so.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.audit.fields import (
+    WHOLE,
     Fields,
+    canonical,
+    joined,
+    member,
+    number,
     of_arguments,
     of_credential,
     of_decision,
-    of_principal,
     of_request,
     of_tools,
-    of_upstream,
     of_value,
     skeleton,
+    truth,
 )
 from mcpgov.audit.levels import Level
-from mcpgov.audit.redact import LONG_TEXT, clip, encodable
+from mcpgov.audit.phrases import NOBODY, Phrases
+from mcpgov.audit.redact import LONG_TEXT, clip
 from mcpgov.errors import ANSWERS
 from mcpgov.models import OutcomeStatus
 from mcpgov.trace_context import context_of, span_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mcpgov.audit.redact import Fingerprint
     from mcpgov.audit.tool_sets import ToolSet
@@ -43,11 +47,10 @@ if TYPE_CHECKING:
     from mcpgov.decision import Decision, Reason
     from mcpgov.models import Connection, Credential, MCPRequest, Principal, RequestHead
 
-VERSION = 1
-CLAIMED_AGENT = ("x-ms-agentid", "agent-id")  # what platforms say of the agent: recorded, and never believed
+VERSION: Final = 1
+CLAIMED_AGENT: Final = ("x-ms-agentid", "agent-id")  # what platforms say of the agent: recorded, and never believed
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Detail = str | int | list[str]
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 class RecordEvent(StrEnum):
@@ -98,12 +101,6 @@ class Row(NamedTuple):
     record: str = ""
 
 
-def canonical(fields: Fields) -> str:
-    """The canonical JSON of a record's fields; those that hold None or the empty string are left out."""
-    text = _ENCODER.encode({name: value for name, value in fields.items() if value is not None and value != ""})
-    return encodable(text)
-
-
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`."""
     return f"{at.astimezone(UTC).isoformat(timespec='microseconds')[:-6]}Z"
@@ -115,8 +112,7 @@ def microseconds(at: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known of a call at the moment it is written down. `session` is the digest of the session's id; `value`
     are the arguments, where a rule wants them.
     """
@@ -137,21 +133,19 @@ class Facts:
     value: Redacted | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IntentRecord:
+class IntentRecord(NamedTuple):
     """Durable before the first byte leaves for the upstream."""
 
     facts: Facts
 
-    def row(self) -> Row:
-        """The record as a store keeps it."""
-        reason = self.facts.decision.reason if self.facts.decision else None
-        fields = _facts(self.facts, RecordEvent.INTENT) | of_decision(self.facts.decision, "allow", reason)
-        return _call_row(self.facts, fields, status=None, reason=reason)
+    def row(self, phrases: Phrases | None = None) -> Row:
+        """The record as a store keeps it. `phrases` are those of the ledger, which spare it some words."""
+        decision = self.facts.decision
+        reason = decision.reason if decision else None
+        return _call_row(self.facts, of_decision(decision, "allow", reason), phrases, reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class DeniedRecord:
+class DeniedRecord(NamedTuple):
     """A call that was never forwarded: refused, or given up by its caller before there was an intent."""
 
     facts: Facts
@@ -161,24 +155,21 @@ class DeniedRecord:
     as_tool_result: bool = False
     total: int | None = None  # microseconds from the head of the request to this record
 
-    def row(self) -> Row:
-        """The record as a store keeps it."""
+    def row(self, phrases: Phrases | None = None) -> Row:
+        """The record as a store keeps it. `phrases` are those of the ledger."""
         told = ANSWERS.get(self.reason)
         effect = "deny" if self.status is OutcomeStatus.DENIED else ""
-        fields = _facts(self.facts, RecordEvent.DENIED) | of_decision(self.facts.decision, effect, self.reason)
-        fields |= {
-            "mcpgov.status": self.status,
-            "mcpgov.detail": clip(self.detail, LONG_TEXT),
-            "http.response.status_code": 200 if self.as_tool_result else told and told.status,
-            "mcpgov.latency.total_us": self.total,
-        }
-        if self.facts.level is Level.NONE:
-            fields = skeleton(fields)
-        return _call_row(self.facts, fields, status=self.status, reason=self.reason)
+        members = (
+            *of_decision(self.facts.decision, effect, self.reason),
+            member("mcpgov.status", self.status),
+            member("mcpgov.detail", self.detail, LONG_TEXT),
+            number("http.response.status_code", 200 if self.as_tool_result else told and told.status),
+            number("mcpgov.latency.total_us", self.total),
+        )
+        return _call_row(self.facts, members, phrases, status=self.status, reason=self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(NamedTuple):
     """Microseconds: `decision` until the intent was handed over, `audit` until it was durable, `upstream` from there to
     the head of the answer, `total` until the outcome.
     """
@@ -189,8 +180,7 @@ class Latency:
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerSeen:
+class AnswerSeen(NamedTuple):
     """What passed by of an answer. `complete`: the message that answers the request was seen; None where none is due or
     it was too large to look into. `code` is the upstream's JSON-RPC error code. `size` is in bytes. `attempts` is more
     than 1 where a policy had it asked for again. `value` is the result or the error, where a rule wants it.
@@ -206,8 +196,7 @@ class AnswerSeen:
     value: Redacted | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeRecord:
+class OutcomeRecord(NamedTuple):
     """How a call ended for which there is an intent."""
 
     call_id: str
@@ -218,7 +207,7 @@ class OutcomeRecord:
     correlation_id: str = ""
     trace_id: str = ""
     seen: AnswerSeen | None = None
-    latency: Latency = field(default_factory=Latency)
+    latency: Latency = Latency()
     durability: Durability = Durability.DURABLE
     order: OutcomeOrder | None = None  # of a call that a crash left open, nobody knows it
     level: Level = Level.METADATA
@@ -226,33 +215,31 @@ class OutcomeRecord:
 
     def row(self) -> Row:
         """The record as a store keeps it."""
-        fields = _identity(RecordEvent.OUTCOME, self.at, self.call_id, self.correlation_id, self.trace_id)
-        fields |= {
-            "mcpgov.durability": self.durability,
-            "mcpgov.outcome": self.order,
-            "mcpgov.status": self.status,
-            "mcpgov.reason": self.reason,
-            "mcpgov.detail": clip(self.detail, LONG_TEXT),
-            "mcpgov.latency.decision_us": self.latency.decision,
-            "mcpgov.latency.audit_us": self.latency.audit,
-            "mcpgov.latency.upstream_us": self.latency.upstream,
-            "mcpgov.latency.total_us": self.latency.total,
-        }
-        fields |= of_tools(self.tools)
-        if self.seen is not None:
-            fields |= _seen(self.seen)
-        if self.level is Level.NONE:
-            fields = skeleton(fields)
+        latency, seen = self.latency, self.seen
+        members: Iterable[str] = (
+            *_identity(RecordEvent.OUTCOME, self.at, self.call_id, self.correlation_id, self.trace_id),
+            *(_seen(seen) if seen else ()),
+            member("mcpgov.detail", self.detail, LONG_TEXT),
+            f'"mcpgov.durability":"{self.durability}"',
+            number("mcpgov.latency.audit_us", latency.audit),
+            number("mcpgov.latency.decision_us", latency.decision),
+            number("mcpgov.latency.total_us", latency.total),
+            number("mcpgov.latency.upstream_us", latency.upstream),
+            f'"mcpgov.outcome":"{self.order}"' if self.order else "",
+            f'"mcpgov.reason":"{self.reason}"' if self.reason else "",
+            f'"mcpgov.status":"{self.status}"',
+            of_tools(self.tools),
+        )
         return Row(
             call_id=self.call_id,
             final=1,
-            event=RecordEvent.OUTCOME.value,
+            event=str(RecordEvent.OUTCOME),
             at=microseconds(self.at),
-            reason=self.reason.value if self.reason else None,
-            status=self.status.value,
+            reason=self.reason and str(self.reason),
+            status=str(self.status),
             correlation_id=self.correlation_id or None,
             trace_id=self.trace_id or None,
-            record=canonical(fields),
+            record=joined(skeleton(members) if self.level is Level.NONE else members),
         )
 
 
@@ -291,77 +278,94 @@ class ControlRecord:
         return clip(str(self.details.get(name, ""))) or None
 
 
-def _call_row(facts: Facts, fields: Fields, *, status: OutcomeStatus | None, reason: Reason | None) -> Row:
-    request, principal = facts.request, facts.principal
+def _call_row(
+    facts: Facts,
+    decided: tuple[str, ...],
+    phrases: Phrases | None,
+    *,
+    reason: Reason | None,
+    status: OutcomeStatus | None = None,
+) -> Row:
+    """The row of an intent, which has no status, or of a denial. What was decided is told already."""
+    head, request, phrases = facts.head, facts.request, phrases or Phrases()
+    event = RecordEvent.DENIED if status else RecordEvent.INTENT
+    trace = context_of(head, request)
+    caller = phrases.caller(facts.principal) if facts.principal else NOBODY
+    members = (
+        *_identity(event, facts.at, facts.call_id, head.correlation_id, trace.trace_id),
+        *_of_head(facts, trace.parent_span_id),
+        caller.members,
+        *(of_request(request) if request else ()),
+        *of_arguments(facts.arguments, facts.value),
+        _where(facts, phrases),
+        *of_credential(facts.credential, facts.decision),
+        *decided,
+    )
     return Row(
         call_id=facts.call_id,
-        final=0 if status is None else 1,
-        event=(RecordEvent.INTENT if status is None else RecordEvent.DENIED).value,
+        final=1 if status else 0,
+        event=str(event),
         at=microseconds(facts.at),
-        connection=clip(facts.head.connection) or None,
+        connection=clip(head.connection) or None,
         method=clip(request.method) or None if request else None,
         tool=clip(request.tool) or None if request else None,
-        principal=clip(principal.id) or None if principal else None,
-        principal_name=clip(principal.name) or None if principal else None,
-        project=clip(principal.project) or None if principal else None,
-        reason=reason.value if reason else None,
-        status=status.value if status else None,
-        source=clip(facts.head.source_address) or None,
-        correlation_id=clip(facts.head.correlation_id) or None,
-        trace_id=clip(context_of(facts.head, facts.request).trace_id) or None,
-        record=canonical(fields),
+        principal=caller.id,
+        principal_name=caller.name,
+        project=caller.project,
+        reason=reason and str(reason),
+        status=status and str(status),
+        source=clip(head.source_address) or None,
+        correlation_id=clip(head.correlation_id) or None,
+        trace_id=clip(trace.trace_id) or None,
+        record=joined(skeleton(members) if facts.level is Level.NONE else members),
     )
 
 
-def _identity(event: RecordEvent, at: datetime, call_id: str, correlation: str, trace: str) -> Fields:
-    return {
-        "v": VERSION,
-        "event": event,
-        "ts": timestamp(at),
-        "call_id": call_id,
-        "correlation_id": correlation,
-        "trace_id": trace,
-        "span_id": span_id_of(correlation),
-    }
+def _identity(event: RecordEvent, at: datetime, call_id: str, correlation: str, trace: str) -> tuple[str, ...]:
+    return (
+        member("call_id", call_id, WHOLE),
+        member("correlation_id", correlation, WHOLE),
+        f'"event":"{event}"',
+        member("span_id", span_id_of(correlation), WHOLE),
+        member("trace_id", trace, WHOLE),
+        f'"ts":"{timestamp(at)}"',
+        f'"v":{VERSION}',
+    )
 
 
-def _facts(facts: Facts, event: RecordEvent) -> Fields:
-    head, trace = facts.head, context_of(facts.head, facts.request)
-    fields = _identity(event, facts.at, facts.call_id, head.correlation_id, trace.trace_id)
-    fields |= {
-        "mcpgov.parent_span_id": trace.parent_span_id,
-        "http.request.method": clip(head.http_method),
-        "network.peer.address": head.peer,
-        "client.address": head.source_address,
-        "user_agent.original": clip(head.headers.get("user-agent")),
-        "mcpgov.correlation_id.claimed": clip(head.claimed_correlation_id),
-        "mcpgov.connection": clip(head.connection),
-        "mcpgov.aggregate": head.aggregate,
-        "mcpgov.agent.claimed": clip(next((value for name in CLAIMED_AGENT if (value := head.headers.get(name))), "")),
-        "mcpgov.snapshot": facts.snapshot,
-        "mcpgov.durability": facts.durability,
-        "mcpgov.session.digest": facts.session,
-        "mcpgov.level": None if facts.level is Level.METADATA else facts.level,
-    }
-    if facts.principal is not None:
-        fields |= of_principal(facts.principal)
-    if facts.request is not None:
-        fields |= of_request(facts.request)
-    fields |= of_arguments(facts.arguments, facts.value)
-    if facts.connection is not None:
-        fields |= of_upstream(facts.connection, facts.decision.changes.backend if facts.decision else None)
-    if facts.credential is not None:
-        fields |= of_credential(facts.credential)
-    return skeleton(fields) if facts.level is Level.NONE else fields
+def _of_head(facts: Facts, parent_span_id: str) -> tuple[str, ...]:
+    head = facts.head
+    header = head.headers.get
+    return (
+        member("client.address", head.source_address, WHOLE),
+        member("http.request.method", head.http_method),
+        member("mcpgov.agent.claimed", header(CLAIMED_AGENT[0]) or header(CLAIMED_AGENT[1])),
+        member("mcpgov.aggregate", head.aggregate, WHOLE),
+        member("mcpgov.connection", head.connection),
+        member("mcpgov.correlation_id.claimed", head.claimed_correlation_id),
+        f'"mcpgov.durability":"{facts.durability}"',
+        "" if facts.level is Level.METADATA else f'"mcpgov.level":"{facts.level}"',
+        member("mcpgov.parent_span_id", parent_span_id, WHOLE),
+        member("mcpgov.session.digest", facts.session, WHOLE),
+        member("mcpgov.snapshot", facts.snapshot, WHOLE),
+        member("network.peer.address", head.peer, WHOLE),
+        member("user_agent.original", header("user-agent")),
+    )
 
 
-def _seen(seen: AnswerSeen) -> Fields:
-    return {
-        "http.response.status_code": seen.status,
-        "rpc.response.status_code": None if seen.code is None else str(seen.code),
-        "mcpgov.answer.is_error": seen.is_error,
-        "mcpgov.answer.complete": seen.complete,
-        "mcpgov.answer.events": seen.events,
-        "mcpgov.answer.size": seen.size,
-        "mcpgov.upstream.attempts": seen.attempts if seen.attempts > 1 else None,
-    } | of_value("answer", seen.value)
+def _where(facts: Facts, phrases: Phrases) -> str:
+    decision = facts.decision
+    return phrases.upstream(facts.connection, decision and decision.changes.backend) if facts.connection else ""
+
+
+def _seen(seen: AnswerSeen) -> tuple[str, ...]:
+    return (
+        f'"http.response.status_code":{seen.status}',
+        truth("mcpgov.answer.complete", said=seen.complete),
+        f'"mcpgov.answer.events":{seen.events}',
+        truth("mcpgov.answer.is_error", said=seen.is_error),
+        f'"mcpgov.answer.size":{seen.size}',
+        *of_value("answer", seen.value),
+        f'"mcpgov.upstream.attempts":{seen.attempts}' if seen.attempts > 1 else "",
+        "" if seen.code is None else f'"rpc.response.status_code":"{seen.code}"',
+    )

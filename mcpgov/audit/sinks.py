@@ -127,7 +127,11 @@ class Sinks:
     async def durable(self, posted: Posted | None) -> None:
         """Return when enough stores have a row that was posted with `wait`. Raises StoreUnavailable."""
         entries = posted.entries if posted else ()
-        await enough([entry.durable for entry in entries if entry and entry.durable], self._required)
+        waiters = [entry.durable for entry in entries if entry is not None and entry.durable is not None]
+        if len(waiters) == self._required == 1:
+            await waiters[0]
+        else:
+            await enough(waiters, self._required)
 
     async def close(self, *, finished: bool = False) -> bool:
         """Write what waits and close the stores. Whether nothing was left over.

@@ -7,35 +7,33 @@ the upstream stage reads them; one that cannot be read, and yet may be the answe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from mcpgov.audit.record import AnswerSeen
 from mcpgov.audit.tool_sets import listed
 from mcpgov.decision import Reason
 from mcpgov.messages import answers, error_code, mapping, may_answer, message_in, parse_message
-from mcpgov.models import Era, Kind, OutcomeStatus
+from mcpgov.models import Answer, Era, Kind, OutcomeStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from mcpgov.audit.tool_sets import ToolSet
     from mcpgov.audit.values import Redacted
     from mcpgov.messages import Message
-    from mcpgov.models import Answer, Event, Json, JSONRPCId, MCPRequest
+    from mcpgov.models import Event, Json, JSONRPCId, MCPRequest
 
 LARGEST = 1 << 20  # bytes of one message that is looked into; parsing more would hold up every other call
 LIST_METHOD = "tools/list"
 _FAILED = 400  # the first HTTP status that says no
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
+class Final(NamedTuple):
     """The message that answers a request; `body` is its result or error."""
 
     is_error: bool = False
     code: int | None = None
-    body: Json = field(default=None, repr=False, compare=False)
+    body: Json = None
 
 
 def final_message(message: Message | None, request_id: JSONRPCId) -> Final | None:
@@ -77,7 +75,7 @@ class AnswerWatch:
     @property
     def answer(self) -> Answer:
         """The same answer, watched."""
-        return replace(self._answer, events=self)
+        return with_events(self._answer, self)
 
     def __aiter__(self) -> AnswerWatch:
         return self
@@ -95,8 +93,10 @@ class AnswerWatch:
         if data is None or self._awaited is None or self._final is not None:
             return
         message = event.message or (None if len(data) > self._largest else parse_message(data))
+        if message is not None and message.get("method"):
+            return  # a request or a notification, which answers nothing
         final = final_message(message, self._awaited)
-        self._final = final if final is None or self._keep else replace(final, body=None)
+        self._final = final if final is None or self._keep else Final(final.is_error, final.code)
         self._unread |= message is None
         self._may_be_complete |= may_answer(message)
 
@@ -145,6 +145,11 @@ class AnswerWatch:
             attempts=self._answer.attempts,
             value=self._value,
         )
+
+
+def with_events(answer: Answer, events: AsyncIterator[tuple[Event, ...]]) -> Answer:
+    """The same answer with these events. Made by its places: `replace` costs as much as all the watching."""
+    return Answer(answer.status, answer.headers, answer.streaming, events, answer.reply, answer.attempts)
 
 
 class ToolWatch:

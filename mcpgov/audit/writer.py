@@ -1,7 +1,8 @@
 """The writer: one thread that makes records durable in one store, many at a time, off the event loop.
 
 Whatever waits while the store is busy becomes the next batch and shares one commit, so nobody waits for a timer and a
-thousand calls cost a few disk flushes. Rules it keeps:
+thousand calls cost a few disk flushes. The end of a call that nobody waits for is kept back for a moment, to share
+the commit of the next intent. Rules it keeps:
 
 - who waits is told `durable` only after the store said so, and told no at once when it said no, when too much is
   waiting, or when the store has been silent for too long (a hang is a failure);
@@ -27,7 +28,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from mcpgov.audit.lingering import Lingering
+from mcpgov.audit.patience import Patience
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
+from mcpgov.audit.tuning import Tuning
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -91,24 +95,6 @@ class LedgerStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """How the ledger is written. Times are in seconds."""
-
-    waiting: int = 8192  # rows that may wait before more are refused
-    batch: int = 256  # rows in one commit
-    patience: float = 2.0  # how long one who waits is left without an answer
-    retry: float = 0.25  # how often a store that failed is tried again
-    quiet: float = 60.0  # at most one log line of each kind of failure in this time
-    closing: float = 5.0  # how long close() waits for the thread
-    unsigned: int = 1000  # rows after which a checkpoint is made
-    unsigned_for: float = 10.0  # how long what was written may be without a checkpoint
-    jump: float = 1.0  # by how much the clock goes back before that is noted
-    opening: float = 5.0  # how long a store is waited for that others can begin without
-    every_store: bool = False  # a row counts as written when every store has it; otherwise when one has
-    outcome_first: bool = False  # an answer ends when its outcome is written; otherwise before
-
-
 @dataclass(eq=False, slots=True)
 class Entry:
     """One row on its way, None once it is kept. `ends` is the entry of the intent whose call this row ends."""
@@ -154,6 +140,8 @@ class Writer:
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="mcpgov-audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._patience: Patience | None = None
+        self._lingering: Lingering[Entry] | None = None
         self._running = False
         self._silent = False
         self._opened: asyncio.Future[int] | None = None
@@ -181,7 +169,7 @@ class Writer:
     @property
     def backlog(self) -> Backlog:
         """What the store has not taken, as far as can be seen from outside the thread."""
-        return Backlog(self._queue.qsize(), len(self._owed), self._refused)
+        return Backlog(self._queue.qsize() + len(self._lingering or ()), len(self._owed), self._refused)
 
     def start(self, ended: Callable[[OpenCall], Row] | None = None) -> asyncio.Future[int]:
         """Begin, and open the store; the running loop is where waiters are told. Rows may be posted at once.
@@ -190,6 +178,8 @@ class Writer:
         did not open, which is then tried again until close().
         """
         self._loop = asyncio.get_running_loop()
+        self._patience = Patience(self._loop, self._tuning.patience, self._give_up)
+        self._lingering = Lingering(self._loop, self._tuning.linger, self._hand_over)
         self._ended, self._opened = ended, self._loop.create_future()
         self._opened.add_done_callback(lambda told: told.cancelled() or told.exception())  # who asks hears it anyway
         self._running = True
@@ -198,19 +188,22 @@ class Writer:
 
     def post(self, row: Row, *, ends: Entry | None = None, wait: bool = False) -> Entry:
         """Hand over a row, from the loop. Raises StoreUnavailable when there is no room; for an end there always is."""
-        if self._loop is None or not self._running:
+        if self._patience is None or self._lingering is None or not self._running:
             raise StoreUnavailable("the audit writer is not running")
         if ends is None and self._queue.qsize() >= self._tuning.waiting:
             raise StoreUnavailable(f"{self._tuning.waiting} records already wait for the audit store")
-        entry = Entry(row, self._awaited(self._loop) if wait else None, ends)
+        entry = Entry(row, self._patience.waiter() if wait else None, ends)
+        if ends is not None and not wait:
+            self._lingering.keep(entry)
+            return entry
+        self._hand_over()
         self._queue.put(entry)
         return entry
 
-    def _awaited(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        waiter: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(self._tuning.patience, self._give_up, waiter)
-        waiter.add_done_callback(lambda _: timer.cancel())
-        return waiter
+    def _hand_over(self) -> None:
+        """Give the thread what was kept back: before whatever is posted next, so that the order stays."""
+        for entry in self._lingering.taken() if self._lingering else ():
+            self._queue.put(entry)
 
     async def close(self, *, finished: bool = False) -> bool:
         """Write what waits, then end the thread and close the store. Whether nothing was left over.
@@ -220,6 +213,7 @@ class Writer:
         if not self._running:
             return True
         self._running, self._finished = False, finished
+        self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, self._tuning.closing)
         hung = self._thread.is_alive()
@@ -236,11 +230,10 @@ class Writer:
             structlog.get_logger().error(event, store=self.name, error=str(error), **more, exc_info=unexpected)
 
     def _give_up(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            self._silent = True
-            silence = StoreUnavailable(f"the audit store was silent for {self._tuning.patience:g} s")
-            waiter.set_exception(silence)
-            self._report(silence)
+        self._silent = True
+        silence = StoreUnavailable(f"the audit store was silent for {self._tuning.patience:g} s")
+        waiter.set_exception(silence)
+        self._report(silence)
 
     def _report(self, failure: StoreUnavailable | None) -> None:
         if self._health is not None:
@@ -383,7 +376,9 @@ class Writer:
             if failure is None:
                 waiter.set_result(None)
             else:
-                waiter.set_exception(failure)
+                waiter.set_exception(StoreUnavailable(str(failure)))  # each its own: what is raised keeps its frames
+        if self._patience is not None:
+            self._patience.forget()
 
     def _in_loop(self, say: Callable[..., None], *what: object) -> bool:
         """Have something said in the loop; not done where that has closed."""

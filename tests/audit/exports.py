@@ -37,7 +37,7 @@ HOSTILE = (
 def rows(traceparent: str = TRACE) -> list[Row]:
     """A record of every kind."""
     seconds = [NOW + timedelta(seconds=number) for number in range(5)]
-    agent = replace(facts("2", seconds[2], principal=AGENT, traceparent=traceparent), arguments=None)
+    agent = facts("2", seconds[2], principal=AGENT, traceparent=traceparent)._replace(arguments=None)
     return [
         ControlRecord(ControlEvent.START, seconds[0], {"version": "1.0", "heads": ["a:1:b", "c:2:d"]}).row(),
         IntentRecord(facts("1", seconds[1], traceparent=traceparent)).row(),

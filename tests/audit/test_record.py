@@ -33,8 +33,8 @@ from tests.audit.calls import AGENT, ALICE, ALLOWED, CITY, NOW, facts, head, req
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
-FULL = replace(
-    facts("w-1", traceparent=TRACEPARENT), arguments=Fingerprint("hmac-sha256:00", 28), session="hmac-sha256:11"
+FULL = facts("w-1", traceparent=TRACEPARENT)._replace(
+    arguments=Fingerprint("hmac-sha256:00", 28), session="hmac-sha256:11"
 )
 
 
@@ -89,8 +89,7 @@ def test_an_intent_holds_everything_that_is_known() -> None:
 
 
 def test_an_intent_tells_which_agent_of_which_blueprint_calls_for_whom() -> None:
-    known = replace(
-        FULL,
+    known = FULL._replace(
         principal=AGENT,
         credential=Credential("UserEntraToken", "city", identity="on-behalf-of user-1", audience="api://city"),
         head=replace(FULL.head, headers=Headers((("x-ms-agentid", "claimed-agent"),))),
@@ -163,7 +162,7 @@ def test_a_denial_before_anything_is_known_is_still_whole() -> None:
 
 def test_a_denial_names_the_rule_and_what_the_caller_was_told() -> None:
     rule = Decision(Reason.TOOL_DENIED, "company#2", "sha256:b", as_tool_result=True)
-    told = fields(DeniedRecord(replace(FULL, decision=rule), Reason.TOOL_DENIED, as_tool_result=True).row())
+    told = fields(DeniedRecord(FULL._replace(decision=rule), Reason.TOOL_DENIED, as_tool_result=True).row())
     assert (told["mcpgov.decision.rule"], told["mcpgov.decision.policy_hash"]) == ("company#2", "sha256:b")
     assert told["http.response.status_code"] == 200
 
@@ -176,22 +175,22 @@ def test_a_caller_that_went_away_was_not_denied() -> None:
 
 
 def test_an_intent_without_a_decision_claims_none() -> None:
-    row = IntentRecord(replace(FULL, decision=None)).row()
+    row = IntentRecord(FULL._replace(decision=None)).row()
     assert "mcpgov.decision.reason" not in fields(row)
     assert row.reason is None
 
 
 def test_the_backend_that_a_policy_chose_is_the_origin() -> None:
     elsewhere = replace(ALLOWED, changes=Changes(backend="https://x:y@europe.example/base?token=hunter2"))
-    row = IntentRecord(replace(FULL, decision=elsewhere)).row()
+    row = IntentRecord(FULL._replace(decision=elsewhere)).row()
     assert fields(row)["mcpgov.upstream.origin"] == "https://europe.example"
-    undecided = IntentRecord(replace(FULL, decision=None)).row()
+    undecided = IntentRecord(FULL._replace(decision=None)).row()
     assert fields(undecided)["mcpgov.upstream.origin"] == "https://city.example:8443"
 
 
 def test_a_local_server_is_named_by_its_program_alone() -> None:
     local = replace(CITY, upstream=LocalUpstream(("mcp-server", "--token", "hunter2")))
-    row = IntentRecord(replace(FULL, connection=local)).row()
+    row = IntentRecord(FULL._replace(connection=local)).row()
     assert fields(row)["mcpgov.upstream.origin"] == "stdio:mcp-server"
     assert "hunter2" not in row.record
 
@@ -207,14 +206,14 @@ def test_a_local_server_is_named_by_its_program_alone() -> None:
 def test_what_is_asked_for_has_the_name_that_opentelemetry_gives_it(
     method: str, name: str, field: str, value: str
 ) -> None:
-    asked = replace(FULL, request=request(name, method, about=FULL.head))
+    asked = FULL._replace(request=request(name, method, about=FULL.head))
     found = fields(IntentRecord(asked).row())
     targets = {"gen_ai.tool.name", "gen_ai.prompt.name", "mcp.resource.uri"}
     assert {target: found[target] for target in targets if target in found} == {field: value}
 
 
 def test_a_notification_has_no_id() -> None:
-    asked = replace(FULL, request=replace(request(about=FULL.head), id=None))
+    asked = FULL._replace(request=replace(request(about=FULL.head), id=None))
     assert "jsonrpc.request.id" not in fields(IntentRecord(asked).row())
 
 
@@ -303,8 +302,7 @@ def test_no_text_of_a_caller_breaks_a_record(tool: str, agent: str) -> None:
         connection=agent,
         correlation_id=tool,
     )
-    hostile = replace(
-        FULL,
+    hostile = FULL._replace(
         head=about,
         principal=replace(ALICE, id=agent, name=tool, project=agent),
         request=replace(request(tool, about=about), id=agent, protocol_version=tool, traceparent=agent),
@@ -326,7 +324,7 @@ def test_times_are_utc_with_microseconds() -> None:
 
 def test_a_call_that_follows_no_trace_begins_one_under_its_correlation_id() -> None:
     about = replace(FULL.head, correlation_id="0123456789abcdef" * 2)
-    row = IntentRecord(replace(FULL, head=about, request=request(about=about))).row()
+    row = IntentRecord(FULL._replace(head=about, request=request(about=about))).row()
     told = fields(row)
     assert told["trace_id"] == row.trace_id == about.correlation_id
     assert told["span_id"] == "0123456789abcdef"
@@ -337,7 +335,7 @@ def test_a_call_that_was_refused_unread_is_filed_under_the_trace_of_its_head() -
     headers = Headers((("traceparent", TRACEPARENT),))
     told = fields(
         DeniedRecord(
-            replace(FULL, head=replace(FULL.head, headers=headers), request=None), Reason.CREDENTIAL_MISSING
+            FULL._replace(head=replace(FULL.head, headers=headers), request=None), Reason.CREDENTIAL_MISSING
         ).row()
     )
     assert (told["trace_id"], told["mcpgov.parent_span_id"]) == (TRACE, TRACEPARENT.split("-")[2])
@@ -345,7 +343,7 @@ def test_a_call_that_was_refused_unread_is_filed_under_the_trace_of_its_head() -
 
 def test_a_claim_of_a_trace_that_is_not_followed_is_written_down_and_cut() -> None:
     claims = ("header, overruled: " + TRACEPARENT, "x" * 1000)
-    told = fields(IntentRecord(replace(FULL, request=replace(request(about=FULL.head), traces_ignored=claims))).row())
+    told = fields(IntentRecord(FULL._replace(request=replace(request(about=FULL.head), traces_ignored=claims))).row())
     assert told["mcpgov.traceparent.ignored"] == [claims[0], "x" * 256 + "…[+744]"]
 
 
@@ -354,7 +352,7 @@ def test_at_level_none_nothing_that_the_caller_chose_stands_in_a_record_but_name
     headers = Headers((("user-agent", chosen), ("x-ms-agentid", chosen)))
     where = replace(FULL.head, headers=headers, claimed_correlation_id=chosen)
     asked = replace(request(chosen, "resources/read", about=where), id=chosen, traceparent=f"00-{TRACE}-{chosen}-01")
-    known = replace(FULL, head=where, request=asked, level=Level.NONE, arguments=Fingerprint(chosen, 1), session=chosen)
+    known = FULL._replace(head=where, request=asked, level=Level.NONE, arguments=Fingerprint(chosen, 1), session=chosen)
     outcome = OutcomeRecord("w-1", NOW, OutcomeStatus.OK, detail=chosen, seen=AnswerSeen(200), level=Level.NONE)
     rows = (IntentRecord(known).row(), DeniedRecord(known, Reason.TOOL_DENIED, detail=chosen).row(), outcome.row())
     assert [chosen in row.record for row in rows] == [False, False, False]
@@ -365,11 +363,11 @@ def test_at_level_none_nothing_that_the_caller_chose_stands_in_a_record_but_name
     assert (denied["mcpgov.status"], denied["mcpgov.decision.reason"], ended["mcpgov.status"]) == (
         *("denied", "tool-denied", "ok"),
     )
-    assert "gen_ai.tool.name" in fields(IntentRecord(replace(FULL, level=Level.NONE)).row())
+    assert "gen_ai.tool.name" in fields(IntentRecord(FULL._replace(level=Level.NONE)).row())
 
 
 def test_values_and_tools_stand_where_they_were_seen() -> None:
-    known = replace(FULL, level=Level.REQUEST_RESPONSE, value=Redacted('{"a":"…"}', 2, 3))
+    known = FULL._replace(level=Level.REQUEST_RESPONSE, value=Redacted('{"a":"…"}', 2, 3))
     told = fields(IntentRecord(known).row())
     assert told["mcpgov.level"] == "request-response"
     assert [told[f"mcpgov.arguments.{name}"] for name in ("value", "dropped", "left_out")] == ['{"a":"…"}', 2, 3]

@@ -75,9 +75,9 @@ class Gateway:
 def gateway(tmp_path: Path) -> Gateway:
     gateway = Gateway(tmp_path)
     call = facts("1", NOW, tool="search")
-    call = replace(call, head=replace(call.head, connection="github"))
-    stranger = replace(facts("2", NOW), principal=None)
-    stranger = replace(stranger, head=replace(stranger.head, connection="github"))
+    call = call._replace(head=replace(call.head, connection="github"))
+    stranger = facts("2", NOW)._replace(principal=None)
+    stranger = stranger._replace(head=replace(stranger.head, connection="github"))
     gateway.append(
         IntentRecord(call).row(),
         OutcomeRecord("1", NOW, OutcomeStatus.OK).row(),

@@ -1,6 +1,5 @@
 """A call's page, from its records."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from mcpgov.audit.reader import Call, record_of
@@ -51,7 +50,7 @@ def test_a_record_from_before_the_chain_says_so() -> None:
 
 
 def test_values_are_shown_as_they_were_written_down_and_cannot_hide() -> None:
-    known = replace(facts("2"), value=Redacted('{"name":"<b>\u202e"}', dropped=2, left_out=0))
+    known = facts("2")._replace(value=Redacted('{"name":"<b>\u202e"}', dropped=2, left_out=0))
     ((call, own),) = calls_of(kept(DeniedRecord(known, Reason.TOOL_DENIED).row()))
     page = str(call_page(call, own, ()))
     assert "As they were written down; 2 values dropped by a rule." in page

@@ -77,8 +77,8 @@ class IndexContract(ABC):
     def test_a_call_is_found_by_the_digest_of_its_arguments_and_of_a_value_in_them(self, kept: Reviewed) -> None:
         digester = Digester(b"k" * 32)
         given = digester.fingerprint(b'{"name":"Kyoto"}')
-        known = replace(facts("9"), arguments=given, value=redacted({"name": "Kyoto"}, FieldModes(), digester))
-        other = replace(facts("8"), arguments=digester.fingerprint(b"{}"))
+        known = facts("9")._replace(arguments=given, value=redacted({"name": "Kyoto"}, FieldModes(), digester))
+        other = facts("8")._replace(arguments=digester.fingerprint(b"{}"))
         kept.append([DeniedRecord(one, Reason.TOOL_DENIED).row() for one in (other, known)])
         kept.index()
         with kept.review() as review:

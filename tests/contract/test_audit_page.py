@@ -30,10 +30,9 @@ NAMED = set(re.findall(r"`([a-z_.-]+)`", PAGE))
 
 
 def test_every_field_is_named() -> None:
-    full = replace(facts("1"), arguments=Fingerprint("d", 1), session="d")
+    full = facts("1")._replace(arguments=Fingerprint("d", 1), session="d")
     headers = Headers((*full.head.headers.fields, ("x-ms-agentid", "claimed")))
-    full = replace(
-        full,
+    full = full._replace(
         level=Level.REQUEST_RESPONSE,
         value=Redacted("{}", 1, 1),
         head=replace(full.head, claimed_correlation_id="claimed", headers=headers),
@@ -41,9 +40,9 @@ def test_every_field_is_named() -> None:
         decision=replace(ALLOWED, granted=(Granted("company#2 authentication-managed-identity", "own"),)),
         credential=Credential("AgenticIdentityToken", "reference", identity="agent", audience="api://city"),
     )
-    full = replace(full, request=replace(request(about=full.head), traceparent=TRACE, traces_ignored=("header",)))
+    full = full._replace(request=replace(request(about=full.head), traceparent=TRACE, traces_ignored=("header",)))
     reading = [
-        replace(full, request=request("x", method, about=full.head)) for method in ("prompts/get", "resources/read")
+        full._replace(request=request("x", method, about=full.head)) for method in ("prompts/get", "resources/read")
     ]
     seen = AnswerSeen(200, complete=True, is_error=False, code=0, attempts=2, value=Redacted("{}", 1, 1))
     tools = ToolSet("d", 1, page=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic_core import from_json
@@ -102,7 +101,7 @@ def plain(key: str) -> str:
 def recorded(request: MCPRequest) -> None:
     """Its record can be written, with every argument in clear, and is read back as canonical."""
     value = redacted(dict(request.params), CLEAR, DIGESTER)
-    of = replace(facts("1"), head=request.head, request=request, value=value)
+    of = facts("1")._replace(head=request.head, request=request, value=value)
     assert read(IntentRecord(of).row().record) is not None, "a record that is not canonical"
 
 
