@@ -31,7 +31,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import uvloop
 
-from benchmarks.compare import CALL, CATALOG, HEADERS, POLICY, SETTINGS
+from benchmarks.gateway import Shape, furnished, new_key
+from benchmarks.wire import Message, fields, message
 from mcpgov import app
 from mcpgov.endpoint.http_protocol import StrictHttpProtocol
 from mcpgov.endpoint.server import GatewayServer
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from mcpgov.endpoint.http_protocol import StrictConfig
     from mcpgov.models import Connection, Credential, Json, MCPRequest
 
-FIFTH: Final = "  - limit-concurrency: { key: principal.project, max-count: 1000, do: [] }\n"
+CALL: Final = {"name": "echo", "arguments": {"text": "ping"}}
 WARM: Final = 64  # calls before anything is counted
 WIDTHS: Final = (1, 16)
 ROUNDS: Final = 5
@@ -147,10 +148,8 @@ class Caller:
 
     def __init__(self, server: GatewayServer, key: str) -> None:
         self._wire = Wire()
-        body = json.dumps(CALL).encode()
-        fields = {"Host": "127.0.0.1:8080", **HEADERS, "X-API-Key": key, "Content-Length": str(len(body))}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        self._call = f"POST /mcp/bench HTTP/1.1\r\n{head}\r\n".encode() + body
+        headers = {**fields("tools/call", "echo"), "X-API-Key": key}
+        self._call = Message(8080, "/mcp/bench", headers, message("tools/call", CALL)).packed()
         config = server.config
         if not config.loaded:
             config.load()
@@ -180,23 +179,14 @@ class Caller:
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncGenerator[tuple[GatewayServer, str]]:
     """The gateway, as `serve` has it, and a key for it."""
-    files = {
-        "mcpgov.yaml": SETTINGS.format(port=8080).replace("sqlite:///", f"sqlite:///{folder}/"),
-        "catalog/bench.yaml": CATALOG.format(upstream=9),
-        "policies/bench.yaml": POLICY + FIFTH,
-    }
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    config = folder / "mcpgov.yaml"
-    create = (sys.executable, "-m", "mcpgov", "keys", "create", "bench", "--json", "--config", str(config))
-    made = await asyncio.to_thread(subprocess.run, create, check=True, capture_output=True)
+    config = furnished(folder, Shape(), 8080, 9)
+    key = await asyncio.to_thread(new_key, config)
     configure_logging(json=True, level="error")
     async with app.running(config) as running:
         stages = replace(running.stages, upstream=NoUpstream())
         endpoint = endpoint_settings(running.storage.settings, running.buffers)
         gateway = running.gateway.__class__(stages, endpoint, lambda: True)
-        yield GatewayServer(gateway), json.loads(made.stdout)["key"]
+        yield GatewayServer(gateway), key
 
 
 class Steps:
