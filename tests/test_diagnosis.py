@@ -149,6 +149,9 @@ def test_a_credential_that_has_nothing_to_do_with_this_machine_is_no_missing_ide
         ("ClientConnectorCertificateError", "certificate-refused"),
         ("ClientConnectorSSLError", "certificate-refused"),
         ("ClientConnectorError", "unreachable"),
+        ("DNS", "name-unknown"),
+        ("SSLCertVerificationError", "certificate-refused"),
+        ("ConnectionRefusedError", "unreachable"),
     ],
 )
 def test_why_an_upstream_cannot_be_reached(detail: str, name: str) -> None:
