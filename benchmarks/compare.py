@@ -92,14 +92,15 @@ def text(result: dict[str, Any]) -> str:
 
 
 def stop(number: int, frame: object) -> None:
-    """SIGTERM ends as Ctrl-C does: children first."""
+    """End as Ctrl-C does: children first."""
     del number, frame
     raise KeyboardInterrupt
 
 
 def interruptible(measure: Callable[[], T]) -> T:
     """What `measure` finds; when it is told to end, every child has ended before this process does, with 130."""
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell that starts it aside ignores Ctrl-C
+        signal.signal(number, stop)
     try:
         return measure()
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from benchmarks.targets import Ground, Target
 
-WARM: Final = 20
+WARM: Final = 0.1  # of the passes, which do not count
 
 
 def latencies(targets: Sequence[Target], ground: Ground, passes: int, seconds: float) -> dict[str, list[float]]:
@@ -21,14 +21,14 @@ def latencies(targets: Sequence[Target], ground: Ground, passes: int, seconds: f
     taken: dict[str, list[float]] = {target.name: [] for target in targets}
     lines = [(taken[target.name], Line(target.plan.port), target.plan.call().packed()) for target in targets]
     with on(ground.placement.load):
-        until = time.monotonic() + seconds
-        for number in range(passes + WARM):
+        until, warm = time.monotonic() + seconds, round(passes * WARM)
+        for number in range(passes + warm):
             if time.monotonic() > until:
                 break
             for times, line, request in lines:
                 began = time.perf_counter()
                 line.ask(request)
-                if number >= WARM:
+                if number >= warm:
                     times.append(time.perf_counter() - began)
     for _, line, _ in lines:
         line.close()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MIB: Final = KIB * KIB
 LONG: Final = 20.0  # seconds of starting, after which a target is not started again to measure that
+SLOW: Final = 0.02  # seconds of a call beyond which a target is probed apart
+FEWER: Final = 20
 FAILED: Final = (
     DidNotStartError,
     WrongAnswerError,
@@ -140,19 +142,28 @@ class Run:
                 self.figures[target.name] |= at_concurrency(samples, connections)
 
     def _probe(self) -> None:
-        """A target that breaks here breaks off the probe of all: their calls are interleaved."""
-        tell("latency, one call at a time through each in turn")
+        """The quick ones together, then the slow ones beside the direct call, in fewer passes: nobody quick waits for them.
+
+        A target that breaks here breaks off the probe of its group: their calls are interleaved.
+        """
+        quick = [target for target in self.up if self.paces[target.name] < SLOW]
+        slow = [target for target in self.up if target not in quick]
+        beside = [target for target in quick if target.name == DIRECT]
+        for group, passes in ((quick, self.size.passes), ([*beside, *slow], self.size.passes // FEWER)):
+            if group[len(beside) :]:
+                self._probe_group(group, passes)
+
+    def _probe_group(self, group: Sequence[Target], passes: int) -> None:
+        tell(f"latency, one call at a time to each in turn: {', '.join(target.name for target in group)}")
         try:
-            times = latencies(
-                self.up, self.ground, self.size.passes, self.size.patience * self.size.seconds * len(self.up)
-            )
+            times = latencies(group, self.ground, passes, self.size.patience * self.size.seconds)
         except FAILED as failed:
             self._not_taken("latency", failed)
             return
-        direct = times.get(DIRECT) or [0.0]
+        direct = times.get(DIRECT, [])
         for name, values in times.items():
             if values:
-                self.figures[name] |= latency(values, direct)
+                self.figures[name] = {**latency(values, direct), **self.figures[name]}
 
     def _memory(self, target: Target) -> Figures:
         tell(f"memory after calls: {target.name}")

@@ -8,11 +8,6 @@ import pytest
 
 from benchmarks.compare import BRIEF, EVERY, chosen, interruptible, text
 from benchmarks.gateway import ELEMENTS, Shape, each_of, furnished
-from benchmarks.placement import here
-from benchmarks.processes import DidNotStartError
-from benchmarks.run import Run, Size
-from benchmarks.targets import Ground, Plan, Recipe
-from benchmarks.upstream import upstream
 from mcpgov.reload import load_generation
 from tests.benchmarks.test_report import RESULT
 
@@ -42,24 +37,14 @@ def test_five_elements_are_in_force() -> None:
     assert kinds == {"ip-filter", "check-header", "tool-rules", "rate-limit-by-key", "set-header"}
 
 
-def test_a_target_that_cannot_be_had_is_told_with_its_reason_and_the_run_goes_on(tmp_path: Path) -> None:
-    def broken(_: Ground) -> Plan:
-        raise DidNotStartError("no wheel for it")
-
-    size = Size(rounds=1, seconds=1, concurrencies=(), passes=0, starts=1, calls=0, streams=0, patience=1)
-    with upstream(here().load, tmp_path) as served:
-        works = Recipe("direct", lambda: "1", lambda ground: Plan((), ground.upstream.port))
-        run = Run(Ground(tmp_path, served, here()), size, [Recipe("peer", lambda: "1", broken), works])
-        run.measure()
-    assert run.left_out == {"peer": "DidNotStartError: no wheel for it"}
-    assert run.figures.keys() == run.versions.keys() == {"direct"}
-
-
-def test_sigterm_ends_as_control_c_does() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_and_says_so(number: signal.Signals, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         with pytest.raises(SystemExit) as ended:
-            interruptible(lambda: os.kill(os.getpid(), signal.SIGTERM))
+            interruptible(lambda: os.kill(os.getpid(), number))
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     assert ended.value.code == 130
+    assert "ended before its time" in capsys.readouterr().err

@@ -36,6 +36,10 @@ def test_added_latency_is_the_difference_of_the_same_percentile() -> None:
     assert found["probe_p99_ms"] == pytest.approx(7)
 
 
+def test_nothing_is_added_where_there_was_no_direct_call() -> None:
+    assert latency([0.001, 0.002], []) == {"probe_p50_ms": 2.0, "probe_p99_ms": 2.0}
+
+
 @pytest.mark.parametrize(("part", "expected"), [(0.5, 51), (0.99, 100), (1.0, 100), (0.0, 1)])
 def test_a_percentile_is_a_value_that_was_measured(part: float, expected: int) -> None:
     assert percentile(list(range(100, 0, -1)), part) == expected
