@@ -7,7 +7,6 @@ caller holds more than half (concurrency-limited). Bytes announced are not bytes
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +26,7 @@ class Buffers:
     def __init__(self, most: int = MOST) -> None:
         """`most` is in bytes."""
         self._most = most
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
         self._all = 0
 
     @property
@@ -55,16 +54,18 @@ class Buffers:
 
     def change(self, caller: str, more: int) -> None:
         """Take, or give back, so many bytes. Raises Refusal where there are none left to take."""
-        if more > 0 and self._held[caller] + more > self._most // 2:
+        held = self._held.get(caller, 0) + more
+        if more > 0 and held > self._most // 2:
             message = "The requests and answers that you have under way are too large together. Try again."
             raise Refusal(Reason.CONCURRENCY_LIMITED, message, headers=TOLD)
         if more > 0 and self._all + more > self._most:
             message = "The requests and answers under way are too large together. Try again."
             raise Refusal(Reason.OVERLOADED, message, headers=TOLD)
         self._all += more
-        self._held[caller] += more
-        if not self._held[caller]:
-            del self._held[caller]
+        if held:
+            self._held[caller] = held
+        else:
+            self._held.pop(caller, None)
 
 
 class Held:
@@ -79,8 +80,9 @@ class Held:
 
     def now(self, size: int) -> None:
         """So many bytes are held by now. Raises Refusal (overloaded, concurrency-limited); then nothing has changed."""
-        self._buffers.change(self._caller, size - self._size)
-        self._size = size
+        if size != self._size:
+            self._buffers.change(self._caller, size - self._size)
+            self._size = size
 
     def give_back(self) -> None:
         """Nothing is held any more."""

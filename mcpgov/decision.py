@@ -6,9 +6,11 @@ and the documentation. A reason that is not in this list cannot be given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +109,7 @@ class Reason(StrEnum):
     CLIENT_GONE = "client-gone"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spend:
     """An effect: take `count` from the counter `key`, which holds `calls` in any `period` seconds (a sliding window).
 
@@ -125,7 +127,7 @@ class Spend:
     apart: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """What came of a Spend. In seconds: `reset` until the window is whole again, `retry_after` until the count fits.
 
@@ -140,7 +142,7 @@ class Spent:
     receipt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refund:
     """An effect: give back what a Spend took. Performed to None."""
 
@@ -148,7 +150,7 @@ class Refund:
     spent: Spent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """An effect: when the call has ended, take `amount()` from the counter of `spend`, whether it is there or not.
 
@@ -159,7 +161,7 @@ class Charge:
     amount: Callable[[], int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hold:
     """An effect: keep one of `limit` places under `key` until the call has ended. Performed to whether one was free."""
 
@@ -167,7 +169,7 @@ class Hold:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Describe:
     """An effect: the annotations of `tool`, as last listed on `connection`. Performed to a mapping, perhaps empty."""
 
@@ -175,14 +177,14 @@ class Describe:
     tool: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Learn:
     """An effect: performed to a function that takes the tools of a tools/list answer on `connection`, for Describe."""
 
     connection: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace:
     """An effect: a line for the log, written by `rule`. `severity` is verbose, information or error."""
 
@@ -193,7 +195,7 @@ class Trace:
     metadata: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metric:
     """An effect: a measurement, with the dimensions it is told apart by."""
 
@@ -204,7 +206,7 @@ class Metric:
     dimensions: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogEvent:
     """An effect: an event for one of the settings' loggers, sent if it can be. Performed to None."""
 
@@ -215,12 +217,12 @@ class LogEvent:
     partition_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tell:
     """An effect: performed to a function that takes Traces, for what is found while an answer passes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FetchKeys:
     """An effect: the signing keys that an OpenID configuration at `url` leads to, from the cache where they are fresh.
 
@@ -232,7 +234,7 @@ class FetchKeys:
     kid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetToken:
     """An effect: a token of a managed identity for `resource`. `client_id` is a user-assigned one; empty is the
     settings' own. Performed to an Issued. Raises Refusal (credential-unavailable).
@@ -242,7 +244,7 @@ class GetToken:
     client_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAuthorization:
     """An effect: the token that the OAuth2 connection `provider` has for `principal_id`, or for everybody where it
     signs in with client credentials. `scope` is what the principal's key may be used for (CallerScope.connections), and
@@ -271,7 +273,7 @@ Effect = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeaderEdit:
     """One set-header, of the request that goes upstream or of the reply. `action`: override, skip, append, delete."""
 
@@ -288,7 +290,7 @@ class HeaderEdit:
             headers[self.name] = ", ".join([*before, *self.values])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryEdit:
     """One set-query-parameter of the request that goes upstream. `action`: override, skip, append or delete."""
 
@@ -297,7 +299,7 @@ class QueryEdit:
     values: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What policies make of the reply to the caller. None leaves the status, or the body, as it would be."""
 
@@ -306,7 +308,7 @@ class Reply:
     body: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Granted:
     """A token that `rule` got: whose it is and what it is for, as records say it. Never the token."""
 
@@ -318,7 +320,7 @@ class Granted:
         return " ".join(filter(None, (self.rule, self.identity, self.audience)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reported:
     """What a policy in report mode would have said no to."""
 
@@ -337,7 +339,7 @@ class Retry(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changes:
     """What policies change in the request that goes upstream.
 
@@ -359,7 +361,7 @@ class Changes:
     retry: Retry | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """The verdict of the policies on one request, with everything the forward and the answer need from them.
 

@@ -5,14 +5,15 @@ Decides nothing. What a call holds (a place, a charge for its bytes) is kept unt
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from mcpgov.decision import (
     Charge,
     Describe,
+    Effect,
     FetchKeys,
     GetAuthorization,
     GetToken,
@@ -30,9 +31,8 @@ from mcpgov.decision import (
 from mcpgov.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
-    from mcpgov.decision import Effect
     from mcpgov.json_web_token import KeySet
     from mcpgov.models import Issued, Json
 
@@ -123,17 +123,9 @@ class Effects:
         default_factory=dict[str, dict[str, "Mapping[str, object]"]]
     )
 
-    @asynccontextmanager
-    async def call(self) -> AsyncGenerator[CallEffects]:
+    def call(self) -> CallEffects:
         """The effects of one call; leaving the context lets go of what it holds."""
-        call = CallEffects(self)
-        try:
-            yield call
-        finally:
-            for key in call.held:
-                self.let_go(key)
-            for charge in call.charges:
-                await self.limits.charge(charge.spend, charge.amount())
+        return CallEffects(self)
 
     def hold(self, hold: Hold) -> bool:
         """Take a place if one is free."""
@@ -167,13 +159,24 @@ class Effects:
 MAX_TOOLS = 10_000  # of one connection; the first ones are forgotten, and count as never listed
 
 
-@dataclass(slots=True)
 class CallEffects:
     """The effects of one call."""
 
-    shared: Effects
-    held: list[str] = field(default_factory=list[str])
-    charges: list[Charge] = field(default_factory=list[Charge])
+    __slots__ = ("charges", "held", "shared")
+
+    def __init__(self, shared: Effects) -> None:
+        self.shared = shared
+        self.held: list[str] = []
+        self.charges: list[Charge] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for key in self.held:
+            self.shared.let_go(key)
+        for charge in self.charges:
+            await self.shared.limits.charge(charge.spend, charge.amount())
 
     async def perform(self, evaluation: Generator[Effect, Any, T]) -> T:
         """Run an evaluation to its end, performing the effects that it yields. Raises Refusal.
@@ -183,8 +186,12 @@ class CallEffects:
         try:
             effect = next(evaluation)
             while True:
+                at_once = AT_ONCE.get(type(effect))
+                if at_once is not None:
+                    effect = evaluation.send(at_once(self, effect))
+                    continue
                 try:
-                    performed = await self._performed(effect)
+                    performed = await self._awaited(effect)
                 except Refusal as refusal:
                     effect = evaluation.throw(refusal)
                 else:
@@ -192,54 +199,24 @@ class CallEffects:
         except StopIteration as end:
             return end.value
 
-    async def _performed(self, effect: Effect) -> object:
+    async def _awaited(self, effect: Effect) -> object:
+        """What somebody else has to be asked for. Raises Refusal."""
         shared = self.shared
-        match effect:
-            case FetchKeys() | GetToken() | GetAuthorization():
-                return await self._fetched(effect)
-            case Spend() | Refund() | Charge():
-                return await self._counted(effect)
-            case Describe():
-                return shared.describe(effect.connection, effect.tool)
-            case Learn(connection):
-                return partial(shared.learn, connection)
-            case Hold():
-                return self._hold(effect)
-            case Trace() | Metric() | Tell() | LogEvent():
-                return self._told(effect)
-
-    def _told(self, effect: Trace | Metric | Tell | LogEvent) -> object:
-        """What is said elsewhere."""
-        match effect:
-            case Tell():
-                return self.shared.teller.tell
-            case LogEvent():
-                return self.shared.loggers.log(effect)
-            case Trace() | Metric():
-                return self.shared.teller.tell(effect)
-
-    async def _counted(self, effect: Spend | Refund | Charge) -> Spent | None:
-        """What the store of counters is asked for."""
         match effect:
             case Spend():
                 return await self._spent(effect)
             case Refund():
-                return await self.shared.limits.refund(effect)
-            case Charge():
-                return self.charges.append(effect)
-
-    async def _fetched(self, effect: FetchKeys | GetToken | GetAuthorization) -> KeySet | Issued:
-        """What somebody else issues. Raises Refusal."""
-        tokens = self.shared.tokens
-        match effect:
+                return await shared.limits.refund(effect)
             case FetchKeys():
-                return await tokens.keys(effect)
+                return await shared.tokens.keys(effect)
             case GetToken():
-                return await tokens.token(effect)
+                return await shared.tokens.token(effect)
             case GetAuthorization():
-                return await tokens.authorization(effect)
+                return await shared.tokens.authorization(effect)
+            case _:
+                raise TypeError(type(effect))
 
-    def _hold(self, hold: Hold) -> bool:
+    def hold(self, hold: Hold) -> bool:
         """Take a place. One call takes one, however many rules name it."""
         if hold.key in self.held:
             return True
@@ -255,3 +232,16 @@ class CallEffects:
             if not effect.apart:
                 raise
             return Spent(allowed=True, limit=effect.calls, remaining=effect.calls, reset=effect.period)
+
+
+# What is performed without waiting for anybody.
+AT_ONCE: Final[Mapping[type[Effect], Callable[[CallEffects, Any], object]]] = {
+    Describe: lambda call, effect: call.shared.describe(effect.connection, effect.tool),
+    Learn: lambda call, effect: partial(call.shared.learn, effect.connection),
+    Hold: CallEffects.hold,
+    Charge: lambda call, effect: call.charges.append(effect),
+    Trace: lambda call, effect: call.shared.teller.tell(effect),
+    Metric: lambda call, effect: call.shared.teller.tell(effect),
+    Tell: lambda call, _: call.shared.teller.tell,
+    LogEvent: lambda call, effect: call.shared.loggers.log(effect),
+}

@@ -7,11 +7,12 @@ One order, the order of the flow: who asks for what (RequestHead, MCPRequest), w
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, KeysView, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from mcpgov.frozen import frozen
 from mcpgov.pinning.mode import PinMode
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Kind(StrEnum):
     END = "end"  # DELETE: end the session (HANDSHAKE only)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestHead:
     """What is known of a request before its body is read.
 
@@ -120,7 +121,7 @@ class RequestHead:
     aggregate: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MCPRequest:
     """One request, parsed once and strictly. `body` holds exactly the bytes that were read into `params`.
 
@@ -143,11 +144,10 @@ class MCPRequest:
     traces_ignored: tuple[str, ...] = ()
     principal_id: str = ""  # whose it is: no message says so, the pipeline does
     answer_bytes: int | None = None
+    tool: str = field(init=False, repr=False, compare=False)  # the one that is called, or the empty string
 
-    @property
-    def tool(self) -> str:
-        """The tool that is called, or the empty string."""
-        return self.name if self.method == "tools/call" else ""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tool", self.name if self.method == "tools/call" else "")
 
     @property
     def arguments(self) -> Mapping[str, Json]:
@@ -175,7 +175,7 @@ class PrincipalKind(StrEnum):
         return self in {PrincipalKind.AGENT_ON_BEHALF, PrincipalKind.AGENT_USER, PrincipalKind.USER}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallerScope:
     """What a gateway key may be used for: connections and tools by name, `*` and `?` allowed. None is everything."""
 
@@ -183,7 +183,7 @@ class CallerScope:
     tools: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Principal:
     """Who calls. `id` is stable and unique (limits, sessions, consents and records are keyed by it); `project` is the
     label that limits and reviews are asked for; `credential` is a printable reference to what was presented, never the
@@ -226,7 +226,7 @@ class AuthType(StrEnum):
     USER_ENTRA = "UserEntraToken"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OAuthClient:
     """mcpgov as a client of somebody's authorization server (authType OAuth2).
 
@@ -246,7 +246,7 @@ class OAuthClient:
     private: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallerToken:
     """A second, per-caller token of a connection: got on behalf of the calling user for `audience`, sent in `header`.
     Without `required`, a caller that is no user goes without it.
@@ -257,10 +257,9 @@ class CallerToken:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignIn:
     """What a connection's authType needs to know.
-
     `audience` is an App ID URI, for which `{audience}/.default` is asked (ProjectManagedIdentity,
     AgenticIdentityToken, UserEntraToken). `identity` is the client id of a user-assigned managed identity; empty for
     the one that the settings name. `agent_identity` is the agent identity that is used, `agent_identities` another one
@@ -276,10 +275,9 @@ class SignIn:
     caller_token: CallerToken | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteUpstream:
     """An MCP server reached over Streamable HTTP. The query string of `url` is kept.
-
     `backends` are the only other bases that may ever receive this connection's credential. Without `private`, loopback,
     private and link-local addresses and plain http are refused, also when a name resolves to one. `backend_names` gives
     some of the backends a name. `resolve` has addresses that stand for what the name service says of `host:port`.
@@ -292,7 +290,7 @@ class RemoteUpstream:
     resolve: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalUpstream:
     """An MCP server that mcpgov starts itself and speaks to over stdio. Comes from files on disk only.
     `environment` is added to a small allow-list of our own environment; nothing else is inherited.
@@ -303,7 +301,7 @@ class LocalUpstream:
     working_directory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connection:
     """What is exposed at /mcp/{name}: one way to one server, with its own credential. `timeout` is in seconds.
     `client_audience` is an audience that callers' tokens may have here, and at no other connection.
@@ -333,7 +331,7 @@ class Renewal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """What is presented to the upstream. `reference` says in records which one it was, never what it is.
     `identity` (who mcpgov is there) and `audience` are for records. `renewal` is there where a refusal by the upstream
@@ -348,7 +346,7 @@ class Credential:
     renewal: Renewal | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Issued:
     """A token that a policy asked for; `identity` and `audience` are for records."""
 
@@ -357,10 +355,9 @@ class Issued:
     audience: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """One message of an answer: the whole body of a JSON answer, or one server-sent event. `raw` is what is sent on.
-
     `data` is the JSON text inside, None for a comment, a priming event or an empty body; `message` what was read there.
     """
 
@@ -369,10 +366,9 @@ class Event:
     message: Mapping[str, Json] | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What the upstream answered. `events` gives the events of one read together, as they arrive.
-
     `streaming`: the body is text/event-stream and may last for hours; otherwise it is one complete event, or none.
     `reply` is what policies make of its head. `attempts` counts how often it was asked for.
     """
@@ -383,6 +379,10 @@ class Answer:
     events: AsyncIterator[tuple[Event, ...]]
     reply: Reply | None = None
     attempts: int = 1
+
+    def passing(self, events: AsyncIterator[tuple[Event, ...]]) -> Answer:
+        """The same answer with these events."""
+        return Answer(self.status, self.headers, self.streaming, events, self.reply, self.attempts)
 
 
 class OutcomeStatus(StrEnum):

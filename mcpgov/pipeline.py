@@ -189,10 +189,13 @@ async def govern(exchange: Exchange, stages: Stages) -> None:
                 snapshot.answer_preflight(exchange.head)
                 record.principal = principal = await stages.identity.identify(exchange.head)
                 received = await exchange.read(principal, snapshot.origins(exchange.head, principal))
-                record.request = request = replace(received, principal_id=principal.id)
+                mine = received.principal_id == principal.id
+                record.request = request = received if mine else replace(received, principal_id=principal.id)
                 record.connection = connection = snapshot.connection(exchange.head.connection, principal)
                 with stages.places.place(request, connection, principal):
-                    evaluation = Evaluation(snapshot.policy(connection.name), Context(request, principal, connection))
+                    policy = snapshot.policy(connection.name)
+                    context = Context(request, principal, connection, policy.credential_headers)
+                    evaluation = Evaluation(policy, context)
                     record.decision = decision = await effects.perform(evaluation.decide())
                     require_allowed(decision)
                     stages.pins.require(request, connection)

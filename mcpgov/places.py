@@ -11,8 +11,6 @@ In this process's memory: each worker counts alone. What all have open at one up
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,8 +20,6 @@ from mcpgov.messages import listens
 from mcpgov.models import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from mcpgov.models import Connection, MCPRequest, Principal
 
     Key = tuple[str, ...]
@@ -41,89 +37,91 @@ class Most:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """The most of what is counted under a key, and what is said to one more."""
+class Sort:
+    """What is counted together: at most so many of one caller at one connection (`here`), at the aggregate, which has
+    none (`there`), in all (`own`); and of everybody (`most`). `name` is the word for several of them.
+    """
 
-    key: Key
+    name: str
+    here: int
+    there: int
+    own: int
     most: int
-    reason: Reason
-    message: str
     wait: str = "1"  # seconds
+
+    def crowded(self, most: int, where: str) -> Refusal:
+        """What one more of a caller is told who has `most` of them open."""
+        message = f"Only {most} {self.name} of one caller may be open{where}. Try again when one has ended."
+        return Refusal(Reason.CONCURRENCY_LIMITED, message, headers=(("Retry-After", self.wait),))
+
+    def full(self) -> Refusal:
+        """What one more is told where all places are taken."""
+        state = "open" if self.name == "streams" else "under way"
+        message = f"Too many {self.name} are {state}. Try again."
+        return Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", self.wait),))
 
 
 class Places:
     """Those that are taken, by what they are and whose; /mcp, which has no connection, counts as one."""
 
     def __init__(self, most: Most | None = None) -> None:
-        self._most = most or Most()
-        self._taken: Counter[Key] = Counter()
+        most = most or Most()
+        own, streams, words = min(most.calls_per_caller, share(most.calls)), share(most.streams), share(most.calls)
+        of_upstream = share(most.calls_per_upstream)
+        there = min(streams, most.streams_per_caller)
+        self._calls = Sort("calls", min(own, of_upstream), own, own, most.calls)
+        self._streams = Sort("streams", min(there, share(of_upstream)), there, streams, most.streams, "5")
+        self._words = Sort("notifications", min(words, share(of_upstream)), words, words, most.calls)
+        self._taken: dict[Key, int] = {}
 
     @property
     def taken(self) -> int:
         """How many keys are counted under: 0 when nothing is under way."""
         return len(self._taken)
 
-    @contextmanager
-    def place(self, request: MCPRequest, connection: Connection, principal: Principal) -> Generator[None]:
-        """A place until the request has ended. Raises Refusal: concurrency-limited (the caller's own), overloaded."""
-        bounds = self._bounds(request, connection, principal)
-        for bound in bounds:
-            if self._taken[bound.key] >= bound.most:
-                raise Refusal(bound.reason, bound.message, headers=(("Retry-After", bound.wait),))
-        keys = [bound.key for bound in bounds]
-        self._taken.update(keys)
-        try:
-            yield
-        finally:
-            self._taken.subtract(keys)
-            for key in keys:
-                if not self._taken[key]:
-                    del self._taken[key]
+    def place(self, request: MCPRequest, connection: Connection, principal: Principal) -> Place:
+        """A place until the request has ended. Entering raises Refusal: concurrency-limited (the caller's own bounds,
+        which are looked at first, for that is what it can mend), overloaded.
+        """
+        of_kind = self._calls if request.kind is Kind.REQUEST else self._words
+        sort = self._streams if listens(request) else of_kind
+        return Place(self._taken, sort, principal.id, connection.name)
 
-    def _bounds(self, request: MCPRequest, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
-        """What bounds this request; the caller's own first, for that is what it can mend."""
-        if listens(request):
-            return self._of_streams(connection, principal)
-        of_kind = self._of_calls if request.kind is Kind.REQUEST else self._of_words
-        return of_kind(connection, principal)
 
-    def _of_calls(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
-        most = self._most
-        own = min(most.calls_per_caller, share(most.calls))
-        at_one = min(own, share(most.calls_per_upstream)) if connection.name else own
-        return (
-            _own(("calls", principal.id, connection.name), at_one, "calls of one caller may be open here"),
-            _own(("calls", principal.id), own, "calls of one caller may be open"),
-            Bound(("calls",), most.calls, Reason.OVERLOADED, "Too many calls are under way. Try again."),
-        )
+class Place:
+    """One request's place."""
 
-    def _of_streams(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
-        most = self._most
-        own = share(most.streams)
-        at_one = min(own, most.streams_per_caller)
-        if connection.name:  # streams have half of an upstream's places
-            at_one = min(at_one, share(share(most.calls_per_upstream)))
-        return (
-            _own(("streams", principal.id, connection.name), at_one, "streams of one caller may be open here", "5"),
-            _own(("streams", principal.id), own, "streams of one caller may be open", "5"),
-            Bound(("streams",), most.streams, Reason.OVERLOADED, "Too many streams are open. Try again.", "5"),
-        )
+    __slots__ = ("_all", "_at_one", "_connection", "_own", "_sort", "_taken")
 
-    def _of_words(self, connection: Connection, principal: Principal) -> tuple[Bound, ...]:
-        most = self._most
-        own = share(most.calls)
-        at_one = min(own, share(share(most.calls_per_upstream))) if connection.name else own
-        return (
-            _own(("words", principal.id, connection.name), at_one, "notifications of one caller may be open here"),
-            _own(("words", principal.id), own, "notifications of one caller may be open"),
-            Bound(("words",), most.calls, Reason.OVERLOADED, "Too many notifications are under way. Try again."),
-        )
+    def __init__(self, taken: dict[Key, int], sort: Sort, caller: str, connection: str) -> None:
+        self._taken = taken
+        self._sort = sort
+        self._connection = connection
+        self._at_one = (sort.name, caller, connection)
+        self._own = (sort.name, caller)
+        self._all = (sort.name,)
+
+    def __enter__(self) -> None:
+        taken, sort = self._taken, self._sort
+        at_one, own, every = taken.get(self._at_one, 0), taken.get(self._own, 0), taken.get(self._all, 0)
+        here = sort.here if self._connection else sort.there
+        if at_one >= here:
+            raise sort.crowded(here, " here")
+        if own >= sort.own:
+            raise sort.crowded(sort.own, "")
+        if every >= sort.most:
+            raise sort.full()
+        taken[self._at_one], taken[self._own], taken[self._all] = at_one + 1, own + 1, every + 1
+
+    def __exit__(self, *_: object) -> None:
+        for key in (self._at_one, self._own, self._all):
+            left = self._taken[key] - 1
+            if left:
+                self._taken[key] = left
+            else:
+                del self._taken[key]
 
 
 def share(of_all: int) -> int:
     """What one caller may have of what all share: half of it, and one at least."""
     return max(1, of_all // 2)
-
-
-def _own(key: Key, most: int, what: str, wait: str = "1") -> Bound:
-    return Bound(key, most, Reason.CONCURRENCY_LIMITED, f"Only {most} {what}. Try again when one has ended.", wait)

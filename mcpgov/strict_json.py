@@ -74,7 +74,7 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
         raise Refusal(Reason.INVALID_JSON, f"Not JSON at character {error.pos}: {error.msg}.") from None
     except RecursionError:
         raise Refusal(Reason.TOO_DEEP, f"Nested deeper than {limits.depth} levels.") from None
-    if _may_pass_a_limit(body, limits) or _deeper(tree, limits.depth):
+    if _may_pass_a_limit(body, limits) or (_opened(body) > limits.depth and _deeper(tree, limits.depth)):
         measure(tree, limits)
     return tree
 
@@ -156,7 +156,12 @@ def _may_pass_a_limit(body: bytes, limits: JsonLimits) -> bool:
 
 def _values(text: bytes) -> int:
     """The most values that a text can hold: each begins after a brace, a bracket or a comma."""
-    return text.count(b"{") + text.count(b"[") + text.count(b",")
+    return _opened(text) + text.count(b",")
+
+
+def _opened(text: bytes) -> int:
+    """The most levels that a text can have."""
+    return text.count(b"{") + text.count(b"[")
 
 
 def _require_few(body: bytes, limits: JsonLimits) -> None:

@@ -11,8 +11,10 @@ Refuses to know: where spans go.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from mcpgov.models import Headers, Json, MCPRequest, RequestHead
@@ -28,7 +30,7 @@ _TRACEPARENT: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claims:
     """What a caller says of its trace: the traceparent that is followed, or the empty string, and each that is not."""
 
@@ -36,7 +38,7 @@ class Claims:
     ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TraceContext:
     """A call's place in a trace. Ids are lower-case hex; `parent_span_id` is the caller's span, empty without one."""
 
@@ -72,6 +74,7 @@ def claims_of(headers: Headers, in_message: Json = None) -> Claims:
     return Claims(followed, tuple(ignored))
 
 
+@lru_cache(maxsize=1024)  # the records of a call, its span and its upstream all ask, one soon after the other
 def trace_context(correlation_id: str, claim: str = "") -> TraceContext:
     """The place of the call that has this correlation id (32 hex digits) and follows this claim."""
     span_id, found = span_id_of(correlation_id), _parsed(claim)

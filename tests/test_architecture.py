@@ -56,7 +56,7 @@ PURE = (
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
 LAYERS = (
-    ("", "models", "decision", "errors", "pinning.mode"),
+    ("", "frozen", "models", "decision", "errors", "pinning.mode"),
     PURE,
     ("web", "places", "buffers"),
     STAGES,

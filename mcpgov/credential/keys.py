@@ -22,7 +22,7 @@ class ConnectionKeys:
     async def credential_for(self, connection: Connection, principal: Principal) -> Credential:
         """The connection's own keys. Raises Refusal (credential-unavailable) when it should have some and has none."""
         del principal  # the keys are the connection's, whoever calls
-        kind, reference = connection.auth_type.value, f"{connection.server}#{connection.name}"
+        kind, reference = str(connection.auth_type), f"{connection.server}#{connection.name}"
         if connection.auth_type is AuthType.NONE:
             return Credential(kind, reference)
         if connection.auth_type is AuthType.CUSTOM_KEYS and connection.keys:

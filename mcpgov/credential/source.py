@@ -93,7 +93,10 @@ class CredentialSources:
         """The connection's own credential. Raises Refusal: credential-unavailable, consent-required, user-required."""
         grants: list[Grant] = []
         if connection.auth_type in {AuthType.NONE, AuthType.CUSTOM_KEYS}:
-            headers = (await self._keys.credential_for(connection, principal)).headers
+            own = await self._keys.credential_for(connection, principal)
+            if connection.sign_in.caller_token is None:
+                return own
+            headers = own.headers
         else:
             grants.append(await self._grant(connection, principal))
             headers = (bearer(AUTHORIZATION, grants[0]),)

@@ -27,7 +27,7 @@ from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.challenge import challenge
 from mcpgov.endpoint.correlation import CorrelationIds
 from mcpgov.endpoint.draining import Draining, stopping
-from mcpgov.endpoint.http_cycle import LEAVING
+from mcpgov.endpoint.http_cycle import LEAVING, WHOLE
 from mcpgov.endpoint.inbound import is_disguised, parse_request
 from mcpgov.endpoint.limits import PACE, Pace, read_body
 from mcpgov.endpoint.metadata import WELL_KNOWN, public_reply
@@ -182,6 +182,11 @@ class Wire:
         """Have `call` called when the client leaves before the answer is complete; now, where it has left."""
         self._scope["extensions"][LEAVING](call)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the body has come."""
+        return bool(self._scope["extensions"][WHOLE]())
+
 
 class HttpExchange:
     """One HTTP request and its reply: implements pipeline.Exchange."""
@@ -207,10 +212,11 @@ class HttpExchange:
         self._settings.sites.check(self.head.headers, origins)
         settings = self._settings
         self._held, self._telling = settings.buffers.hold(principal.id), settings.buffers.hold(principal.id)
-        body = await read_body(self._wire.receive, self.head.headers, settings.limits.body, settings.pace, self._held)
+        pace = None if self._wire.is_whole else settings.pace
+        body = await read_body(self._wire.receive, self.head.headers, settings.limits.body, pace, self._held)
         if body is None:
             raise ClientGone
-        self._request = parse_request(self.head, body, self._settings.limits)
+        self._request = parse_request(self.head, body, settings.limits, principal.id)
         self._call = call = asyncio.current_task()
         if call is not None:
             self._draining.enter(self._request, call)

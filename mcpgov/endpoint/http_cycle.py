@@ -1,9 +1,9 @@
 """One request and its answer on a connection: the `receive` and `send` that an ASGI application is given.
 
-It does what uvicorn's own cycle does, and no more than is used here: what has come of the body is given at once, the
-head of an answer of known length goes out with its first piece, and nothing waits for a client to leave. Who wants to
-know of that gives a function to `scope["extensions"][LEAVING]`, and it is called when the connection is lost before the
-answer is complete. No application here frames its answers itself (transfer-encoding).
+It does what uvicorn's own cycle does, and no more than is used here: what has come of the body is given at once, and
+the head of an answer of known length goes out with its first piece. Two extensions save each call a task and a timer:
+LEAVING takes a function that is called when the connection is lost before the answer is complete, WHOLE says whether
+all of the body has come. No application here frames its answers itself (transfer-encoding).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LEAVING: Final = "mcpgov.leaving"
+WHOLE: Final = "mcpgov.whole"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 UNSIZED: Final = (204, 304)  # RFC 9110 section 8.6
 
@@ -61,6 +62,10 @@ class Cycle(RequestResponseCycle):
         """All of the body has come."""
         self.more_body = False
         self._wake()
+
+    def is_whole(self) -> bool:
+        """Whether all of the body has come, and can be received at once."""
+        return self._came and not self.more_body
 
     def leave(self) -> None:
         """The connection is lost."""

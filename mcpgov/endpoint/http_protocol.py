@@ -25,7 +25,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mcpgov.endpoint.http_cycle import LEAVING, Cycle
+from mcpgov.endpoint.http_cycle import LEAVING, WHOLE, Cycle
 from mcpgov.endpoint.limits import UNTOLD, head_fault
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._start(version, dict(self.headers))
 
     def _start(self, version: str, fields: dict[bytes, bytes]) -> None:
-        """Have the application serve the request. What is asked of it is that of uvicorn, but for LEAVING."""
+        """Have the application serve the request. It is given what uvicorn gives it, and our extensions."""
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
         self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
@@ -193,7 +193,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         # Behind a request for another protocol, the parser expects that one.
         keep_alive = version != "1.0" and self.parser.should_keep_alive() and b"upgrade" not in fields
         self._call = call = Cycle(self, cast("HTTPScope", scope), keep_alive=keep_alive)
-        scope["extensions"] = {LEAVING: call.when_left}
+        scope["extensions"] = {LEAVING: call.when_left, WHOLE: call.is_whole}
         self.cycle = call
         self._start_asgi_task(call, cast("ASGI3Application", self.config.app))
         self._turn = Turn.BODY  # of the request that the cycle is now for

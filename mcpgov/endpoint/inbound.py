@@ -94,8 +94,8 @@ def is_disguised(name: str, caller_headers: Collection[str] = ()) -> bool:
     return dashed != name and (dashed in MEANT or dashed in caller_headers or dashed.startswith(MEANT_PREFIXES))
 
 
-def parse_request(head: RequestHead, body: bytes, limits: JsonLimits) -> MCPRequest:
-    """The MCP request that an HTTP request carries. `session_id` is as presented, still sealed.
+def parse_request(head: RequestHead, body: bytes, limits: JsonLimits, principal_id: str = "") -> MCPRequest:
+    """The MCP request that an HTTP request of this principal carries. `session_id` is as presented, still sealed.
 
     Raises Refusal, with `request_id` set where a request with a valid id was refused.
     """
@@ -108,7 +108,7 @@ def parse_request(head: RequestHead, body: bytes, limits: JsonLimits) -> MCPRequ
     if not isinstance(message, dict):
         raise Refusal(Reason.INVALID_MESSAGE, "The body is not a JSON-RPC message, which is an object.")
     try:
-        return _with_message(head, body, message)
+        return _with_message(head, body, message, principal_id)
     except Refusal as refusal:
         refusal.request_id = _id(message) if "method" in message else None
         raise
@@ -127,7 +127,7 @@ def _without_body(head: RequestHead) -> MCPRequest:
     )
 
 
-def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> MCPRequest:
+def _with_message(head: RequestHead, body: bytes, message: dict[str, Json], principal_id: str) -> MCPRequest:
     _require_exact_keys(message, ENVELOPE_KEYS, "the envelope")
     kind = _kind(message)
     params = _member(message, "params")
@@ -157,6 +157,7 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json]) -> M
         session_id=_session(head.headers, era),
         traceparent=trace.followed,
         traces_ignored=trace.ignored,
+        principal_id=principal_id,
     )
 
 

@@ -12,6 +12,7 @@ import asyncio
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ AUTHORITY: Final = re.compile(
 )  # RFC 9112 section 3.2, no user
 ORIGIN: Final = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://{AUTHORITY.pattern}")  # RFC 6454 section 7; `null` is nobody's
 MEANING: Final = (b"host", b"content-length", b"transfer-encoding")
+LONG: Final = 256  # characters of a URL; what is longer is not kept
 LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 REQUEST_LINE: Final = len(b"POST  HTTP/1.1\r\n\r\n")  # but for its target; the end of the head with it
 
@@ -128,6 +130,15 @@ def is_loopback(host: str) -> bool:
 
 
 def _hostname(url: str) -> str:
+    return _known(url) if len(url) < LONG else _split(url)
+
+
+@lru_cache(maxsize=1024)  # a client says the same in every call
+def _known(url: str) -> str:
+    return _split(url)
+
+
+def _split(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -138,10 +149,10 @@ async def read_body(
     receive: Callable[[], Awaitable[Mapping[str, Any]]],
     headers: Headers,
     limit: int,
-    pace: Pace = PACE,
+    pace: Pace | None = PACE,
     held: Held | None = None,
 ) -> bytes | None:
-    """The whole body, or None when the client left before it was complete.
+    """The whole body, or None when the client left before it was complete. Without a `pace` all of it is there already.
 
     Raises Refusal: too-large, as soon as more than `limit` bytes are announced or have come; request-timeout;
     overloaded, where `held` has no room for what came.
@@ -149,23 +160,38 @@ async def read_body(
     announced = headers.get("content-length")
     if announced.isdecimal() and int(announced) > limit:
         raise too_large(limit)
-    body = bytearray()  # and no list of pieces: each byte may come by itself, and would take forty
+    if pace is None:
+        return await _gathered(receive, limit, held)
     began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout_at(began + pace.seconds) as patience:
-            while (message := await receive())["type"] != "http.disconnect":
-                body += message.get("body", b"")
-                if len(body) > limit:
-                    raise too_large(limit)
-                if held is not None:
-                    held.now(len(body))
-                if not message.get("more_body", False):
-                    return bytes(body)
-                patience.reschedule(began + max(pace.seconds, len(body) / pace.rate))
-            return None
+            return await _gathered(
+                receive, limit, held, lambda size: patience.reschedule(began + max(pace.seconds, size / pace.rate))
+            )
     except TimeoutError:
         message = f"The body did not come within {pace.seconds:g} seconds, nor at {pace.rate} bytes a second."
         raise Refusal(Reason.REQUEST_TIMEOUT, message, headers=(("Connection", "close"),)) from None
+
+
+async def _gathered(
+    receive: Callable[[], Awaitable[Mapping[str, Any]]],
+    limit: int,
+    held: Held | None,
+    came: Callable[[int], object] | None = None,
+) -> bytes | None:
+    """The body, piece by piece; `came` is told how much there is of one that is not complete."""
+    body = bytearray()  # and no list of pieces: each byte may come by itself, and would take forty
+    while (message := await receive())["type"] != "http.disconnect":
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        if held is not None:
+            held.now(len(body))
+        if not message.get("more_body", False):
+            return bytes(body)
+        if came is not None:
+            came(len(body))
+    return None
 
 
 def too_large(limit: int) -> Refusal:

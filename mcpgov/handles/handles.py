@@ -18,7 +18,7 @@ from mcpgov.errors import Refusal
 from mcpgov.handles import tasks
 from mcpgov.handles.event_ids import with_ids
 from mcpgov.handles.seal import Holder, Sort
-from mcpgov.models import Era, Event, Headers
+from mcpgov.models import Answer, Era, Event, Headers
 from mcpgov.pinning.place import place_of
 from mcpgov.policy.rewriting import with_data
 from mcpgov.strict_json import dumps
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mcpgov.decision import Decision
     from mcpgov.handles.seal import Seal
-    from mcpgov.models import Answer, Connection, MCPRequest
+    from mcpgov.models import Connection, MCPRequest
 
 SESSION: Final = "mcp-session-id"
 LAST_EVENT: Final = "last-event-id"
@@ -45,15 +45,15 @@ class Handles:
         """The request with the upstream's own ids. Raises Refusal: unknown-session, unknown-task."""
         if not connection.name:
             return request
-        holder = holder_of(request, connection, decision)
+        holder = Holding(request, connection, decision)
         if request.session_id:
-            own = self._seal.unseal(request.session_id, Sort.SESSION, holder)
+            own = self._seal.unseal(request.session_id, Sort.SESSION, holder.now)
             if own is None:
                 raise unknown_session("There is no such session. Initialize a new one.")
             request = replace(request, session_id=own.decode())
         left = request.head.headers.get(LAST_EVENT).strip(" \t") if request.era is Era.HANDSHAKE else ""
         if left:
-            own = self._seal.unseal(left, Sort.EVENT, holder.within(request.session_id))
+            own = self._seal.unseal(left, Sort.EVENT, holder.now.within(request.session_id))
             if own is None:
                 raise unknown_session("There is no such event to go on from. Initialize a new session.")
             request = _coming_back(request, own)
@@ -68,23 +68,42 @@ class Handles:
         """
         if not connection.name:
             return answer
-        holder = holder_of(request, connection, decision)
+        holder = Holding(request, connection, decision)
         headers, session = answer.headers, answer.headers.get(SESSION)
         if session:
             if not SESSION_ID.fullmatch(session):
                 message = "The server gave a session id that is too long or not text."
                 raise Refusal(Reason.UPSTREAM_INVALID, message)
             others = (field for field in headers.fields if field[0] != SESSION)
-            given = self._seal.seal(session.encode(), Sort.SESSION, holder) or ""
+            given = self._seal.seal(session.encode(), Sort.SESSION, holder.now) or ""
             headers = Headers((*others, (SESSION, given)))
         numbered = answer.streaming and request.era is Era.HANDSHAKE
-        inside = holder.within(session or request.session_id) if numbered else None
+        inside = holder.now.within(session or request.session_id) if numbered else None
         passing = _Passing(answer.events, self._seal, holder, inside, answer.streaming, resumable)
-        return replace(answer, headers=headers, events=passing)
+        return Answer(answer.status, headers, answer.streaming, passing, answer.reply, answer.attempts)
 
-    def _task(self, holder: Holder, given: str) -> str | None:
-        own = self._seal.unseal(given, Sort.TASK, holder)
+    def _task(self, holder: Holding, given: str) -> str | None:
+        own = self._seal.unseal(given, Sort.TASK, holder.now)
         return None if own is None else own.decode()
+
+
+class Holding:
+    """The holder of what a call brings and gets, put together when there is something: most calls have nothing."""
+
+    __slots__ = ("_connection", "_decision", "_holder", "_request")
+
+    def __init__(self, request: MCPRequest, connection: Connection, decision: Decision) -> None:
+        self._request = request
+        self._connection = connection
+        self._decision = decision
+        self._holder: Holder | None = None
+
+    @property
+    def now(self) -> Holder:
+        """The holder."""
+        if self._holder is None:
+            self._holder = holder_of(self._request, self._connection, self._decision)
+        return self._holder
 
 
 def holder_of(request: MCPRequest, connection: Connection, decision: Decision) -> Holder:
@@ -105,7 +124,7 @@ class _Passing:
 
     events: AsyncIterator[tuple[Event, ...]]
     seal: Seal
-    holder: Holder
+    holder: Holding
     inside: Holder | None
     streaming: bool
     resumable: bool
@@ -114,7 +133,7 @@ class _Passing:
         return self
 
     async def __anext__(self) -> tuple[Event, ...]:
-        return tuple(map(self._shown, await anext(self.events)))
+        return tuple([self._shown(event) for event in await anext(self.events)])
 
     def _shown(self, event: Event) -> Event:
         if event.data is not None:
@@ -124,7 +143,7 @@ class _Passing:
         return event if self.inside is None else with_ids(event, partial(self._event, self.inside))
 
     def _task(self, own: str) -> str:
-        return self.seal.seal(own.encode(), Sort.TASK, self.holder) or own
+        return self.seal.seal(own.encode(), Sort.TASK, self.holder.now) or own
 
     def _event(self, holder: Holder, own: bytes) -> bytes | None:
         given = self.seal.seal(own, Sort.EVENT, holder) if self.resumable else None

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LIST: Final = "tasks/list"
 REMOVED: Final = "tasks/result"  # in 2026-07-28 (SEP-2663)
 KEY: Final = "taskId"
+_KEY: Final = KEY.encode()
 METHOD_NOT_FOUND: Final = -32601
 _RELATED: Final = ("_meta", "io.modelcontextprotocol/related-task", KEY)
 _SUBSCRIBED: Final = ("params", "notifications", "taskIds")
@@ -52,7 +53,8 @@ def opened(request: MCPRequest, own: Opened) -> MCPRequest:
     return request
 
 
-def _with_own(request: MCPRequest, own: Opened) -> MCPRequest:
+def _require_served(request: MCPRequest) -> None:
+    """Refuse what is asked of tasks and answered by nobody here. Raises Refusal (unknown-task)."""
     if request.method == REMOVED and request.era is Era.STATELESS:
         refusal = unknown("Method not found: a task's result comes with the task.")
         refusal.code = METHOD_NOT_FOUND
@@ -61,6 +63,12 @@ def _with_own(request: MCPRequest, own: Opened) -> MCPRequest:
         refusal = unknown("Method not found: the tasks that one server has for several callers are not listed.")
         refusal.code = METHOD_NOT_FOUND
         raise refusal
+
+
+def _with_own(request: MCPRequest, own: Opened) -> MCPRequest:
+    _require_served(request)
+    if _names_none(request.params):
+        return request
     message: dict[str, Json] = {"params": dict(request.params)}
     named = ("params", KEY)
     for path in (named, ("params", *_RELATED)):
@@ -78,6 +86,13 @@ def _with_own(request: MCPRequest, own: Opened) -> MCPRequest:
         known: list[Json] = [found for one in wanted if isinstance(one, str) and (found := own(one)) is not None]
         request = _put(request, _SUBSCRIBED, known)
     return request
+
+
+def _names_none(params: Mapping[str, Json]) -> bool:
+    """Whether there is nothing in any of the places where the id of a task may stand."""
+    meta = params.get("_meta")
+    related = isinstance(meta, dict) and _RELATED[1] in meta
+    return not (related or KEY in params or "notifications" in params)
 
 
 def _with_known(request: MCPRequest, own: Opened) -> MCPRequest:
@@ -106,7 +121,7 @@ def sealed(data: bytes, seal: Sealed, message: Mapping[str, Json] | None = None)
 
     Every other byte stays, and so does what is no message.
     """
-    if KEY.encode() not in data:
+    if _KEY not in data:
         return data
     try:
         message = mapping(parse(data, LIMITS)) if message is None else message

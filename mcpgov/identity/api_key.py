@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import CallerScope, Principal, PrincipalKind, Secret
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PREFIX = "mcpgov_"
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)  # two digits in base 62
 ID_LENGTH = 8
 SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
@@ -37,7 +38,7 @@ NO_DIGEST = "0" * 64
 EVERYTHING = CallerScope()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyRecord:
     """A gateway key at rest. `digest` is the SHA-256 of the whole key, in hex; times are UTC.
 
@@ -130,15 +131,12 @@ def principal_id(key_id: str) -> str:
 
 
 def _checksum(body: str) -> str:
-    value = zlib.crc32(body.encode())
-    characters: list[str] = []
-    for _ in range(CHECKSUM_LENGTH):
-        value, remainder = divmod(value, len(ALPHABET))
-        characters.append(ALPHABET[remainder])
-    return "".join(reversed(characters))
+    rest, last = divmod(zlib.crc32(body.encode()), len(PAIRS))
+    first, middle = divmod(rest, len(PAIRS))
+    return PAIRS[first] + PAIRS[middle] + PAIRS[last]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiKeyAuthenticator:
     """Recognises gateway keys in the named headers: after `Bearer ` in Authorization, bare in any other.
 
@@ -188,6 +186,8 @@ class ApiKeyAuthenticator:
         found: set[str] = set()
         for name in self.headers:
             for value in head.headers.all(name):
+                if PREFIX not in value:
+                    continue
                 scheme, _, rest = value.partition(" ")
                 key = rest.strip() if name == "authorization" and scheme.lower() == "bearer" else value.strip()
                 if key.startswith(PREFIX):

@@ -8,6 +8,7 @@ Source: RFC 7239 section 5.2 describes the walk; X-Forwarded-For is the form tha
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def source_address(peer: str, forwarded_for: tuple[str, ...], trusted: tuple[IPN
 
     `forwarded_for` holds the values of every X-Forwarded-For field, in the order received.
     """
+    if not forwarded_for:
+        return _alone(peer)
     address = _parse(peer)
     if address is None:
         return UNKNOWN
@@ -34,6 +37,12 @@ def source_address(peer: str, forwarded_for: tuple[str, ...], trusted: tuple[IPN
         if address is None:
             return UNKNOWN
     return str(address)
+
+
+@lru_cache(maxsize=4096)  # every call on a connection has the same peer
+def _alone(peer: str) -> str:
+    address = _parse(peer)
+    return UNKNOWN if address is None else str(address)
 
 
 def is_trusted_peer(peer: str, trusted: tuple[IPNetwork, ...]) -> bool:

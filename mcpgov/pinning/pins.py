@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -107,7 +107,7 @@ class Pins:
         """
         if connection.pin is PinMode.OFF:
             return answer
-        return replace(answer, events=PinnedList(answer, request, connection, self.judge))
+        return answer.passing(PinnedList(answer, request, connection, self.judge))
 
     async def judge(self, tools: Sequence[Json], page: Page) -> Collection[int]:
         """The places of those of `tools` that are shown. Raises Refusal: upstream-too-large."""

@@ -10,6 +10,7 @@ servers take a key in it. Refuses to know what is pinned.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from mcpgov.destinations import origin
 from mcpgov.models import LocalUpstream
 
 if TYPE_CHECKING:
-    from mcpgov.models import Connection
+    from mcpgov.models import Connection, RemoteUpstream
 
 
 def pinned_as(connection: Connection) -> str:
@@ -28,7 +29,11 @@ def pinned_as(connection: Connection) -> str:
 
 def place_of(connection: Connection) -> str:
     """Where a connection leads, as one text of which two places never have the same."""
-    upstream = connection.upstream
+    return _place_of(connection.upstream)
+
+
+@lru_cache(maxsize=1024)  # asked for every call
+def _place_of(upstream: RemoteUpstream | LocalUpstream) -> str:
     if isinstance(upstream, LocalUpstream):
         return canonical({"command": list(upstream.command), "cwd": upstream.working_directory})
     found = origin(upstream.url)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+LONG: Final = 128  # characters; what is longer is not kept
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Prefixes whose last 32 bits are an IPv4 address.
@@ -25,6 +27,15 @@ _CIDR: Final = re.compile(r"[0-9a-fA-F:.]+(?:/[0-9]{1,3})?")  # no zone, no net 
 
 def parse_address(text: str) -> IPAddress:
     """The address, a mapped one as its IPv4 address, without the zone (fe80::1%eth0). Raises ValueError."""
+    return _parsed(text) if len(text) < LONG else _read(text)
+
+
+@lru_cache(maxsize=4096)  # callers come again
+def _parsed(text: str) -> IPAddress:
+    return _read(text)
+
+
+def _read(text: str) -> IPAddress:
     return unmapped(ipaddress.ip_address(text.partition("%")[0] if ":" in text else text))
 
 

@@ -105,7 +105,8 @@ class ConnectionPolicy:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is in force."""
-        return not self.general.all and not self.by_tool
+        general = self.general
+        return not (general.inbound or general.backend or general.outbound or general.on_error or self.by_tool)
 
     def all_steps(self) -> Iterator[Step]:
         """Every step of every scope, also those inside others; one that several tools share comes for each of them."""

@@ -5,8 +5,10 @@ Refuses to know the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Connection, MCPRequest, Principal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """One request as policies see it.
 
@@ -37,7 +39,7 @@ class Context:
         return replace(self, request=request)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """The head of the answer, or of the refusal. `headers` has lower-case names; repeated ones are joined with `, `."""
 
@@ -45,7 +47,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastError:
     """Why there is a refusal (API Management's context.LastError): `reason` is that platform's word where it has one,
     `decision` ours. `source` is the element's name, `path` its rule.

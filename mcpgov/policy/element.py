@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mcpgov.decision import Effect, Reason
@@ -86,6 +86,10 @@ class Step:
     file: str
     line: int
     column: int
+    plain: PlainElement | None = field(init=False, repr=False, compare=False)  # the element, if it asks for nothing
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", self.element if isinstance(self.element, PlainElement) else None)
 
 
 def run(steps: tuple[Step, ...], draft: Draft) -> Verdict:
@@ -94,9 +98,8 @@ def run(steps: tuple[Step, ...], draft: Draft) -> Verdict:
         draft.at = step.rule
         if draft.watch is not None:
             draft.watch.entered(step.rule, draft)
-        element = step.element
         try:
-            denial = element.decide(draft) if isinstance(element, PlainElement) else (yield from element.run(draft))
+            denial = step.plain.decide(draft) if step.plain is not None else (yield from step.element.run(draft))
         except ExpressionError as error:
             denial = Denial(Reason.POLICY_ERROR, "A policy could not be evaluated.", detail=str(error))
         if denial is not None and not denial.rule:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Reply, Trace
 from mcpgov.errors import ANSWERS, HIDING, ExpressionError, Refusal
-from mcpgov.models import RemoteUpstream
+from mcpgov.models import Answer, RemoteUpstream
 from mcpgov.policy.context import Context, LastError, Response
 from mcpgov.policy.draft import Answers, Denial, Draft, Limit
 from mcpgov.policy.element import BACKEND, ON_ERROR, OUTBOUND, hides, run
@@ -22,7 +22,7 @@ from mcpgov.policy.rewriting import Rewritten
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mcpgov.models import Answer, Headers
+    from mcpgov.models import Headers
     from mcpgov.policy.compiled import ConnectionPolicy, Sections
     from mcpgov.policy.draft import Watch
     from mcpgov.policy.element import Evaluated, Verdict
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Context", "Evaluation"]
 
 UNKNOWN: Final = "no-such-tool"
+_ALLOWED: Final = Denial(Reason.ALLOWED, "")
 RESET_HEADER: Final = "X-RateLimit-Reset"  # seconds until the window is whole again
 # What on-error does not see: it could tell a hidden tool from an unknown one, or undo what a policy answered.
 _FINAL: Final = HIDING | {Reason.POLICY_RESPONSE, Reason.PREFLIGHT}
@@ -49,7 +50,8 @@ class Evaluation:
     ) -> None:
         self._unbounded, self._policy = policy, policy.bounded_by(context.principal.scope)
         self._sections = self._policy.sections(context.request)
-        context = replace(context, withheld=policy.credential_headers)
+        if context.withheld != policy.credential_headers:
+            context = replace(context, withheld=policy.credential_headers)
         self._denial: Denial | None = None
         self.draft = Draft(context, Answers(given), watch=watch)
 
@@ -67,7 +69,7 @@ class Evaluation:
         if denial is not None and context.request.tool and self._policy.hides_tools:
             denial = yield from self._unless_hidden(denial)
         self.draft.at, self._denial = "", denial
-        return self._decision(denial or Denial(Reason.ALLOWED, ""))
+        return self._decision(denial or _ALLOWED)
 
     @property
     def resumable(self) -> bool:
@@ -82,7 +84,8 @@ class Evaluation:
             return answer
         draft, request = self.draft, self.draft.context.request
         draft.section, draft.response = OUTBOUND, Response(answer.status, _joined(answer.headers))
-        yield from self._settle()
+        if draft.settlements:
+            yield from self._settle()
         before = len(draft.reported)
         denial = yield from run(self._sections.outbound, draft)
         for one in draft.reported[before:]:  # the record of the decision is written already
@@ -97,9 +100,8 @@ class Evaluation:
         rewritten = Rewritten(answer, (*listing, *draft.rewriters))
         for charge in draft.charges:
             yield Charge(charge, lambda: len(request.body) + rewritten.size)
-        if not (rewritten.rewriters or draft.charges):
-            return replace(answer, reply=draft.reply)
-        return replace(answer, events=rewritten, reply=draft.reply)
+        events = rewritten if rewritten.rewriters or draft.charges else answer.events
+        return Answer(answer.status, answer.headers, answer.streaming, events, draft.reply, answer.attempts)
 
     def refused(self, refusal: Refusal) -> Evaluated[Refusal]:
         """The refusal as on-error leaves it. An error in there leaves it as it was."""
@@ -192,7 +194,7 @@ class Evaluation:
             detail=verdict.detail,
             as_tool_result=verdict.as_tool_result,
             changes=draft.changes,
-            limits=tuple(limit.spent for limit in draft.limits),
+            limits=tuple([limit.spent for limit in draft.limits]),
             reply_headers=(*_told(draft.limits), *draft.reply_headers, *verdict.headers),
             reply=verdict.reply,
             reported=tuple(draft.reported),
@@ -252,17 +254,24 @@ def refusal_of(verdict: Denial | Decision) -> Refusal:
 
 
 def _joined(headers: Headers) -> dict[str, str]:
-    joined: dict[str, str] = {}
+    joined = dict(headers.fields)
+    if len(joined) == len(headers.fields):
+        return joined
+    joined.clear()
     for name, value in headers.fields:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined
+
+
+def _room(limit: Limit) -> tuple[bool, int, int]:
+    return limit.spent.allowed, limit.spent.remaining, -limit.spent.reset
 
 
 def _told(limits: list[Limit]) -> tuple[tuple[str, str], ...]:
     """What the caller is told of its limits: the one that refused it, else the one with the least left."""
     if not limits:
         return ()
-    strictest = min(limits, key=lambda limit: (limit.spent.allowed, limit.spent.remaining, -limit.spent.reset))
+    strictest = limits[0] if len(limits) == 1 else min(limits, key=_room)
     spent = strictest.spent
     told = (
         (strictest.total_header, str(spent.limit)),
