@@ -32,6 +32,7 @@ from mcpgov.buffers import Buffers
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
+from mcpgov.cli.backup import add_backup, add_restore
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
 from mcpgov.cli.check import add_check
@@ -48,6 +49,7 @@ from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
+from mcpgov.cli.store import build_store
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.credential.key_vault import KeyVault
@@ -84,6 +86,7 @@ from mcpgov.stage_settings import (
     registry_settings,
 )
 from mcpgov.storage import Storage
+from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.telemetry import PolicyLog, configure_logging
@@ -383,6 +386,9 @@ def build_cli() -> typer.Typer:
     add_exports(audit, opens.export_states)
     add_usage(audit, opens.review)
     cli.add_typer(audit, name="audit")
+    cli.add_typer(build_store(opens.migrations), name="store")
+    add_backup(cli, opens.to_save, opens.dump, utc_now)
+    add_restore(cli, opens.find_store, SCHEMA_VERSION)
     return cli
 
 

@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from mcpgov.store.audit_query import SqlReviewReader
     from mcpgov.store.evidence import SqlEvidence
     from mcpgov.store.export_log import SqlExports
+    from mcpgov.store.migration import SqliteMigration
     from mcpgov.store.oldest_records import SqlOldestRecords
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
+    from mcpgov.store.postgres_migration import PostgresMigration
     from mcpgov.store.postgres_pins import PostgresPins
     from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
@@ -237,6 +239,15 @@ class Storage:
             else self.load("mcpgov.store.postgres_reader").open_postgres_exports(self.server, log)
         )
         return exports
+
+    def migration(self) -> SqliteMigration | PostgresMigration:
+        """The version of its schema, and the steps to the one that is wanted."""
+        migration: SqliteMigration | PostgresMigration = (
+            self.load("mcpgov.store.migration").SqliteMigration(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_migration").PostgresMigration(self.server)
+        )
+        return migration
 
     @property
     def argument_key(self) -> bytes:

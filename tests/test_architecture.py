@@ -40,6 +40,7 @@ PURE = (
     *("publish.offer", "publish.clients", "publish.foundry", "publish.shown_tools", "publish.azure_policy"),
     *("publish.arm", "publish.api_center", "catalog.listed", "registry.asked", "registry.pages", "registry.cards"),
     "publish.routing",
+    "backup.manifest",
     *("audit.levels", "audit.field_modes", "audit.values", "audit.recorded_values", "audit.tool_sets"),
     *(
         "endpoint.metadata",
@@ -73,6 +74,8 @@ LAYERS = (
             "limit_settings",
             "export_settings",
             "settings_file",
+            "backup",
+            "doctor",
             "reporter",
             "accounts",
         ),
