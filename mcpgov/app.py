@@ -39,6 +39,7 @@ from mcpgov.cli.check import add_check
 from mcpgov.cli.connect import add_connect
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.digests import add_digests
+from mcpgov.cli.doctor import add_doctor
 from mcpgov.cli.exports import add_exports
 from mcpgov.cli.foundry import build_foundry
 from mcpgov.cli.init import add_init
@@ -363,6 +364,7 @@ def build_cli() -> typer.Typer:
     add_check(cli)
     add_connect(cli)
     opens = openers()
+    add_doctor(cli, opens.examination)
     keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
     add_admin(keys, opens.admin_keys, opens.find_store)
     cli.add_typer(keys, name="keys")

@@ -21,7 +21,9 @@ from mcpgov.backup.contents import Stored
 from mcpgov.backup.saving import Gateway
 from mcpgov.catalog_files import load_catalog
 from mcpgov.decision import Reason
+from mcpgov.doctor.visit import Visitor
 from mcpgov.errors import Refusal
+from mcpgov.examining import Examination
 from mcpgov.exports import export_states, written
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, kept_consents
@@ -32,7 +34,6 @@ from mcpgov.settings import Settings
 from mcpgov.settings_file import DEFAULT_FILE, load_settings, named_store, stood_in
 from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
-from mcpgov.store.database import key_files
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_pins import require_pins
@@ -123,9 +124,13 @@ class Openers:
 
     def to_save(self, config: Path | None) -> Gateway:
         """The gateway of a settings file, to be saved: its store only where that is a file."""
-        file = self.find_store(config)
-        stored = Stored(file, key_files(file) if file else ())
+        storage = self.storage(config)
+        stored = Stored(storage.file, storage.key_files())
         return Gateway(config or Path(DEFAULT_FILE), stored, self.load("mcpgov.store.sqlite_copy").copy_sqlite)
+
+    def examination(self, config: Path | None, workers: int, *, offline: bool) -> Examination:
+        """What the doctor looks at."""
+        return Examination(config, self.load, self.vaults, self.now, Visitor(self.now), workers, offline)
 
     def dump(self, config: Path | None) -> str:
         """The command that saves a store which is a server; empty where it is a file."""

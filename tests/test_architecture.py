@@ -106,7 +106,7 @@ LAYERS = (
     ("stage_settings", "cli"),
     ("identities",),
     ("storage",),
-    ("pinning.keeping", "upkeep", "operating", "observing", "supervisor", "exports"),
+    ("pinning.keeping", "upkeep", "operating", "observing", "supervisor", "exports", "examining"),
     ("openers",),
     ("app",),
     ("__main__",),

@@ -40,7 +40,15 @@ def private_folder(parent: Path, name: str) -> Generator[Path]:
 def member_of(file: Path) -> Member:
     """A file as a manifest has it. Raises OSError."""
     with file.open("rb") as opened:
-        return Member(os.fstat(opened.fileno()).st_size, hashlib.file_digest(opened, "sha256").hexdigest())
+        return Member(os.fstat(opened.fileno()).st_size, digest_of(opened))
+
+
+def digest_of(source: IO[bytes]) -> str:
+    """The SHA-256 of what is left of a file, in hex."""
+    digest = hashlib.sha256()
+    while chunk := source.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def write_archive(place: Path, files: Mapping[str, Path], manifest: Manifest, at: int) -> str:
@@ -68,7 +76,7 @@ def read_archive(place: Path) -> Manifest:
     with _opened(place) as tar:
         manifest, seen = _manifest(tar), set[str]()
         for name, source in _members(tar, manifest, seen):
-            if hashlib.file_digest(source, "sha256").hexdigest() != manifest.members[name].sha256:
+            if digest_of(source) != manifest.members[name].sha256:
                 raise BadArchive(f"{name} is not what it was when the archive was made")
         if missing := sorted(manifest.members.keys() - seen):
             raise BadArchive(f"{missing[0]} is missing")
@@ -76,7 +84,7 @@ def read_archive(place: Path) -> Manifest:
 
 
 def extract(place: Path, manifest: Manifest, files: Mapping[str, Path]) -> None:
-    """Take members out of an archive that was read, each to a file that is not there yet. Raises BadArchive, OSError."""
+    """Take members out of an archive that was read, each to a new file. Raises BadArchive, OSError."""
     left = dict(files)
     with _opened(place) as tar:
         if _manifest(tar) != manifest:

@@ -26,13 +26,17 @@ _COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files by the names of their members, without the store itself, whose name is `store` (empty for none)."""
+    """The files by the names of their members, without the store itself, whose name is `store` (empty for none).
+
+    `secrets` are the files that `${file:…}` names, in the archive or not.
+    """
 
     settings: str
     store: str
     files: Mapping[str, Path]
     needs: tuple[str, ...]
     elsewhere: dict[str, str]
+    secrets: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,19 @@ def contents_of(place: Path, stored: Stored, *, with_secrets: bool) -> Contents:
             names.put(name, key)
         else:
             needs.append(f"the file {name}")
+    secrets: list[Path] = []
     for kind, argument in sorted(set(_references(texts))):
         file = names.home / argument
+        secrets += [file] if kind == "file" else []
         if kind == "file" and with_secrets and file.is_file() and names.inside(file):
             names.put(names.inside(file), file)
         else:
             needs.append(f"${{{kind}:{argument}}}")
-    return Contents(settings, store, names.files, tuple(needs), names.elsewhere)
+    return Contents(settings, store, names.files, tuple(needs), names.elsewhere, tuple(secrets))
 
 
 class _Names:
-    """Gives files names: theirs below the folder of the settings, or one that stands for a path that leads elsewhere."""
+    """Gives files names: theirs below the settings' folder, or one that stands for a path that leads elsewhere."""
 
     def __init__(self, place: Path) -> None:
         self.home = place.parent.absolute()

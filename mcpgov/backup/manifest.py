@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -19,6 +19,8 @@ from mcpgov.strict_json import JsonLimits, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mcpgov.models import Json
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
@@ -91,10 +93,10 @@ _SHAPE: Final = TypeAdapter(Manifest)
 def parse_manifest(content: bytes) -> Manifest:
     """The manifest in these bytes. Raises BadArchive."""
     try:
-        value: Any = parse(content, _LIMITS)
+        value = parse(content, _LIMITS)
     except Refusal:
         raise BadArchive(f"{MANIFEST} is not JSON that reads in one way") from None
-    if isinstance(value, dict) and value.get("format") not in (FORMAT, None):
+    if isinstance(value, dict) and cast("dict[str, Json]", value).get("format") not in (FORMAT, None):
         raise BadArchive("a newer mcpgov made this archive; restore it with the version that made it, or a newer one")
     try:
         manifest = _SHAPE.validate_json(content)

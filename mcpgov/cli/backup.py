@@ -50,7 +50,7 @@ def add_backup(app: typer.Typer, to_save: ToSave, dump: Dump, now: Callable[[], 
         with_secrets: Annotated[bool, typer.Option("--with-secrets", help=WITH_SECRETS)] = False,
         as_json: Json = False,
     ) -> None:
-        """Save settings, catalog, policies and the store in one file, while the gateway runs. It is for you alone (0600).
+        """Save settings, catalog, policies and the store in one file for you alone (0600), while the gateway runs.
 
         A PostgreSQL is not saved: the command that does it is printed.
         """
@@ -79,7 +79,7 @@ def add_restore(app: typer.Typer, find_store: FindStore, newest: int) -> None:
         *,
         as_json: Json = False,
     ) -> None:
-        """Make a gateway of an archive, after all of it was held against its digests. Nothing that is there is replaced.
+        """Make a gateway of an archive, once all of it was held against its digests. Nothing is replaced.
 
         Stop the gateway that was saved, first: two that go on from one store share its keys and not their records.
         """

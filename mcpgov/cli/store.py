@@ -1,6 +1,7 @@
 """`mcpgov store migrate`: the schema of the stores, said and brought up to date. Rules are in mcpgov.store.migration.
 
-A gateway that starts does the same by itself. `--check` changes nothing and exits with 1 where there is something to do.
+A gateway that starts does the same by itself. `--check` changes nothing, and exits with 1 where there is something to
+do.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def build_store(open_migrations: OpenMigrations) -> typer.Typer:
         """The stores that the settings name."""
 
     @store.command(
-        epilog="Examples:  mcpgov store migrate --check  ·  mcpgov store migrate --config /etc/mcpgov/mcpgov.yaml --json"
+        epilog="Examples:  mcpgov store migrate --check"
+        "  ·  mcpgov store migrate --config /etc/mcpgov/mcpgov.yaml --json"
     )
     def migrate(
         config: Config = None,

@@ -97,9 +97,7 @@ def test_many_may_migrate_at_once_and_each_step_is_taken_once(tmp_path: Path) ->
     path = tmp_path / "a.db"
     create_database(path)
     with ThreadPoolExecutor(6) as threads:
-        migrating = [
-            threads.submit(SqliteMigration(path, STEPS_OF_THE_NEXT_RELEASE).migrate) for _ in range(6)
-        ]
+        migrating = [threads.submit(SqliteMigration(path, STEPS_OF_THE_NEXT_RELEASE).migrate) for _ in range(6)]
         assert all(one.result().wanted == NEXT + 1 for one in migrating)
     assert SqliteMigration(path, STEPS_OF_THE_NEXT_RELEASE).version().current
 
