@@ -32,14 +32,12 @@ from mcpgov.buffers import Buffers
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
-from mcpgov.cli.backup import add_backup, add_restore
+from mcpgov.cli.care import add_care
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
-from mcpgov.cli.check import add_check
 from mcpgov.cli.connect import add_connect
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.digests import add_digests
-from mcpgov.cli.doctor import add_doctor
 from mcpgov.cli.exports import add_exports
 from mcpgov.cli.foundry import build_foundry
 from mcpgov.cli.init import add_init
@@ -50,7 +48,6 @@ from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
-from mcpgov.cli.store import build_store
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.credential.key_vault import KeyVault
@@ -87,7 +84,6 @@ from mcpgov.stage_settings import (
     registry_settings,
 )
 from mcpgov.storage import Storage
-from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.telemetry import PolicyLog, configure_logging
@@ -361,10 +357,9 @@ def build_cli() -> typer.Typer:
     add_demo(cli, demo)
     add_init(cli)
     add_serve(cli, serve, supervise)
-    add_check(cli)
     add_connect(cli)
     opens = openers()
-    add_doctor(cli, opens.examination)
+    add_care(cli, opens)
     keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
     add_admin(keys, opens.admin_keys, opens.find_store)
     cli.add_typer(keys, name="keys")
@@ -388,9 +383,6 @@ def build_cli() -> typer.Typer:
     add_exports(audit, opens.export_states)
     add_usage(audit, opens.review)
     cli.add_typer(audit, name="audit")
-    cli.add_typer(build_store(opens.migrations), name="store")
-    add_backup(cli, opens.to_save, opens.dump, utc_now)
-    add_restore(cli, opens.find_store, SCHEMA_VERSION)
     return cli
 
 

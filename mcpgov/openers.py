@@ -34,6 +34,7 @@ from mcpgov.settings import Settings
 from mcpgov.settings_file import DEFAULT_FILE, load_settings, named_store, stood_in
 from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
+from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_pins import require_pins
@@ -76,6 +77,11 @@ class Openers:
     vaults: Vaults
     now: Callable[[], datetime]
     host: Host = no_host
+
+    @property
+    def newest(self) -> int:
+        """The schema of stores that this release reads and makes."""
+        return SCHEMA_VERSION
 
     def storage(self, config: Path | None) -> Storage:
         """The store that a settings file names."""

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -117,9 +118,14 @@ def test_a_release_that_starts_on_a_newer_schema_is_refused(tmp_path: Path) -> N
     path = tmp_path / "a.db"
     create_database(path)
     SqliteMigration(path, STEPS_OF_THE_NEXT_RELEASE).migrate()
-    for refused in (create_database, connect_to_read, lambda place: SqliteMigration(place).migrate()):
+    openings: tuple[Callable[[], object], ...] = (
+        lambda: create_database(path),
+        lambda: connect_to_read(path),
+        SqliteMigration(path).migrate,
+    )
+    for opened in openings:
         with pytest.raises(InvalidConfiguration, match=f"schema {NEXT + 1}, .*this one reads {SCHEMA_VERSION}"):
-            refused(path)
+            opened()
 
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
