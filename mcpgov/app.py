@@ -32,9 +32,9 @@ from mcpgov.buffers import Buffers
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
+from mcpgov.cli.care import add_care
 from mcpgov.cli.catalog import build_catalog
 from mcpgov.cli.catalog_add import add_adding
-from mcpgov.cli.check import add_check
 from mcpgov.cli.connect import add_connect
 from mcpgov.cli.connections import build_connections
 from mcpgov.cli.digests import add_digests
@@ -346,9 +346,9 @@ def build_cli() -> typer.Typer:
     add_demo(cli, demo)
     add_init(cli)
     add_serve(cli, serve, supervise)
-    add_check(cli)
     add_connect(cli)
     opens = openers()
+    add_care(cli, opens)
     keys = build_keys(opens.keys, opens.find_store, opens.admin_keys)
     add_admin(keys, opens.admin_keys, opens.find_store)
     cli.add_typer(keys, name="keys")

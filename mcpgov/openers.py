@@ -17,19 +17,24 @@ from urllib.parse import unquote, urlsplit
 from mcpgov.accounts import local_user
 from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.audit_settings import SQLITE, Audit
+from mcpgov.backup.contents import Stored
+from mcpgov.backup.saving import Gateway
 from mcpgov.catalog_files import load_catalog
 from mcpgov.decision import Reason
+from mcpgov.doctor.visit import Visitor
 from mcpgov.errors import Refusal
+from mcpgov.examining import Examination
 from mcpgov.exports import export_states, written
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, kept_consents
 from mcpgov.registry_client import SCOPE, RegistryClient
 from mcpgov.reload import load_generation
-from mcpgov.server_urls import check_postgres_url
+from mcpgov.server_urls import check_postgres_url, dump_command
 from mcpgov.settings import Settings
-from mcpgov.settings_file import load_settings, named_store, stood_in
+from mcpgov.settings_file import DEFAULT_FILE, load_settings, named_store, stood_in
 from mcpgov.stage_settings import azure_identity
 from mcpgov.storage import Storage, received_checkpoints, writing
+from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_pins import require_pins
@@ -50,6 +55,8 @@ if TYPE_CHECKING:
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings_file import Vaults
     from mcpgov.store.evidence import SqlEvidence
+    from mcpgov.store.migration import SqliteMigration
+    from mcpgov.store.postgres_migration import PostgresMigration
 
     Load = Callable[[str], Any]
     Write = Callable[[ControlRecord], Awaitable[None]]
@@ -70,6 +77,11 @@ class Openers:
     vaults: Vaults
     now: Callable[[], datetime]
     host: Host = no_host
+
+    @property
+    def newest(self) -> int:
+        """The schema of stores that this release reads and makes."""
+        return SCHEMA_VERSION
 
     def storage(self, config: Path | None) -> Storage:
         """The store that a settings file names."""
@@ -110,6 +122,25 @@ class Openers:
         named = (place.reveal() for place in self.storage(config).settings.audit.checkpoints)
         readable = (place for place in named if not place.startswith("https:"))
         return [unquote(urlsplit(place).path) if place.startswith("file:") else place for place in readable]
+
+    def migrations(self, config: Path | None) -> Sequence[SqliteMigration | PostgresMigration]:
+        """The schema of each store of the ledger, the one that is read first."""
+        storage = self.storage(config)
+        return [one.migration() for one in (storage, *storage.sinks())]
+
+    def to_save(self, config: Path | None) -> Gateway:
+        """The gateway of a settings file, to be saved: its store only where that is a file."""
+        storage = self.storage(config)
+        stored = Stored(storage.file, storage.key_files())
+        return Gateway(config or Path(DEFAULT_FILE), stored, self.load("mcpgov.store.sqlite_copy").copy_sqlite)
+
+    def examination(self, config: Path | None, workers: int, *, offline: bool) -> Examination:
+        """What the doctor looks at."""
+        return Examination(config, self.load, self.vaults, self.now, Visitor(self.now), workers, offline)
+
+    def dump(self, config: Path | None) -> str:
+        """The command that saves a store which is a server; empty where it is a file."""
+        return dump_command(self.storage(config).server.reveal(), "mcpgov.dump") if not self.find_store(config) else ""
 
     def reader(self, config: Path | None) -> AuditReader:
         """The ledger, for reading."""

@@ -9,8 +9,9 @@ connects.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mcpgov.credential.references import Unfit
 
@@ -62,3 +63,11 @@ def check_postgres_url(url: str) -> None:
     if parts.fragment or not _TLS.fullmatch(parts.query):
         mend = "write nothing, or ?sslmode=verify-full, ?sslmode=require or ?sslmode=disable"
         raise Unfit("has more behind the name of the database than how TLS is used", mend)
+
+
+def dump_command(url: str, file: str) -> str:
+    """What saves a PostgreSQL database in a file, as it is typed: without the password, which pg_dump asks for."""
+    parts = urlsplit(url)
+    user = f"--username={unquote(parts.username)}" if parts.username else ""
+    words = "pg_dump", "--format=custom", f"--host={parts.hostname}", f"--port={parts.port or 5432}", user
+    return shlex.join(filter(None, (*words, f"--file={file}", unquote(parts.path[1:]))))

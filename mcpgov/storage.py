@@ -26,6 +26,7 @@ from mcpgov.store.database import (
     digest_key,
     keep_digest_key,
     kept_digest_keys,
+    key_files,
     signing_key,
     signing_key_file,
     sqlite_path,
@@ -46,14 +47,17 @@ if TYPE_CHECKING:
     from mcpgov.audit.record import ControlRecord
     from mcpgov.audit.retention import PurgingLedger, PurgingStore
     from mcpgov.audit.writer import LedgerStore
+    from mcpgov.doctor.facts import Condition
     from mcpgov.identities import Keys, Rows
     from mcpgov.settings import Settings
     from mcpgov.store.audit_index import IndexPlace
     from mcpgov.store.audit_query import SqlReviewReader
     from mcpgov.store.evidence import SqlEvidence
     from mcpgov.store.export_log import SqlExports
+    from mcpgov.store.migration import SqliteMigration
     from mcpgov.store.oldest_records import SqlOldestRecords
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
+    from mcpgov.store.postgres_migration import PostgresMigration
     from mcpgov.store.postgres_pins import PostgresPins
     from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
@@ -237,6 +241,35 @@ class Storage:
             else self.load("mcpgov.store.postgres_reader").open_postgres_exports(self.server, log)
         )
         return exports
+
+    def migration(self) -> SqliteMigration | PostgresMigration:
+        """The version of its schema, and the steps to the one that is wanted."""
+        migration: SqliteMigration | PostgresMigration = (
+            self.load("mcpgov.store.migration").SqliteMigration(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_migration").PostgresMigration(self.server)
+        )
+        return migration
+
+    def condition(self) -> Condition:
+        """How it is from inside. Raises StoreUnavailable, InvalidConfiguration (newer)."""
+        condition: Condition = (
+            self.load("mcpgov.store.condition").sqlite_condition(self.file)
+            if self.file
+            else self.load("mcpgov.store.postgres_condition").postgres_condition(self.server)
+        )
+        return condition
+
+    def key_files(self) -> tuple[Path, ...]:
+        """The files of keys that lie beside the store."""
+        return key_files(self.file) if self.file else ()
+
+    def missing_keys(self) -> tuple[str, ...]:
+        """The names of those that should, and do not, because no `secrets.key` stands in for them."""
+        if not self.file or self.settings.secrets.material:
+            return ()
+        wanted = (self.file.with_name(f"{self.file.name}.key"), signing_key_file(self.file))
+        return tuple(str(key) for key in wanted if not key.exists())
 
     @property
     def argument_key(self) -> bytes:

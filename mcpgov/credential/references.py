@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mcpgov.models import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Fetch = Callable[[str], str]  # the value of a secret by its URL; raises Unfit
 
@@ -69,6 +69,14 @@ def has_reference(text: str) -> bool:
 def has_secret_of_vault(text: str) -> bool:
     """Whether something in `text` comes from a Key Vault."""
     return any((match["inside"] or "").startswith("secret:") for match in _REFERENCE.finditer(text))
+
+
+def referenced(text: str) -> Iterator[tuple[str, str]]:
+    """What the references in `text` name: their kind (env, file, secret), and the variable, the path or the URL."""
+    for match in _REFERENCE.finditer(text):
+        kind, _, argument = (match["inside"] or "").partition(":")
+        if kind in {"env", "file", "secret"} and argument:
+            yield kind, argument
 
 
 def unfetched(_: str) -> str:

@@ -2,8 +2,9 @@
 
 Write-ahead log, so that readers and the writer never wait for each other; full synchronous, so that a commit is on
 the disk when it returns. Only the owner may read the file. `PRAGMA user_version` is the version of the schema: an older
-file is brought up to date when it is opened for writing, in one transaction, and keeps all that it holds; a file that a
-newer mcpgov wrote is refused, because guessing at a ledger would be worse than not starting.
+file is brought up to date when it is opened for writing, each step in a transaction, and keeps all that it holds; a
+file that a newer mcpgov wrote is refused, because guessing at a ledger would be worse than not starting. A gateway of
+the release before, which runs at that moment, goes on writing: every step only adds (decision 0039).
 
 The file is made by whoever opens the ledger, at a start, and by nobody after that: one that was moved away is missed,
 and never made again in its place. A new one there would be given all that the log beside it holds of the other.
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
 SCHEMA_VERSION = 6
 PREFIX = "sqlite:///"
@@ -186,34 +187,40 @@ def create_database(path: Path) -> None:
                 bring_up_to_date(database, path)
 
 
-def bring_up_to_date(database: sqlite3.Connection, path: Path) -> None:
-    """Take the steps from the file's version to this one, in one transaction, unless another process was faster."""
-    database.execute("BEGIN IMMEDIATE")
-    version = schema_version(database, path)
-    while version < SCHEMA_VERSION:
-        statements, version = STEPS[version]
-        for statement in statements.split(";"):
-            database.execute(statement)
-    database.execute(f"PRAGMA user_version = {version:d}")
-    database.execute("COMMIT")
+def bring_up_to_date(database: sqlite3.Connection, path: Path, steps: Mapping[int, tuple[str, int]] = STEPS) -> None:
+    """Take the steps from the file's version to the newest, each in one transaction that stamps its version; what
+    another process did meanwhile is not done again. Raises sqlite3.Error, InvalidConfiguration (newer).
+    """
+    newest = max(version for _, version in steps.values())
+    version = -1
+    while version < newest:
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            version = schema_version(database, path, newest)
+            if version < newest:
+                statements, version = steps[version]
+                for statement in statements.split(";"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {version:d}")
+            database.execute("COMMIT")
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
 
 
-def schema_version(database: sqlite3.Connection, path: Path) -> int:
+def schema_version(database: sqlite3.Connection, path: Path, newest: int = SCHEMA_VERSION) -> int:
     """The version of the schema, 0 for an empty file. Raises InvalidConfiguration when it is newer than this one."""
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise InvalidConfiguration(
-            (
-                Problem(
-                    str(path),
-                    0,
-                    0,
-                    f"the store has schema {version}, which a newer mcpgov wrote; this one reads {SCHEMA_VERSION}",
-                    "run the version that wrote it, or name another file under audit.store",
-                ),
-            )
-        )
+    if version > newest:
+        raise too_new(str(path), version, newest, "file")
     return version
+
+
+def too_new(place: str, version: int, newest: int, kind: str) -> InvalidConfiguration:
+    """The refusal of a store that a newer release brought up to date. `kind` is what a store is there."""
+    says = f"the store has schema {version}, which a newer mcpgov wrote; this one reads {newest}"
+    mend = f"run the version that wrote it, or name another {kind} under audit.store; mcpgov store migrate --check"
+    return InvalidConfiguration((Problem(place, 0, 0, says, f"{mend} tells them apart"),))
 
 
 def connect(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.Connection:
@@ -236,7 +243,7 @@ def connect(path: Path, *, busy: float = BUSY, flushed: bool = True) -> sqlite3.
     return database
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path, newest: int = SCHEMA_VERSION) -> sqlite3.Connection:
     """Open the file for reading alone. Raises StoreUnavailable when it is not there, InvalidConfiguration if newer."""
     if not path.exists():
         raise StoreUnavailable(f"{path} does not exist; the gateway makes it when it starts (mcpgov serve)")
@@ -244,7 +251,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
         database.text_factory = readable
         try:
-            schema_version(database, path)
+            schema_version(database, path, newest)
         except (sqlite3.Error, InvalidConfiguration):
             database.close()
             raise
@@ -299,6 +306,12 @@ def _digest_key_file(path: Path, turn: int) -> Path:
 def signing_key_file(path: Path) -> Path:
     """Where the key lies that checkpoints of this store are signed with, if no other was configured."""
     return path.with_name(path.name + ".signing-key")
+
+
+def key_files(path: Path) -> tuple[Path, ...]:
+    """The files beside a store that hold a key, of those that are there."""
+    digests = itertools.takewhile(Path.exists, (_digest_key_file(path, turn) for turn in itertools.count()))
+    return (*digests, *filter(Path.exists, (signing_key_file(path),)))
 
 
 def signing_key(path: Path) -> bytes:

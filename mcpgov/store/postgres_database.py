@@ -16,15 +16,17 @@ import ipaddress
 import re
 import selectors
 import ssl
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import AsyncConnection, Connection
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from psycopg.waiting import wait_async
 
-from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
-from mcpgov.store.database import STEPS
+from mcpgov.errors import StoreUnavailable
+from mcpgov.store.database import STEPS, too_new
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -151,29 +153,46 @@ def is_readable(connection: PGconn) -> bool:
 
 
 def bring_up_to_date(connection: BoundedConnection, steps: Mapping[int, tuple[str, int]] = STEPS) -> None:
-    """Make the tables unless they are there, in one transaction; of two that start together, one.
+    """Make the tables unless they are there, each step in one transaction; of those that start together one takes it.
 
-    Raises psycopg.Error, InvalidConfiguration (newer), StoreUnavailable (a server that keeps no promise).
+    A step waits for the lock on a table for less long than writers wait behind it, lets them by, and tries again: a
+    reader of an hour would otherwise close the ledger for that hour. Raises psycopg.Error, InvalidConfiguration
+    (newer), StoreUnavailable (a server that keeps no promise, or an account that may not).
     """
     require_durable(connection)
     newest = max(version for _, version in steps.values())
-    if schema_version(connection, newest) == newest:
-        return
-    connection.patience = MIGRATING
-    connection.execute("BEGIN")
-    for setting in ("lock_timeout", "statement_timeout"):
-        connection.execute(f"SET LOCAL {setting} = '{MIGRATING}s'".encode())
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION,))
-    connection.execute("CREATE TABLE IF NOT EXISTS mcpgov_schema (version BIGINT NOT NULL)")
     version = schema_version(connection, newest)
+    connection.patience, give_up = MIGRATING, time.monotonic() + MIGRATING
     while version < newest:
+        try:
+            version = _step(connection, steps, newest)
+        except InsufficientPrivilege:
+            says = f"the store has schema {version}, this mcpgov wants {newest}, and its account may not change tables"
+            raise StoreUnavailable(f"{says}: run mcpgov store migrate with an account that may") from None
+        except LockNotAvailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(LOCK / 1000)
+    connection.patience = PATIENCE
+
+
+def _step(connection: BoundedConnection, steps: Mapping[int, tuple[str, int]], newest: int) -> int:
+    """Take the next step, if any is left once nobody else takes one. The version that the store has then."""
+    with connection.transaction():
+        for setting in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(f"SET LOCAL {setting} = '{MIGRATING}s'".encode())
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION,))
+        connection.execute(f"SET LOCAL lock_timeout = '{LOCK // 2}ms'".encode())
+        connection.execute("CREATE TABLE IF NOT EXISTS mcpgov_schema (version BIGINT NOT NULL)")
+        version = schema_version(connection, newest)
+        if version == newest:
+            return version
         statements, version = steps[version]
         for statement in filter(str.strip, in_postgres(statements).split(";")):
             connection.execute(statement.encode())
-    connection.execute("DELETE FROM mcpgov_schema")
-    connection.execute("INSERT INTO mcpgov_schema (version) VALUES (%s)", (version,))
-    connection.execute("COMMIT")
-    connection.patience = PATIENCE
+        connection.execute("DELETE FROM mcpgov_schema")
+        connection.execute("INSERT INTO mcpgov_schema (version) VALUES (%s)", (version,))
+    return version
 
 
 def in_postgres(statements: str) -> str:
@@ -190,9 +209,7 @@ def schema_version(connection: BoundedConnection, newest: int) -> int:
     row = connection.execute("SELECT version FROM mcpgov_schema").fetchone()
     version = int(row[0]) if row else 0
     if version > newest:
-        says = f"the store has schema {version}, which a newer mcpgov wrote; this one reads {newest}"
-        mend = "run the version that wrote it, or name another database under audit.store"
-        raise InvalidConfiguration((Problem("PostgreSQL", 0, 0, says, mend),))
+        raise too_new("PostgreSQL", version, newest, "database")
     return version
 
 

@@ -25,7 +25,16 @@ from mcpgov.audit.chain import Chain, Head, links
 from mcpgov.audit.record import Durability, microseconds
 from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.postgres_database import UNFLUSHED, WRITING, bring_up_to_date, connect, is_cut, place, unavailable
+from mcpgov.store.postgres_database import (
+    UNFLUSHED,
+    WRITING,
+    bring_up_to_date,
+    connect,
+    is_cut,
+    place,
+    require_durable,
+    unavailable,
+)
 from mcpgov.store.sqlite_keys import moment
 
 if TYPE_CHECKING:
@@ -209,7 +218,7 @@ class PostgresLedgerStore:
         connection = connect(self._url, settings=WRITING if durable else UNFLUSHED)
         with contextlib.ExitStack() as undo:
             undo.callback(connection.close)
-            bring_up_to_date(connection)
+            self._make_ready(connection)
             connection.execute(FENCE, (self._backend, self.writer))
             connection.execute(HOLD, (self.writer,))
             self._backend = connection.info.backend_pid
@@ -218,6 +227,13 @@ class PostgresLedgerStore:
             undo.pop_all()
         self._connection = connection
         return connection
+
+    def _make_ready(self, connection: BoundedConnection) -> None:
+        """Bring the tables up to date, once: a newer release may have done so since, and we go on writing to them."""
+        if self._backend:
+            require_durable(connection)
+        else:
+            bring_up_to_date(connection)
 
     def _read_on(self, connection: BoundedConnection) -> None:
         """Take up the chain as the server has it: a commit whose answer was lost may be there all the same.

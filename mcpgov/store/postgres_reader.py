@@ -105,4 +105,8 @@ def require_ledger(url: Secret) -> None:
         finally:
             connection.close()
     if version < SCHEMA_VERSION:
-        raise StoreUnavailable("the database holds no ledger of this version; it does once mcpgov serve has started")
+        raise StoreUnavailable(
+            f"the store has schema {version}, and this mcpgov reads {SCHEMA_VERSION}: run mcpgov store migrate"
+            if version
+            else "the database holds no ledger of this version; it does once mcpgov serve has started"
+        )

@@ -178,21 +178,33 @@ class RedisCounters:
         """Add to a fixed window whatever is there. Raises StoreUnavailable."""
         await run(self._fixed_spend, key, spend.calls, spend.period, amount, spend.starts, 1)
 
+    async def ping(self) -> None:
+        """Ask whether it is there. Raises StoreUnavailable."""
+        try:
+            redis: Any = self._redis  # whose ping() has no types of its own
+            await redis.ping()
+        except RedisError as error:
+            raise unanswered(error) from None
+
     async def close(self) -> None:
         """Close every connection."""
         await self._redis.aclose()
 
 
 async def run(script: AsyncScript, key: str, *arguments: int | str) -> Any:
-    """What a script answers about one key. Raises StoreUnavailable.
-
-    The message quotes what the network says and never what Redis does: that may repeat a command, a password with it.
-    """
+    """What a script answers about one key. Raises StoreUnavailable."""
     try:
         return await script(keys=[f"mcpgov:{{{key}}}".encode("utf-8", "surrogatepass")], args=arguments)
     except RedisError as error:
-        said = f": {error}" if type(error) in FROM_THE_NETWORK else ""
-        raise StoreUnavailable(f"Redis did not count ({type(error).__name__}{said})") from None
+        raise unanswered(error) from None
+
+
+def unanswered(error: RedisError) -> StoreUnavailable:
+    """What went wrong. It quotes what the network says and never what Redis does: that may repeat a command, a password
+    with it.
+    """
+    said = f": {error}" if type(error) in FROM_THE_NETWORK else ""
+    return StoreUnavailable(f"Redis did not count ({type(error).__name__}{said})")
 
 
 def whole_seconds(microseconds: int) -> int:

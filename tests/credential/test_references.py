@@ -13,6 +13,7 @@ from mcpgov.credential.references import (
     Unfit,
     has_reference,
     has_secret_of_vault,
+    referenced,
     resolve,
     unfetched,
 )
@@ -163,3 +164,8 @@ def test_it_is_known_which_text_comes_from_a_key_vault() -> None:
 def test_a_stand_in_is_never_the_same_twice_and_says_that_it_is_one() -> None:
     assert unfetched(URL) != unfetched(URL)
     assert unfetched(URL).startswith(UNFETCHED)
+
+
+def test_what_is_referred_to_is_told_without_asking_for_it() -> None:
+    text = "a: ${env:A} b: $${env:B} c: ${file:/run/c} d: ${secret:https://v/secrets/d} e: ${what:e} f: ${env:} g: ${"
+    assert list(referenced(text)) == [("env", "A"), ("file", "/run/c"), ("secret", "https://v/secrets/d")]

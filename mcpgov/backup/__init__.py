@@ -1,0 +1,1 @@
+"""A gateway in one archive, and back from it."""
