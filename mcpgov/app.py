@@ -88,7 +88,7 @@ from mcpgov.stage_settings import (
 )
 from mcpgov.storage import Storage, counting
 from mcpgov.telemetry import PolicyLog, configure_logging
-from mcpgov.upkeep import purging_daily, sending_checkpoints
+from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.upstream.forward import RemoteForwarder
 from mcpgov.upstream.local import LocalForwarder, LocalLimits
 from mcpgov.upstream.stdio_process import StdioLimits
@@ -152,9 +152,9 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
-    certificates = Certificates(Settings() if principal else settings, settings_source(config), report.renewed, utc_now)
     storage = Storage(settings, load)
-    tended = storage.untended() if principal else storage
+    served, tended = (Settings(), storage.untended()) if principal else (settings, storage)
+    certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
     upstreams = forwarding(answer_limits(settings), buffers)
     stores = storage.open()
@@ -188,8 +188,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
         await ledger.start(principal, worker.place, **known)
         report.to(ledger, upstreams, generations.current)
-        watching = asyncio.create_task(watch_files(generations, certificates))
-        watching.add_done_callback(log_failure)
+        watching = watched_files(generations.watch(), certificates.watch())
         try:
             gateway = front_door(stages, settings, buffers, lambda: ledger.ready, who.pages)
             pause = every(settings.health.every) if worker.first and not principal else None
@@ -201,8 +200,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 rest = ledger, parts, worker, telemetry, health, buffers, certificates
                 yield Running(gateway, generations, storage, stages, *rest)
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending
+            await end_watch(watching)
             await upstreams.close()
             await ledger.close()
 
@@ -245,19 +243,6 @@ def arm_caller(azure: Azure) -> ArmCaller:
     identity, tls = azure_identity(azure), ssl.create_default_context()
     tokens = HostTokens(azure_host(identity, tls), SCOPE, identity.managed_identity, utc_now)
     return ArmCaller(GuardedWeb(tls, deadline=30.0), tokens)
-
-
-async def watch_files(generations: Generations, certificates: Certificates) -> None:
-    """Watch the files of the configuration and those of the listeners, until cancelled."""
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(generations.watch())
-        tasks.create_task(certificates.watch())
-
-
-def log_failure(task: asyncio.Task[None]) -> None:
-    """Say so when the files are no longer watched, instead of serving on in silence."""
-    if not task.cancelled() and (failure := task.exception()):
-        structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
 
 
 def openers() -> Openers:
