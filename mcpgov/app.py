@@ -29,6 +29,7 @@ from mcpgov.aggregate.visit import Shared
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
 from mcpgov.buffers import Buffers
+from mcpgov.certificates import Certificates, present
 from mcpgov.cli.admin_keys import add_admin
 from mcpgov.cli.approval import add_approval
 from mcpgov.cli.audit import build_audit_app
@@ -74,6 +75,8 @@ from mcpgov.publish.arm_caller import SCOPE, ArmCaller
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
+from mcpgov.settings import Settings
+from mcpgov.settings_file import settings_source
 from mcpgov.stage_settings import (
     azure_identity,
     connection_limits,
@@ -83,11 +86,9 @@ from mcpgov.stage_settings import (
     places,
     registry_settings,
 )
-from mcpgov.storage import Storage
-from mcpgov.store.fallback_counters import FallbackCounters
-from mcpgov.store.memory_counters import MemoryCounters
+from mcpgov.storage import Storage, counting
 from mcpgov.telemetry import PolicyLog, configure_logging
-from mcpgov.upkeep import purging_daily, sending_checkpoints
+from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, supervised
 
@@ -98,11 +99,7 @@ if TYPE_CHECKING:
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.endpoint.asgi import Pages
     from mcpgov.identity_settings import Azure
-    from mcpgov.limiter import Counters
     from mcpgov.observing import Telemetry
-    from mcpgov.settings import Counters as CountersSettings
-    from mcpgov.settings import Settings
-    from mcpgov.store.redis_counters import RedisCounters
 
 
 OPERATORS_DRAIN = 2  # seconds, after those that calls had
@@ -132,6 +129,12 @@ class Running:
     telemetry: Telemetry
     health: Health
     buffers: Buffers
+    certificates: Certificates
+
+    def request_reload(self) -> None:
+        """Ask for every file to be read anew."""
+        self.generations.request_reload()
+        self.certificates.request_look()
 
 
 @asynccontextmanager
@@ -145,7 +148,8 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
     storage = Storage(settings, load)
-    tended = storage.untended() if principal else storage
+    served, tended = (Settings(), storage.untended()) if principal else (settings, storage)
+    certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
     upstreams = build_upstreams(settings, buffers, load)
     stores = storage.open()
@@ -159,7 +163,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
         pinning(storage, ledger.control, utc_now) as pins,
         observing(Watched(*watched, lag, behind, health.available, pins.waiting), load) as telemetry,
-        counting(settings.counters) as counters,
+        counting(settings.counters, load) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):
@@ -179,8 +183,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
         await ledger.start(principal, worker.place, **known)
         report.to(ledger, upstreams, generations.current)
-        watching = asyncio.create_task(generations.watch())
-        watching.add_done_callback(log_failure)
+        watching = watched_files(generations.watch(), certificates.watch())
         try:
             gateway = front_door(stages, settings, buffers, lambda: ledger.ready, who.pages)
             pause = every(settings.health.every) if worker.first and not principal else None
@@ -189,10 +192,10 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                yield Running(gateway, generations, storage, stages, ledger, parts, worker, telemetry, health, buffers)
+                rest = ledger, parts, worker, telemetry, health, buffers, certificates
+                yield Running(gateway, generations, storage, stages, *rest)
         finally:
-            watching.cancel()
-            await asyncio.wait({watching})  # a defect was logged, and must not keep the gateway from ending
+            await end_watch(watching)
             await upstreams.close()
             await ledger.close()
 
@@ -231,26 +234,6 @@ def arm_caller(azure: Azure) -> ArmCaller:
     return ArmCaller(GuardedWeb(tls, deadline=30.0), tokens)
 
 
-@asynccontextmanager
-async def counting(wanted: CountersSettings) -> AsyncGenerator[Counters]:
-    """What counts limits: this process's memory, or the Redis that is named, connected to when it is first needed."""
-    if wanted.url is None:
-        yield MemoryCounters()
-        return
-    redis: RedisCounters = load("mcpgov.store.redis_counters").RedisCounters(wanted.url)
-    try:
-        alone = wanted.when_down == "local"
-        yield FallbackCounters(redis, MemoryCounters(), time.monotonic) if alone else redis
-    finally:
-        await redis.close()
-
-
-def log_failure(task: asyncio.Task[None]) -> None:
-    """Say so when the files are no longer watched, instead of serving on in silence."""
-    if not task.cancelled() and (failure := task.exception()):
-        structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
-
-
 def openers() -> Openers:
     """What the verbs open."""
     return Openers(load, vaults, utc_now, azure_host)
@@ -272,7 +255,9 @@ def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_lev
 
 def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
     """Check the files, bind the address, and become the supervisor of so many workers."""
-    listen = load_generation(config, vaults=vaults, workers=workers).settings.listen
+    settings = load_generation(config, vaults=vaults, workers=workers).settings
+    present(settings, settings_source(config), utc_now)
+    listen = settings.listen
     with listener(listen.host, listen.port) as sock:
         load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), level=log_level)
 
@@ -284,10 +269,11 @@ async def serve_until_told(config: Path | None, worker: Worker) -> None:
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
             limits = connection_limits(gateway.storage.settings)
-            server = GatewayServer(gateway.gateway, ending=gateway.gateway.drain, limits=limits)
+            encrypt, ending = gateway.certificates.of("tls"), gateway.gateway.drain
+            server = GatewayServer(gateway.gateway, ending=ending, limits=limits, present=encrypt)
             server.end_on_signals(noted)
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.generations.request_reload)
-            url = gateway.storage.settings.public_url or "http://{}:{}".format(*sock.getsockname()[:2])
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.request_reload)
+            url = gateway.storage.settings.public_url or server.url_on(sock)
             current = gateway.generations.current()
             named, others = [f"{url}/mcp/{name}" for name in current.connections], other_urls(current.settings, url)
             structlog.get_logger().info("serving", connections=named, **others)
@@ -311,9 +297,10 @@ async def operators(gateway: Running, config: Path | None) -> AsyncGenerator[Non
     async with room.operating(looked_after) as operating:
         with listener(admin.listen.host, admin.listen.port) as sock:
             limits = connection_limits(gateway.storage.settings)
-            server = GatewayServer(operating.listener, OPERATORS_DRAIN, limits=limits)
+            encrypt = gateway.certificates.of("admin", "tls")
+            server = GatewayServer(operating.listener, OPERATORS_DRAIN, limits=limits, present=encrypt)
             serving = asyncio.create_task(server.serve_on(sock))
-            url = operating.link or admin.public_url or "http://{}:{}/console".format(*sock.getsockname()[:2])
+            url = operating.link or admin.public_url or f"{server.url_on(sock)}/console"
             structlog.get_logger().info("console", url=url)
             try:
                 yield

@@ -76,7 +76,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
     async def write(record: ControlRecord) -> None:
         await gateway.ledger.control(record.event, **record.details)
 
-    url = admin.public_url or f"http://{admin.listen}"
+    url = admin.url
     sites = Sites.of(admin.listen.host, admin.public_url or "")
     with (
         storage.admin_keys() as admin_keys,

@@ -20,6 +20,7 @@ import json
 import os
 import threading
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -32,6 +33,7 @@ from watchfiles import watch
 from mcpgov.accounts import owners_of
 from mcpgov.aggregate_settings import unfit_aggregate
 from mcpgov.catalog.needs import unmet
+from mcpgov.certificates import present
 from mcpgov.entry_files import parse_file
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.missing import away, missing
@@ -226,7 +228,9 @@ def generation_of(
     found.problems.extend(missing(named, settings, entries, variables.get("PATH")))
     if settings and source:
         found.problems.extend(unshared(workers, settings, source, entries))
-        found.problems.extend(away(source, settings) if thorough else ())
+        if thorough:
+            found.problems.extend(away(source, settings))
+            found.take(partial(present, settings, source, partial(datetime.now, UTC)))
         if (
             len(files) == len(reading.catalog) and not reading.partial
         ):  # else a name may be in a file that cannot be read

@@ -1,4 +1,4 @@
-"""Tells of every reload: in the log, in the ledger, and to the upstreams that are no longer used."""
+"""Tells of every reload, and of renewed certificates: in the log, in the ledger, and to upstreams no longer used."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mcpgov.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mcpgov.certificates import Renewal
     from mcpgov.models import Connection
     from mcpgov.reload import ReloadResult
     from mcpgov.snapshot import Snapshot
@@ -63,5 +64,24 @@ class Reporter:
                 log.info("reloaded", old=result.old, new=result.new, waiting_for_restart=result.restart)
                 await upstreams.update(current().connections.values())
                 await ledger.control(ControlEvent.RELOAD, old=result.old, new=result.new, **why)
+        except StoreUnavailable as error:
+            log.exception("reload-not-recorded", error=str(error))
+
+    async def renewed(self, renewal: Renewal) -> None:
+        """Pass on what came of new files of a certificate. One that cannot be written down is presented all the same:
+        the one before it may have hours left.
+        """
+        if self._heard is None:
+            return
+        ledger, log = self._heard[0], structlog.get_logger()
+        try:
+            if renewal.problem:
+                problem = str(renewal.problem)
+                log.error("certificate-refused", listener=renewal.listener, problem=problem)
+                await ledger.control(ControlEvent.CERTIFICATE_REFUSED, listener=renewal.listener, problem=problem)
+            else:
+                told = {"listener": renewal.listener, "expires": renewal.expires}
+                log.info("certificate-renewed", **told)
+                await ledger.control(ControlEvent.CERTIFICATE_RENEWED, **told)
         except StoreUnavailable as error:
             log.exception("reload-not-recorded", error=str(error))

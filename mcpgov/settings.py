@@ -46,6 +46,7 @@ from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
 from mcpgov.server_urls import check_redis_url
 from mcpgov.shapes import TEXT, Flag, PolicyNames, Shape, Written, read_model, resolved_text
+from mcpgov.tls_settings import Tls
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -164,11 +165,21 @@ Folder = Annotated[Path, PlainValidator(_folder), TEXT]
 NamedValue = Annotated[str | Secret, PlainValidator(_named_value), TEXT]
 
 
+def _url(listen: Address, tls: Tls | None) -> str:
+    return f"{'https' if tls else 'http'}://{listen}"
+
+
 class Admin(Shape):
     """Where operators come in: the console and the admin API. `public_url` is where browsers reach them."""
 
     listen: Listen = Address("127.0.0.1", 8081)
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    tls: Annotated[Tls | None, Written] = None
+
+    @property
+    def url(self) -> str:
+        """Where operators come in: scheme and host."""
+        return self.public_url or _url(self.listen, self.tls)
 
 
 class Counters(Shape):
@@ -275,6 +286,7 @@ class Settings(Shape):
 
     listen: Listen = Address("127.0.0.1", 8080)
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    tls: Annotated[Tls | None, Written] = None
     admin: Annotated[Admin | None, Written] = None
     catalog: Folder = Path("catalog")
     policies: Folder = Path("policies")
@@ -292,6 +304,11 @@ class Settings(Shape):
     limits: Limits = Limits()
     secrets: Secrets = Secrets()
     experimental: Experimental = Experimental()
+
+    @property
+    def url(self) -> str:
+        """Where callers reach us: scheme and host, without a slash at its end."""
+        return self.public_url or _url(self.listen, self.tls)
 
     @property
     def is_local(self) -> bool:
@@ -334,7 +351,7 @@ def _without_public_url(settings: Settings, source: Source) -> Iterator[Problem]
     """What clients and browsers are told a URL of ours for, and cannot be where nobody says which it is."""
     mend = "add public_url, like https://mcp.contoso.com"
     for at in () if settings.is_local else settings.identity.token_issuers:
-        said = f"clients would be told that this is http://{settings.listen}, where they cannot call"
+        said = f"clients would be told that this is {settings.url}, where they cannot call"
         yield source.problem(at, said, mend, at_key=True)
     for at in settings.identity.sign_ins:
         yield source.problem(at, "browsers have no URL to come back to", mend, at_key=True)
@@ -375,4 +392,8 @@ def rooted(settings: Settings, folder: Path) -> Settings:
     )
     paths = {"catalog": folder / settings.catalog, "policies": folder / settings.policies}
     audit = settings.audit.model_copy(update={"store": store, "sinks": tuple(sinks)})
-    return settings.model_copy(update={**paths, "audit": audit})
+    admin = settings.admin
+    if admin and admin.tls:
+        admin = admin.model_copy(update={"tls": admin.tls.rooted(folder)})
+    listeners = {"admin": admin, "tls": settings.tls and settings.tls.rooted(folder)}
+    return settings.model_copy(update={**paths, **listeners, "audit": audit})

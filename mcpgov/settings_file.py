@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 from pydantic import ConfigDict
 
@@ -23,6 +23,9 @@ from mcpgov.models import Secret
 from mcpgov.settings import Settings, rooted
 from mcpgov.shapes import Shape, Written, read_model
 from mcpgov.yaml_source import MAX_BYTES, parse_yaml
+
+if TYPE_CHECKING:
+    from mcpgov.yaml_source import Source
 
 DEFAULT_FILE: Final = "mcpgov.yaml"
 Vaults = Callable[[Azure], Fetch]  # how Key Vault is asked by whom `azure:` says that mcpgov is, for one load
@@ -106,6 +109,14 @@ def lookup_for(text: str, place: Path, variables: Mapping[str, str], vaults: Vau
     except InvalidConfiguration:
         return EnvironmentAndFiles(variables, folder, unfetched)
     return EnvironmentAndFiles(variables, folder, vaults(azure) if azure else None)
+
+
+def settings_source(path: Path | None) -> Source:
+    """Where everything stands in a file, or else in ./mcpgov.yaml; in nothing, where that is not there. Raises
+    InvalidConfiguration.
+    """
+    place = path or Path(DEFAULT_FILE)
+    return parse_yaml(read_text(place) if path or os.path.lexists(place) else "{}", str(place))
 
 
 def folder_of(place: Path) -> str:

@@ -40,7 +40,7 @@ EVENT_HUBS = "https://eventhubs.azure.net"  # what a token for Event Hubs is mad
 
 def public_url_of(settings: Settings) -> str:
     """Where callers reach us: scheme and host, without a slash at its end."""
-    return settings.public_url or f"http://{settings.listen}"
+    return settings.url
 
 
 def other_urls(settings: Settings, base: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ A room of the composition root: app.py hands it the settings and the loader of o
 from __future__ import annotations
 
 import secrets
+import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ from mcpgov.store.database import (
     signing_key_file,
     sqlite_path,
 )
+from mcpgov.store.fallback_counters import FallbackCounters
+from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from mcpgov.store.sqlite_pins import SqlitePins
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from mcpgov.audit.writer import LedgerStore
     from mcpgov.doctor.facts import Condition
     from mcpgov.identities import Keys, Rows
+    from mcpgov.limiter import Counters
+    from mcpgov.settings import Counters as CountersSettings
     from mcpgov.settings import Settings
     from mcpgov.store.audit_index import IndexPlace
     from mcpgov.store.audit_query import SqlReviewReader
@@ -59,6 +64,7 @@ if TYPE_CHECKING:
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
     from mcpgov.store.postgres_migration import PostgresMigration
     from mcpgov.store.postgres_pins import PostgresPins
+    from mcpgov.store.redis_counters import RedisCounters
     from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
@@ -363,3 +369,17 @@ async def writing(
         yield write
     finally:
         await sinks.close(finished=True)
+
+
+@asynccontextmanager
+async def counting(wanted: CountersSettings, load: Load) -> AsyncGenerator[Counters]:
+    """What counts limits: this process's memory, or the Redis that is named, connected to when it is first needed."""
+    if wanted.url is None:
+        yield MemoryCounters()
+        return
+    redis: RedisCounters = load("mcpgov.store.redis_counters").RedisCounters(wanted.url)
+    try:
+        alone = wanted.when_down == "local"
+        yield FallbackCounters(redis, MemoryCounters(), time.monotonic) if alone else redis
+    finally:
+        await redis.close()

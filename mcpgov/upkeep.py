@@ -24,7 +24,7 @@ from mcpgov.store.database import place_bytes
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
     from datetime import datetime
 
     from mcpgov.audit.retention import Purge
@@ -179,3 +179,28 @@ async def purge_once(storage: Storage, wanted: Wanted, now: datetime) -> None:
             continue
         if done.records:
             structlog.get_logger().info("audit-purged", records=done.records, writers=len(done.writers))
+
+
+def watched_files(*watches: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """The watch on all files, until one of these falls over or it is cancelled."""
+
+    async def watch() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for one in watches:
+                tasks.create_task(one)
+
+    watching = asyncio.create_task(watch())
+    watching.add_done_callback(log_failure)
+    return watching
+
+
+def log_failure(task: asyncio.Task[None]) -> None:
+    """Say so when the files are no longer watched, instead of serving on in silence."""
+    if not task.cancelled() and (failure := task.exception()):
+        structlog.get_logger().error("files-no-longer-watched", exc_info=failure)
+
+
+async def end_watch(watching: asyncio.Task[None]) -> None:
+    """End a watch. A defect in it was logged, and must not keep the gateway from ending."""
+    watching.cancel()
+    await asyncio.wait({watching})

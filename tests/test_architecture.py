@@ -73,6 +73,8 @@ LAYERS = (
             "audit_settings",
             "aggregate_settings",
             "limit_settings",
+            "tls_settings",
+            "certificates",
             "export_settings",
             "settings_file",
             "backup",

@@ -44,7 +44,7 @@ class WithAggregate(Snapshot):
         self.verdict()
         if name:
             return Snapshot.connection(self, name, principal)
-        url = self.settings.public_url or f"http://{self.settings.listen}"
+        url = self.settings.url
         return Connection("", "mcpgov", RemoteUpstream(url + PATH), pin=PinMode.OFF)
 
     def policy(self, connection: str) -> ConnectionPolicy:

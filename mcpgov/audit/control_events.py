@@ -12,6 +12,8 @@ class ControlEvent(StrEnum):
     STOP = "stop"
     RELOAD = "reload"
     RELOAD_REFUSED = "reload-refused"
+    CERTIFICATE_RENEWED = "certificate-renewed"  # what a listener presents
+    CERTIFICATE_REFUSED = "certificate-refused"  # new files are unfit; the last good one stays
     KEY_CREATED = "key-created"
     KEY_REVOKED = "key-revoked"
     KEY_ROTATED = "key-rotated"

@@ -159,8 +159,8 @@ def places(settings: Settings, url: str) -> Iterator[str]:
     if settings.public_url:
         yield settings.public_url
     if settings.listen.port:
-        listen = settings.listen
-        yield f"http://{HERE}:{listen.port}" if listen.host in UNSPECIFIED else f"http://{listen}"
+        listen, scheme = settings.listen, "https" if settings.tls else "http"
+        yield f"{scheme}://{HERE}:{listen.port}" if listen.host in UNSPECIFIED else f"{scheme}://{listen}"
 
 
 async def answered_to_strangers(asker: Asker, urls: Sequence[str]) -> Answered:

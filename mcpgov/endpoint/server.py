@@ -17,18 +17,20 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
 if sys.platform != "win32":
     import resource
 
+from mcpgov.endpoint.handshake import EncryptedConfig, EncryptedListener
 from mcpgov.endpoint.http_protocol import StrictConfig, StrictHttpProtocol
 from mcpgov.endpoint.limits import UNTOLD, ConnectionLimits
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Generator, Iterable
     from types import FrameType
 
@@ -64,7 +66,10 @@ def descriptors(wanted: int) -> int:
 
 
 class GatewayServer(uvicorn.Server):
-    """Serves one ASGI application on sockets that it is given, until it is told to end; `ending` is called then."""
+    """Serves one ASGI application on sockets that it is given, until it is told to end; `ending` is called then.
+
+    `present` gives the certificate and key for each connection as it comes; without it there is no TLS.
+    """
 
     def __init__(
         self,
@@ -72,8 +77,9 @@ class GatewayServer(uvicorn.Server):
         drain: int = DRAIN,
         ending: Callable[[], object] = nothing,
         limits: ConnectionLimits = UNTOLD,
+        present: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        options = StrictConfig(
+        options = (EncryptedConfig if present else StrictConfig)(
             app,
             http=StrictHttpProtocol,
             ws="none",
@@ -87,6 +93,8 @@ class GatewayServer(uvicorn.Server):
             timeout_keep_alive=math.ceil(limits.idle_seconds),
         )
         options.limits = replace(limits, connections=min(limits.connections, descriptors(2 * limits.connections) // 2))
+        if isinstance(options, EncryptedConfig) and present:
+            options.present = present
         super().__init__(options)
         self._ending = ending
 
@@ -109,6 +117,21 @@ class GatewayServer(uvicorn.Server):
         """Called for each signal."""
         super().handle_exit(sig, frame)
         self._ending()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called once, to take connections."""
+        if not isinstance(self.config, EncryptedConfig):
+            await super().startup(sockets)
+            return
+        taking = [EncryptedListener(sock, self.config, self.server_state) for sock in sockets or ()]
+        self.servers = cast("list[asyncio.base_events.Server]", taking)
+        self.started = True
+
+    def url_on(self, sock: socket.socket) -> str:
+        """Where it is called, by the address that it listens on."""
+        host, port = sock.getsockname()[:2]
+        scheme = "https" if isinstance(self.config, EncryptedConfig) else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def serve_on(self, sock: socket.socket) -> None:
         """Serve until told to end; when this returns, every call has ended and was given the time to say so."""

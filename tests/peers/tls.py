@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Tls:
@@ -28,8 +31,10 @@ class Tls:
         return ssl.create_default_context(cafile=str(self.ca_file))
 
 
-def throw_away_tls(folder: Path) -> Tls:
-    """A new authority and a certificate for 127.0.0.1, ::1 and localhost, as files in the folder."""
+def throw_away_tls(folder: Path, *, ends: timedelta = DAY, begins: timedelta = -HOUR) -> Tls:
+    """A new authority and a certificate for 127.0.0.1, ::1 and localhost, as files in the folder. The certificate
+    `begins` and `ends` so long from now.
+    """
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("Throw-away authority")
     ca = (
@@ -41,7 +46,7 @@ def throw_away_tls(folder: Path) -> Tls:
     )
     names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1")), x509.IPAddress(ip_address("::1"))]
     server = (
-        _certificate(_name("localhost"), ca_name, server_key.public_key())
+        _certificate(_name("localhost"), ca_name, server_key.public_key(), begins, ends)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -51,6 +56,7 @@ def throw_away_tls(folder: Path) -> Tls:
     files = Tls(folder / "ca.crt", folder / "server.crt", folder / "server.key")
     files.ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     files.certificate_file.write_bytes(server.public_bytes(serialization.Encoding.PEM))
+    files.key_file.touch(0o600)
     files.key_file.write_bytes(
         server_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -63,7 +69,13 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    begins: timedelta = -HOUR,
+    ends: timedelta = DAY,
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -71,8 +83,8 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
     )
 
 
