@@ -7,7 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Tests that belong to no single source file.
-OWN_FOLDERS = {"contract", "flows", "conformance", "faults", "fuzz", "hostile", "mutation", "peers", "soak", "supply"}
+OWN_FOLDERS = {
+    *("contract", "flows", "conformance", "deploy", "faults", "fuzz", "hostile", "mutation", "peers", "soak", "supply"),
+}
 OWN_FILES = {
     *("test_architecture.py", "test_budgets.py", "test_layout.py", "test_docs.py", "test_invariants.py"),
     *("test_execution.py", "test_security_page.py"),
