@@ -116,10 +116,11 @@ async def fleet(folder: Path, upstream: str) -> AsyncGenerator[Fleet]:
 
 
 def intents(config: Path) -> list[tuple[str, str]]:
-    """Of every call in the ledger that was sent on, who wrote it down, and the address of its caller."""
+    """Of every call of a tool that was sent on, who wrote it down, and the address of its caller."""
     lines = map(json.loads, mcpgov(config, "audit", "export").splitlines())
     entries = [line["entry"] for line in lines if "entry" in line]
-    return [(one["writer"], one["record"]["client.address"]) for one in entries if one["record"]["event"] == "intent"]
+    calls = [one for one in entries if one["record"].get("mcp.method.name") == "tools/call"]
+    return [(one["writer"], one["record"]["client.address"]) for one in calls if one["record"]["event"] == "intent"]
 
 
 async def test_two_gateways_behind_nginx_are_one(tmp_path: Path) -> None:
