@@ -13,6 +13,7 @@ OWN_FOLDERS = {
         "contract",
         "flows",
         "conformance",
+        "deploy",
         "faults",
         "fuzz",
         "hostile",
