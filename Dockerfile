@@ -1,9 +1,10 @@
 # Two stages: the first builds, the second runs, as nobody in particular, from files that were checked by their hash.
+# It has every extra: what a gateway of many needs (PostgreSQL, Redis, Azure, OpenTelemetry) is there when settings name it.
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements/ requirements/
 RUN python -m venv /opt/mcpgov \
- && /opt/mcpgov/bin/pip install --no-cache-dir --require-hashes -r requirements/runtime.txt \
+ && /opt/mcpgov/bin/pip install --no-cache-dir --require-hashes -r requirements/all.txt \
  && pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY mcpgov/ mcpgov/

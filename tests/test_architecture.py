@@ -60,7 +60,18 @@ LAYERS = (
     ("web", "places", "buffers"),
     STAGES,
     (
-        *("settings", "shapes", "snapshot", "missing", "reload", "limiter", "effects", "policy_files", "policy_cases"),
+        *(
+            "settings",
+            "shapes",
+            "snapshot",
+            "extras",
+            "missing",
+            "reload",
+            "limiter",
+            "effects",
+            "policy_files",
+            "policy_cases",
+        ),
         *(
             "telemetry",
             "catalog",
@@ -104,7 +115,7 @@ LAYERS = (
     ("identities",),
     ("storage",),
     ("pinning.keeping", "upkeep", "operating", "observing", "supervisor", "exports"),
-    ("openers",),
+    ("openers", "azure_clients"),
     ("app",),
     ("__main__",),
 )
