@@ -5,12 +5,13 @@
 #   docker build --build-arg BASE=python:3.11-slim@sha256:…  .
 ARG BASE=python:3.11-slim
 
-# Builds, from files that are checked by their hash.
+# Builds, from files that are checked by their hash, with every extra: what a gateway of many needs is there when settings
+# name it.
 FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements/ requirements/
 RUN python -m venv /opt/mcpgov \
- && /opt/mcpgov/bin/pip install --no-cache-dir --require-hashes -r requirements/image.txt \
+ && /opt/mcpgov/bin/pip install --no-cache-dir --require-hashes -r requirements/all.txt \
  && pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY mcpgov/ mcpgov/

@@ -28,6 +28,7 @@ from mcpgov.aggregate.sessions import KnownNames, Sessions
 from mcpgov.aggregate.visit import Shared
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.redact import Digester
+from mcpgov.azure_clients import arm_caller, key_vault
 from mcpgov.buffers import Buffers
 from mcpgov.certificates import Certificates, present
 from mcpgov.cli.admin_keys import add_admin
@@ -51,34 +52,30 @@ from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
-from mcpgov.credential.key_vault import KeyVault
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer, noted_signals
-from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.errors import InvalidConfiguration, Problem, StoreUnavailable
 from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
+from mcpgov.extras import bringing
 from mcpgov.forwarding import build_upstreams
 from mcpgov.handles.handles import Handles
 from mcpgov.handles.seal import Seal
 from mcpgov.health import PATIENCE, Health, asking, every
-from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, identities
 from mcpgov.limiter import Limiter
-from mcpgov.models import Secret
 from mcpgov.observing import Watched, observing
 from mcpgov.openers import Openers
 from mcpgov.pinning.keeping import keep_current, pinning
 from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
-from mcpgov.publish.arm_caller import SCOPE, ArmCaller
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
 from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import settings_source
 from mcpgov.stage_settings import (
-    azure_identity,
     connection_limits,
     endpoint_settings,
     event_hubs,
@@ -111,8 +108,13 @@ def utc_now() -> datetime:
 
 
 def load(module: str) -> Any:
-    """Load an optional part of mcpgov when it is first asked for."""
-    return importlib.import_module(module)
+    """Load an optional part of mcpgov when it is first asked for. Raises InvalidConfiguration for want of an extra."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if extra := bringing(error.name):
+            raise InvalidConfiguration((Problem("mcpgov", 0, 0, extra.message, extra.mend),)) from None
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,20 +220,7 @@ def azure_host(azure: AzureIdentity, tls: ssl.SSLContext) -> HostIdentity:
 
 def vaults(azure: Azure) -> Fetch:
     """How secrets are fetched from Key Vault, for one load of the files."""
-    identity, tls = azure_identity(azure), ssl.create_default_context()
-    host = azure_host(identity, tls)
-
-    async def token(audience: str) -> Secret:
-        return (await host.token(f"{audience}/.default", identity.managed_identity)).secret
-
-    return KeyVault(GuardedWeb(tls), token, private=azure.private).fetch
-
-
-def arm_caller(azure: Azure) -> ArmCaller:
-    """What calls Azure Resource Manager as the host's identity."""
-    identity, tls = azure_identity(azure), ssl.create_default_context()
-    tokens = HostTokens(azure_host(identity, tls), SCOPE, identity.managed_identity, utc_now)
-    return ArmCaller(GuardedWeb(tls, deadline=30.0), tokens)
+    return key_vault(azure, azure_host)
 
 
 def openers() -> Openers:
@@ -344,7 +333,7 @@ def build_cli() -> typer.Typer:
     cli.add_typer(connections, name="connections")
     catalog = build_catalog(opens.pins)
     add_adding(catalog, opens.registry)
-    add_publish(catalog, arm_caller, opens.notes)
+    add_publish(catalog, lambda azure: arm_caller(azure, azure_host, utc_now), opens.notes)
     add_approval(catalog, opens.pins)
     cli.add_typer(catalog, name="catalog")
     cli.add_typer(build_foundry(open_probe), name="foundry")

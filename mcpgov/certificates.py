@@ -115,6 +115,16 @@ def check_pair(tls: Tls, pair: Pair, now: datetime) -> Certificate:
     return certificate
 
 
+def good_until(tls: Tls, now: datetime) -> datetime:
+    """When the first of what a pair presents ends: the certificate of this server, or one between it and its root.
+
+    Raises Unsuitable.
+    """
+    pair = read_pair(tls)
+    check_pair(tls, pair, now)
+    return min(one.not_valid_after_utc for one in load_pem_x509_certificates(pair.certificate))
+
+
 def _public_half(tls: Tls, pair: Pair) -> PublicKeyTypes:
     try:
         return load_pem_private_key(pair.key, None).public_key()
@@ -190,14 +200,19 @@ class Presented:
         return expires
 
 
+def named_pairs(settings: Settings) -> dict[tuple[str, ...], Tls]:
+    """The pair of each listener with TLS, by the keys of its `tls`."""
+    named = {("tls",): settings.tls, ("admin", "tls"): settings.admin.tls if settings.admin else None}
+    return {keys: tls for keys, tls in named.items() if tls}
+
+
 def present(settings: Settings, source: Source, now: Callable[[], datetime]) -> dict[tuple[str, ...], Presented]:
     """What each listener with TLS presents, by the keys of its `tls`. Raises InvalidConfiguration with each problem."""
-    named = {("tls",): settings.tls, ("admin", "tls"): settings.admin and settings.admin.tls}
     found: dict[tuple[str, ...], Presented] = {}
     problems: list[Problem] = []
-    for keys, tls in named.items():
+    for keys, tls in named_pairs(settings).items():
         try:
-            found |= {keys: Presented(tls, now)} if tls else {}
+            found |= {keys: Presented(tls, now)}
         except Unsuitable as wrong:
             problems.append(source.problem((*keys, wrong.key), wrong.message, wrong.mend))
     if problems:

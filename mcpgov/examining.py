@@ -11,14 +11,16 @@ import asyncio
 import platform
 import resource
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov import __version__
 from mcpgov.backup.contents import Stored, contents_of
+from mcpgov.certificates import Unsuitable, good_until, named_pairs
 from mcpgov.doctor.disk import file_facts, folder_facts
-from mcpgov.doctor.facts import At, Condition, Facts, KeyFacts, Kind, Machine, ServerFacts, StoreFacts
+from mcpgov.doctor.facts import At, CertificateFacts, Condition, Facts, KeyFacts, Kind, Machine, ServerFacts, StoreFacts
 from mcpgov.doctor.visit import Visit, Visitor
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import RemoteUpstream
@@ -78,6 +80,7 @@ class Examination:
             files=tuple(file_facts(files_of(place, storage))),
             stores=tuple(stores),
             servers=tuple(await self._servers(asked)),
+            certificates=tuple(presented(settings, source, self.now())),
             redis="" if self.offline else await self._redis(settings),
             keys=await self._keys(storage) if usable else None,
             versions=versions(stores, here.version),
@@ -150,10 +153,19 @@ def files_of(place: Path, storage: Storage) -> Iterator[tuple[Path, Kind]]:
     contents = contents_of(place, Stored(storage.file), with_secrets=False)
     yield from ((file, Kind.CONFIGURATION) for file in contents.files.values())
     yield from ((file, Kind.NAMED) for file in contents.secrets)
+    for tls in named_pairs(storage.settings).values():
+        yield from ((tls.key, Kind.NAMED), (tls.certificate, Kind.CONFIGURATION))
     for one, _ in stores_of(storage):
         if file := one.file:
             yield from ((file.with_name(file.name + ending), Kind.STORE) for ending in WITH_STORE)
             yield from ((key, Kind.KEY) for key in one.key_files())
+
+
+def presented(settings: Settings, source: Source, now: datetime) -> Iterator[CertificateFacts]:
+    """The certificates of our own listeners. Those that are unfit were told of when the files were read."""
+    for keys, tls in named_pairs(settings).items():
+        with suppress(Unsuitable):
+            yield CertificateFacts(At(source, (*keys, "certificate")), str(tls.certificate), good_until(tls, now))
 
 
 def named_servers(snapshot: Snapshot, source: Source) -> Iterator[tuple[ServerFacts, RemoteUpstream]]:

@@ -31,6 +31,7 @@ from mcpgov.audit.formats.otlp import Otlp
 from mcpgov.audit.formats.parquet import Parquet, ParquetFile
 from mcpgov.audit.formats.syslog import Syslog
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.extras import PARQUET
 from mcpgov.host_tokens import HostTokens
 from mcpgov.stage_settings import azure_identity
 from mcpgov.store.audit_summary import moment
@@ -58,9 +59,6 @@ ANSWER: Final = 30.0  # seconds that a place may take for a payload
 # A payload is one JSON value; in a file, one a line.
 ONE_VALUE: Final = frozenset({"otlp", "cloudevents", "azure-monitor"})
 LAST: Final = 5.0  # seconds that what is left may take to leave at the end
-PARQUET: Final = Problem(
-    "audit export", 0, 0, "Parquet needs pyarrow, which is not installed", "pip install 'mcpgov[parquet]'"
-)
 
 
 def export_states(storage: Storage) -> list[ExportState]:
@@ -105,10 +103,9 @@ def new_format(name: str, load: Load, limit: int = LIMIT) -> Format:
 
 def pyarrow(load: Load) -> Any:
     """The module that makes Parquet. Raises InvalidConfiguration."""
-    try:
-        load("pyarrow.parquet")
-    except ImportError:
-        raise InvalidConfiguration((PARQUET,)) from None
+    if not PARQUET.installed:
+        raise InvalidConfiguration((Problem("audit export", 0, 0, PARQUET.message, PARQUET.mend),))
+    load("pyarrow.parquet")
     return load("pyarrow")
 
 

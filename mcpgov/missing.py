@@ -1,4 +1,4 @@
-"""What the files of a configuration name and this machine does not have: folders, programs.
+"""What the files of a configuration name and this machine does not have: folders, programs, extras of mcpgov.
 
 Looks and makes nothing. What a start needs is told to everybody. What is tried again while it is away (further stores,
 the folders of checkpoints and exports) stops no start: `away` is for who asks beforehand whether it can be there.
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from mcpgov.extras import AZURE, PARQUET, POSTGRES, REDIS
 from mcpgov.models import LocalUpstream, Secret
+from mcpgov.server_urls import is_postgres
 from mcpgov.settings import SQLITE
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from mcpgov.catalog.entries import Entry
     from mcpgov.errors import Problem
+    from mcpgov.extras import Extra
     from mcpgov.settings import Settings
     from mcpgov.yaml_source import Path as Keys
     from mcpgov.yaml_source import Source
@@ -36,6 +39,9 @@ def missing(
     """
     if source and settings:
         yield from _wrong_with_store(source, ("audit", "store"), settings.audit.store)
+        for keys, extra in _needed(settings):
+            if not extra.installed:
+                yield source.problem(keys, extra.message, extra.mend)
     for entry in entries:
         for served in entry.connections[:1]:  # all of them have one server; one that is deleted has none
             if isinstance(upstream := served.connection.upstream, LocalUpstream):
@@ -57,6 +63,28 @@ def away(source: Source, settings: Settings) -> Iterator[Problem]:
             folder = Path(url.removeprefix(SQLITE)).parent
         if folder and (wrong := _wrong_with_making(folder)):
             yield source.problem(keys, *wrong)
+
+
+def _needed(settings: Settings) -> Iterator[tuple[Keys, Extra]]:
+    """What is named that a plain installation does without, and where. A package that is not there will not come by
+    itself, so this stops a start also where the store would be tried again.
+    """
+    audit = settings.audit
+    stores: list[tuple[Keys, str | Secret]] = [
+        (("audit", "store"), audit.store),
+        *((("audit", "sinks", at), sink) for at, sink in enumerate(audit.sinks)),
+        *((("audit", "checkpoints", at), place) for at, place in enumerate(audit.checkpoints)),
+    ]
+    if settings.azure is not None:
+        yield ("azure",), AZURE
+    if settings.counters.url is not None:
+        yield ("counters",), REDIS
+    for keys, store in stores:
+        if isinstance(store, Secret) and is_postgres(store.reveal()):
+            yield keys, POSTGRES
+    for at, export in enumerate(audit.exports):
+        if export.written_as == "parquet":
+            yield ("audit", "exports", at), PARQUET
 
 
 def _wrong_with_store(source: Source, keys: Keys, store: str | Secret) -> Iterator[Problem]:

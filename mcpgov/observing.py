@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov import __version__
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.extras import OTEL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -34,7 +35,6 @@ ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
 SPOKEN: Final = "http/protobuf"
 LAST_EXPORT: Final = 3.0  # seconds that the last spans and measurements may take to leave
-EXTRA: Final = "pip install 'mcpgov[otel]', or unset the variable"
 
 
 def nothing_waits(_connections: Iterable[Connection], /) -> Mapping[str, int]:
@@ -91,12 +91,11 @@ async def observing(watched: Watched, load: Load, environ: Mapping[str, str] = o
     if not (signals.traces or signals.metrics):
         yield Telemetry(scraped, (), prometheus)
         return
-    try:
-        export = load("mcpgov.opentelemetry_export").open_export(
-            __version__, watched.connections, traces=signals.traces, metrics=signals.metrics
-        )
-    except ModuleNotFoundError as error:
-        raise wrong(ENDPOINT, f"is set, and {error.name} is not installed", EXTRA) from None
+    if not OTEL.installed:
+        raise wrong(ENDPOINT, f"is set, and {OTEL.package} is not installed", f"{OTEL.mend}, or unset the variable")
+    export = load("mcpgov.opentelemetry_export").open_export(
+        __version__, watched.connections, traces=signals.traces, metrics=signals.metrics
+    )
     try:
         yield Telemetry((*scraped, export), (export,), prometheus)
     finally:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from mcpgov import __version__, app
 from mcpgov.audit.reader import CallFilter
 from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.errors import InvalidConfiguration
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from tests.flows.house import house
 from tests.flows.upstream import CityUpstream, listening
@@ -178,3 +179,13 @@ async def test_a_probe_leaves_purging_exports_and_checkpoints_to_the_gateway(tmp
     assert [call.reason for call in latest if call.is_control] == ["reload", "writers", "start", "stop"]
     assert not (tmp_path / "checkpoints").exists()
     assert not (tmp_path / "exported").exists()
+
+
+def test_a_part_that_needs_an_extra_says_which_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "mcpgov.store.redis_counters", raising=False)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    with pytest.raises(InvalidConfiguration, match=r"Redis needs redis, which is not installed \(pip install"):
+        app.load("mcpgov.store.redis_counters")
+    with pytest.raises(ModuleNotFoundError):
+        app.load("mcpgov.no_such_part")

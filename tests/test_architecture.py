@@ -62,7 +62,18 @@ LAYERS = (
     ("web", "places", "buffers"),
     STAGES,
     (
-        *("settings", "shapes", "snapshot", "missing", "reload", "limiter", "effects", "policy_files", "policy_cases"),
+        *(
+            "settings",
+            "shapes",
+            "snapshot",
+            "extras",
+            "missing",
+            "reload",
+            "limiter",
+            "effects",
+            "policy_files",
+            "policy_cases",
+        ),
         *(
             "telemetry",
             "catalog",
@@ -110,7 +121,7 @@ LAYERS = (
     ("identities",),
     ("storage", "forwarding"),
     ("pinning.keeping", "upkeep", "operating", "observing", "supervisor", "exports", "examining"),
-    ("openers",),
+    ("openers", "azure_clients"),
     ("app",),
     ("__main__",),
 )

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from structlog.testing import capture_logs
 
-from mcpgov.certificates import LARGEST, Certificates, Renewal, context_of, present
+from mcpgov.certificates import LARGEST, Certificates, Renewal, context_of, good_until, present
 from mcpgov.errors import InvalidConfiguration
 from mcpgov.settings import parse_settings
 from mcpgov.tls_settings import Tls
@@ -251,3 +251,11 @@ async def test_a_look_that_is_asked_for_is_made_at_once(tmp_path: Path) -> None:
 async def test_where_there_is_no_tls_nobody_looks(tmp_path: Path) -> None:
     async with asyncio.timeout(10):
         await certificates(tmp_path, text="{}").watch()
+
+
+def test_a_pair_is_good_until_the_first_of_its_certificates_ends(tmp_path: Path) -> None:
+    files = throw_away_tls(tmp_path, ends=timedelta(days=40))
+    tls = Tls.model_validate({"certificate": str(files.certificate_file), "key": str(files.key_file)})
+    alone = good_until(tls, now())
+    files.certificate_file.write_bytes(files.certificate_file.read_bytes() + files.ca_file.read_bytes())
+    assert alone - good_until(tls, now()) > timedelta(days=38)

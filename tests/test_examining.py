@@ -2,7 +2,7 @@
 
 import importlib
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mcpgov.models import RemoteUpstream
 from mcpgov.settings_file import no_vaults
 from mcpgov.store.database import connect, create_database, digest_key, signing_key
 from tests.backup.saved import furnished
+from tests.peers.tls import throw_away_tls
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ENTRY = """\
@@ -135,6 +136,20 @@ def test_files_that_cannot_be_put_in_force_are_told_as_a_start_would(config: Pat
 def test_more_workers_than_can_share_a_memory_are_refused_as_a_start_would(config: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="4 workers would each count limits for themselves"):
         examine(config, workers=4)
+
+
+def test_what_our_listeners_present_is_looked_at_and_who_can_read_the_key(config: Path, tmp_path: Path) -> None:
+    throw_away_tls(tmp_path, ends=timedelta(days=40))
+    pair = "{ certificate: server.crt, key: server.key }"
+    config.write_text(f"{ISSUER}tls: {pair}\nadmin: {{ tls: {pair} }}\n")
+    (tmp_path / "server.key").chmod(0o644)
+    facts = examine(config, offline=True)
+    assert [(one.at.path, one.place) for one in facts.certificates] == [
+        (("tls", "certificate"), str(tmp_path / "server.crt")),
+        (("admin", "tls", "certificate"), str(tmp_path / "server.crt")),
+    ]
+    assert {one.expires - datetime.now(UTC) > timedelta(days=39) for one in facts.certificates} == {True}
+    assert set(found(config, offline=True)) == {"readable-by-others"}
 
 
 def test_a_further_store_and_a_gateway_that_never_ran_are_looked_at(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import io
 import json
+import sys
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -70,13 +71,9 @@ def test_without_exports_there_is_nothing_to_tell(tmp_path: Path) -> None:
     assert export_states(storage(tmp_path)) == []
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path) -> None:
-    def load(module: str) -> object:
-        if module.startswith("pyarrow"):
-            raise ImportError(module)
-        return importlib.import_module(module)
-
-    made = storage(tmp_path, load=load)
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    made = storage(tmp_path)
     with pytest.raises(InvalidConfiguration, match=r"pip install 'mcpgov\[parquet\]'"):
         new_format("parquet", made.load)
 

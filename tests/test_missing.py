@@ -1,5 +1,6 @@
 """What a configuration names is looked for on this machine; nothing is made by looking."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,38 @@ def test_a_start_goes_on_without_what_is_tried_again_and_needs_its_store(tmp_pat
     assert len(caught.value.problems) == 4
     (problem,) = missing(*written(tmp_path, "audit: { store: 'sqlite:///no/mcpgov.db' }"), (), None)
     assert problem.message == f"the folder {tmp_path}/no is not there"
+
+
+EXTRAS = """\
+azure: { tenant_id: 11111111-1111-2222-3333-444444444444 }
+counters: redis://localhost
+audit:
+  store: postgresql://mcpgov@db.contoso.com/mcpgov
+  sinks: [sqlite:///second.db, postgresql://mcpgov@db.contoso.com/second]
+  checkpoints: ["https://worm.contoso.com/notes", "postgresql://mcpgov@worm.contoso.com/notes"]
+  exports: [{ name: lake, to: "file:///exported", format: parquet }, { name: files, to: "file:///files" }]
+secrets: { key: qk3v0nJ1b8mW5xT7yR2uPzLcGdHsAeFj9iKoQwXtMaY= }
+"""
+
+
+def test_what_a_plain_installation_does_without_is_told_where_it_is_named_and_how_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = written(tmp_path, EXTRAS)
+    assert list(missing(*named, (), None)) == []
+    for module in ("azure.identity", "redis", "psycopg", "pyarrow"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert [(one.line, one.message, one.mend) for one in missing(*named, (), None)] == [
+        (1, "azure: needs azure-identity, which is not installed", "pip install 'mcpgov[azure]'"),
+        (2, "Redis needs redis, which is not installed", "pip install 'mcpgov[redis]'"),
+        (4, "PostgreSQL needs psycopg, which is not installed", "pip install 'mcpgov[postgres]'"),
+        (5, "PostgreSQL needs psycopg, which is not installed", "pip install 'mcpgov[postgres]'"),
+        (6, "PostgreSQL needs psycopg, which is not installed", "pip install 'mcpgov[postgres]'"),
+        (7, "Parquet needs pyarrow, which is not installed", "pip install 'mcpgov[parquet]'"),
+    ]
+
+
+def test_what_nothing_names_need_not_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("azure.identity", "redis", "psycopg", "pyarrow"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert list(missing(*written(tmp_path, "audit: { sinks: ['sqlite:///second.db'] }"), (), None)) == []

@@ -1,7 +1,7 @@
 """What watches a gateway: nothing unless it is asked for, and an error at once where it cannot be had."""
 
-import importlib
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,6 @@ def nothing(module: str) -> Any:
     raise AssertionError(module)
 
 
-def without_the_extra(module: str) -> Any:
-    if module == "mcpgov.opentelemetry_export":
-        raise ModuleNotFoundError("No module named 'opentelemetry'", name="opentelemetry")
-    return importlib.import_module(module)
-
-
 async def test_a_plain_start_loads_no_telemetry(tmp_path: Path) -> None:
     async with house(tmp_path) as plain:
         assert plain.running is not None
@@ -61,12 +55,15 @@ async def test_a_plain_start_loads_no_telemetry(tmp_path: Path) -> None:
             assert (telemetry.observers, telemetry.tellers, telemetry.prometheus) == ((), (), None)
 
 
-async def test_a_collector_without_the_extra_is_an_error_with_its_mend(tmp_path: Path) -> None:
+async def test_a_collector_without_the_extra_is_an_error_with_its_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)
     async with house(tmp_path) as plain:
         assert plain.running is not None
         watched = Watched(plain.running.generations.current, plain.running.ledger, Reporter(), dict)
         with pytest.raises(InvalidConfiguration, match=r"not installed \(pip install 'mcpgov\[otel\]'"):
-            async with observing(watched, without_the_extra, {GENERAL: AT}):
+            async with observing(watched, nothing, {GENERAL: AT}):
                 pass
 
 

@@ -29,9 +29,9 @@ def admin_exposed(facts: Facts) -> Iterator[Finding]:
         message = f"operators come in at {admin.listen} from other machines, and there is no admin key in force"
         mend = "make one with: mcpgov keys admin NAME --role admin; or listen on 127.0.0.1"
         yield facts.at("admin").wrong("admin-exposed", message, mend)
-    if not (admin.public_url or "").startswith("https:"):
+    if not admin.tls and not (admin.public_url or "").startswith("https:"):
         message = f"admin keys come to {admin.listen} in plain HTTP, from other machines"
-        mend = "listen on 127.0.0.1, or put a proxy with TLS in front and name its https URL as admin.public_url"
+        mend = "give it a certificate (admin.tls), listen on 127.0.0.1, or name the https URL of a proxy in front"
         yield facts.at("admin").warning("admin-without-tls", message, mend)
 
 
@@ -40,7 +40,7 @@ def public_url(facts: Facts) -> Iterator[Finding]:
     settings = facts.settings
     if not settings.public_url:
         if not settings.is_local:
-            message = f"callers come from elsewhere and are told of http://{settings.listen}; any Host is taken"
+            message = f"callers come from elsewhere and are told of {settings.url}; any Host is taken"
             mend = "add public_url, like https://mcp.contoso.com"
             yield facts.at("listen").warning("public-url-missing", message, mend)
     elif is_loopback(urlsplit(settings.public_url).hostname or "") and not settings.listen.loopback:
@@ -50,11 +50,11 @@ def public_url(facts: Facts) -> Iterator[Finding]:
 
 
 def proxies(facts: Facts) -> Iterator[Finding]:
-    """TLS that somebody in front must end, and nobody in front who is believed."""
+    """TLS that is not ended here, so that somebody in front must, and nobody in front who is believed."""
     settings = facts.settings
-    if (settings.public_url or "").startswith("https:") and not settings.trusted_proxies:
+    if (settings.public_url or "").startswith("https:") and not settings.tls and not settings.trusted_proxies:
         message = "a proxy ends TLS in front, and none is trusted: records and ip-filter see its address, not callers'"
-        mend = "name its network: trusted_proxies: [10.0.0.0/24]"
+        mend = "name its network (trusted_proxies: [10.0.0.0/24]), or end TLS here (tls: { certificate: …, key: … })"
         yield facts.at("public_url").warning("proxy-not-trusted", message, mend)
 
 

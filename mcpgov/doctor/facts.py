@@ -126,6 +126,15 @@ class ServerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What a listener of ours presents: the file, and when the first certificate in it `expires`."""
+
+    at: At
+    place: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFacts:
     """The gateway keys, and how many admin keys are in force."""
 
@@ -153,6 +162,7 @@ class Facts:
     files: tuple[FileFacts, ...] = ()
     stores: tuple[StoreFacts, ...] = ()
     servers: tuple[ServerFacts, ...] = ()
+    certificates: tuple[CertificateFacts, ...] = ()
     redis: str = ""
     keys: KeyFacts | None = None
     versions: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -43,7 +43,11 @@ def skews(facts: Facts) -> Iterator[Finding]:
 
 
 def certificates(facts: Facts) -> Iterator[Finding]:
-    """A certificate that ends soon. One that has ended gives no answer."""
+    """A certificate that ends soon, ours too. One that has ended gives no answer, or keeps us from starting."""
+    for own in facts.certificates:
+        if own.expires - facts.now < EXPIRES:
+            message = f"{own.place}, or a certificate between it and its root, is good until {own.expires:%Y-%m-%d}"
+            yield own.at.warning("certificate-expires", message, "renew it: write new files in the same places")
     for server in facts.servers:
         if server.expires and server.expires - facts.now < EXPIRES:
             message = f"the certificate of {server.what} {server.url} ends on {server.expires:%Y-%m-%d}"

@@ -8,6 +8,7 @@ from typing import Any
 from mcpgov.doctor.checks import judged
 from mcpgov.doctor.facts import (
     At,
+    CertificateFacts,
     Condition,
     Facts,
     FileFacts,
@@ -57,6 +58,12 @@ def healthy(text: str = "listen: 127.0.0.1:8080\n", **planted: Any) -> Facts:
         keys=KeyFacts((KEY,), 1),
     )
     return replace(facts, **planted)
+
+
+def presented(text: str, *keys: str, days: int) -> CertificateFacts:
+    """What the listener whose `tls` stands at `keys` presents: a certificate that ends in so many days."""
+    at = At(parse_yaml(text, "mcpgov.yaml"), (*keys, "certificate"))
+    return CertificateFacts(at, "/etc/mcpgov/server.crt", NOW + timedelta(days=days))
 
 
 def only(text: str, planted: Mapping[str, Any]) -> Finding:

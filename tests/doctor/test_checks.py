@@ -10,7 +10,7 @@ import pytest
 from mcpgov.doctor.checks import CHECKS, judged, misconfigured, ordered
 from mcpgov.doctor.facts import Condition, FileFacts, Finding, FolderFacts, KeyFacts, Kind, Level, Machine
 from mcpgov.errors import Problem
-from tests.doctor.planted import FOLDER, KEY, NOW, POSTGRES, healthy, only
+from tests.doctor.planted import FOLDER, KEY, NOW, POSTGRES, healthy, only, presented
 
 LOCAL = "listen: 127.0.0.1:8080\n"
 PUBLIC = "listen: 0.0.0.0:8080\n"
@@ -21,6 +21,9 @@ ENTRA = "identity: { entra: { tenant_id: 00000000-1111-2222-3333-444444444444, a
 SOON = replace(KEY, expires_at=NOW + timedelta(days=3))
 EXPIRED, REVOKED = replace(KEY, expires_at=NOW), replace(KEY, revoked_at=NOW)
 PROXY = "listen: 0.0.0.0:8080\npublic_url: https://mcp.contoso.com\n"
+PAIR = "{ certificate: server.crt, key: server.key }"
+TLS = f"{PROXY}tls: {PAIR}\n"
+ADMIN_PAIR = f"{LOCAL}admin: {{ listen: '0.0.0.0:8081', tls: {PAIR} }}\n"
 
 
 def in_folder(**fields: Any) -> Mapping[str, Any]:
@@ -57,7 +60,7 @@ PLANTED: list[tuple[str, Mapping[str, Any], str, str, str, str]] = [
     (LOCAL, file(Kind.CONFIGURATION, 0o664), "writable-by-others", "wrong", "f:", "chmod go-w f"),
     (LOCAL, file(Kind.KEY, 0o602), "writable-by-others", "wrong", "f:", "chmod go-w f"),
     (ADMIN_TLS, {"keys": KeyFacts((KEY,), 0)}, "admin-exposed", "wrong", "mcpgov.yaml:2:8", "mcpgov keys admin"),
-    (ADMIN, {}, "admin-without-tls", "warning", "mcpgov.yaml:2:8", "admin.public_url"),
+    (ADMIN, {}, "admin-without-tls", "warning", "mcpgov.yaml:2:8", "admin.tls"),
     (PUBLIC, {}, "public-url-missing", "warning", "mcpgov.yaml:1:9", "add public_url"),
     (f"{LOCAL}trusted_proxies: [10.0.0.0/8]\n", {}, "public-url-missing", "warning", "mcpgov.yaml:1", "public_url"),
     (
@@ -67,6 +70,14 @@ PLANTED: list[tuple[str, Mapping[str, Any], str, str, str, str]] = [
         "warning",
         "mcpgov.yaml:2:13",
         "listen",
+    ),
+    (
+        *(TLS, {"certificates": (presented(TLS, "tls", days=29),)}),
+        *("certificate-expires", "warning", "mcpgov.yaml:3:21", "in the same places"),
+    ),
+    (
+        *(ADMIN_PAIR, {"certificates": (presented(ADMIN_PAIR, "admin", "tls", days=-1),)}),
+        *("certificate-expires", "warning", "mcpgov.yaml:2:54", "in the same places"),
     ),
     (PROXY, {}, "proxy-not-trusted", "warning", "mcpgov.yaml:2:13", "trusted_proxies"),
     (LOCAL, {"keys": KeyFacts()}, "nobody-can-call", "wrong", "mcpgov.yaml", "mcpgov keys create"),
@@ -106,6 +117,8 @@ def test_what_was_planted_is_found_with_its_mend(
         (LOCAL, {}),
         (PROXY + "trusted_proxies: [10.0.0.0/8]\n", {}),
         (ADMIN_TLS, {}),
+        (TLS, {"certificates": (presented(TLS, "tls", days=31),)}),
+        (ADMIN_PAIR, {}),
         (f"{LOCAL}admin: {{}}\n", {"keys": KeyFacts((KEY,), 0)}),
         (POSTGRES + "counters: per-worker\n", {}),
         (POSTGRES + "counters: redis://cache:6379\n", {}),

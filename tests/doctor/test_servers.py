@@ -3,14 +3,20 @@
 from datetime import date
 
 from mcpgov.doctor.facts import Machine
-from mcpgov.doctor.servers import ENDS, OLDEST, answers, machine
-from tests.doctor.planted import healthy
+from mcpgov.doctor.servers import ENDS, OLDEST, answers, certificates, machine
+from tests.doctor.planted import healthy, presented
 
 
 def test_a_server_that_gives_no_answer_is_named_with_why() -> None:
     (found,) = answers(healthy(server={"fault": "gave no answer within 5 s"}))
     assert found.problem.message == "the server https://mcp.contoso.com/mcp: gave no answer within 5 s"
     assert (found.problem.file, found.problem.line) == ("catalog/github.yaml", 2)
+
+
+def test_a_certificate_of_our_own_is_named_with_its_last_day() -> None:
+    (found,) = certificates(healthy(certificates=(presented("tls: { certificate: a }", "tls", days=3),)))
+    told = "/etc/mcpgov/server.crt, or a certificate between it and its root, is good until 2026-11-25"
+    assert found.problem.message == told
 
 
 def test_every_python_that_mcpgov_runs_on_has_an_end() -> None:

@@ -32,7 +32,7 @@ from tests.supply.locks import LOCKS, ROOT, Pin, faults, lock, pins
 RUN_UNASKED: Final = frozenset({"setup.py", "sitecustomize.py", "usercustomize.py"})
 OURS: Final = ("mcpgov/", "mcpgov-")
 PIP_AUDIT: Final = (
-    *(sys.executable, "-m", "pip_audit", "--requirement", str(ROOT / "requirements" / "runtime.txt")),
+    *(sys.executable, "-m", "pip_audit", "--requirement", str(ROOT / "requirements" / "all.txt")),
     *("--require-hashes", "--disable-pip", "--progress-spinner", "off", "--timeout", "10", "--format", "json"),
 )
 
@@ -106,17 +106,17 @@ def offline() -> Iterator[str]:
     """Everything that is wrong, by what the project itself knows."""
     for name in LOCKS:
         yield from (f"requirements/{name}.txt {fault}" for fault in faults(lock(name)))
-    runtime = pins(lock("runtime"))
-    yield from below(runtime, floors())
-    yield from licences.faults(runtime, licences.licences())
-    for package in sorted({pin.name for pin in runtime}):
+    runs = pins(lock("all"))
+    yield from below(runs, floors())
+    yield from licences.faults(runs, licences.licences())
+    for package in sorted({pin.name for pin in runs}):
         unasked = runs_unasked(installed(package))
         yield from (f"{package} brings {name}, which Python would run unasked" for name in unasked)
     yield from of_wheel(built())
 
 
 def ask_pip_audit() -> Advice:
-    """What pip-audit says of the lock of what runs."""
+    """What pip-audit says of the lock of what runs, every extra with it."""
     ran = subprocess.run(PIP_AUDIT, check=False, capture_output=True, text=True)
     return read_advice(ran.stdout, ran.stderr)
 

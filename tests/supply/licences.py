@@ -17,6 +17,7 @@ from tests.supply.locks import ROOT, Pin
 
 # How packages that do not speak SPDX yet name the licences of the table.
 WORDS: Final[Mapping[str, str]] = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",

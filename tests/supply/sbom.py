@@ -2,10 +2,10 @@
 
 python -m tests.supply.sbom [--check]    writes it, or only says whether it is what the lock says
 
-Rules: made from requirements/runtime.txt, requirements/licences.toml and pyproject.toml alone, so that the same lock
-gives the same bytes on every machine: no time, no serial number, no host. Each component has the SHA-256 of every file
-that may be installed for it. Left out: the extras `otel` and `parquet`, what only builds or tests, and the npm packages
-of the tests.
+Rules: made from two locks (runtime and all), requirements/licences.toml and pyproject.toml alone, so that the same
+locks give the same bytes on every machine: no time, no serial number, no host. Each component has the SHA-256 of every
+file that may be installed for it; one that only an extra brings is optional. Left out: what only builds or tests, and
+the npm packages of the tests.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ FILE: Final = ROOT / "sbom.cdx.json"
 
 def build() -> str:
     """The whole document, as text."""
-    locked = pins(lock("runtime"))
+    locked, plain = pins(lock("all")), {pin.name for pin in pins(lock("runtime"))}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    direct = {re.split(r"[<>=;\[]", item)[0].lower() for item in project["dependencies"]}
+    extras = project["optional-dependencies"].values()
+    declared = [*project["dependencies"], *(item for extra in extras for item in extra)]
+    direct = {re.split(r"[<>=;\[]", item)[0].lower() for item in declared}
     root: dict[str, Any] = {
         "bom-ref": "mcpgov",
         "type": "application",
@@ -43,7 +45,7 @@ def build() -> str:
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": root, "lifecycles": [{"phase": "pre-build"}]},
-        "components": [component(pin, licences().packages[pin.name]) for pin in locked],
+        "components": [component(pin, licences().packages[pin.name], needed=pin.name in plain) for pin in locked],
         "dependencies": [
             {"ref": "mcpgov", "dependsOn": [purl(pin) for pin in locked if pin.name in direct]},
             *({"ref": purl(pin)} for pin in locked),
@@ -54,14 +56,15 @@ def build() -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def component(pin: Pin, expression: str) -> dict[str, Any]:
-    """One locked package. Where it is not installed everywhere, a property says where."""
+def component(pin: Pin, expression: str, *, needed: bool) -> dict[str, Any]:
+    """One locked package, `needed` by a plain installation or not. Where it is for some systems, a property says so."""
     files = [{"alg": "SHA-256", "content": digest} for digest in pin.hashes]
     made: dict[str, Any] = {
         "bom-ref": purl(pin),
         "type": "library",
         "name": pin.name,
         "version": pin.version,
+        "scope": "required" if needed else "optional",
         "purl": purl(pin),
         "licenses": licence(expression),
         "externalReferences": [{"type": "distribution", "url": purl(pin), "hashes": files}],
@@ -93,7 +96,7 @@ def main() -> int:
         FILE.write_text(text, "utf-8")
         return 0
     if not FILE.is_file() or FILE.read_text("utf-8") != text:
-        sys.stderr.write("sbom: sbom.cdx.json is not what requirements/runtime.txt says: run scripts/sbom\n")
+        sys.stderr.write("sbom: sbom.cdx.json is not what requirements/all.txt says: run scripts/sbom\n")
         return 1
     return 0
 

@@ -25,7 +25,7 @@ def test_it_has_each_pin_with_every_hash_and_a_licence() -> None:
         (item["name"], item["version"]): {digest["content"] for digest in item["externalReferences"][0]["hashes"]}
         for item in json.loads(TEXT)["components"]
     }
-    assert found == {(pin.name, pin.version): set(pin.hashes) for pin in pins(lock("runtime"))}
+    assert found == {(pin.name, pin.version): set(pin.hashes) for pin in pins(lock("all"))}
     assert all(item["licenses"] for item in json.loads(TEXT)["components"])
 
 
@@ -40,3 +40,11 @@ def test_what_is_asked_for_directly_is_told_from_what_comes_with_it() -> None:
     assert "pkg:pypi/aiohttp@" in " ".join(root["dependsOn"])
     assert "pkg:pypi/idna@" not in " ".join(root["dependsOn"])
     assert len(others) == len(json.loads(TEXT)["components"])
+
+
+def test_what_only_an_extra_brings_is_optional() -> None:
+    scopes = {item["name"]: item["scope"] for item in json.loads(TEXT)["components"]}
+    assert {name for name, scope in scopes.items() if scope == "required"} == {p.name for p in pins(lock("runtime"))}
+    assert {scopes[name] for name in ("azure-identity", "opentelemetry-sdk", "psycopg", "pyarrow", "redis")} == {
+        "optional"
+    }
