@@ -2,10 +2,11 @@
 
 python -m tests.supply.release [--dry-run | --publish]
 
-Rules: nothing is made where the tree has changes, the tag is not the version, CHANGELOG.md has no section for it, or
-the bill of materials is old. Each build is made from a clone of its own, at a place of its own, at the time of the
-commit (https://reproducible-builds.org/specs/source-date-epoch/); files that differ by one byte are no release. dist/ is
-made last. Nothing is published without --publish. With --dry-run what stands in the way is said, and nothing is left.
+Rules: nothing is made where the tree has changes, the tag is not the version, CHANGELOG.md has no section for it,
+dist/ is there, or the bill of materials is old. Each build is made from a clone of its own, at a place of its own, at
+the time of the commit (https://reproducible-builds.org/specs/source-date-epoch/). Files that differ by one byte are no
+release. dist/ is made last. Nothing is published without --publish. With --dry-run what stands in the way is said, and
+no more.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def in_the_way(root: Path) -> Iterator[str]:
         yield f"the commit has no tag v{version}"
     if not notes((root / "CHANGELOG.md").read_text("utf-8"), version):
         yield f"CHANGELOG.md has no section [{version}] with a date"
+    if (root / "dist").exists():
+        yield "dist/ is there already: another release is not mixed with this one"
 
 
 def built(root: Path, folder: Path, umask: int) -> dict[str, bytes]:
@@ -71,7 +74,7 @@ def built(root: Path, folder: Path, umask: int) -> dict[str, bytes]:
     git(root, "clone", "--quiet", "--no-hardlinks", "--no-tags", str(root), str(source))
     git(source, "checkout", "--quiet", "--detach", git(root, "rev-parse", "HEAD"))
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "sdist,wheel", "--directory", str(made)],
+        [sys.executable, "-m", "hatchling", "build", "--directory", str(made)],
         cwd=source,
         env={**os.environ, "SOURCE_DATE_EPOCH": git(source, "log", "-1", "--format=%ct")},
         umask=umask,
@@ -127,7 +130,7 @@ def release(root: Path, words: list[str], hand_over: Publish) -> tuple[str, int]
 
 
 def written(dist: Path, files: Mapping[str, bytes]) -> Path:
-    """A folder with these files; what an earlier release left there is a fault, and not mixed with this one."""
+    """A new folder with these files."""
     dist.mkdir()
     for name, content in files.items():
         (dist / name).write_bytes(content)
