@@ -9,6 +9,7 @@ import pytest
 
 from mcpgov import app
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.extras import OTEL
 from mcpgov.observing import Signals, Watched, observing, signals_of
 from mcpgov.reporter import Reporter
 from tests.flows.house import house
@@ -58,7 +59,7 @@ async def test_a_plain_start_loads_no_telemetry(tmp_path: Path) -> None:
 async def test_a_collector_without_the_extra_is_an_error_with_its_mend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)
+    monkeypatch.setitem(sys.modules, OTEL.module, None)
     async with house(tmp_path) as plain:
         assert plain.running is not None
         watched = Watched(plain.running.generations.current, plain.running.ledger, Reporter(), dict)
