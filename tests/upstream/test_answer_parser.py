@@ -1,7 +1,7 @@
 """What is an answer, and what is none, however the bytes are cut into reads."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import aiohttp
 import httptools
@@ -127,7 +127,7 @@ def padded(start: bytes, size: int) -> bytes:
 
 
 EARLY = b"HTTP/1.1 103 Early\r\n\r\n"
-LONG = {
+LONG: Mapping[str, Callable[[int], bytes]] = {
     "field": lambda over: padded(b"HTTP/1.1 204 No\r\n", HEAD_BYTES + over),
     "reason": lambda over: b"HTTP/1.1 204 " + b"N" * (HEAD_BYTES + over - 17) + b"\r\n\r\n",
     "interim": lambda over: EARLY * 3 + padded(b"HTTP/1.1 204 No\r\n", HEAD_BYTES + over - 3 * len(EARLY)),
