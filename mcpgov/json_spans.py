@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
+# A key with all that stands around it up to its value. Nothing is tried twice, however long a key is.
+_KEY = re.compile(r'[ \t\n\r]*+"((?:[^"\\\x00-\x1f]++|\\.)*+)"[ \t\n\r]*+:[ \t\n\r]*+')
+_NEXT_KEY = re.compile(rf"[ \t\n\r]*+,{_KEY.pattern}")
 
 
 def span_of(body: bytes, path: Sequence[str]) -> slice | None:
     """The bytes of the value at `path`, each step a key of an object; None where there is none.
 
-    `body` is one JSON value in UTF-8 without duplicate keys. Raises ValueError where it is not.
+    `body` is one JSON value in UTF-8 without duplicate keys. Where it is not, there is none, or ValueError is raised.
     """
     text = body.decode("utf-8")
     found = _span(text, path)
@@ -72,15 +75,17 @@ def _member(text: str, at: int, wanted: str) -> int | None:
     """Where the value of a key of the object at `at` begins; None where that is no object, or has no such key."""
     if text[at : at + 1] != "{":
         return None
-    at = _after_space(text, at + 1)
-    while text[at : at + 1] == '"':
-        key, at = _DECODER.raw_decode(text, at)
-        at = _after_space(text, _after_space(text, at) + 1)  # over the colon
-        if key == wanted:
-            return at
-        at = _after_space(text, _DECODER.raw_decode(text, at)[1])
-        at = _after_space(text, at + 1)  # over the comma, or the end
+    key = _KEY.match(text, at + 1)
+    while key:
+        if _unescaped(key[1]) == wanted:
+            return key.end()
+        key = _NEXT_KEY.match(text, _DECODER.raw_decode(text, key.end())[1])
     return None
+
+
+def _unescaped(written: str) -> str:
+    """What a key is, from what stands between its quotes."""
+    return json.loads(f'"{written}"') if "\\" in written else written
 
 
 def _after_space(text: str, at: int) -> int:
