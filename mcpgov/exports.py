@@ -33,8 +33,8 @@ from mcpgov.audit.formats.syslog import Syslog
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.host_tokens import HostTokens
 from mcpgov.stage_settings import azure_identity
-from mcpgov.store.audit_summary import moment
 from mcpgov.store.database import place_bytes
+from mcpgov.store.sqlite_keys import moment
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:

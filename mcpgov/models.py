@@ -68,11 +68,9 @@ class Headers:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of `name`, in the order received."""
-        if name not in self._first:
-            return ()
-        if len(self._first) == len(self.fields):
-            return (self._first[name],)
-        return tuple([value for field_name, value in self.fields if field_name == name])
+        if len(self._first) < len(self.fields):
+            return tuple([value for field_name, value in self.fields if field_name == name])
+        return (self._first[name],) if name in self._first else ()
 
     def __contains__(self, name: object) -> bool:
         return name in self._first

@@ -315,6 +315,7 @@ class HttpExchange:
     def close(self) -> None:
         """Stop watching for the client, and let go of its body."""
         self._draining.leave(self._call)
+        self._call = None  # which holds this exchange
         for held in (self._held, self._telling):
             if held is not None:
                 held.give_back()

@@ -159,6 +159,9 @@ class Cycle(RequestResponseCycle):
         if not more:
             self.response_complete = True
             self._wake()
+            # What knows of the cycle is let go of, so that nobody has to collect it.
+            self._leaving = None
+            self.scope["extensions"] = {}
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()
