@@ -72,6 +72,7 @@ INVALID = {
     "a blank line before": b"\r\n" + LENGTH % 0,
     "no status": b"HTTP/1.1 OK\r\n\r\n",
     "four figures": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "a status of 0": b"HTTP/1.1 000 No\r\ncontent-length: 0\r\n\r\n" + LENGTH % 0,
     "two spaces": b"HTTP/1.1  200 OK\r\n\r\n",
     "a control character in the reason": b"HTTP/1.1 200 O\x01K\r\n\r\n",
     "switching protocols": b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n",
