@@ -8,15 +8,8 @@ from mcpgov.store.record_words import searchable, words_of
 
 
 def test_every_text_counts_but_what_every_record_has() -> None:
-    fields: dict[str, Json] = {
-        "v": 1,
-        "event": "intent",
-        "ts": "2026",
-        "a": "one",
-        "b": ["two"],
-        "c": 4,
-        "mcpgov.snapshot": "s",
-    }
+    fields: dict[str, Json] = {"v": 1, "event": "intent", "ts": "2026", "a": "one", "b": ["two"], "c": 4}
+    fields["mcpgov.snapshot"] = "s"
     assert words_of(fields) == "one two"
 
 
