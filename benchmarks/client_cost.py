@@ -11,12 +11,14 @@ import asyncio
 import resource
 import statistics
 import sys
-from contextlib import ExitStack
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvloop
 
-from benchmarks.compare import free_port, start
+from benchmarks.placement import here
+from benchmarks.upstream import upstream
 from mcpgov.models import RemoteUpstream
 from mcpgov.upstream.aiohttp_client import aiohttp_clients
 from mcpgov.upstream.http_client import HttpRequest
@@ -89,10 +91,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--calls", type=int, default=3000, help="of each round (3000)")
     parser.add_argument("--rounds", type=int, default=7, help="of each client (7)")
     asked = parser.parse_args(arguments)
-    with ExitStack() as stack:
-        port = free_port()
-        start(stack, port, "benchmarks.upstream", str(port))
-        uvloop.run(rounds(f"http://127.0.0.1:{port}/mcp", asked.calls, asked.rounds))
+    with tempfile.TemporaryDirectory() as folder, upstream(here().load, Path(folder)) as server:
+        uvloop.run(rounds(f"http://127.0.0.1:{server.port}/mcp", asked.calls, asked.rounds))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What one governed call costs mcpgov itself: interpreter steps, counted, and CPU, measured.
 
     python -m benchmarks.hot_path --steps 200       steps a call, and the functions that take the most of them
+    python -m benchmarks.hot_path --steps 200 --bare    of which HTTP and ASGI alone
     python -m benchmarks.hot_path --cpu 20000       microseconds of CPU a call, at one and at sixteen at a time
     python -m benchmarks.hot_path --cpu 20000 --against HEAD~3    the same of another revision, in alternating rounds
 
@@ -209,11 +210,20 @@ class Steps:
 OWN: Final = frozenset({Caller.call.__code__, Caller.calls.__code__, Wire.write.__code__, NoUpstream.forward.__code__})
 
 
-async def counted(calls: int) -> Steps:
-    """The steps of so many calls."""
+async def bare(_scope: Any, receive: Any, send: Any) -> None:
+    """An application that reads its request and answers: what HTTP and ASGI cost alone."""
+    while (await receive())["more_body"]:
+        pass
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(PONG)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": PONG})
+
+
+async def counted(calls: int, *, alone: bool) -> Steps:
+    """The steps of so many calls; `alone` to the application that does nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         async with serving(Path(folder)) as (server, key):
-            caller, steps = Caller(server, key), Steps()
+            caller, steps = Caller(GatewayServer(bare) if alone else server, key), Steps()
             await caller.calls(WARM)
             sys.settrace(steps)
             await caller.calls(calls)
@@ -299,6 +309,7 @@ def main() -> None:
     """Count or measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, metavar="CALLS", default=0)
+    parser.add_argument("--bare", action="store_true")
     parser.add_argument("--cpu", type=int, metavar="CALLS", default=0)
     parser.add_argument("--against", metavar="REVISION", default="")
     parser.add_argument("--json", action="store_true")
@@ -310,7 +321,7 @@ def main() -> None:
         print(json.dumps(figures) if options.json else figures)
     else:
         calls = options.steps or WARM
-        steps = uvloop.run(counted(calls))
+        steps = uvloop.run(counted(calls, alone=options.bare))
         print(json.dumps(steps.of.total() / calls) if options.json else told(steps, calls))
 
 

@@ -54,7 +54,7 @@ def taken(result: Result) -> str:
     told = (
         f"Taken {result['taken'][:10]} on {on['cores']} cores of {on['cpu']}, kernel {on['kernel']}, Python "
         f"{result['versions']['python']}, mcpgov {result['versions']['mcpgov']}: {on['placement']}, medians of "
-        f"{size['rounds']} alternating rounds of {size['seconds']} s.\n"
+        f"alternating rounds of {size['seconds']:g} s ({size['rounds']}).\n"
     )
     return (BUSY if on["busy"] else "") + told
 

@@ -142,7 +142,7 @@ class Run:
                 self.figures[target.name] |= at_concurrency(samples, connections)
 
     def _probe(self) -> None:
-        """The quick ones together, then the slow ones beside the direct call, in fewer passes: none quick waits.
+        """The quick ones together, then the slow ones beside the direct call, so that nobody quick waits for them.
 
         A target that breaks here breaks off the probe of its group: their calls are interleaved.
         """

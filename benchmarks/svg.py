@@ -82,7 +82,7 @@ def bars(title: str, drawn: Sequence[Bar], axis: Axis, bound: float | None = Non
     for mark in axis.marks:
         at = axis.across(mark)
         parts.append(f'<path class="grid" d="M{at:.1f} {TOP - 8}V{floor}"/>')
-        parts.append(f'<text x="{at:.1f}" y="{floor + 18}" text-anchor="middle">{mark:,g}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{floor + 18}" text-anchor="middle">{mark:,.9g}</text>')
     for number, bar in enumerate(drawn):
         top, end = TOP + number * STEP, axis.across(bar.value)
         kind = "ours" if bar.ours else "bar"

@@ -30,6 +30,15 @@ def pinned(peer: str, package: str) -> str:
     return found[1] if found else ""
 
 
+def with_pip() -> str:
+    """A Python that has pip, which the environment that this runs in may not have. Raises `DidNotStartError`."""
+    for candidate in (sys.executable, "python3.11", "python3", "/usr/bin/python3"):
+        python = shutil.which(candidate)
+        if python and subprocess.run((python, "-c", "import pip"), check=False, capture_output=True).returncode == 0:
+            return python
+    raise DidNotStartError("no Python with pip is there")
+
+
 def environment_of(peer: str) -> Path:
     """The folder of a peer's environment. Raises `DidNotStartError` with pip's last words where it cannot be made."""
     made = hashlib.sha256(lock_of(peer).read_bytes() + sys.version.encode()).hexdigest()[:12]
@@ -39,7 +48,7 @@ def environment_of(peer: str) -> Path:
     sys.stderr.write(f"installing {peer}\n")
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run((sys.executable, "-m", "venv", "--without-pip", str(folder)), check=True)
-    pip = (sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check")
+    pip = (with_pip(), "-m", "pip", "--python", str(folder / "bin" / "python"), "--disable-pip-version-check")
     quiet = ("install", "--quiet", "--root-user-action=ignore", "--require-hashes", "-r", str(lock_of(peer)))
     try:
         subprocess.run((*pip, *quiet), check=True, capture_output=True, text=True, timeout=PATIENCE)

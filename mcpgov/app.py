@@ -87,7 +87,7 @@ from mcpgov.storage import Storage, counting
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.web import GuardedWeb
-from mcpgov.worker import ALONE, Worker, inherited, supervised
+from mcpgov.worker import ALONE, Worker, inherited, settle, supervised
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -266,6 +266,7 @@ async def serve_until_told(config: Path | None, worker: Worker) -> None:
             current = gateway.generations.current()
             named, others = [f"{url}/mcp/{name}" for name in current.connections], other_urls(current.settings, url)
             structlog.get_logger().info("serving", connections=named, **others)
+            settle()
             with supervised(worker, server.handle_exit):
                 await server.serve_on(sock)
     structlog.get_logger().info("stopped")

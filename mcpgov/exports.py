@@ -34,8 +34,8 @@ from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.extras import PARQUET
 from mcpgov.host_tokens import HostTokens
 from mcpgov.stage_settings import azure_identity
-from mcpgov.store.audit_summary import moment
 from mcpgov.store.database import place_bytes
+from mcpgov.store.sqlite_keys import moment
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:

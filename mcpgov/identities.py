@@ -31,6 +31,7 @@ from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyStore
 from mcpgov.identity.authenticator import AUTHORIZATION, Authentication
 from mcpgov.identity.client_ip import source_address
 from mcpgov.identity.entra_token import EntraAuthenticator
+from mcpgov.identity.key_lookups import KeyLookups
 from mcpgov.identity.key_uses import noting_uses
 from mcpgov.identity.oidc_token import OidcAuthenticator
 from mcpgov.identity.signing_keys import KeySource, SigningKeys
@@ -150,7 +151,7 @@ async def identities(parts: IdentityParts, hosts: AzureHosts, note: Note) -> Asy
     sources = CredentialSources(ConnectionKeys(), cache, users.links, users.oauth, microsoft)
     try:
         async with noting_uses(parts.keys) as uses:
-            by_key = ApiKeyAuthenticator(parts.keys, settings.identity.key_headers, parts.now, uses)
+            by_key = ApiKeyAuthenticator(KeyLookups(parts.keys), settings.identity.key_headers, parts.now, uses)
             consents = Consents(
                 links=users.links,
                 vault=users.vault,

@@ -68,9 +68,10 @@ class Headers:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of `name`, in the order received."""
-        if len(self._first) < len(self.fields):
-            return tuple([value for field_name, value in self.fields if field_name == name])
-        return (self._first[name],) if name in self._first else ()
+        first = self._first.get(name)
+        if first is None or len(self._first) == len(self.fields):
+            return () if first is None else (first,)
+        return tuple([value for field_name, value in self.fields if field_name == name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._first
@@ -229,7 +230,6 @@ class AuthType(StrEnum):
 @frozen
 class OAuthClient:
     """mcpgov as a client of somebody's authorization server (authType OAuth2).
-
     `per_user`: authorization code with PKCE, one token for each user who consents; otherwise client credentials, one
     token for the connection. `private` allows the server's own addresses to be loopback or private.
     """

@@ -38,6 +38,9 @@ class Claims:
     ignored: tuple[str, ...] = ()
 
 
+_NO_CLAIMS: Final = Claims()
+
+
 @frozen
 class TraceContext:
     """A call's place in a trace. Ids are lower-case hex; `parent_span_id` is the caller's span, empty without one."""
@@ -60,6 +63,8 @@ class TraceContext:
 
 def claims_of(headers: Headers, in_message: Json = None) -> Claims:
     """What the head and the message (`params._meta.traceparent`) of a request claim."""
+    if in_message is None and FIELD not in headers:
+        return _NO_CLAIMS
     claims: list[tuple[str, Json]] = [("_meta", in_message)] if in_message is not None else []
     if FIELD in headers:
         claims.append(("header", ", ".join(headers.all(FIELD)).strip(" \t")))

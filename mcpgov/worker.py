@@ -10,6 +10,7 @@ Refuses to know: who starts workers, and how often (supervisor.py).
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from contextlib import contextmanager, suppress
@@ -61,6 +62,7 @@ class Worker:
 
 
 ALONE: Final = Worker()
+COLLECT_AFTER: Final = (10_000, 20, 50)  # new objects, and generations of younger ones
 
 
 def parse_worker(argument: str) -> Worker:
@@ -84,6 +86,17 @@ def unshared(workers: int, settings: Settings, source: Source, entries: Iterable
             message = f"a client's session with a local server is one process, of one of the {workers} workers"
             mend = "serve it with --workers 1, or run it where it has a URL and name that as upstream"
             yield entry.source.problem(("command",), message, mend)
+
+
+def settle() -> None:
+    """Tell the collector of cycles that what has been made so far stays: it looks at none of that again.
+
+    A call leaves it nothing to collect, so it looks at the rest less often, too. Only for a process that does nothing
+    but serve from now on: in any other, what is kept so would be garbage.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def inherited(descriptor: int) -> socket.socket:

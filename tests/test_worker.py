@@ -1,8 +1,11 @@
 """Which worker this is, what its supervisor gave it, and what workers cannot share."""
 
 import asyncio
+import gc
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,3 +116,12 @@ async def test_nobody_is_told_where_there_is_no_supervisor() -> None:
     with supervised(ALONE, lambda number, _: told.put_nowait(number)):
         await asyncio.sleep(0)
     assert told.empty()
+
+
+def test_what_is_there_when_serving_begins_is_looked_at_no_more() -> None:
+    code = (
+        "import gc; from mcpgov.worker import settle; settle(); print(gc.get_freeze_count() > 1000, gc.get_threshold())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "True (10000, 20, 50)\n"
+    assert gc.get_freeze_count() == 0  # and nowhere else

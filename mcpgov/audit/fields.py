@@ -7,7 +7,7 @@ nothing to say. Text that somebody else chose is cut to a bound. No value of a c
 from __future__ import annotations
 
 import json
-import re
+from json.encoder import encode_basestring  # what an encoder that leaves text as it is writes a text with
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.redact import TEXT, clip, encodable, origin, without_query
@@ -26,7 +26,6 @@ MOST = 64  # of the items of a list that is written down
 WHOLE: Final = 1 << 62  # the bound of text that is our own
 Fields = dict[str, str | int | bool | list[int] | list[str] | None]
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
-_PLAIN: Final = re.compile(r"[ !#-\[\]-~]*").fullmatch  # text that JSON writes as it is
 # What a record of level `none` goes without: text that the caller or the server chose, and what values were digested.
 WITHHELD = frozenset(
     {
@@ -58,9 +57,7 @@ def member(name: str, text: str, limit: int = TEXT) -> str:
     """A text under its name, cut to so many characters; nothing where it is empty."""
     if not text:
         return ""
-    if len(text) <= limit and _PLAIN(text):
-        return f'"{name}":"{text}"'
-    return f'"{name}":{_ENCODER.encode(clip(text, limit))}'
+    return f'"{name}":{encode_basestring(text if text.isascii() and len(text) <= limit else clip(text, limit))}'
 
 
 def number(name: str, value: int | None) -> str:

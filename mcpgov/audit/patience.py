@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Patience:
-    """`silent` is told, in the loop, of each one who has waited for `seconds` and still has no answer."""
+    """`silent` is given, in the loop, each one who has waited for `seconds`, and answers that."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, seconds: float, silent: Callable[[asyncio.Future[None]], None]
@@ -27,7 +27,8 @@ class Patience:
         self._timer: asyncio.TimerHandle | None = None
 
     def waiter(self) -> asyncio.Future[None]:
-        """One more who waits, from now on."""
+        """One more who waits, from now on. Those who were answered are let go of, up to the first who still waits."""
+        self._forget()
         waiter: asyncio.Future[None] = self._loop.create_future()
         due = self._loop.time() + self._seconds
         self._waiting.append((due, waiter))
@@ -35,17 +36,16 @@ class Patience:
             self._timer = self._loop.call_at(due, self._look)
         return waiter
 
-    def forget(self) -> None:
-        """Let go of those who were answered, as far as nobody before them still waits."""
+    def _forget(self) -> None:
         waiting = self._waiting
         while waiting and waiting[0][1].done():
             waiting.popleft()
 
     def _look(self) -> None:
         self._timer, now = None, self._loop.time()
-        self.forget()
+        self._forget()
         while self._waiting and self._waiting[0][0] <= now:
             self._silent(self._waiting[0][1])
-            self.forget()
+            self._forget()
         if self._waiting:
             self._timer = self._loop.call_at(self._waiting[0][0], self._look)

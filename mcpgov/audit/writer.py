@@ -377,8 +377,6 @@ class Writer:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(StoreUnavailable(str(failure)))  # each its own: what is raised keeps its frames
-        if self._patience is not None:
-            self._patience.forget()
 
     def _in_loop(self, say: Callable[..., None], *what: object) -> bool:
         """Have something said in the loop; not done where that has closed."""

@@ -211,7 +211,7 @@ class HttpExchange:
         """Read the body, parse it once, and from then on watch for the client's leaving."""
         self._settings.sites.check(self.head.headers, origins)
         settings = self._settings
-        self._held, self._telling = settings.buffers.hold(principal.id), settings.buffers.hold(principal.id)
+        self._held = settings.buffers.hold(principal.id)
         pace = None if self._wire.is_whole else settings.pace
         body = await read_body(self._wire.receive, self.head.headers, settings.limits.body, pace, self._held)
         if body is None:
@@ -244,6 +244,8 @@ class HttpExchange:
         """Send the answer on as it comes; the next piece is asked for when the client has taken the one before."""
         status = (answer.reply and answer.reply.status) or answer.status
         if answer.streaming:
+            if self._request is not None:
+                self._telling = self._settings.buffers.hold(self._request.principal_id)
             await self._start(status, self._fields(answer, decision))
             async for events in answer.events:
                 await self._tell(b"".join([event.raw for event in events]))
@@ -289,10 +291,12 @@ class HttpExchange:
         self._started = True
 
     async def _body(self, body: bytes, *, more: bool) -> None:
-        last = max(0, len(body) - 1) // SLICE * SLICE
-        for at in range(0, last, SLICE):
-            await self._send({"type": "http.response.body", "body": body[at : at + SLICE], "more_body": True})
-        await self._send({"type": "http.response.body", "body": body[last:], "more_body": more})
+        if len(body) > SLICE:
+            last = (len(body) - 1) // SLICE * SLICE
+            for at in range(0, last, SLICE):
+                await self._send({"type": "http.response.body", "body": body[at : at + SLICE], "more_body": True})
+            body = body[last:]
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
         self._answered = self._answered or not (more or self._gone)
 
     async def stop(self) -> None:
@@ -311,6 +315,7 @@ class HttpExchange:
     def close(self) -> None:
         """Stop watching for the client, and let go of its body."""
         self._draining.leave(self._call)
+        self._call = None  # which holds this exchange
         for held in (self._held, self._telling):
             if held is not None:
                 held.give_back()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 LEAVING: Final = "mcpgov.leaving"
 WHOLE: Final = "mcpgov.whole"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LINE: Final = b"%b: %b\r\n"
 UNSIZED: Final = (204, 304)  # RFC 9110 section 8.6
 
 
@@ -123,11 +124,12 @@ class Cycle(RequestResponseCycle):
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
-        fields = {name.lower(): value for name, value in headers}
+        names, values = zip(*headers, strict=True) if headers else ((), ())
         # A line end in one of them would begin a field, or an answer, that nobody here has written.
-        if HEADER_RE.search(b"".join(fields)) or HEADER_VALUE_RE.search(b"".join([value for _, value in headers])):
+        if HEADER_RE.search(b"".join(names)) or HEADER_VALUE_RE.search(b"".join(values)):
             raise RuntimeError("A header field of the answer has a character that none may have.")
-        lines = [STATUS_LINE[status], *[b"%b: %b\r\n" % field for field in headers]]
+        fields = dict(zip(map(bytes.lower, names), values, strict=True))
+        lines = [STATUS_LINE[status], *map(LINE.__mod__, headers)]
         if b"close" in [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]:
             self.keep_alive = False
         elif not self.keep_alive:
@@ -157,6 +159,9 @@ class Cycle(RequestResponseCycle):
         if not more:
             self.response_complete = True
             self._wake()
+            # What knows of the cycle is let go of, so that nobody has to collect it.
+            self._leaving = None
+            self.scope["extensions"] = {}
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()

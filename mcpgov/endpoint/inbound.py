@@ -70,6 +70,7 @@ MEANT = SINGLETONS | {
     *("content-encoding", "tracestate", "baggage", "x-correlation-id", "x-ms-correlation-id", "x-request-id"),
 }
 MEANT_PREFIXES = ("mcp-", "x-forwarded-")
+JSON = "application/json"
 CHARSETS = frozenset({"", "charset=utf-8", 'charset="utf-8"'})
 BODILESS = {"GET": Kind.STREAM, "DELETE": Kind.END}
 ALLOWED = {Era.HANDSHAKE: "GET, POST, DELETE", Era.STATELESS: "POST"}
@@ -129,7 +130,8 @@ def _without_body(head: RequestHead) -> MCPRequest:
 
 def _with_message(head: RequestHead, body: bytes, message: dict[str, Json], principal_id: str) -> MCPRequest:
     _require_exact_keys(message, ENVELOPE_KEYS, "the envelope")
-    kind = _kind(message)
+    request_id = _id(message)
+    kind = _kind(message, request_id)
     params = _member(message, "params")
     _require_exact_keys(params, PARAMS_KEYS, "params")
     meta = _member(params, "_meta")
@@ -150,7 +152,7 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json], prin
         kind=kind,
         protocol_version="" if method == "initialize" and VERSION_HEADER not in head.headers else version,
         body=body,
-        id=_id(message),
+        id=request_id,
         method=method,
         name=name,
         params=params,
@@ -166,6 +168,8 @@ def _with_message(head: RequestHead, body: bytes, message: dict[str, Json], prin
 
 def _require_exact_keys(members: Mapping[str, Json], reserved: frozenset[str], where: str) -> None:
     """No key that a lenient reader takes for a reserved one, and none that a person could not tell from another."""
+    if members.keys() <= reserved:
+        return
     others = members.keys() - reserved
     unclear = any(len(key) > KEY_LENGTH or not key.isprintable() for key in others)
     if unclear or looks_alike(members, reserved):
@@ -173,7 +177,7 @@ def _require_exact_keys(members: Mapping[str, Json], reserved: frozenset[str], w
         raise Refusal(Reason.AMBIGUOUS_KEY, f"A key in {where} can be read in two ways: it is {what}.")
 
 
-def _kind(message: Mapping[str, Json]) -> Kind:
+def _kind(message: Mapping[str, Json], request_id: JSONRPCId | None) -> Kind:
     if message.get("jsonrpc") != "2.0":
         raise Refusal(Reason.INVALID_MESSAGE, 'The message is not JSON-RPC: "jsonrpc" must be "2.0".')
     answers = ("result" in message) + ("error" in message)
@@ -181,7 +185,7 @@ def _kind(message: Mapping[str, Json]) -> Kind:
         raise Refusal(Reason.INVALID_MESSAGE, 'A message has either "method", or "result", or "error".')
     kind = Kind.RESPONSE if answers else Kind.REQUEST if "id" in message else Kind.NOTIFICATION
     anonymous = kind is Kind.NOTIFICATION or ("error" in message and message.get("id") is None)  # JSON-RPC 2.0, 5
-    if _id(message) is None and not anonymous:
+    if request_id is None and not anonymous:
         raise Refusal(Reason.INVALID_MESSAGE, '"id" must be a string or an integer, of a reasonable size.')
     return kind
 
@@ -211,9 +215,11 @@ def _member(parent: Mapping[str, Json], key: str) -> dict[str, Json]:
 
 def _method(message: Mapping[str, Json], kind: Kind) -> str:
     method = message.get("method", "")
+    if isinstance(method, str) and method in GOVERNED:
+        return method
     if not isinstance(method, str) or ("method" in message and not METHOD.fullmatch(method)):
         raise Refusal(Reason.INVALID_MESSAGE, '"method" must be a string of visible ASCII characters, at most 256.')
-    if method not in GOVERNED and method.lower() in GOVERNED:
+    if method.lower() in GOVERNED:
         raise Refusal(Reason.INVALID_MESSAGE, f'"method" is written {method.lower()}.')
     if kind is Kind.REQUEST and method.lower().startswith("notifications/"):  # a cancellation would pass for a request
         raise Refusal(Reason.INVALID_MESSAGE, 'A notification is sent without an "id".')
@@ -263,22 +269,23 @@ def _field(headers: Headers, name: str) -> str:
 
 
 def _require_json(headers: Headers) -> None:
+    if headers.get("content-type") == JSON and "content-encoding" not in headers:
+        return
     if any(value.strip(" \t").lower() not in {"", "identity"} for value in headers.all("content-encoding")):
         raise Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding: it is read here.")
     media, *parameters = _field(headers, "content-type").lower().split(";")
-    if media.strip() != "application/json" or not all(item.strip() in CHARSETS for item in parameters):
+    if media.strip() != JSON or not all(item.strip() in CHARSETS for item in parameters):
         raise Refusal(Reason.UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json, in UTF-8.")
 
 
 def _require_single(headers: Headers) -> None:
-    names = [name for name, _ in headers.fields]
-    for name in names:
-        if "_" in name:  # head_of() leaves none but those in disguise
-            raise Refusal(
-                Reason.HEADER_INVALID, f"Some servers read the header {name[:KEY_LENGTH]} as one with dashes."
-            )
-    if len(set(names)) == len(names):
+    if "_" in "".join(headers.names):  # head_of() leaves none but those in disguise
+        disguised = next(name for name in headers.names if "_" in name)
+        message = f"Some servers read the header {disguised[:KEY_LENGTH]} as one with dashes."
+        raise Refusal(Reason.HEADER_INVALID, message)
+    if len(headers.names) == len(headers.fields):
         return
+    names = [name for name, _ in headers.fields]
     for name in names:
         mirror = name.startswith("mcp-") and name != "mcp-session-id"
         if (mirror or name in SINGLETONS) and names.count(name) > 1:
@@ -314,15 +321,15 @@ def _require_self_contained(kind: Kind, meta: Mapping[str, Json]) -> None:
 
 def _require_mirrors(headers: Headers, method: str, name: str) -> None:
     """Mcp-Method and Mcp-Name say what the body says, letter by letter (2026-07-28, "Server Validation")."""
-    mirrors = [("mcp-method", method)] + ([("mcp-name", name)] if method in NAMED_BY else [])
-    for header, value in mirrors:
-        if _decoded(_field(headers, header)) != value:
-            raise Refusal(Reason.HEADER_MISMATCH, f"The header {header} is missing or differs from the body.")
+    if _decoded(_field(headers, "mcp-method")) != method:
+        raise Refusal(Reason.HEADER_MISMATCH, "The header mcp-method is missing or differs from the body.")
+    if method in NAMED_BY and _decoded(_field(headers, "mcp-name")) != name:
+        raise Refusal(Reason.HEADER_MISMATCH, "The header mcp-name is missing or differs from the body.")
 
 
 def _decoded(value: str) -> str | None:
     """The text that =?base64?...?= stands for; any other value is itself. None where the base64 is not canonical."""
-    encoded = BASE64_VALUE.fullmatch(value)
+    encoded = BASE64_VALUE.fullmatch(value) if value.startswith("=?") else None
     if encoded is None:
         return value
     try:

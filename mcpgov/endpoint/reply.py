@@ -97,7 +97,8 @@ def reply_headers(answer: Answer, decision: Decision, correlation_id: str) -> Ra
         headers["content-type"] = media
     if media == "text/event-stream":
         headers |= {"x-accel-buffering": "no", "cache-control": "no-store, no-transform"}  # to compress is to buffer
-    headers |= {name: value for name in CROSSING if is_told(value := answer_headers.get(name))}
+    if not answer_headers.names.isdisjoint(CROSSING):
+        headers |= {name: value for name in CROSSING if is_told(value := answer_headers.get(name))}
     headers |= {name.lower(): value for name, value in decision.reply_headers}
     _edit(headers, answer.reply.edits if answer.reply else (), own_body=False)
     headers["x-correlation-id"] = correlation_id
@@ -126,7 +127,7 @@ def _media_type(body: bytes) -> str:
 
 
 def _raw(headers: tuple[tuple[str, str], ...]) -> RawHeaders:
-    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+    return tuple([(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers])
 
 
 def _is_result(refusal: Refusal, request: MCPRequest | None) -> bool:

@@ -133,7 +133,10 @@ class _Passing:
         return self
 
     async def __anext__(self) -> tuple[Event, ...]:
-        return tuple([self._shown(event) for event in await anext(self.events)])
+        events = await anext(self.events)
+        if self.inside is None and not any(event.data and tasks.may_name_one(event.data) for event in events):
+            return events
+        return tuple([self._shown(event) for event in events])
 
     def _shown(self, event: Event) -> Event:
         if event.data is not None:

@@ -116,12 +116,17 @@ def _replaced(parent: Mapping[str, Json], path: Path, value: Json) -> dict[str, 
     return {**parent, first: _replaced(mapping(parent[first]), tuple(rest), value) if rest else value}
 
 
+def may_name_one(data: bytes) -> bool:
+    """Whether the id of a task may stand in a message."""
+    return _KEY in data
+
+
 def sealed(data: bytes, seal: Sealed, message: Mapping[str, Json] | None = None) -> bytes:
     """The upstream's message with its ids of tasks sealed; `message` is what was read there, if it was.
 
     Every other byte stays, and so does what is no message.
     """
-    if _KEY not in data:
+    if not may_name_one(data):
         return data
     try:
         message = mapping(parse(data, LIMITS)) if message is None else message

@@ -65,12 +65,16 @@ class KeyRecord:
         return self.revoked_at is None and not self.replaced_by and not self.has_expired(now)
 
 
-class KeyStore(Protocol):
-    """Where keys are kept. Every method raises StoreUnavailable when it cannot do what it says."""
+class KeyFinder(Protocol):
+    """Where keys are looked up. Raises StoreUnavailable when it cannot be said."""
 
     async def find(self, key_id: str) -> KeyRecord | None:
         """The key with this id, revoked and expired ones included."""
         ...
+
+
+class KeyStore(KeyFinder, Protocol):
+    """Where keys are kept. Every method raises StoreUnavailable when it cannot do what it says."""
 
     async def create(self, record: KeyRecord) -> None:
         """Keep a new key."""
@@ -143,7 +147,7 @@ class ApiKeyAuthenticator:
     Without `uses` nobody notes when a key was last used.
     """
 
-    keys: KeyStore
+    keys: KeyFinder
     headers: tuple[str, ...]
     now: Callable[[], datetime]
     uses: Uses | None = None

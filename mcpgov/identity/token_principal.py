@@ -9,13 +9,14 @@ because no proof of that key is asked for. Nothing of a token that was not verif
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
 from mcpgov.identity.signing_keys import KeySource, TrustedKeys
+from mcpgov.identity.verified_tokens import VerifiedTokens
 from mcpgov.json_web_token import (
     Rules,
     Token,
@@ -44,24 +45,31 @@ class AudiencesAt(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
-    """How the tokens of one issuer are checked."""
+    """How the tokens of one issuer are checked; a signature that was found good only once by the same keys."""
 
     source: KeySource
     keys: TrustedKeys
     algorithms: tuple[str, ...]
     now: Callable[[], datetime]
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens)
 
     async def verify(self, text: str, rules: Rules) -> Token:
         """The token in `text`. Raises Refusal: one of jwt-…, sign-in-unavailable."""
+        known = self.verified.find(text)
         try:
-            token = parse_token(text)
+            token = known[0] if known else parse_token(text)
             verify_algorithm(token, self.algorithms)
             verify_claims(token, replace(rules, audiences=()), self.now())
             _check_use(token)
             keys = await self.keys.of(self.source, token.kid)
-            verify_signature(token, keys, self.algorithms)
+            if known is None or known[1] is not keys:
+                token = parse_token(text) if known else token
+                verify_signature(token, keys, self.algorithms)
+                self.verified.keep(text, token, keys)
             _check_audience(token, rules)
         except TokenRefused as refused:
+            if refused.reason is not Reason.JWT_AUDIENCE_DENIED:  # for somebody else here, and perhaps for us elsewhere
+                self.verified.forget(text)
             raise Refusal(refused.reason, refused.message, detail=_accepted(refused.reason, rules)) from None
         return token
 

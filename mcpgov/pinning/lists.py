@@ -63,7 +63,10 @@ class PinnedList:
         return self
 
     async def __anext__(self) -> tuple[Event, ...]:
-        return tuple([await self._judged(event) for event in await anext(self._answer.events)])
+        events = await anext(self._answer.events)
+        if not any(event.data is not None and may_list_tools(event.data) for event in events):
+            return events
+        return tuple([await self._judged(event) for event in events])
 
     async def _judged(self, event: Event) -> Event:
         """The event as it may be shown; the same object where nothing is left out. Raises Refusal."""

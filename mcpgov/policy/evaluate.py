@@ -83,17 +83,10 @@ class Evaluation:
         if self._policy.is_empty:
             return answer
         draft, request = self.draft, self.draft.context.request
-        draft.section, draft.response = OUTBOUND, Response(answer.status, _joined(answer.headers))
-        if draft.settlements:
-            yield from self._settle()
-        before = len(draft.reported)
-        denial = yield from run(self._sections.outbound, draft)
-        for one in draft.reported[before:]:  # the record of the decision is written already
-            yield Trace(one.rule, "report", "information", f"would have denied: {one.reason}")
-        draft.at = ""
-        if denial is not None:
-            self._denial = denial
-            raise refusal_of(replace(denial, detail=f"{denial.rule} {denial.detail}".rstrip()))
+        draft.section = OUTBOUND
+        if self._sections.outbound or any(draft.settlements.values()):
+            draft.response = Response(answer.status, _joined(answer.headers))
+            yield from self._judged()
         learn = (yield Learn(_server_of(draft.context))) if request.method == LIST_METHOD else None
         filter_ = PolicyFilter(self._policy, draft.context, draft.tokens) if self._policy.hides_tools else None
         listing = (Listing(request, filter_, learn),) if filter_ or learn else ()
@@ -102,6 +95,19 @@ class Evaluation:
             yield Charge(charge, lambda: len(request.body) + rewritten.size)
         events = rewritten if rewritten.rewriters or draft.charges else answer.events
         return Answer(answer.status, answer.headers, answer.streaming, events, draft.reply, answer.attempts)
+
+    def _judged(self) -> Evaluated[None]:
+        """What the outbound sections say to the head of the answer. Raises Refusal."""
+        draft = self.draft
+        yield from self._settle()
+        before = len(draft.reported)
+        denial = yield from run(self._sections.outbound, draft)
+        for one in draft.reported[before:]:  # the record of the decision is written already
+            yield Trace(one.rule, "report", "information", f"would have denied: {one.reason}")
+        draft.at = ""
+        if denial is not None:
+            self._denial = denial
+            raise refusal_of(replace(denial, detail=f"{denial.rule} {denial.detail}".rstrip()))
 
     def refused(self, refusal: Refusal) -> Evaluated[Refusal]:
         """The refusal as on-error leaves it. An error in there leaves it as it was."""

@@ -46,8 +46,8 @@ class Rewritten:
         return self
 
     async def __anext__(self) -> tuple[Event, ...]:
-        events = tuple(self.rewritten(event) for event in await anext(self._events))
-        self.size += sum(len(event.raw) for event in events)
+        events = tuple([self.rewritten(event) for event in await anext(self._events)])
+        self.size += sum([len(event.raw) for event in events])
         return events
 
     def rewritten(self, event: Event) -> Event:

@@ -27,9 +27,10 @@ from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.database import connect
 from mcpgov.store.evidence import told
+from mcpgov.store.record_words import words_of
 from mcpgov.store.rollups import Counts, Kind
 from mcpgov.store.schema import CALLS
-from mcpgov.store.word_index import FTS5, searchable
+from mcpgov.store.word_index import FTS5
 
 if TYPE_CHECKING:
     import sqlite3
@@ -51,11 +52,6 @@ TURN: Final = 0.05  # seconds until it is asked again whose turn it is
 TURNS: Final = 600  # in a row without getting on, after which one does not wait any more
 BROKEN: Final = 5.0  # seconds until it is tried again after a failure
 OPEN: Final = "open"
-# Fields of a record that nobody searches by their words.
-WORDLESS: Final = frozenset(
-    {"v", "event", "ts", "mcpgov.snapshot", "mcpgov.session.digest", "mcpgov.decision.answers"}
-    | {"mcpgov.decision.policy_hash"}
-)
 READ: Final = text("""
 SELECT id, call_id, final, event, at, connection, method, tool, principal, principal_name, project, reason, status,
 source, record FROM records WHERE id > :place ORDER BY id LIMIT :limit
@@ -196,15 +192,6 @@ def total_of(fields: Record) -> int | None:
     """How many microseconds a call took, from the record that ended it."""
     total = fields.get("mcpgov.latency.total_us")
     return total if isinstance(total, int) else None
-
-
-def words_of(fields: Record) -> str:
-    """What a record can be found by: every text in it that somebody would type."""
-    found: list[str] = []
-    for name, value in fields.items():
-        if name not in WORDLESS:
-            found += [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
-    return searchable(" ".join(found))
 
 
 class AuditIndexer:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.audit.reader import record_of
 from mcpgov.audit.record import RecordEvent
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.audit_index import words_of
+from mcpgov.store.record_words import words_of
 from mcpgov.store.rollups import HOUR
 
 if TYPE_CHECKING:

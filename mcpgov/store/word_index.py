@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import String, cast, column, literal, literal_column, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
+from mcpgov.store.record_words import searchable
+
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, TableClause, TextClause
     from sqlalchemy.sql.elements import ColumnClause
 
-# What stands in front of every digest: as words, they would be those of every call.
-LABEL: Final = re.compile("hmac-sha256:[0-9a-f]{8}:")
 WORD: Final = re.compile(r"[^\W_]+")
 LONGEST: Final = 500  # characters of a word: PostgreSQL takes 2,046 bytes
 MOST: Final = 100_000  # characters of a text that are indexed: PostgreSQL takes 1 MB
@@ -40,11 +40,6 @@ class WordIndex:
     keep: TextClause
     written: Callable[[str], str]
     has: Callable[[str], ColumnElement[bool]]
-
-
-def searchable(text: str) -> str:
-    """Text as its words are kept and looked for: of a digest only what tells it from others."""
-    return LABEL.sub("", text)
 
 
 def words_in(text: str) -> str:

@@ -23,7 +23,7 @@ FIELDS: Final = 100
 INTERIM: Final = 8  # answers such as 100 and 103 that may come before the one that counts
 _FIELD: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n"
 _HEAD: Final = re.compile(
-    rb"HTTP/1\.([01]) ([0-9]{3})(?: [\t -~\x80-\xff]*)?\r\n((?>" + _FIELD + rb")*)\r\n"
+    rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r\n((?>" + _FIELD + rb")*)\r\n"
 )  # minor version, status, fields
 _START: Final = b"HTTP/1."
 _BROKEN: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")  # a line end that only some take for one

@@ -1,6 +1,8 @@
 """One request and its answer, on a connection in memory."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -267,4 +269,19 @@ async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked_once() -> N
     assert connection.wire.written == [b"HTTP/1.1 100 Continue\r\n\r\n"]
     await connection.sends(b"{}")
     assert connection.wire.written[1:] == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]
+    connection.leaves()
+
+
+async def test_a_call_that_was_answered_leaves_nothing_to_collect() -> None:
+    app = Leaving(answer=True)
+    connection = Connection(app)
+    await connection.sends(HEAD + b"{}")
+    first = weakref.ref(connection.protocol.cycle)
+    app.scope = None
+    gc.disable()
+    try:
+        await connection.sends(HEAD + b"{}")
+        assert first() is None
+    finally:
+        gc.enable()
     connection.leaves()

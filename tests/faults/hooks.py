@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.record import ControlEvent
@@ -50,6 +50,8 @@ from mcpgov.strict_json import dumps
 from mcpgov.upstream.memory import MemoryUpstream, ScriptedAnswer
 from tests.audit.calls import ALICE, CITY, CREDENTIAL, NOW, head, request
 from tests.policy.tokens import published, token
+
+T = TypeVar("T")
 
 RULE = "planted#1"
 NO_POLICY = ConnectionPolicy("sha256:p", Sections(), {}, hides_tools=False)
@@ -114,10 +116,24 @@ class Failing(CallEffects):
     kind: type
     error: BaseException
 
-    async def _performed(self, effect: Effect) -> object:
-        if isinstance(effect, self.kind):
-            raise self.error
-        return await super()._performed(effect)
+    async def perform(self, evaluation: Generator[Effect, Any, T]) -> T:
+        """Run an evaluation to its end, in which that kind ends with the error."""
+        return await super().perform(self._broken(evaluation))
+
+    def _broken(self, evaluation: Generator[Effect, Any, T]) -> Generator[Effect, Any, T]:
+        try:
+            effect = next(evaluation)
+            while True:
+                try:
+                    if isinstance(effect, self.kind):
+                        raise self.error
+                    performed = yield effect
+                except Refusal as refusal:
+                    effect = evaluation.throw(refusal)
+                else:
+                    effect = evaluation.send(performed)
+        except StopIteration as end:
+            return end.value
 
 
 @dataclass
@@ -132,7 +148,7 @@ class FailingEffects:
     async def call(self) -> AsyncGenerator[Failing]:
         """The effects of one call."""
         async with self.inner.call() as whole:
-            failing = Failing(whole.shared, whole.held, whole.charges)
+            failing = Failing(whole.shared)
             failing.kind, failing.error = self.kind, self.error
             yield failing
 

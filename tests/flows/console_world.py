@@ -151,14 +151,14 @@ class Day:
         name, tool, _ = chance.choices(TOOLS, [weight for *_, weight in TOOLS])[0]
         ids = [f"{chance.getrandbits(128):032x}" for _ in range(3)]
         asked = facts(ids[0], at, principal=principal, tool=tool, traceparent=f"00-{ids[1]}-{number:016x}-01")
-        asked = replace(self.on(asked, name), head=replace(asked.head, connection=name, correlation_id=ids[2]))
+        asked = self.on(asked, name)._replace(head=replace(asked.head, connection=name, correlation_id=ids[2]))
         total = int(chance.lognormvariate(11.6, 0.7))
         if tool.startswith("delete"):
             digest = self.snapshot.policy(name).digest
             hidden = Decision(Reason.TOOL_HIDDEN, "company#2 tool-rules", digest)
-            yield DeniedRecord(replace(asked, decision=hidden), Reason.TOOL_HIDDEN, total=900).row()
+            yield DeniedRecord(asked._replace(decision=hidden), Reason.TOOL_HIDDEN, total=900).row()
         elif chance.random() < 0.03:
-            yield DeniedRecord(replace(asked, decision=None), Reason.CREDENTIAL_EXPIRED, total=300).row()
+            yield DeniedRecord(asked._replace(decision=None), Reason.CREDENTIAL_EXPIRED, total=300).row()
         else:
             status = chance.choices(list(ENDS), list(ENDS.values()))[0]
             why = Reason.UPSTREAM_TIMEOUT if status is OutcomeStatus.FAILED else None
@@ -174,8 +174,7 @@ class Day:
             server, url = ("com.contoso/github", "https://api.githubcopilot.com/mcp/")
         connection = Connection(name, server, RemoteUpstream(url))
         let = Decision(Reason.ALLOWED, "", self.snapshot.policy(name).digest)
-        return replace(
-            asked,
+        return asked._replace(
             connection=connection,
             decision=let,
             credential=replace(CREDENTIAL, reference=name),

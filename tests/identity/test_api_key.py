@@ -125,6 +125,7 @@ def test_a_gateway_key_is_recognised_by_its_form_without_asking_the_store() -> N
     assert not authenticator(keys).recognises(head())
     assert not authenticator(keys).recognises(head(("authorization", "Bearer eyJhbGciOi")))
     assert not authenticator(keys).recognises(head(("x-other", KEY)))
+    assert not authenticator(keys).recognises(head(("authorization", f"Basic {KEY}")))
     assert authenticator(keys).recognises(head(("authorization", f"Bearer {OTHER_KEY}")))
     assert authenticator(keys).recognises(head(("x-api-key", "mcpgov_nonsense")))
     assert keys.asked == []

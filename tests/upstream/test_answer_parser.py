@@ -1,7 +1,7 @@
 """What is an answer, and what is none, however the bytes are cut into reads."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import aiohttp
 import httptools
@@ -72,6 +72,7 @@ INVALID = {
     "a blank line before": b"\r\n" + LENGTH % 0,
     "no status": b"HTTP/1.1 OK\r\n\r\n",
     "four figures": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "a status of 0": b"HTTP/1.1 000 No\r\ncontent-length: 0\r\n\r\n" + LENGTH % 0,
     "two spaces": b"HTTP/1.1  200 OK\r\n\r\n",
     "a control character in the reason": b"HTTP/1.1 200 O\x01K\r\n\r\n",
     "switching protocols": b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n",
@@ -127,7 +128,7 @@ def padded(start: bytes, size: int) -> bytes:
 
 
 EARLY = b"HTTP/1.1 103 Early\r\n\r\n"
-LONG = {
+LONG: Mapping[str, Callable[[int], bytes]] = {
     "field": lambda over: padded(b"HTTP/1.1 204 No\r\n", HEAD_BYTES + over),
     "reason": lambda over: b"HTTP/1.1 204 " + b"N" * (HEAD_BYTES + over - 17) + b"\r\n\r\n",
     "interim": lambda over: EARLY * 3 + padded(b"HTTP/1.1 204 No\r\n", HEAD_BYTES + over - 3 * len(EARLY)),
