@@ -195,7 +195,7 @@ def planted(value: Any, element: Element) -> Any:
     if isinstance(value, tuple):
         return tuple(planted(one, element) for one in cast("tuple[object, ...]", value))
     if is_dataclass(value) and not isinstance(value, type):
-        inside = {one.name: planted(getattr(value, one.name), element) for one in fields(value)}
+        inside = {one.name: planted(getattr(value, one.name), element) for one in fields(value) if one.init}
         return (
             replace(value, **inside) if any(getattr(value, name) is not new for name, new in inside.items()) else value
         )
