@@ -211,6 +211,15 @@ async def test_outbound_edits_the_reply_and_knows_the_head_of_the_answer_and_the
     ]
 
 
+async def test_a_field_that_an_answer_has_twice_is_read_as_one() -> None:
+    twice = Headers((("x-a", "1"), ("x-b", "2"), ("x-a", "3")))
+    given = Answer(200, twice, streaming=False, events=answer({"id": 1}).events)
+    reads = """outbound: [set-header: { name: x-read, value: '${{ response.headers["x-a"] }}' }]"""
+    shown, _ = await answered(reads, context(), given)
+    assert shown.reply is not None
+    assert [edit.values for edit in shown.reply.edits] == [("1, 3",)]
+
+
 async def test_outbound_may_answer_itself_and_where_it_fails_nothing_of_the_answer_passes() -> None:
     with pytest.raises(Refusal) as caught:
         await answered(OUTBOUND, context(), answer(status=404))
