@@ -277,7 +277,7 @@ inbound:
 
 
 def refunds(status: int, in_force: str = REFUND) -> list[int]:
-    """The limits that give back what a call took whose answer has this status."""
+    """The limits that give back what a call took that was refused, or whose answer has this status."""
     given: list[int] = []
 
     def perform(effect: Effect) -> object:
@@ -286,8 +286,11 @@ def refunds(status: int, in_force: str = REFUND) -> list[int]:
         return admitted(effect)
 
     evaluation = Evaluation(policy(in_force), context())
-    performed(evaluation.decide(), perform)
-    performed(evaluation.answered(answer(status=status)), perform)
+    verdict = performed(evaluation.decide(), perform)
+    if verdict.allowed:
+        performed(evaluation.answered(answer(status=status)), perform)
+    else:
+        performed(evaluation.refused(refusal_of(verdict)), perform)
     return given
 
 
@@ -306,6 +309,12 @@ def test_what_cannot_be_said_stays_counted() -> None:
 def test_call_that_two_rules_count_is_given_back_only_if_neither_counts_it_for_good() -> None:
     both = REFUND + "  - rate-limit-by-key: { calls: 5, renewal-period: 60 }"
     assert refunds(500, both) == [6]
+
+
+def test_what_a_hidden_tool_took_is_given_back_where_it_turns_out_not_to_count() -> None:
+    hiding = REFUND + "  - tool-rules: { deny: [get_issue] }"
+    assert decision(hiding, context()).reason is Reason.TOOL_HIDDEN
+    assert refunds(200, hiding) == [6]
 
 
 def test_what_was_refused_took_nothing_and_gives_nothing_back() -> None:
@@ -387,18 +396,3 @@ async def test_list_that_cannot_be_read_passes_only_where_nothing_is_hidden(elem
     else:
         with pytest.raises(Refusal, match="upstream-invalid"):
             await anext(shown.events)
-
-
-def test_what_a_hidden_tool_took_is_given_back_where_it_turns_out_not_to_count() -> None:
-    given: list[int] = []
-
-    def perform(effect: Effect) -> object:
-        if isinstance(effect, Refund):
-            given.append(effect.spend.calls)
-        return admitted(effect)
-
-    evaluation = Evaluation(policy(REFUND + "  - tool-rules: { deny: [get_issue] }"), context())
-    verdict = performed(evaluation.decide(), perform)
-    assert verdict.reason is Reason.TOOL_HIDDEN
-    performed(evaluation.refused(refusal_of(verdict)), perform)
-    assert given == [6]
