@@ -276,7 +276,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         for durability in Durability:
             print(f"\n{durability}, CPU us a row:  rows a commit  whole  hash  row  indexes  commit")
-            store = opened(Path(name), durability, durability, stored)
+            store = opened(Path(name).resolve(), durability, durability, stored)
             for batch in BATCHES:
                 sample = [row for _ in range(0, options.rows, len(rows)) for row in anew(rows)][: options.rows]
                 whole = min(appended(store, part, batch) for part in in_rounds(sample))
