@@ -69,25 +69,28 @@ async def test_a_session_goes_on_at_whichever_replica_comes_next(tmp_path: Path,
         left_out(LEFT_OUT)
         return
     keeper = Keeper()
-    async with listening(keeper) as url, fleet(tmp_path, {"keeper": url}, count=count) as made:
-        async with aiohttp.ClientSession() as http:
-            client = Client(http, f"{made.url}/mcp/keeper", "")
-            opened = await client.handshake_request("initialize", {"protocolVersion": "2025-11-25"})
-            session = opened.headers["mcp-session-id"]
-            assert session != SESSION
-            for _ in range(count):
-                listed = await client.handshake_request("tools/list", mcp_session_id=session)
-                started = await client.handshake_request(
-                    "tools/call", {"name": "start", "task": {}}, mcp_session_id=session
-                )
-                task = started.message["result"]["task"]["taskId"]
-                asked = await client.handshake_request("tasks/get", {"taskId": task}, mcp_session_id=session)
-                heard = await stream(client, session)
-                (last,) = [line[4:] for line in heard.body.decode().splitlines() if line.startswith("id: ")]
-                resumed = await stream(client, session, last)
-                assert [reply.status for reply in (listed, started, asked, heard, resumed)] == [200] * 5
-                assert (task == TASK, last == EVENT, resumed.body == heard.body) == (False, False, True)
-            assert await end(client, session) == 202
+    async with (
+        listening(keeper) as url,
+        fleet(tmp_path, {"keeper": url}, count=count) as made,
+        aiohttp.ClientSession() as http,
+    ):
+        client = Client(http, f"{made.url}/mcp/keeper", "")
+        opened = await client.handshake_request("initialize", {"protocolVersion": "2025-11-25"})
+        session = opened.headers["mcp-session-id"]
+        assert session != SESSION
+        for _ in range(count):
+            listed = await client.handshake_request("tools/list", mcp_session_id=session)
+            started = await client.handshake_request(
+                "tools/call", {"name": "start", "task": {}}, mcp_session_id=session
+            )
+            task = started.message["result"]["task"]["taskId"]
+            asked = await client.handshake_request("tasks/get", {"taskId": task}, mcp_session_id=session)
+            heard = await stream(client, session)
+            (last,) = [line[4:] for line in heard.body.decode().splitlines() if line.startswith("id: ")]
+            resumed = await stream(client, session, last)
+            assert [reply.status for reply in (listed, started, asked, heard, resumed)] == [200] * 5
+            assert (task == TASK, last == EVENT, resumed.body == heard.body) == (False, False, True)
+        assert await end(client, session) == 202
     assert keeper.sessions == {SESSION}
     came_back = [seen.headers.get("last-event-id") for seen in keeper.ledger if seen.http_method == "GET"]
     assert came_back == [None, EVENT] * count
