@@ -72,6 +72,7 @@ from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
+from mcpgov.replicas import counted, join
 from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import settings_source
@@ -90,13 +91,14 @@ from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, settle, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.endpoint.asgi import Pages
     from mcpgov.identity_settings import Azure
     from mcpgov.observing import Telemetry
+    from mcpgov.snapshot import Snapshot
 
 
 OPERATORS_DRAIN = 2  # seconds, after those that calls had
@@ -182,11 +184,11 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             places=places(settings.limits),
             handles=Handles(Seal(storage.material)),
         )
-        known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
-        await ledger.start(principal, worker.place, **known)
+        await ledger.start(principal, worker.place, **said(generations.current(), digester))
         report.to(ledger, upstreams, generations.current)
         watching = watched_files(generations.watch(), certificates.watch())
         try:
+            await join(storage, settings_source(config), stores.ledgers[0].writer, serves=not principal)
             gateway = front_door(stages, settings, buffers, lambda: ledger.ready, who.pages)
             pause = every(settings.health.every) if worker.first and not principal else None
             async with (
@@ -200,6 +202,12 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             await end_watch(watching)
             await upstreams.close()
             await ledger.close()
+
+
+def said(snapshot: Snapshot, digester: Digester) -> Mapping[str, str]:
+    """What a gateway writes down of itself at its start."""
+    key, counters = digester.key_id, counted(snapshot.settings.counters)
+    return {"version": __version__, "stamp": snapshot.stamp, "digest_key": key, "counters": counters}
 
 
 def front_door(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov import __version__
+from mcpgov.audit.redact import key_id
 from mcpgov.backup.contents import Stored, contents_of
 from mcpgov.certificates import Unsuitable, good_until, named_pairs
 from mcpgov.doctor.disk import file_facts, folder_facts
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from mcpgov.replicas import Serving
     from mcpgov.settings import Settings
     from mcpgov.settings_file import Vaults
     from mcpgov.snapshot import Snapshot
@@ -83,6 +85,8 @@ class Examination:
             certificates=tuple(presented(settings, source, self.now())),
             redis="" if self.offline else await self._redis(settings),
             keys=await self._keys(storage) if usable else None,
+            gateways=self._gateways(storage) if usable else (),
+            key_ids=tuple(map(key_id, storage.digest_keys)),
             versions=versions(stores, here.version),
         )
 
@@ -101,6 +105,13 @@ class Examination:
             return StoreFacts(at, found.place, 0, 0, "; ".join(one.message for one in invalid.problems), folder)
         missing = storage.missing_keys() if condition.proved else ()
         return StoreFacts(at, version.place, version.found, version.wanted, "", folder, condition, missing)
+
+    def _gateways(self, storage: Storage) -> tuple[Serving, ...]:
+        """Those that write to a store now; of one that is a server none while offline."""
+        try:
+            return () if self.offline and storage.file is None else storage.gateways()
+        except StoreUnavailable:  # it was there a moment ago: what is wrong with it is told by the next run
+            return ()
 
     async def _servers(self, asked: Sequence[tuple[ServerFacts, RemoteUpstream]]) -> Iterator[ServerFacts]:
         """Those servers as they were met."""

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mcpgov.doctor.facts import Condition
     from mcpgov.identities import Keys, Rows
     from mcpgov.limiter import Counters
+    from mcpgov.replicas import Serving
     from mcpgov.settings import Counters as CountersSettings
     from mcpgov.settings import Settings
     from mcpgov.store.audit_index import IndexPlace
@@ -265,6 +266,15 @@ class Storage:
             else self.load("mcpgov.store.postgres_condition").postgres_condition(self.server)
         )
         return condition
+
+    def gateways(self, before: str = "") -> tuple[Serving, ...]:
+        """Those that write to it now and started before a writer; all of them for none. Raises StoreUnavailable."""
+        found: tuple[Serving, ...] = (
+            self.load("mcpgov.store.condition").sqlite_gateways(self.file, before)
+            if self.file
+            else self.load("mcpgov.store.postgres_condition").postgres_gateways(self.server, before)
+        )
+        return found
 
     def key_files(self) -> tuple[Path, ...]:
         """The files of keys that lie beside the store."""

@@ -93,7 +93,7 @@ LAYERS = (
             "reporter",
             "accounts",
         ),
-        *("policy_tokens", "server_urls", "admin.access", "worker", "prometheus", "opentelemetry_export"),
+        *("policy_tokens", "server_urls", "admin.access", "worker", "replicas", "prometheus", "opentelemetry_export"),
         *(
             "host_tokens",
             "event_hubs",

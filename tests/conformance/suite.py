@@ -4,10 +4,10 @@
 
 The gateway stands in front four times: without policies, with one of each kind that allow everything, as the aggregate
 of the fixture, a second one and a server that is down, and as two replicas behind a balancer that sends each request to
-the next, where the programs for that are there (tests/peers/replicas.py). The claim is the line `0 scenario(s) differ` for each
-revision, but for those which are known to differ (known.py), and no others. Anything else, or a
-scored failure of the fixture server itself (two servers that fail alike prove nothing), ends the program with 1. It
-ends with 2 when it could not run.
+the next, where the programs for that are there (tests/peers/replicas.py). The claim is the line
+`0 scenario(s) differ` for each revision, but for those which are known to differ (known.py), and no others. Anything
+else, or a scored failure of the fixture server itself (two servers that fail alike prove nothing), ends the program
+with 1. It ends with 2 when it could not run.
 """
 
 import argparse
