@@ -81,11 +81,11 @@ class Examination:
             machine=machine(fts5=here.fts5),
             files=tuple(file_facts(files_of(place, storage))),
             stores=tuple(stores),
+            gateways=self._gateways(storage) if usable else (),
             servers=tuple(await self._servers(asked)),
             certificates=tuple(presented(settings, source, self.now())),
             redis="" if self.offline else await self._redis(settings),
             keys=await self._keys(storage) if usable else None,
-            gateways=self._gateways(storage) if usable else (),
             key_ids=tuple(map(key_id, storage.digest_keys)),
             versions=versions(stores, here.version),
         )

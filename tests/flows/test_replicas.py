@@ -19,7 +19,7 @@ from tests.faults.checker import Kept, check
 from tests.faults.gateway import Site
 from tests.faults.test_kill_nine import load
 from tests.faults.tools import left_out
-from tests.flows.house import Client, Reply
+from tests.flows.house import HANDSHAKE, Client, Reply, rpc
 from tests.flows.keeper import EVENT, SESSION, TASK, Keeper
 from tests.flows.upstream import CityUpstream, listening
 from tests.peers.gateway import Upstream
@@ -28,9 +28,10 @@ from tests.peers.replicas import LEFT_OUT, Fleet, can_run, replicas
 LIMIT: Final = 50
 LOAD: Final = 10 * LIMIT
 CLIENTS: Final = 16
-POLICY: Final = {"inbound": [{"rate-limit-by-key": {"calls": LIMIT, "renewal-period": 300}}]}
+POLICY: Final = {
+    "inbound": [{"rate-limit-by-key": {"calls": LIMIT, "renewal-period": 300, "counter-key": "connection.name"}}]
+}
 SETTLED: Final = 60  # seconds in which the calls of a replica that is gone have their end
-COUNTS: Final = pytest.mark.parametrize("count", [2, 4])
 
 
 @asynccontextmanager
@@ -63,84 +64,81 @@ async def end(client: Client, session: str) -> int:
         return response.status
 
 
-@COUNTS
-async def test_a_session_goes_on_at_whichever_replica_comes_next(tmp_path: Path, count: int) -> None:
-    if not can_run():
-        left_out(LEFT_OUT)
-        return
-    keeper = Keeper()
-    async with (
-        listening(keeper) as url,
-        fleet(tmp_path, {"keeper": url}, count=count) as made,
-        aiohttp.ClientSession() as http,
-    ):
-        client = Client(http, f"{made.url}/mcp/keeper", "")
-        opened = await client.handshake_request("initialize", {"protocolVersion": "2025-11-25"})
-        session = opened.headers["mcp-session-id"]
-        assert session != SESSION
-        for _ in range(count):
-            listed = await client.handshake_request("tools/list", mcp_session_id=session)
-            started = await client.handshake_request(
-                "tools/call", {"name": "start", "task": {}}, mcp_session_id=session
-            )
-            task = started.message["result"]["task"]["taskId"]
-            asked = await client.handshake_request("tasks/get", {"taskId": task}, mcp_session_id=session)
-            heard = await stream(client, session)
-            (last,) = [line[4:] for line in heard.body.decode().splitlines() if line.startswith("id: ")]
-            resumed = await stream(client, session, last)
-            assert [reply.status for reply in (listed, started, asked, heard, resumed)] == [200] * 5
-            assert (task == TASK, last == EVENT, resumed.body == heard.body) == (False, False, True)
-        assert await end(client, session) == 202
+async def a_session_goes_on_at_whichever_replica_comes_next(client: Client, keeper: Keeper, count: int) -> None:
+    """The session era: every request goes to another replica, and the server sees one session under its own ids."""
+    opened = await client.handshake_request("initialize", {"protocolVersion": "2025-11-25"})
+    session = opened.headers["mcp-session-id"]
+    assert session != SESSION
+    for _ in range(count):
+        listed = await client.handshake_request("tools/list", mcp_session_id=session)
+        started = await client.handshake_request("tools/call", {"name": "start", "task": {}}, mcp_session_id=session)
+        task = started.message["result"]["task"]["taskId"]
+        asked = await client.handshake_request("tasks/get", {"taskId": task}, mcp_session_id=session)
+        heard = await stream(client, session)
+        (last,) = [line[4:] for line in heard.body.decode().splitlines() if line.startswith("id: ")]
+        resumed = await stream(client, session, last)
+        assert [reply.status for reply in (listed, started, asked, heard, resumed)] == [200] * 5
+        assert (task == TASK, last == EVENT, resumed.body == heard.body) == (False, False, True)
+    assert await end(client, session) == 202
     assert keeper.sessions == {SESSION}
     came_back = [seen.headers.get("last-event-id") for seen in keeper.ledger if seen.http_method == "GET"]
     assert came_back == [None, EVENT] * count
-    assert keeper.params("tasks/get") == [{"taskId": TASK}] * count
+    assert [params["taskId"] for params in keeper.params("tasks/get")] == [TASK] * count
     assert keeper.ledger[-1].http_method == "DELETE"
 
 
-@COUNTS
-async def test_calls_without_a_session_pass_as_with_one_gateway(tmp_path: Path, count: int) -> None:
+async def calls_without_a_session_pass(client: Client, upstream: CityUpstream, count: int) -> None:
+    """The stateless era: answered by JSON and by a stream."""
+    for answers_with in ("json", "sse"):
+        upstream.answers_with = answers_with
+        replies = [await client.call("get_city") for _ in range(count)]
+        replies += [await client.request("tools/list") for _ in range(count)]
+        assert {reply.status for reply in replies} == {200}
+        assert {reply.message["result"]["resultType"] for reply in replies} == {"complete"}
+    upstream.answers_with = "json"
+    upstream.ledger.clear()
+
+
+async def a_limit_is_exact_at_ten_times_its_load(url: str, upstream: CityUpstream) -> None:
+    """All calls at once, from many clients."""
+    async with AsyncExitStack() as stack:
+        clients = [Client(await stack.enter_async_context(aiohttp.ClientSession()), url, "") for _ in range(CLIENTS)]
+        replies = await asyncio.gather(*(clients[call % CLIENTS].call("get_city") for call in range(LOAD)))
+    assert Counter(reply.status for reply in replies) == {200: LIMIT, 429: LOAD - LIMIT}
+    assert len(upstream.calls) == LIMIT
+    left = sorted(int(reply.headers["x-ratelimit-remaining"]) for reply in replies if reply.status == 200)
+    assert left == list(range(LIMIT))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+async def test_replicas_behind_a_balancer_are_as_one_gateway(tmp_path: Path, count: int) -> None:
     if not can_run():
         left_out(LEFT_OUT)
         return
-    upstream = CityUpstream()
-    async with listening(upstream) as url, fleet(tmp_path, {"city": url}, count=count) as made:
-        async with aiohttp.ClientSession() as http:
-            client = Client(http, f"{made.url}/mcp/city", "")
-            for answers_with in ("json", "sse"):
-                upstream.answers_with = answers_with
-                replies = [await client.call("get_city") for _ in range(count)]
-                replies += [await client.request("tools/list") for _ in range(count)]
-                assert {reply.status for reply in replies} == {200}
-                assert {reply.message["result"]["resultType"] for reply in replies} == {"complete"}
-        intents = made.of("intent")
-        assert len({writer for writer, _ in intents}) == count
-        assert Counter(record["mcp.method.name"] for _, record in intents) == {
-            "tools/call": 2 * count,
-            "tools/list": 2 * count,
-        }
+    keeper, city, limited = Keeper(), CityUpstream(), CityUpstream()
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(listening(one)) for one in (keeper, city, limited)]
+        servers = dict(zip(("keeper", "city", "limited"), urls, strict=True))
+        made = await stack.enter_async_context(fleet(tmp_path, servers, POLICY, count))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        await a_session_goes_on_at_whichever_replica_comes_next(
+            Client(http, f"{made.url}/mcp/keeper", ""), keeper, count
+        )
+        await calls_without_a_session_pass(Client(http, f"{made.url}/mcp/city", ""), city, count)
+        await a_limit_is_exact_at_ten_times_its_load(f"{made.url}/mcp/limited", limited)
+        writers = {connection: set[str]() for connection in servers}
+        for writer, record in made.of("intent"):
+            writers[record["mcpgov.connection"]].add(writer)
+        assert {connection: len(who) for connection, who in writers.items()} == dict.fromkeys(servers, count)
+        denied = Counter(record["mcpgov.decision.reason"] for _, record in made.of("denied"))
+        assert denied == {"rate-limited": LOAD - LIMIT}
         assert await asyncio.to_thread(verified, made)
 
 
-@COUNTS
-async def test_a_limit_is_exact_over_the_replicas_at_ten_times_its_load(tmp_path: Path, count: int) -> None:
-    if not can_run():
-        left_out(LEFT_OUT)
-        return
-    upstream = CityUpstream()
-    async with listening(upstream) as url, fleet(tmp_path, {"city": url}, POLICY, count) as made:
-        async with AsyncExitStack() as stack:
-            clients = [
-                Client(await stack.enter_async_context(aiohttp.ClientSession()), f"{made.url}/mcp/city", "")
-                for _ in range(CLIENTS)
-            ]
-            replies = await asyncio.gather(*(clients[call % CLIENTS].call("get_city") for call in range(LOAD)))
-        assert Counter(reply.status for reply in replies) == {200: LIMIT, 429: LOAD - LIMIT}
-        assert len(upstream.calls) == LIMIT
-        left = sorted(int(reply.headers["x-ratelimit-remaining"]) for reply in replies if reply.status == 200)
-        assert left == list(range(LIMIT))
-        denied = Counter(record["mcpgov.reason"] for _, record in made.of("denied"))
-        assert denied == {"rate-limited": LOAD - LIMIT}
+async def in_session(client: Client, method: str, session: str, number: int = -1) -> Reply:
+    """A request with an id that no other has: the checker tells calls apart by theirs."""
+    version = {"MCP-Protocol-Version": HANDSHAKE, "Mcp-Session-Id": session or None}
+    return await client.post(rpc(method, {}, f"in session {number}"), version)
 
 
 async def until_settled(made: Fleet) -> Counter[str]:
@@ -164,14 +162,14 @@ async def test_a_replica_that_is_killed_under_load_loses_no_recorded_call_and_no
         made = await stack.enter_async_context(fleet(tmp_path / "fleet", {"city": url, "ledger": ledger}))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         client = Client(http, f"{made.url}/mcp/city", "")
-        session = (await client.handshake_request("initialize")).headers["mcp-session-id"]
+        session = (await in_session(client, "initialize", "")).headers["mcp-session-id"]
         async with load(site, f"{made.url}/mcp/ledger") as callers:
             await callers.after(200)
             await asyncio.to_thread(made.kill, 0)
             await callers.after(200)
         seen = len(city.ledger)
-        for _ in range(4):
-            assert (await client.handshake_request("tools/list", mcp_session_id=session)).status == 200
+        for number in range(4):
+            assert (await in_session(client, "tools/list", session, number)).status == 200
         assert {request.headers["mcp-session-id"] for request in city.ledger[seen:]} == {"upstream-session-1"}
         statuses = await until_settled(made)
         kept = [Kept(*row) for row in await asyncio.to_thread(made.records)]

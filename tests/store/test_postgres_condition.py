@@ -60,6 +60,6 @@ def test_the_gateways_that_run_are_told_and_none_that_ended_or_was_killed(databa
     )
     assert [found.writer for found in postgres_gateways(database, two.writer)] == [one.writer]
     assert postgres_gateways(database, one.writer) == ()
-    for store in (one, two, probe):
+    for store in (one, two, probe, killed):
         store.close(finished=True)
     assert postgres_gateways(database) == ()
