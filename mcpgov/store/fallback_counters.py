@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcpgov.limiter import Counters
 
 RETRY: Final = 0.5  # seconds
-PATIENCE: Final = 0.08  # seconds, for connecting and the answer together
+PATIENCE: Final = 0.05  # seconds, for connecting and the answer together
 LOCAL: Final = "local:"  # begins the receipt of what was taken here
 
 

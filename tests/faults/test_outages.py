@@ -215,9 +215,8 @@ async def test_no_call_is_made_while_postgres_is_not_there_and_service_returns_w
         refused = await keyed.call("get_city")
         assert (refused.status, reason(refused)) == (503, "audit-unavailable")  # that its key cannot be checked neither
         assert (await there.ready(), len(there.upstream.ledger)) == (503, made)
-        there.gateway.write(
-            "policies/free.yaml", "inbound: [ { return-response: { set-status: { code: 418, reason: no } } } ]\n"
-        )
+        answer = "{ return-response: { do: [ { set-status: { code: 418, reason: no } } ] } }"
+        there.gateway.write("policies/free.yaml", f"inbound: [ {answer} ]\n")
         there.gateway.reload()
         there.postgres.mode = Mode.PASS
         note(f"measured: PostgreSQL {mode}: {await until(client, 418):.2f} s from its return to the next call")
