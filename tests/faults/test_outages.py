@@ -76,7 +76,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Postg
 
 @asynccontextmanager
 async def scene(
-    folder: Path, databases: tuple[PostgresServer, RedisServer], when_down: str = "deny"
+    folder: Path, databases: tuple[PostgresServer, RedisServer], when_down: str = "deny", audit: str = ""
 ) -> AsyncGenerator[Scene]:
     """All of it."""
     server, redis, upstream = *databases, CityUpstream()
@@ -90,7 +90,7 @@ async def scene(
             f'secrets: {{ key: "{KEY}" }}\nidentity: {{ allow_anonymous: true }}\n'
         )
         store = url.reveal().replace(f":{server.port}/", f":{before_postgres.port}/")
-        gateway = await stack.enter_async_context(house(folder, settings, store=store))
+        gateway = await stack.enter_async_context(house(folder, settings, audit, store))
         for name, element in {**COUNTED, **NOT_COUNTED}.items():
             gateway.write(f"policies/{name}.yaml", f"inbound: [ {{ {element} }} ]\n")
             text = entry(name, f"{there}/mcp", f"[{name}]")
@@ -230,6 +230,23 @@ async def test_no_call_is_made_while_postgres_is_not_there_and_service_returns_w
         verdict = verify(evidence, None, {})
     assert (verdict.findings, verdict.open_calls) == ((), 0)
     assert ask(there.store, "SELECT count(*) FROM records WHERE reason = 'store-recovered'") == [(1,)]
+
+
+async def test_with_a_further_store_that_is_enough_only_what_needs_a_key_waits_for_postgres(
+    tmp_path: Path, databases: tuple[PostgresServer, RedisServer] | None
+) -> None:
+    if databases is None:
+        return
+    async with scene(tmp_path, databases, audit=', sinks: ["sqlite:///second.db"]') as there:
+        client, keyed = await there.client("rated"), await there.client("rated", key=True)
+        assert (await keyed.call("get_city")).status == 200
+        there.postgres.mode = Mode.DOWN
+        assert [(await client.call("get_city")).status for _ in range(3)] == [200] * 3
+        refused = await keyed.call("get_city")
+        assert (refused.status, reason(refused)) == (503, "keys-unavailable")
+        assert (await there.ready(), len(there.upstream.calls)) == (200, 4)
+        there.postgres.mode = Mode.PASS
+        await until(keyed, 200)
 
 
 async def test_a_postgres_that_is_slow_makes_calls_late_and_refuses_none(
