@@ -52,6 +52,8 @@ from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
+from mcpgov.counting import counting
+from mcpgov.database_tokens import database_tokens
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer, noted_signals
@@ -84,7 +86,7 @@ from mcpgov.stage_settings import (
     places,
     registry_settings,
 )
-from mcpgov.storage import Storage, counting
+from mcpgov.storage import Storage
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.web import GuardedWeb
@@ -151,7 +153,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
-    storage = Storage(settings, load)
+    storage = Storage(settings, load, database_tokens(settings.azure, azure_host, utc_now))
     served, tended = (Settings(), storage.untended()) if principal else (settings, storage)
     certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
@@ -167,7 +169,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
         pinning(storage, ledger.control, utc_now) as pins,
         observing(Watched(*watched, lag, behind, health.available, pins.waiting), load) as telemetry,
-        counting(settings.counters, load) as counters,
+        counting(settings.counters, load, storage.tokens) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):

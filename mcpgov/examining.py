@@ -20,6 +20,7 @@ from mcpgov import __version__
 from mcpgov.audit.redact import key_id
 from mcpgov.backup.contents import Stored, contents_of
 from mcpgov.certificates import Unsuitable, good_until, named_pairs
+from mcpgov.counting import redis_counters
 from mcpgov.doctor.disk import file_facts, folder_facts
 from mcpgov.doctor.facts import At, CertificateFacts, Condition, Facts, KeyFacts, Kind, Machine, ServerFacts, StoreFacts
 from mcpgov.doctor.visit import Visit, Visitor
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from mcpgov.database_tokens import DatabaseTokens
     from mcpgov.replicas import Serving
     from mcpgov.settings import Settings
     from mcpgov.settings_file import Vaults
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 16  # servers that are looked at together
 WITH_STORE: Final = "", "-wal", "-shm"
+
+
+def without_tokens(_settings: Settings) -> None:
+    """The tokens of those who were given none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Examination:
     visitor: Visitor
     workers: int = 1
     offline: bool = False
+    tokens: Callable[[Settings], DatabaseTokens | None] = without_tokens
 
     def facts(self) -> Facts:
         """Everything that can be found out. Raises InvalidConfiguration with every problem of every file."""
@@ -69,7 +76,7 @@ class Examination:
     async def _of(self, snapshot: Snapshot) -> Facts:
         place, settings = self.config or Path(DEFAULT_FILE), snapshot.settings
         source = parse_yaml(read_text(place) if place.exists() else "{}", str(place))
-        storage = Storage(settings, self.load)
+        storage = Storage(settings, self.load, self.tokens(settings))
         stores = [self._store(one, At(source, path)) for one, path in stores_of(storage)]
         asked = [] if self.offline else list(named_servers(snapshot, source))
         here = self.load("mcpgov.store.condition").sqlite_here()
@@ -131,13 +138,12 @@ class Examination:
         """Why Redis does not count; empty where it does, or there is none."""
         if settings.counters.url is None:
             return ""
-        counters = self.load("mcpgov.store.redis_counters").RedisCounters(settings.counters.url)
-        try:
-            await counters.ping()
-        except StoreUnavailable as error:
-            return str(error)
-        finally:
-            await counters.close()
+        wanted = settings.counters
+        async with redis_counters(wanted, settings.counters.url, self.load, self.tokens(settings)) as counters:
+            try:
+                await counters.ping()
+            except StoreUnavailable as error:
+                return str(error)
         return ""
 
     async def _keys(self, storage: Storage) -> KeyFacts | None:
