@@ -1,9 +1,8 @@
 """Tokens of Microsoft Entra with which mcpgov signs in to its databases, each renewed in a thread of its own.
 
-A database is connected to from the event loop, from the thread of the ledger, and by verbs without any loop; none of them
-can wait for a token in the middle of a call. So a thread keeps one, from half of its life on a newer one. While Entra is
-away the last one is shown for as long as it holds; what there is to say of it then is said by the database that refuses,
-or here, and service returns with Entra.
+A database is connected to from the event loop, from the thread of the ledger, and by verbs without any loop; none of
+them can wait for a token in the middle of a call. So a thread keeps one, and gets the next at half of its life. While
+Entra is away the last one is shown for as long as it holds; then nobody signs in any more, until Entra is back.
 
 A room of the composition root: app.py says how the host's identity is had. Nobody else imports it.
 """

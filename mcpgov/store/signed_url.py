@@ -1,4 +1,4 @@
-"""The URL of a database whose password is a token of our identity: it holds for an hour or so, and is renewed by itself.
+"""The URL of a database whose password is a token of our identity, which holds for an hour or so and is renewed.
 
 Rule: the token goes to the database when a connection is opened, and stands in no URL, log, record or message.
 """
@@ -36,9 +36,9 @@ class SignedUrl(Secret):
 
 
 def password_of(url: Secret, *, wait: bool) -> Mapping[str, str]:
-    """The password to a URL, as psycopg takes it beside one; nothing where the URL itself says. Raises StoreUnavailable.
+    """The password to a URL, as psycopg takes it beside one; nothing where the URL itself has it.
 
-    `wait`: for the first token, which only a thread of its own may do.
+    `wait`: for the first token, which only a thread of its own may do. Raises StoreUnavailable.
     """
     if not isinstance(url, SignedUrl):
         return {}
