@@ -229,7 +229,7 @@ def stages_do_not_meet(modules: Modules) -> Iterator[str]:
 def only_app_imports_store(modules: Modules) -> Iterator[str]:
     """Persistence is chosen in one place."""
     for name in modules:
-        if not is_in(room(name), ("app", "storage", "operating", "exports", "upkeep", "openers", "store")):
+        if not is_in(room(name), ("app", "storage", "counting", "operating", "exports", "upkeep", "openers", "store")):
             yield from (
                 f"{name} imports {other}" for other in own_imports(name, modules) if is_in(other, ("mcpgov.store",))
             )
