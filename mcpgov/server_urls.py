@@ -76,11 +76,14 @@ def unfit_for_token(url: str) -> tuple[str, str] | None:
     parts = urlsplit(url)
     verified = parts.scheme == "rediss" or (is_postgres(url) and parts.query in {"", "sslmode=verify-full"})
     if parts.password is not None:
-        return "has a password, and a token is to stand in its place", "leave it out: USER@HOST"
+        return "the URL has a password, and a token is to stand in its place", "leave it out: USER@HOST"
     if not parts.username:
-        return "names nobody to sign in as", "write USER@HOST: a role of PostgreSQL, or for a Redis an object id"
+        return (
+            "the URL names nobody to sign in as",
+            "write USER@HOST: a role of PostgreSQL, or for a Redis an object id",
+        )
     if not verified and not is_loopback(parts.hostname or ""):
-        return "would show the token to whoever answers", "write rediss://, and no sslmode but verify-full"
+        return "the token would be shown to whoever answers", "write rediss://, and no sslmode but verify-full"
     return None
 
 

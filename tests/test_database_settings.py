@@ -1,4 +1,4 @@
-"""A token of our identity is shown only where that is safe, and where there is one; what is wrong is told with its line."""
+"""A token of our identity is shown only where that is safe, and where there is one; what is wrong has its line."""
 
 import pytest
 
@@ -35,12 +35,12 @@ def test_a_token_goes_to_a_server_that_proves_who_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (audit("postgresql://mcpgov:hunter2@db.contoso.com/mcpgov"), "3:17: audit.store has a password"),
+        (audit("postgresql://mcpgov:hunter2@db.contoso.com/mcpgov"), "3:17: the URL has a password"),
         (audit("postgresql://db.contoso.com/mcpgov"), "names nobody to sign in as"),
-        (audit("postgresql://mcpgov@db.contoso.com/mcpgov?sslmode=require"), "show the token to whoever answers"),
+        (audit("postgresql://mcpgov@db.contoso.com/mcpgov?sslmode=require"), "shown to whoever answers"),
         (audit("sqlite:///mcpgov.db"), "there is no server to sign in to"),
-        (counters("redis://0a1b@cache.contoso.com"), "2:18: counters.url would show the token to whoever answers"),
-        (counters("rediss://:hunter2@cache.contoso.com"), "counters.url has a password"),
+        (counters("redis://0a1b@cache.contoso.com"), "2:18: the token would be shown to whoever answers"),
+        (counters("rediss://:hunter2@cache.contoso.com"), "the URL has a password"),
         ("counters: { sign_in: entra }\n", "a token says who mcpgov is in Microsoft Entra"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A token for databases is there before it is needed, is renewed before it ends, and outlives its source for a while."""
+"""A token for databases is there before it is needed, is renewed before it ends, and outlives its source a while."""
 
 import ssl
 import threading
@@ -75,7 +75,7 @@ def test_while_its_source_is_away_the_last_one_is_shown_as_long_as_it_holds(sour
         assert source.asked.acquire(timeout=60)
     assert source.token.current() == Secret("token-1")
     source.later(1)
-    with pytest.raises(StoreUnavailable, match="no token to sign in with: .*not answered in time"):
+    with pytest.raises(StoreUnavailable, match=r"no token to sign in with: .*not answered in time"):
         source.token.current()
     source.away = False
     source.later(RETRY)
