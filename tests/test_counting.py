@@ -4,6 +4,7 @@ import importlib
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 from mcpgov.counting import counting, redis_counters
@@ -28,7 +29,8 @@ class Host:
         self.away = away
         self.asked: list[str] = []
 
-    async def token(self, scope: str, _client_id: str) -> AccessToken:
+    async def token(self, scope: str, client_id: str) -> AccessToken:
+        assert client_id == ""
         self.asked.append(scope)
         if self.away:
             raise no_token("away")
@@ -48,10 +50,11 @@ def watched(seen: list[Secret]) -> Callable[[str], Any]:
     def load(module: str) -> Any:
         loaded = importlib.import_module(module)
 
-        class Noted:
-            RedisCounters = staticmethod(lambda url: seen.append(url) or loaded.RedisCounters(url))
+        def noted(url: Secret) -> Any:
+            seen.append(url)
+            return loaded.RedisCounters(url)
 
-        return Noted
+        return SimpleNamespace(RedisCounters=noted)
 
     return load
 

@@ -99,7 +99,7 @@ class BoundedAsyncConnection(AsyncConnection[Fields]):
 
 def connect(url: Secret, *, settings: tuple[str, ...] = WRITING) -> BoundedConnection:
     """A connection that commits each statement by itself. Raises psycopg.Error, StoreUnavailable (no token)."""
-    known = {**options(url, settings), **password_of(url, wait=True)}
+    known: dict[str, Any] = {**options(url, settings), **password_of(url, wait=True)}
     connection = BoundedConnection.connect(url.reveal(), autocommit=True, **known)
     if settings is READ_ONLY:
         connection.patience = READING + PATIENCE
@@ -108,7 +108,7 @@ def connect(url: Secret, *, settings: tuple[str, ...] = WRITING) -> BoundedConne
 
 async def connect_async(url: Secret) -> BoundedAsyncConnection:
     """The same for the event loop. Raises psycopg.Error, StoreUnavailable (no token)."""
-    known = {**options(url, WRITING), **password_of(url, wait=False)}
+    known: dict[str, Any] = {**options(url, WRITING), **password_of(url, wait=False)}
     return await BoundedAsyncConnection.connect(url.reveal(), autocommit=True, **known)
 
 

@@ -144,7 +144,8 @@ class SignedInPool(BlockingConnectionPool):
     """Connections that were opened with the token that holds now: the server ends those of an earlier one with it."""
 
     def __init__(self, *, credential_provider: Shown, **reached: Any) -> None:
-        super().__init__(credential_provider=credential_provider, **reached)
+        made: Any = super()  # whose __init__ has no types of its own
+        made.__init__(credential_provider=credential_provider, **reached)
         self._token = credential_provider.token
         self._opened: dict[AbstractConnection, Secret] = {}
 

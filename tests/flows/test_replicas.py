@@ -118,7 +118,7 @@ async def test_replicas_behind_a_balancer_are_as_one_gateway(tmp_path: Path, cou
     keeper, city, limited = Keeper(), CityUpstream(), CityUpstream()
     async with AsyncExitStack() as stack:
         urls = [await stack.enter_async_context(listening(one)) for one in (keeper, city, limited)]
-        servers = dict(zip(("keeper", "city", "limited"), urls, strict=True))
+        servers: dict[str, str] = dict(zip(("keeper", "city", "limited"), urls, strict=True))
         made = await stack.enter_async_context(fleet(tmp_path, servers, POLICY, count))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         await a_session_goes_on_at_whichever_replica_comes_next(
