@@ -52,6 +52,8 @@ from mcpgov.cli.purge import add_purge
 from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
+from mcpgov.counting import counting
+from mcpgov.database_tokens import database_tokens
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer, noted_signals
@@ -72,6 +74,7 @@ from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
+from mcpgov.replicas import counted, join
 from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import settings_source
@@ -83,20 +86,21 @@ from mcpgov.stage_settings import (
     places,
     registry_settings,
 )
-from mcpgov.storage import Storage, counting
+from mcpgov.storage import Storage
 from mcpgov.telemetry import PolicyLog, configure_logging
 from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, settle, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.endpoint.asgi import Pages
     from mcpgov.identity_settings import Azure
     from mcpgov.observing import Telemetry
+    from mcpgov.snapshot import Snapshot
 
 
 OPERATORS_DRAIN = 2  # seconds, after those that calls had
@@ -149,7 +153,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
-    storage = Storage(settings, load)
+    storage = Storage(settings, load, database_tokens(settings.azure, azure_host, utc_now))
     served, tended = (Settings(), storage.untended()) if principal else (settings, storage)
     certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
@@ -165,7 +169,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
         pinning(storage, ledger.control, utc_now) as pins,
         observing(Watched(*watched, lag, behind, health.available, pins.waiting), load) as telemetry,
-        counting(settings.counters, load) as counters,
+        counting(settings.counters, load, storage.tokens) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):
@@ -182,11 +186,11 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             places=places(settings.limits),
             handles=Handles(Seal(storage.material)),
         )
-        known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
-        await ledger.start(principal, worker.place, **known)
+        await ledger.start(principal, worker.place, **said(generations.current(), digester))
         report.to(ledger, upstreams, generations.current)
         watching = watched_files(generations.watch(), certificates.watch())
         try:
+            await join(storage, settings_source(config), stores.ledgers[0].writer, serves=not principal)
             gateway = front_door(stages, settings, buffers, lambda: ledger.ready, who.pages)
             pause = every(settings.health.every) if worker.first and not principal else None
             async with (
@@ -200,6 +204,12 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             await end_watch(watching)
             await upstreams.close()
             await ledger.close()
+
+
+def said(snapshot: Snapshot, digester: Digester) -> Mapping[str, str]:
+    """What a gateway writes down of itself at its start."""
+    key, counters = digester.key_id, counted(snapshot.settings.counters)
+    return {"version": __version__, "stamp": snapshot.stamp, "digest_key": key, "counters": counters}
 
 
 def front_door(

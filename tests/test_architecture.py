@@ -82,6 +82,7 @@ LAYERS = (
             "store",
             "identity_settings",
             "audit_settings",
+            "database_settings",
             "aggregate_settings",
             "limit_settings",
             "tls_settings",
@@ -93,7 +94,7 @@ LAYERS = (
             "reporter",
             "accounts",
         ),
-        *("policy_tokens", "server_urls", "admin.access", "worker", "prometheus", "opentelemetry_export"),
+        *("policy_tokens", "server_urls", "admin.access", "worker", "replicas", "prometheus", "opentelemetry_export"),
         *(
             "host_tokens",
             "event_hubs",
@@ -118,8 +119,8 @@ LAYERS = (
         "aggregate",
     ),
     ("stage_settings", "cli"),
-    ("identities",),
-    ("storage", "forwarding"),
+    ("identities", "database_tokens"),
+    ("storage", "forwarding", "counting"),
     ("pinning.keeping", "upkeep", "operating", "observing", "supervisor", "exports", "examining"),
     ("openers", "azure_clients"),
     ("app",),
@@ -228,7 +229,7 @@ def stages_do_not_meet(modules: Modules) -> Iterator[str]:
 def only_app_imports_store(modules: Modules) -> Iterator[str]:
     """Persistence is chosen in one place."""
     for name in modules:
-        if not is_in(room(name), ("app", "storage", "operating", "exports", "upkeep", "openers", "store")):
+        if not is_in(room(name), ("app", "storage", "counting", "operating", "exports", "upkeep", "openers", "store")):
             yield from (
                 f"{name} imports {other}" for other in own_imports(name, modules) if is_in(other, ("mcpgov.store",))
             )

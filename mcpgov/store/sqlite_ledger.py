@@ -92,7 +92,7 @@ class SqliteLedgerStore:
         with self._connected() as database:
             self._write_log_anew(database)
             writers = [str(row[0]) for row in database.execute("SELECT id FROM writers WHERE seq IS NULL")]
-            gone = [writer for writer in writers if writer != self.writer and self._is_gone(writer)]
+            gone = [writer for writer in writers if writer != self.writer and is_gone(self._path, writer)]
             with transaction(database):
                 rows: list[Row] = []
                 for writer in gone:
@@ -175,19 +175,6 @@ class SqliteLedgerStore:
                 values += (self.writer, self._chain.size + place + 1, *row, hashes[place])
             database.execute(STATEMENTS[len(part)], values)
         return self._tried
-
-    def _is_gone(self, writer: str) -> bool:
-        """Whether nobody holds a writer's lock."""
-        path = lock_file(self._path, writer)
-        if not path.exists():
-            return True
-        try:
-            take_lock(path).close()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                return False
-            raise
-        return True
 
     def _assert_in_place(self) -> None:
         if self._found() != self._file:
@@ -308,6 +295,20 @@ def without_second_ends(database: sqlite3.Connection, rows: Sequence[Row]) -> li
 def lock_file(path: Path, writer: str) -> Path:
     """The file whose lock says that a writer is alive."""
     return path.with_name(f"{path.name}-writer-{writer}")
+
+
+def is_gone(store: Path, writer: str) -> bool:
+    """Whether nobody holds a writer's lock. Raises sqlite3.Error."""
+    path = lock_file(store, writer)
+    if not path.exists():
+        return True
+    try:
+        take_lock(path).close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
 
 
 def keep_open(path: Path) -> sqlite3.Connection:
