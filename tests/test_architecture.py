@@ -84,6 +84,7 @@ LAYERS = (
             "audit_settings",
             "aggregate_settings",
             "limit_settings",
+            "log_settings",
             "tls_settings",
             "certificates",
             "export_settings",
