@@ -32,7 +32,7 @@ def test_what_can_be_run_here_runs(line: str, tmp_path: Path) -> None:
 
 
 def test_something_is_run() -> None:
-    assert len(TYPED) == 3
+    assert len(TYPED) == 4
 
 
 @pytest.mark.parametrize("line", SHOWN)
