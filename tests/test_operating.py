@@ -103,9 +103,9 @@ async def test_the_first_key_is_made_without_a_gateway_and_lets_it_start_for_oth
     for _ in range(2):  # what starts a container starts it again
         assert await run("--digest", minted["digest"]) == ""
     headers = {"Host": "127.0.0.1:8081", "Authorization": f"Bearer {minted['key']}"}
-    async with operated(tmp_path, listen) as (_, url), aiohttp.ClientSession() as http:
-        async with http.get(f"{url}/admin/v1/admin-keys", headers=headers) as answer:
-            assert (answer.status, [one["name"] for one in (await answer.json())["keys"]]) == (200, ["me"])
+    async with operated(tmp_path, listen) as (_, url), aiohttp.ClientSession(headers=headers) as http:
+        answer = await http.get(f"{url}/admin/v1/admin-keys")
+        assert (answer.status, [one["name"] for one in (await answer.json())["keys"]]) == (200, ["me"])
     (made,) = app.openers().reader(tmp_path / "mcpgov.yaml").calls(CallFilter(reason="admin-key-created"))
     assert str(made.get("mcpgov.control.principal")).startswith("local:")
 
