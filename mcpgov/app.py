@@ -133,6 +133,12 @@ class Running:
     health: Health
     buffers: Buffers
     certificates: Certificates
+    report: Reporter
+
+    def speak(self, loudness: Loudness) -> None:
+        """Log as much as the settings say, as they say it."""
+        loudness.follow(self.generations.current().settings.log.level)
+        self.report.follow = loudness.follow
 
     def request_reload(self) -> None:
         """Ask for every file to be read anew."""
@@ -141,18 +147,15 @@ class Running:
 
 
 @asynccontextmanager
-async def running(
-    config: Path | None, principal: str = "", worker: Worker = ALONE, report: Reporter | None = None
-) -> AsyncGenerator[Running]:
+async def running(config: Path | None, principal: str = "", worker: Worker = ALONE) -> AsyncGenerator[Running]:
     """Wire everything together, and take it apart again. Raises InvalidConfiguration, StoreUnavailable.
 
     `principal` is who runs it, where that is not to serve: the records of its start and stop say so, and which worker
     it is, and what is done beside the calls (purging, exports, checkpoints, health) is left to one that does.
     """
-    report = report or Reporter()
+    report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
-    report.follow(settings.log.level)
     storage = Storage(settings, load)
     served, tended = (Settings(), storage.untended()) if principal else (settings, storage)
     certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
@@ -198,7 +201,7 @@ async def running(
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                rest = ledger, parts, worker, telemetry, health, buffers, certificates
+                rest = ledger, parts, worker, telemetry, health, buffers, certificates, report
                 yield Running(gateway, generations, storage, stages, *rest)
         finally:
             await end_watch(watching)
@@ -244,7 +247,7 @@ def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_lev
     """Run the gateway until SIGTERM or Ctrl-C."""
     loudness = Loudness(log_level)
     configure_logging(json=in_json(log_format), level=loudness.level, always=worker.place)
-    uvloop.run(serve_until_told(config, worker, Reporter(loudness.follow)))
+    uvloop.run(serve_until_told(config, worker, loudness))
 
 
 def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
@@ -257,10 +260,11 @@ def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_l
         load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), levels=levels)
 
 
-async def serve_until_told(config: Path | None, worker: Worker, report: Reporter) -> None:
+async def serve_until_told(config: Path | None, worker: Worker, loudness: Loudness) -> None:
     """Serve the data plane on its listener, and operators on theirs."""
     noted = noted_signals()
-    async with running(config, worker=worker, report=report) as gateway, operators(gateway, config):
+    async with running(config, worker=worker) as gateway, operators(gateway, config):
+        gateway.speak(loudness)
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
             limits = connection_limits(gateway.storage.settings)

@@ -45,8 +45,8 @@ class Reporter:
     `follow` is told which level of the log the settings want; it gives the one before where that changed something.
     """
 
-    def __init__(self, follow: Callable[[LogLevel], LogLevel | None] = lambda _: None) -> None:
-        self.follow = follow
+    def __init__(self) -> None:
+        self.follow: Callable[[LogLevel], LogLevel | None] = lambda _: None
         self.reloads = 0
         self.refused = 0
         self._heard: tuple[Ledger, Upstreams, Callable[[], Snapshot]] | None = None

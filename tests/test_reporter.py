@@ -50,7 +50,8 @@ async def test_a_new_generation_is_recorded_and_told_to_the_upstreams() -> None:
 async def test_a_change_of_how_much_is_logged_stands_in_the_ledger_with_who_made_it() -> None:
     heard, settings = Heard(), [Settings(log=Log(level=level)) for level in ("debug", "debug", "info")]
     loudness = Loudness()
-    made = Reporter(loudness.follow)
+    made = Reporter()
+    made.follow = loudness.follow
     made.to(heard, heard, lambda: Snapshot("new", {}, {}, settings=settings[0]))
     while settings:
         await made(ReloadResult("old", "new", trigger="files", owner="alice"))
@@ -63,7 +64,8 @@ async def test_a_change_of_how_much_is_logged_stands_in_the_ledger_with_who_made
 
 async def test_a_level_holds_though_the_ledger_cannot_be_told() -> None:
     heard, loudness = Heard(broken=True), Loudness()
-    made = Reporter(loudness.follow)
+    made = Reporter()
+    made.follow = loudness.follow
     made.to(heard, heard, lambda: Snapshot("new", {}, {}, settings=Settings(log=Log(level="error"))))
     await made(ReloadResult("old", "new"))
     assert loudness.level == "error"

@@ -239,3 +239,34 @@ async def test_aiohttp_reads_the_same(name: str) -> None:
     async with server, aiohttp.ClientSession(auto_decompress=False) as http, http.get(url) as response:
         said = AiohttpResponse(response, 0.0)
         assert (said.status, said.fields, await response.read()) == (*read(sent)[:2], body)
+
+
+def test_what_nobody_takes_is_counted_as_it_comes_and_not_over_and_over() -> None:
+    measured = 0
+
+    class Counted(bytes):
+        def __len__(self) -> int:
+            nonlocal measured
+            measured += 1
+            return super().__len__()
+
+    parser = AnswerParser()
+    parser.feed(HEAD + b"\r\n")
+    for number in range(200):
+        parser.feed(Counted(b"xy"))
+        assert parser.unread == 2 * (number + 1)
+    assert measured <= 400
+    assert (len(parser.take()), parser.unread) == (400, 0)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 1000])
+def test_what_is_counted_is_what_is_there(step: int) -> None:
+    sent = CHUNKED + b"2\r\nab\r\n3\r\ncde\r\n" * 20
+    for whole in (sent, LENGTH % 100 + b"x" * 99, HEAD + b"\r\n" + b"x" * 99):
+        parser = AnswerParser()
+        for number, at in enumerate(range(0, len(whole), step)):
+            parser.feed(whole[at : at + step])
+            assert parser.unread == sum(map(len, parser.pieces))
+            if number % 3 == 0:
+                parser.take()
+                assert parser.unread == 0
