@@ -31,6 +31,8 @@ _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _CHUNKED: Final = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+# What an interim answer must not say: a reader that believes it looks for a body, or for no other answer (RFC 9112, 6).
+_FRAMES: Final = re.compile(rb"(?:\A|\n)(?:content-length|transfer-encoding|connection):", re.IGNORECASE)
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -144,10 +146,10 @@ class AnswerParser:
         match = _HEAD.fullmatch(head)
         if match is None:
             raise InvalidAnswer
-        status, lines = int(match[2]), match[3].decode("latin-1").split("\r\n")
+        status, lines, recent = int(match[2]), match[3].decode("latin-1").split("\r\n"), match[1] == b"1"
         if 100 <= status <= 199:
             self._interim += 1
-            if status == 101 or self._interim > INTERIM:
+            if status == 101 or self._interim > INTERIM or not recent or _FRAMES.search(match[3]):
                 raise InvalidAnswer
             return False
         if len(lines) > FIELDS + 1:
@@ -158,7 +160,7 @@ class AnswerParser:
             fields.append((name.lower(), value.strip("\t ")))
         self.fields = tuple(fields)
         self.status = status
-        self._frame(recent=match[1] == b"1")
+        self._frame(recent=recent)
         return True
 
     def _frame(self, *, recent: bool) -> None:

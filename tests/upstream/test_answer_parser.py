@@ -77,6 +77,12 @@ INVALID = {
     "a control character in the reason": b"HTTP/1.1 200 O\x01K\r\n\r\n",
     "switching protocols": b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n",
     "too many interim answers": b"HTTP/1.1 100 Go\r\n\r\n" * (INTERIM + 1),
+    "an interim answer of HTTP/1.0": b"HTTP/1.0 103 Early\r\n\r\n" + LENGTH % 2 + b"{}",
+    "an interim answer with a length": b"HTTP/1.1 103 Early\r\nContent-Length: 2\r\n\r\n" + LENGTH % 2 + b"{}",
+    "an interim answer in chunks": b"HTTP/1.1 103 Early\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n"
+    + LENGTH % 2
+    + b"{}",
+    "an interim answer that closes": b"HTTP/1.1 103 Early\r\nconnection: close\r\n\r\n" + LENGTH % 2 + b"{}",
     "both framings": HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\n{}",
     "the same length twice": HEAD + b"content-length: 2\r\ncontent-length: 2\r\n\r\n{}",
