@@ -49,7 +49,7 @@ from mcpgov.cli.printable import plural
 from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
-from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
+from mcpgov.cli.serve import LogFormat, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
 from mcpgov.counting import counting
@@ -87,7 +87,7 @@ from mcpgov.stage_settings import (
     registry_settings,
 )
 from mcpgov.storage import Storage
-from mcpgov.telemetry import PolicyLog, configure_logging
+from mcpgov.telemetry import Loudness, PolicyLog, configure_logging
 from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, settle, supervised
@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.endpoint.asgi import Pages
     from mcpgov.identity_settings import Azure
+    from mcpgov.log_settings import LogLevel
     from mcpgov.observing import Telemetry
     from mcpgov.snapshot import Snapshot
 
@@ -136,6 +137,12 @@ class Running:
     health: Health
     buffers: Buffers
     certificates: Certificates
+    report: Reporter
+
+    def speak(self, loudness: Loudness) -> None:
+        """Log as much as the settings say, as they say it."""
+        loudness.follow(self.generations.current().settings.log.level)
+        self.report.follow = loudness.follow
 
     def request_reload(self) -> None:
         """Ask for every file to be read anew."""
@@ -198,7 +205,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                rest = ledger, parts, worker, telemetry, health, buffers, certificates
+                rest = ledger, parts, worker, telemetry, health, buffers, certificates, report
                 yield Running(gateway, generations, storage, stages, *rest)
         finally:
             await end_watch(watching)
@@ -246,25 +253,28 @@ async def open_probe(config: Path | None) -> AsyncGenerator[Probe]:
         yield Probe(gateway.stages, time.monotonic)
 
 
-def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
+def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    configure_logging(json=in_json(log_format), level=log_level, always=worker.place)
-    uvloop.run(serve_until_told(config, worker))
+    loudness = Loudness(log_level)
+    configure_logging(json=in_json(log_format), level=loudness.level, always=worker.place)
+    uvloop.run(serve_until_told(config, worker, loudness))
 
 
-def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
     """Check the files, bind the address, and become the supervisor of so many workers."""
     settings = load_generation(config, vaults=vaults, workers=workers).settings
     present(settings, settings_source(config), utc_now)
     listen = settings.listen
     with listener(listen.host, listen.port) as sock:
-        load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), level=log_level)
+        levels = log_level or settings.log.level, log_level
+        load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), levels=levels)
 
 
-async def serve_until_told(config: Path | None, worker: Worker) -> None:
+async def serve_until_told(config: Path | None, worker: Worker, loudness: Loudness) -> None:
     """Serve the data plane on its listener, and operators on theirs."""
     noted = noted_signals()
     async with running(config, worker=worker) as gateway, operators(gateway, config):
+        gateway.speak(loudness)
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
             limits = connection_limits(gateway.storage.settings)

@@ -39,6 +39,7 @@ from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_pins import require_pins
+from mcpgov.trust import system_trust
 from mcpgov.upkeep import Purging
 from mcpgov.web import GuardedWeb
 
@@ -202,7 +203,7 @@ class Openers:
 
     def registry(self, config: Path | None, *, private: bool) -> Fetch:
         """What asks registries; an API Center as mcpgov's own identity, where the settings name one."""
-        azure, tls = load_catalog(config).with_texts({}).settings.azure, ssl.create_default_context()
+        azure, tls = load_catalog(config).with_texts({}).settings.azure, system_trust()
         if azure is None:
             return RegistryClient(GuardedWeb(tls), private=private).fetch
         identity = azure_identity(azure)

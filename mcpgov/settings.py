@@ -17,14 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.aggregate_settings import Aggregate
@@ -42,6 +35,7 @@ from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.limit_settings import Limits
+from mcpgov.log_settings import Log
 from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
 from mcpgov.shapes import TEXT, Flag, PolicyNames, Shape, Written, read_model, resolved_text
@@ -266,6 +260,7 @@ class Settings(Shape):
     registry: Annotated[Registry, Written] = Registry()
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
+    log: Log = Log()
     secrets: Secrets = Secrets()
     experimental: Experimental = Experimental()
 

@@ -57,7 +57,7 @@ PURE = (
 )
 # A module imports from its own layer and from those above it in this list; its longest prefix says which that is.
 LAYERS = (
-    ("", "frozen", "models", "decision", "errors", "pinning.mode"),
+    ("", "frozen", "models", "decision", "errors", "pinning.mode", "trust"),
     PURE,
     ("web", "places", "buffers"),
     STAGES,
@@ -85,6 +85,7 @@ LAYERS = (
             "database_settings",
             "aggregate_settings",
             "limit_settings",
+            "log_settings",
             "tls_settings",
             "certificates",
             "export_settings",
