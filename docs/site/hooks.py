@@ -1,4 +1,4 @@
-"""What MkDocs does for this site beyond its settings: stars in `nav`, links into the repository, nothing from elsewhere.
+"""What MkDocs does beyond its settings: stars in `nav`, links into the repository, nothing loaded from elsewhere.
 
 A page may link to any file of the repository, as it does where the repository is read. Such a file becomes a page below
 `repository/`: Markdown as it is, any other text as code, a folder as the list of what is in it. Only what git tracks: a
@@ -11,6 +11,7 @@ import posixpath
 import re
 import subprocess
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -86,7 +87,7 @@ def on_post_page(output: str, page: Page, **_: object) -> str:
 def outside_fences(change: Callable[[str], str], markdown: str) -> str:
     """The text, changed where it is no code."""
     ends = [0, *(end for fence in FENCED.finditer(markdown) for end in fence.span()), len(markdown)]
-    parts = [markdown[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    parts = [markdown[start:end] for start, end in pairwise(ends)]
     return "".join(part if number % 2 else change(part) for number, part in enumerate(parts))
 
 
