@@ -1,4 +1,8 @@
-"""docs/publish.md, from its first command to its last: a real server, a real gateway, the client that was generated."""
+"""Whoever follows a page: types what it shows after `$`, writes the files it names, in order, in a fresh folder.
+
+A block of `console` is typed, line by line, and what the page shows of the answer is compared. A block whose first line
+is a comment with a file's name becomes that file, there where it stands. Anything else is only read.
+"""
 
 import os
 import re
@@ -15,22 +19,26 @@ from typer.testing import CliRunner
 
 from mcpgov.app import build_cli
 from tests.peers.process import free_port, running, wait_until_answers
-from tests.test_docs import ROOT, blocks
 
-PAGE: Final = ROOT / "docs" / "publish.md"
 SECONDS: Final = 60
 KEY: Final = re.compile(r"mcpgov_\w{46}")
 SHOWN_KEY: Final = "mcpgov_…"
 LISTEN: Final = "127.0.0.1:8080"
-SERVER, SERVE, INIT = "python -m mcpgov.demo.city_server", "mcpgov serve", "mcpgov init gateway"
+SERVER_LISTEN: Final = "127.0.0.1:9000"
+SERVER, SERVE, INIT = "python -m mcpgov.demo.city_server ", "mcpgov serve", "mcpgov init "
+BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE: Final = re.compile(r"(?:#|<!--) ([\w./-]+\.(?:yaml|py|xml|json))\b")
 
 
-def steps() -> Iterator[tuple[str, str]]:
-    """What is typed, and what the page shows of the answer."""
-    for block in blocks(PAGE, "console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            typed, _, printed = part.partition("\n")
-            yield typed, printed
+def steps(page: Path) -> Iterator[tuple[str, str]]:
+    """What is typed and what the page shows of the answer; for a file, nothing and its text."""
+    for language, block in BLOCK.findall(page.read_text("utf-8")):
+        if language == "console":
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                typed, _, printed = part.partition("\n")
+                yield typed, printed
+        elif FILE.match(block):
+            yield "", block
 
 
 def looks_like(shown: str, printed: str) -> bool:
@@ -44,12 +52,12 @@ def looks_like(shown: str, printed: str) -> bool:
     return re.fullmatch("".join(patterns), text) is not None
 
 
-class Shell:
-    """The shell of whoever follows the page. Addresses are the machine's own, and read as those of the page."""
+class Reader:
+    """Somebody at a shell. Addresses are the machine's own, and read as those of the page."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.real = {LISTEN: f"127.0.0.1:{free_port()}"}
+        self.real = {one: f"127.0.0.1:{free_port()}" for one in (LISTEN, SERVER_LISTEN)}
         self.env = {**os.environ, "COLUMNS": "80", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         self._programs = ExitStack()
 
@@ -60,10 +68,26 @@ class Shell:
         self._programs.close()
         structlog.reset_defaults()  # verbs that open a gateway say how it logs
 
+    def follow(self, page: Path) -> None:
+        """Do all that a page says, and see what it shows. A verb that ends with 1 says FAILED, or the page says so."""
+        for typed, shown in steps(page):
+            if typed:
+                printed = self.type(typed, (1,) if "FAILED" in shown else (0,))
+                assert looks_like(shown, printed), f"$ {typed}\n{printed}"
+            else:
+                self.write(shown)
+
+    def write(self, text: str) -> None:
+        """Write the file that a block is."""
+        named = FILE.match(text)
+        assert named
+        file = self.folder / named[1]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.here(text), "utf-8")
+
     def type(self, typed: str, codes: tuple[int, ...] = (0,)) -> str:
         """What a line prints, as the page would show it; it ends with one of the codes."""
-        for shown, real in self.real.items():
-            typed = typed.replace(shown, real)
+        typed = self.here(typed)
         first, _, rest = typed.partition(" ")
         if first == "cd":
             self.folder /= rest
@@ -72,12 +96,22 @@ class Shell:
             name, _, value = rest.partition("=")
             self.env[name] = value
             return ""
-        if typed == SERVER:
+        if typed.startswith(SERVER):
             return self.shown(self._start_server())
         if typed == SERVE:
             self._serve()
             return ""
-        return self.shown(self._run(typed, codes))
+        printed = self.shown(self._run(typed, codes))
+        if typed.startswith(INIT):
+            settings = self.folder / typed.removeprefix(INIT) / "mcpgov.yaml"
+            settings.write_text(self.here(settings.read_text("utf-8")), "utf-8")
+        return printed
+
+    def here(self, text: str) -> str:
+        """A text of the page with the addresses and the key of this machine."""
+        for shown, real in self.real.items():
+            text = text.replace(shown, real)
+        return text
 
     def shown(self, printed: str) -> str:
         """With the addresses of the page. The key that is shown once is remembered as the page writes it."""
@@ -88,15 +122,14 @@ class Shell:
         return printed
 
     def _start_server(self) -> str:
-        command = [sys.executable, *shlex.split(SERVER)[1:]]
+        port = self.real[SERVER_LISTEN].rpartition(":")[2]
+        command = [sys.executable, *shlex.split(SERVER)[1:], port]
         program = self._programs.enter_context(
             subprocess.Popen(command, stdout=subprocess.PIPE, env=self.env, text=True)
         )
         self._programs.callback(program.terminate)
         assert program.stdout
-        line = program.stdout.readline()
-        self.real["http://127.0.0.1:9000/mcp"] = line.strip()
-        return line
+        return program.stdout.readline()
 
     def _serve(self) -> None:
         log, command = self.folder / "gateway.log", [sys.executable, "-m", *shlex.split(SERVE)]
@@ -129,24 +162,3 @@ class Shell:
         )
         assert done.returncode == 0, f"{typed}\n{done.stdout}"
         return done.stdout
-
-
-def test_the_whole_page_can_be_followed(tmp_path: Path) -> None:
-    [program] = blocks(PAGE, "python")
-    with Shell(tmp_path) as shell:
-        for typed, shown in steps():
-            printed = shell.type(typed, (1,) if "FAILED" in shown else (0,))
-            assert looks_like(shown, printed), f"$ {typed}\n{printed}"
-            if typed == INIT:
-                folder = tmp_path / "gateway"
-                (folder / "call.py").write_text(program.replace(LISTEN, shell.real[LISTEN]), "utf-8")
-                settings = folder / "mcpgov.yaml"
-                settings.write_text(settings.read_text("utf-8").replace(LISTEN, shell.real[LISTEN], 1), "utf-8")
-        assert len(list((tmp_path / "gateway").glob(".vscode/mcp.json"))) == 1
-
-
-def test_what_looks_otherwise_is_noticed() -> None:
-    assert looks_like("a  b\n…\nlast\n", "a b\nmore\nand more\nlast\n")
-    assert looks_like("took …\n…\n", "took   3 ms\n")
-    assert not looks_like("a\n", "a\nb\n")
-    assert not looks_like("took … ms\n", "took 3 s\n")
