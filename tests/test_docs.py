@@ -21,6 +21,7 @@ from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy_cases import ENDING, parse_cases
 from mcpgov.policy_files import lint_alone
 from mcpgov.settings import Settings, parse_settings
+from tests.contract.reader import FOLLOWED
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md") for page in ROOT.glob(pattern))
@@ -78,12 +79,25 @@ def test_every_verb_is_documented() -> None:
     assert undocumented(verbs(get_command(build_cli())), DOCS) == []
 
 
+def prose(text: str) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as they are made where it is read, and on the site."""
+    heads = re.findall(r"^#+ (.+)$", prose(page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+
+
 def broken_links(page: Path, text: str) -> Iterator[str]:
-    """The relative links of a page that lead to nothing."""
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", prose):
-        if not re.match(r"\w+:", target) and not (page.parent / target).exists():
-            yield f"{page.relative_to(ROOT)}: {target}"
+    """The relative links of a page that lead to nothing: no file, or no heading of it."""
+    for target, _, anchor in re.findall(r"\]\(([^)\s#]*)(#([^)\s]+))?[^)]*\)", prose(text)):
+        place = page.parent / target if target else page
+        if re.match(r"\w+:", target):
+            continue
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            yield f"{page.relative_to(ROOT)}: {target}{'#' if anchor else ''}{anchor}"
 
 
 LOGGED = re.compile(r"""\b(?:log|get_logger\(\))\s*\.\w+\(\s*(?:[^()"]+, )?"([a-z-]+)"|\bcomplain\("([a-z-]+)\"""")
@@ -120,8 +134,8 @@ def test_every_relative_link_leads_somewhere() -> None:
 def test_what_is_missing_or_broken_is_reported() -> None:
     text = "`listen: 1` `audit.stores` `mcpgov audit tail --json`"
     assert undocumented(["listen", "audit.store", "mcpgov audit tail"], text) == ["audit.store"]
-    links = "[a](gone.md#there) [b](LICENSE) [c](https://host.example)"
-    assert list(broken_links(ROOT / "x.md", links)) == ["x.md: gone.md"]
+    links = "[a](gone.md#there) [b](LICENSE) [c](https://host.example#x) [d](README.md#gone) [e](README.md#run-it)"
+    assert list(broken_links(ROOT / "x.md", links)) == ["x.md: gone.md#there", "x.md: README.md#gone"]
 
 
 class EverySecret:
@@ -216,8 +230,8 @@ connections:
 
 
 def transcripts() -> Iterator[tuple[str, str, str]]:
-    """Each `mcpgov policy explain` that a page shows: the page, what is typed, what is printed."""
-    for page in PAGES:
+    """Each `mcpgov policy explain` that a page shows by itself: the page, what is typed, what is printed."""
+    for page in (page for page in PAGES if page.stem not in FOLLOWED):
         for block in blocks(page, "console"):
             for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 typed, _, printed = part.partition("\n")

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from mcpgov.app import build_cli
 from tests.peers.process import free_port, running, wait_until_answers
 
+FOLLOWED: Final = ("tutorial", "publish")  # the pages of docs/ that are followed whole
 SECONDS: Final = 60
 KEY: Final = re.compile(r"mcpgov_\w{46}")
 SHOWN_KEY: Final = "mcpgov_…"

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.reader import BLOCK, Reader, looks_like, steps
+from tests.contract.reader import BLOCK, FOLLOWED, Reader, looks_like, steps
 from tests.test_docs import ROOT
 
 DOCS = ROOT / "docs"
-FOLLOWED = ("tutorial", "publish")
 MARK = "Not run here"
 
 
