@@ -199,7 +199,7 @@ def assert_loads(file: str, text: str) -> None:
 
 def xml_examples() -> Iterator[tuple[str, int, str]]:
     """Each XML block: the page, its number there, the text. A page that is followed shows itself what loads."""
-    for page in (page for page in PAGES if page.stem not in FOLLOWED):
+    for page in (page for page in PAGES if page.relative_to(ROOT).as_posix() not in FOLLOWED):
         yield from ((str(page.relative_to(ROOT)), number, text) for number, text in enumerate(blocks(page, "xml"), 1))
 
 
@@ -231,7 +231,7 @@ connections:
 
 def transcripts() -> Iterator[tuple[str, str, str]]:
     """Each `mcpgov policy explain` that a page shows by itself: the page, what is typed, what is printed."""
-    for page in (page for page in PAGES if page.stem not in FOLLOWED):
+    for page in (page for page in PAGES if page.relative_to(ROOT).as_posix() not in FOLLOWED):
         for block in blocks(page, "console"):
             for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 typed, _, printed = part.partition("\n")

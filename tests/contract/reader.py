@@ -1,7 +1,8 @@
 """Whoever follows a page: types what it shows after `$`, writes the files it names, in order, in a fresh folder.
 
-A block of `console` is typed, line by line, and what the page shows of the answer is compared. A block whose first line
-is a comment with a file's name becomes that file, there where it stands. Anything else is only read.
+A block of `console` is typed, line by line, and what the page shows of the answers is compared; of a block that shows
+no answer only that each line succeeds. A block whose first line is a comment with a file's name becomes that file,
+there where it stands. Anything else is only read.
 """
 
 import os
@@ -20,7 +21,8 @@ from typer.testing import CliRunner
 from mcpgov.app import build_cli
 from tests.peers.process import free_port, running, wait_until_answers
 
-FOLLOWED: Final = ("tutorial", "publish", "migrate-apim")  # the pages of docs/ that are followed whole
+# The pages that are followed whole.
+FOLLOWED: Final = ("README.md", "docs/tutorial.md", "docs/publish.md", "docs/migrate-apim.md")
 SECONDS: Final = 60
 KEY: Final = re.compile(r"mcpgov_\w{46}")
 SHOWN_KEY: Final = "mcpgov_…"
@@ -36,9 +38,9 @@ def steps(page: Path) -> Iterator[tuple[str, str]]:
     """What is typed and what the page shows of the answer; for a file, nothing and its text."""
     for language, block in BLOCK.findall(page.read_text("utf-8")):
         if language == "console":
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                typed, _, printed = part.partition("\n")
-                yield typed, printed
+            typed = [part.partition("\n") for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+            silent = not any(printed for _, _, printed in typed)
+            yield from ((line, "…" if silent else printed) for line, _, printed in typed)
         elif FILE.match(block):
             yield "", block
 
@@ -89,7 +91,7 @@ class Reader:
 
     def type(self, typed: str, codes: tuple[int, ...] = (0,)) -> str:
         """What a line prints, as the page would show it; it ends with one of the codes."""
-        typed = self.here(typed)
+        typed = re.sub(r"  +# .*", "", self.here(typed))
         first, _, rest = typed.partition(" ")
         if first == "cd":
             self.folder /= rest
