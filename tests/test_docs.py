@@ -3,12 +3,14 @@
 import base64
 import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -25,6 +27,7 @@ from tests.contract.reader import FOLLOWED
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md") for page in ROOT.glob(pattern))
+SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
 DOCS = "\n".join(page.read_text("utf-8") for page in PAGES if page.is_relative_to(ROOT / "docs"))
 
 
@@ -33,13 +36,13 @@ def undocumented(names: Iterable[str], text: str) -> list[str]:
     return [name for name in names if not re.search(rf"`{re.escape(name)}(?=[`\s:=\[])", text)]
 
 
-def settings(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The dotted name of every key that mcpgov.yaml may hold."""
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """The dotted name of every key that a file may hold, and what it is."""
     for name, field in model.model_fields.items():
         if inner := models_in(field.annotation):
             yield from settings(inner[0], f"{prefix}{field.alias or name}.")
         else:
-            yield prefix + (field.alias or name)
+            yield prefix + (field.alias or name), field
 
 
 def models_in(annotation: object) -> list[type[BaseModel]]:
@@ -67,11 +70,19 @@ def test_every_policy_element_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    assert undocumented(settings(Settings), DOCS) == []
+    assert undocumented((name for name, _ in settings(Settings)), SETTINGS) == []
+
+
+def test_every_default_that_is_a_word_or_a_number_is_that_of_the_code() -> None:
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]*) \|", SETTINGS, re.MULTILINE))
+    plain = {name: field.default for name, field in settings(Settings) if isinstance(field.default, bool | int | str)}
+    said = {name: f"{default}" for name, default in plain.items() if default != ""}
+    assert {name: rows[name].strip("`").replace("false", "False").replace("true", "True") for name in said} == said
+    assert len(said) > 50
 
 
 def test_every_key_of_the_catalog_is_documented() -> None:
-    keys = [key.removeprefix("connections.") for key in settings(EntryShape)]
+    keys = [key.removeprefix("connections.") for key, _ in settings(EntryShape)]
     assert undocumented(keys, (ROOT / "docs" / "catalog.md").read_text("utf-8")) == []
 
 
@@ -161,8 +172,9 @@ class EverySecret:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The text of each fenced block of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    """The text of each fenced block of a page, those that stand in a list too."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(text) for _, text in found]
 
 
 def named(page: Path) -> Iterator[tuple[str, str]]:
