@@ -3,12 +3,14 @@
 import base64
 import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -21,9 +23,11 @@ from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy_cases import ENDING, parse_cases
 from mcpgov.policy_files import lint_alone
 from mcpgov.settings import Settings, parse_settings
+from tests.contract.reader import FOLLOWED
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md") for page in ROOT.glob(pattern))
+SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
 DOCS = "\n".join(page.read_text("utf-8") for page in PAGES if page.is_relative_to(ROOT / "docs"))
 
 
@@ -32,13 +36,13 @@ def undocumented(names: Iterable[str], text: str) -> list[str]:
     return [name for name in names if not re.search(rf"`{re.escape(name)}(?=[`\s:=\[])", text)]
 
 
-def settings(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The dotted name of every key that mcpgov.yaml may hold."""
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """The dotted name of every key that a file may hold, and what it is."""
     for name, field in model.model_fields.items():
         if inner := models_in(field.annotation):
             yield from settings(inner[0], f"{prefix}{field.alias or name}.")
         else:
-            yield prefix + (field.alias or name)
+            yield prefix + (field.alias or name), field
 
 
 def models_in(annotation: object) -> list[type[BaseModel]]:
@@ -66,11 +70,19 @@ def test_every_policy_element_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    assert undocumented(settings(Settings), DOCS) == []
+    assert undocumented((name for name, _ in settings(Settings)), SETTINGS) == []
+
+
+def test_every_default_that_is_a_word_or_a_number_is_that_of_the_code() -> None:
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]*) \|", SETTINGS, re.MULTILINE))
+    plain = {name: field.default for name, field in settings(Settings) if isinstance(field.default, bool | int | str)}
+    said = {name: f"{default}" for name, default in plain.items() if default != ""}
+    assert {name: rows[name].strip("`").replace("false", "False").replace("true", "True") for name in said} == said
+    assert len(said) > 50
 
 
 def test_every_key_of_the_catalog_is_documented() -> None:
-    keys = [key.removeprefix("connections.") for key in settings(EntryShape)]
+    keys = [key.removeprefix("connections.") for key, _ in settings(EntryShape)]
     assert undocumented(keys, (ROOT / "docs" / "catalog.md").read_text("utf-8")) == []
 
 
@@ -78,12 +90,25 @@ def test_every_verb_is_documented() -> None:
     assert undocumented(verbs(get_command(build_cli())), DOCS) == []
 
 
+def prose(text: str) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as they are made where it is read, and on the site."""
+    heads = re.findall(r"^#+ (.+)$", prose(page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+
+
 def broken_links(page: Path, text: str) -> Iterator[str]:
-    """The relative links of a page that lead to nothing."""
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    for target in re.findall(r"\]\(([^)\s#]+)[^)]*\)", prose):
-        if not re.match(r"\w+:", target) and not (page.parent / target).exists():
-            yield f"{page.relative_to(ROOT)}: {target}"
+    """The relative links of a page that lead to nothing: no file, or no heading of it."""
+    for target, _, anchor in re.findall(r"\]\(([^)\s#]*)(#([^)\s]+))?[^)]*\)", prose(text)):
+        place = page.parent / target if target else page
+        if re.match(r"\w+:", target):
+            continue
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            yield f"{page.relative_to(ROOT)}: {target}{'#' if anchor else ''}{anchor}"
 
 
 LOGGED = re.compile(r"""\b(?:log|get_logger\(\))\s*\.\w+\(\s*(?:[^()"]+, )?"([a-z-]+)"|\bcomplain\("([a-z-]+)\"""")
@@ -120,8 +145,8 @@ def test_every_relative_link_leads_somewhere() -> None:
 def test_what_is_missing_or_broken_is_reported() -> None:
     text = "`listen: 1` `audit.stores` `mcpgov audit tail --json`"
     assert undocumented(["listen", "audit.store", "mcpgov audit tail"], text) == ["audit.store"]
-    links = "[a](gone.md#there) [b](LICENSE) [c](https://host.example)"
-    assert list(broken_links(ROOT / "x.md", links)) == ["x.md: gone.md"]
+    links = "[a](gone.md#there) [b](LICENSE) [c](https://host.example#x) [d](README.md#gone) [e](README.md#run-it)"
+    assert list(broken_links(ROOT / "x.md", links)) == ["x.md: gone.md#there", "x.md: README.md#gone"]
 
 
 class EverySecret:
@@ -147,8 +172,9 @@ class EverySecret:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The text of each fenced block of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    """The text of each fenced block of a page, those that stand in a list too."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(text) for _, text in found]
 
 
 def named(page: Path) -> Iterator[tuple[str, str]]:
@@ -184,8 +210,8 @@ def assert_loads(file: str, text: str) -> None:
 
 
 def xml_examples() -> Iterator[tuple[str, int, str]]:
-    """Each XML block: the page, its number there, the text."""
-    for page in PAGES:
+    """Each XML block: the page, its number there, the text. A page that is followed shows itself what loads."""
+    for page in (page for page in PAGES if page.relative_to(ROOT).as_posix() not in FOLLOWED):
         yield from ((str(page.relative_to(ROOT)), number, text) for number, text in enumerate(blocks(page, "xml"), 1))
 
 
@@ -216,8 +242,8 @@ connections:
 
 
 def transcripts() -> Iterator[tuple[str, str, str]]:
-    """Each `mcpgov policy explain` that a page shows: the page, what is typed, what is printed."""
-    for page in PAGES:
+    """Each `mcpgov policy explain` that a page shows by itself: the page, what is typed, what is printed."""
+    for page in (page for page in PAGES if page.relative_to(ROOT).as_posix() not in FOLLOWED):
         for block in blocks(page, "console"):
             for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 typed, _, printed = part.partition("\n")

@@ -1,4 +1,4 @@
-"""Where things stand: tests mirror the source, README draws the tree on disk, what is declared is locked."""
+"""Where things stand: tests mirror the source, docs/design.md draws the tree on disk, what is declared is locked."""
 
 import re
 import tomllib
@@ -87,9 +87,11 @@ def test_the_tree_block_is_read_as_it_is_written() -> None:
     assert list(drawn(TREE)) == ["mcpgov/models.py", "mcpgov/endpoint/", *in_endpoint, "mcpgov/cli/", "policies/"]
 
 
-def test_readme_draws_the_tree_that_is_on_disk() -> None:
-    block = re.search(r"^```\w*\n(mcpgov/\n.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert block, "README.md has no code block that begins with the line mcpgov/"
+def test_the_design_draws_the_tree_that_is_on_disk() -> None:
+    block = re.search(
+        r"^```\w*\n(mcpgov/\n.*?)^```", (ROOT / "docs" / "design.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert block, "docs/design.md has no code block that begins with the line mcpgov/"
     paths = set(drawn(block[1]))
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
     files = {f"mcpgov/{module.as_posix()}" for module in modules()}

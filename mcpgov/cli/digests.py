@@ -82,7 +82,7 @@ def add_hmac(audit: typer.Typer, find_keys: FindKeys) -> None:
 def add_rotate(audit: typer.Typer, rotate: Rotate) -> None:
     """Add the verb `rotate-key`."""
 
-    @audit.command("rotate-key", epilog="Examples:  mcpgov audit rotate-key, then restart the gateway")
+    @audit.command("rotate-key", epilog="Examples:  mcpgov audit rotate-key")
     def rotate_key(config: Config = None) -> None:
         """Make a new key for digests, in a file beside the store. `hmac` goes on to find what the former ones made."""
         with told():

@@ -174,7 +174,7 @@ def add_prove(audit: typer.Typer, open_evidence: OpenEvidence) -> None:
 def add_key(audit: typer.Typer, find_key: FindKey) -> None:
     """Add the verb `key`."""
 
-    @audit.command(epilog="Examples:  mcpgov audit key > verifier.key, once, and keep it on another machine")
+    @audit.command(epilog="Examples:  mcpgov audit key > verifier.key")
     def key(config: Config = None) -> None:
         """Print the verifier key of the checkpoints (C2SP vkey). It is public."""
         with told():

@@ -1,6 +1,6 @@
 """The upstream of the demo: a small MCP server about cities that wants a key which its callers never hold.
 
-Run as `python -m mcpgov.demo.city_server`; prints the URL it listens on as its first line.
+Run as `python -m mcpgov.demo.city_server [PORT]`; prints the URL it listens on as its first line.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class RequireKey:
 
 
 def main() -> None:
-    """Serve on a free loopback port until told to stop."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    """Serve on a loopback port, a free one if none is named, until told to stop."""
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    listener = socket.create_server(("127.0.0.1", port))
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp\n")
     sys.stdout.flush()
     app = RequireKey(build_server().streamable_http_app(), os.environ[KEY_VARIABLE])

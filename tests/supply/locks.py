@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-LOCKS: Final = ("runtime", "all", "stdio", "build", "dev")
+LOCKS: Final = ("runtime", "all", "stdio", "build", "site", "dev")
 # A place to fetch from, in any of the ways that pip reads: the machine's own configuration says where, no file of ours.
 PLACES: Final = re.compile(r".*(?:://|git\+|--(?:extra-)?index-url|--find-links|--trusted-host|--editable|^-[efi] ).*")
 PIN: Final = re.compile(r"([a-z0-9][a-z0-9.-]*)==([0-9][0-9A-Za-z.!+]*)(?: ; (.+?))?((?: --hash=sha256:[0-9a-f]{64})+)")
