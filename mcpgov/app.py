@@ -165,7 +165,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
     upstreams = build_upstreams(settings, buffers, load)
-    stores = storage.open()
+    stores = storage.open(company=worker.count > 1)
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     health = Health(lambda: generations.current().connections, ledger.control, utc_now)

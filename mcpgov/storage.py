@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
     from mcpgov.admin.access import AdminKeyStore
     from mcpgov.audit.checkpoints import KeptCheckpoints
+    from mcpgov.audit.ledger_store import LedgerStore
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
     from mcpgov.audit.record import ControlRecord
     from mcpgov.audit.retention import PurgingLedger, PurgingStore
-    from mcpgov.audit.writer import LedgerStore
     from mcpgov.database_tokens import DatabaseTokens
     from mcpgov.doctor.facts import Condition
     from mcpgov.identities import Keys, Rows
@@ -125,10 +125,10 @@ class Storage:
         audit = self.settings.audit.model_copy(update={"keep_days": None, "checkpoints": (), "exports": ()})
         return replace(self, settings=self.settings.model_copy(update={"audit": audit}))
 
-    def open(self) -> Opened:
-        """Everything that a gateway writes to."""
+    def open(self, *, company: bool = False) -> Opened:
+        """Everything that a gateway writes to; `company`: other workers write to it all the time."""
         audit = self.settings.audit
-        ledgers = tuple(self._ledger(store) for store in (audit.store, *audit.sinks))
+        ledgers = tuple(self._ledger(store, company=company) for store in (audit.store, *audit.sinks))
         tuning = Tuning(every_store=audit.require == "all", outcome_first=audit.outcome == "before-reply")
         if path := self.file:
             return Opened(ledgers, tuning, SqliteKeyStore(path), SqliteTokenVault(path))
@@ -140,10 +140,10 @@ class Storage:
             self.load("mcpgov.store.postgres_vault").PostgresTokenVault(pool),
         )
 
-    def _ledger(self, store: str | Secret) -> LedgerStore:
+    def _ledger(self, store: str | Secret, *, company: bool) -> LedgerStore:
         durability = Durability(self.settings.audit.durability)
         if not isinstance(store, Secret):
-            return SqliteLedgerStore(sqlite_path(store, Path.cwd()), durability)
+            return SqliteLedgerStore(sqlite_path(store, Path.cwd()), durability, company=company)
         ledger: LedgerStore = self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(
             self._signed(store), durability
         )

@@ -22,8 +22,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.chain import Chain, Head, links
+from mcpgov.audit.ledger_store import OpenCall
 from mcpgov.audit.record import Durability, microseconds
-from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import BUSY, connect, create_database, placed, unavailable
 from mcpgov.store.sqlite_keys import moment
@@ -61,14 +61,19 @@ AND NOT EXISTS (SELECT 1 FROM records WHERE call_id = intent.call_id AND final =
 
 
 class SqliteLedgerStore:
-    """The LedgerStore of one process in one SQLite file. `busy` is how long to wait for another's lock, in seconds."""
+    """The LedgerStore of one process in one SQLite file. `busy` is how long to wait for another's lock, in seconds;
+    `company`: whether others are expected to write as much.
+    """
 
-    def __init__(self, path: Path, durability: Durability = Durability.DURABLE, *, busy: float = BUSY) -> None:
+    def __init__(
+        self, path: Path, durability: Durability = Durability.DURABLE, *, busy: float = BUSY, company: bool = False
+    ) -> None:
         self.writer = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
         self.name = str(path)
         self.durability = durability
         self._path = path
         self._busy = busy
+        self._company = company
         self._chain = self._tried = Chain(self.writer)  # what it is, and what the last commit was to make it
         self._signed = 0  # of its entries, by the last checkpoint
         self._lock: sqlite3.Connection | None = None
@@ -106,6 +111,12 @@ class SqliteLedgerStore:
             for writer in gone:
                 lock_file(self._path, writer).unlink(missing_ok=True)
             return len(rows)
+
+    def claim(self) -> None:
+        """Take the lock for the next append, where other workers write. Alone, one statement takes it and lets go."""
+        if self._company:
+            with self._connected() as database:
+                begin(database)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Keep rows, all or none, durable on return."""
@@ -156,7 +167,7 @@ class SqliteLedgerStore:
             self._kept = self._lock = None
 
     def _write(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        if self._chain.size and len(rows) <= ROWS:
+        if self._chain.size and len(rows) <= ROWS and not database.in_transaction:
             self._chain = self._insert(database, rows)  # one statement is a transaction of its own
         else:
             with transaction(database):
@@ -250,13 +261,19 @@ class SqliteLedgerStore:
 @contextlib.contextmanager
 def transaction(database: sqlite3.Connection) -> Generator[None]:
     """All or nothing of what is done within; alone among the writers."""
-    database.execute("BEGIN IMMEDIATE")
+    begin(database)
     try:
         yield
         database.execute("COMMIT")
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
+
+
+def begin(database: sqlite3.Connection) -> None:
+    """Take the lock of those who write, unless it was claimed."""
+    if not database.in_transaction:
+        database.execute("BEGIN IMMEDIATE")
 
 
 def note_end(database: sqlite3.Connection, writer: str) -> None:
