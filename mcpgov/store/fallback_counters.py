@@ -2,8 +2,8 @@
 
 What it costs: while it lasts, each gateway admits up to the whole limit by itself. An outage is told once, and its end;
 the shared counters are tried again at most once in `RETRY` seconds, by one call, while the others are counted here.
-Whoever chose this chose not to wait: an answer that takes longer than `PATIENCE` is an outage. What was asked may have
-been counted there as well, which only ever refuses.
+Whoever chose this chose not to wait: an answer that takes longer than `PATIENCE` is an outage, also where it is our own
+burst of calls that takes so long. What was asked may have been counted there as well, which only ever refuses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcpgov.limiter import Counters
 
 RETRY: Final = 0.5  # seconds
-PATIENCE: Final = 0.05  # seconds, for connecting and the answer together
+PATIENCE: Final = 0.07  # seconds, for a free connection, connecting and the answer together
 LOCAL: Final = "local:"  # begins the receipt of what was taken here
 
 
