@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mcpgov.admin.access import STATUS, Fault
+from mcpgov.admin.answers import SHAPES
 from mcpgov.admin.routes import BASE, JSON_TYPE
 
 if TYPE_CHECKING:
@@ -61,13 +62,18 @@ def operation(route: Route) -> dict[str, Any]:
             *(parameter(one) for one in route.query),
         ],
         "responses": {
-            str(route.status): {"description": route.returns, "content": {route.content_type: {}}},
+            str(route.status): {"description": route.returns, "content": {route.content_type: answered(route)}},
             **REFUSALS,
         },
     }
     if route.body:
         said["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": schema(route.body)}}}
     return said
+
+
+def answered(route: Route) -> dict[str, Any]:
+    """The type of an answer, where it is JSON; a file has lines, and no schema."""
+    return {"schema": SHAPES[route.name]} if route.name in SHAPES else {}
 
 
 def parameter(one: Parameter) -> dict[str, Any]:

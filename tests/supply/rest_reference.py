@@ -62,7 +62,7 @@ def sections(document: Mapping[str, Any]) -> Iterator[str]:
                 yield "| | in | what |\n|---|---|---|"
                 yield from rows
                 yield ""
-            yield f"{answers(said['responses'])}\n"
+            yield f"{answers(said['responses'], document)}\n"
 
 
 def row(one: Mapping[str, Any]) -> str:
@@ -85,9 +85,26 @@ def choices(schema: Mapping[str, Any]) -> str:
     return f" One of {', '.join(f'`{one}`' for one in listed)}." if 0 < len(listed) <= 12 else ""
 
 
-def answers(responses: Mapping[str, Any]) -> str:
-    """How it answers when all is well, and with which statuses else."""
+def answers(responses: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """How it answers when all is well, with which members, and with which statuses else."""
     well = [(status, said) for status, said in responses.items() if status.startswith("2")]
     rest = [status for status in responses if not status.startswith("2")]
-    told = "; ".join(f"{status}, `{next(iter(said['content']))}`: {said['description']}" for status, said in well)
-    return f"Answers {told} Else {', '.join(rest)}."
+    told: list[str] = []
+    for status, said in well:
+        ((media, content),) = said["content"].items()
+        inside = shape(content.get("schema", {}), document)
+        told.append(f"{status}, `{media}`: {said['description']}" + (f" `{inside}`" if inside else ""))
+    return f"Answers {'; '.join(told)}\n\nElse {', '.join(rest)}."
+
+
+def shape(schema: Mapping[str, Any], document: Mapping[str, Any], depth: int = 3) -> str:
+    """The members of an answer, down to those of what its lists hold: {keys: [{id, name, …}], next}."""
+    if "$ref" in schema:
+        return shape(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], document, depth)
+    if "items" in schema and depth:
+        inner = shape(schema["items"], document, depth - 1)
+        return f"[{inner}]" if inner else ""
+    if not schema.get("properties") or not depth:
+        return ""
+    named = ((name, shape(one, document, depth - 1)) for name, one in schema["properties"].items())
+    return "{" + ", ".join(f"{name}: {inner}" if inner else name for name, inner in named) + "}"
