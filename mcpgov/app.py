@@ -289,6 +289,8 @@ async def serve_until_told(config: Path | None, worker: Worker, loudness: Loudne
             settle()
             with supervised(worker, server.handle_exit):
                 await server.serve_on(sock)
+    if tokens := gateway.storage.tokens:
+        tokens.close()
     structlog.get_logger().info("stopped")
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 POSTGRES: Final = "https://ossrdbms-aad.database.windows.net/.default"
 REDIS: Final = "https://redis.azure.com/.default"
 PATIENCE: Final = 12.0  # seconds for the first one; a fetch gives up after ten
+CLOSING: Final = 1.0  # seconds; a fetch that hangs holds up nobody's end
 RETRY: Final = 5.0  # seconds after a fetch that failed
 LOOK: Final = 30.0  # seconds at most between two looks at the clock: a machine that slept has not waited
 
@@ -66,7 +67,7 @@ class KeptToken:
         """Renew no more."""
         self._ended.set()
         if self._thread is not None:
-            self._thread.join(PATIENCE)
+            self._thread.join(CLOSING)
 
     def _kept(self) -> None:
         """See to it that somebody renews it."""

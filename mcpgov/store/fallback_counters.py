@@ -32,12 +32,12 @@ class FallbackCounters:
     """`primary`, and `local` while that is down. `clock` gives seconds that only grow, `patience` is in seconds."""
 
     def __init__(
-        self, primary: Counters, local: Counters, clock: Callable[[], float], *, patience: float = PATIENCE
+        self, primary: Counters, local: Counters, clock: Callable[[], float], *, patience: float | None = None
     ) -> None:
         self._primary = primary
         self._local = local
         self._clock = clock
-        self._patience = patience
+        self._patience = PATIENCE if patience is None else patience
         self._down = False
         self._try_at = 0.0  # while it is down
 

@@ -83,21 +83,16 @@ def replicas(
         shared = {"audit": {"store": store.reveal()}, "counters": redis.url.reveal(), "secrets": {"key": KEY}}
         ports = [free_port() for _ in range(count)]
         write_settings(folder, config, shared, ports)
-        started = [stack.enter_context(replica(folder, number)) for number in range(count)]
-        for number, (program, port) in enumerate(zip(started, ports, strict=True)):
-            wait_until_answers(f"http://127.0.0.1:{port}/readyz", program, log_of(folder, number))
+        started = [stack.enter_context(replica(folder, number, port)) for number, port in enumerate(ports)]
         url = stack.enter_context(balancer(folder, ports))
         yield Fleet(folder, url, started, ports, store, redis)
 
 
 @contextmanager
-def replica(folder: Path, number: int) -> Generator[subprocess.Popen[bytes]]:
-    """One gateway, starting."""
+def replica(folder: Path, number: int, port: int) -> Generator[subprocess.Popen[bytes]]:
+    """One gateway, serving."""
+    log = folder / f"replica-{number}.log"
     command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(folder / f"replica-{number}.yaml")]
-    with running(command, log_of(folder, number), cwd=folder, env=dict(os.environ)) as program:
+    with running(command, log, cwd=folder, env=dict(os.environ)) as program:
+        wait_until_answers(f"http://127.0.0.1:{port}/readyz", program, log)
         yield program
-
-
-def log_of(folder: Path, number: int) -> Path:
-    """What one gateway logs."""
-    return folder / f"replica-{number}.log"
