@@ -85,7 +85,8 @@ class Loudness:
 
     def follow(self, wanted: LogLevel) -> LogLevel | None:
         """Take what the settings want now. The level before, where that is another one."""
-        before, self.level = self.level, self._told or wanted
+        before = self.level
+        self.level = self._told or wanted
         set_level(self.level)
         return before if before != self.level else None
 
