@@ -65,14 +65,15 @@ def configure_logging(*, json: bool, level: str = "info", always: Mapping[str, i
     stderr.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [stderr]
-    root.setLevel(logging.WARNING)
     set_level(level)
 
 
 def set_level(level: str) -> None:
-    """The least that mcpgov says from now on, in every thread: debug, info, warning or error."""
+    """The least that is said from now on, in every thread: debug, info, warning or error; by libraries a warning."""
+    least = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(max(least, logging.WARNING))
     for name in OURS:
-        logging.getLogger(name).setLevel(level.upper())
+        logging.getLogger(name).setLevel(least)
 
 
 class Loudness:
@@ -84,7 +85,8 @@ class Loudness:
 
     def follow(self, wanted: LogLevel) -> LogLevel | None:
         """Take what the settings want now. The level before, where that is another one."""
-        before, self.level = self.level, self._told or wanted
+        before = self.level
+        self.level = self._told or wanted
         set_level(self.level)
         return before if before != self.level else None
 

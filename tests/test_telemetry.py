@@ -68,7 +68,10 @@ def test_libraries_say_warnings_and_never_less_whatever_we_say(capfd: pytest.Cap
     for name in ("mcpgov.pipeline", *OURS):
         structlog.get_logger(name).debug("ours")
     logging.getLogger("some.library").warning("theirs")
-    assert [line["event"] for line in lines(capfd)] == ["ours", "ours", "ours", "theirs"]
+    set_level("error")
+    logging.getLogger("some.library").warning("unheard")
+    logging.getLogger("some.library").error("theirs, too")
+    assert [line["event"] for line in lines(capfd)] == ["ours", "ours", "ours", "theirs", "theirs, too"]
 
 
 def test_a_level_changes_for_loggers_that_there_are(capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.store_size import RULES, Taken, measured, rows
-from tests.test_docs import DOCS
 
-PAGE = (DOCS / "capacity.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text("utf-8")
 
 
 def test_a_call_takes_what_its_records_and_their_indexes_do(tmp_path: Path) -> None:

@@ -242,6 +242,6 @@ def test_the_first_admin_key_is_kept_by_a_container_like_the_gateways_before_it_
     assert first["args"][-2:] == gateway["args"][-2:]
     assert first["resources"]["limits"]["memory"]
     (tmp_path / "mcpgov.yaml").write_text('admin: { listen: "0.0.0.0:8081" }\n')
-    words = {"ID:SHA256": "abcdefgh:" + "0" * 64, first["args"][-1]: str(tmp_path / "mcpgov.yaml")}
-    kept = CliRunner().invoke(app.build_cli(), [words.get(word, word) for word in first["args"]])
+    args: list[str] = [word.replace("ID:SHA256", "abcdefgh:" + "0" * 64) for word in first["args"][:-1]]
+    kept = CliRunner().invoke(app.build_cli(), [*args, str(tmp_path / "mcpgov.yaml")])
     assert (kept.exit_code, (tmp_path / "mcpgov.db").exists()) == (0, True)
