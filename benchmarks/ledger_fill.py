@@ -33,7 +33,8 @@ MADE: Final = {
 NUMBERED: Final = f"""
 INSERT INTO temp.calls WITH RECURSIVE numbers (number) AS (
   SELECT :first UNION ALL SELECT number + 1 FROM numbers WHERE number < :last
-) SELECT number, printf('{WRITER}-%d', number), lower(hex(randomblob(16))) FROM numbers
+) SELECT number, printf('{WRITER}-%d', number),
+  printf('%08x', strftime('%s', 'now') - number * {STEP} / 1000000) || lower(hex(randomblob(12))) FROM numbers
 """
 
 

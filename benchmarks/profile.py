@@ -101,7 +101,7 @@ def sampled(seconds: float) -> str:
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as spy:
                 loaded(one.plan.call(), AT_ONCE, seconds + 1, placed.load)
                 spy.wait()
-        return out.read_text("utf-8")
+        return out.read_text("utf-8", errors="replace")  # py-spy may read a name while it moves
 
 
 def relative(raw: str) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import secrets
+import itertools
 import sqlite3
 import sys
 import tempfile
@@ -35,6 +35,7 @@ from mcpgov.audit.ledger import AuditLedger
 from mcpgov.audit.record import Durability
 from mcpgov.audit.redact import Digester
 from mcpgov.decision import Decision, Reason, Spent
+from mcpgov.endpoint.correlation import CorrelationIds
 from mcpgov.models import (
     Answer,
     Connection,
@@ -68,6 +69,9 @@ ROUNDS: Final = 5
 CONCURRENCIES: Final = (1, 16)
 UPSTREAM: Final = 0.001  # seconds
 CLIENT: Final = 0.001  # seconds from an answer to the next call
+IDS: Final = CorrelationIds()
+NUMBERS: Final = itertools.count(1)
+NAMED: Final = "19a3b2c4d5e-0a1b2c3d"  # a writer
 DIGESTER: Final = Digester(b"k" * 32)
 PRINCIPAL: Final = Principal("key:3fGh81Kx", PrincipalKind.KEY, "orders-agent", "payments", "mcpgov_3fGh81Kx…")
 CITY: Final = Connection("city", "dev.mcpgov/city", RemoteUpstream("https://city.example/mcp"))
@@ -103,7 +107,7 @@ async def events() -> AsyncIterator[tuple[Event, ...]]:
 
 def request() -> MCPRequest:
     """A tools/call with ids of its own."""
-    head = RequestHead("POST", "city", HEADERS, "127.0.0.1", "127.0.0.1", now(), secrets.token_hex(16))
+    head = RequestHead("POST", "city", HEADERS, "127.0.0.1", "127.0.0.1", now(), IDS.next())
     return MCPRequest(head, Era.STATELESS, Kind.REQUEST, "2026-07-28", BODY, 7, "tools/call", "get_forecast", PARAMS)
 
 
@@ -170,7 +174,7 @@ def anew(rows: Sequence[Row]) -> list[Row]:
     """The same records for other calls, each with ids of its own."""
     found: list[Row] = []
     for number in range(0, len(rows), 2):
-        ids = {"call_id": secrets.token_hex(12), "correlation_id": secrets.token_hex(16)}
+        ids = {"call_id": f"{NAMED}-{next(NUMBERS)}", "correlation_id": IDS.next()}
         found += [row._replace(**ids, trace_id=ids["correlation_id"]) for row in rows[number : number + 2]]
     return found
 
@@ -272,7 +276,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         for durability in Durability:
             print(f"\n{durability}, CPU us a row:  rows a commit  whole  hash  row  indexes  commit")
-            store = opened(Path(name), durability, durability, stored)
+            store = opened(Path(name).resolve(), durability, durability, stored)
             for batch in BATCHES:
                 sample = [row for _ in range(0, options.rows, len(rows)) for row in anew(rows)][: options.rows]
                 whole = min(appended(store, part, batch) for part in in_rounds(sample))

@@ -49,9 +49,11 @@ from mcpgov.cli.printable import plural
 from mcpgov.cli.proof import Opening, add_proof
 from mcpgov.cli.publish import add_publish
 from mcpgov.cli.purge import add_purge
-from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve, in_json, listener
+from mcpgov.cli.serve import LogFormat, add_demo, add_serve, in_json, listener
 from mcpgov.cli.usage import add_usage
 from mcpgov.cli.verify_connection import Verifying, add_verify
+from mcpgov.counting import counting
+from mcpgov.database_tokens import database_tokens
 from mcpgov.effects import Effects
 from mcpgov.endpoint.asgi import Gateway
 from mcpgov.endpoint.server import GatewayServer, noted_signals
@@ -72,6 +74,7 @@ from mcpgov.pipeline import Stages
 from mcpgov.probe import PROBE, Probe
 from mcpgov.registry.asgi import Registry
 from mcpgov.reload import Generations, load_generation
+from mcpgov.replicas import counted, join
 from mcpgov.reporter import Reporter
 from mcpgov.settings import Settings
 from mcpgov.settings_file import settings_source
@@ -83,20 +86,22 @@ from mcpgov.stage_settings import (
     places,
     registry_settings,
 )
-from mcpgov.storage import Storage, counting
-from mcpgov.telemetry import PolicyLog, configure_logging
+from mcpgov.storage import Storage
+from mcpgov.telemetry import Loudness, PolicyLog, configure_logging
 from mcpgov.upkeep import end_watch, purging_daily, sending_checkpoints, watched_files
 from mcpgov.web import GuardedWeb
 from mcpgov.worker import ALONE, Worker, inherited, settle, supervised
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from mcpgov.credential.references import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
     from mcpgov.endpoint.asgi import Pages
     from mcpgov.identity_settings import Azure
+    from mcpgov.log_settings import LogLevel
     from mcpgov.observing import Telemetry
+    from mcpgov.snapshot import Snapshot
 
 
 OPERATORS_DRAIN = 2  # seconds, after those that calls had
@@ -132,6 +137,12 @@ class Running:
     health: Health
     buffers: Buffers
     certificates: Certificates
+    report: Reporter
+
+    def speak(self, loudness: Loudness) -> None:
+        """Log as much as the settings say, as they say it."""
+        loudness.follow(self.generations.current().settings.log.level)
+        self.report.follow = loudness.follow
 
     def request_reload(self) -> None:
         """Ask for every file to be read anew."""
@@ -149,12 +160,12 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
     report = Reporter()
     generations = Generations(config, report, vaults=vaults, workers=worker.count)
     settings = generations.current().settings
-    storage = Storage(settings, load)
+    storage = Storage(settings, load, database_tokens(settings.azure, azure_host, utc_now))
     served, tended = (Settings(), storage.untended()) if principal else (settings, storage)
     certificates = Certificates(served, settings_source(config), report.renewed, utc_now)
     buffers, log = Buffers(settings.limits.buffered_bytes), PolicyLog(lambda: generations.current().secrets)
     upstreams = build_upstreams(settings, buffers, load)
-    stores = storage.open()
+    stores = storage.open(company=worker.count > 1)
     digester, sign = Digester(storage.argument_key), storage.signer().checkpoint
     ledger = AuditLedger(stores.ledgers, digester, utc_now, stores.tuning, sign, settings.audit.levels())
     health = Health(lambda: generations.current().connections, ledger.control, utc_now)
@@ -165,7 +176,7 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
         exporting(tended, ledger.control, utc_now, azure_host, first=worker.first) as behind,
         pinning(storage, ledger.control, utc_now) as pins,
         observing(Watched(*watched, lag, behind, health.available, pins.waiting), load) as telemetry,
-        counting(settings.counters, load) as counters,
+        counting(settings.counters, load, storage.tokens) as counters,
         identities(parts, azure_host, ledger.control) as who,
         sending(event_hubs(settings, who.tokens), utc_now, log.conceal) as loggers,
     ):
@@ -182,11 +193,11 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
             places=places(settings.limits),
             handles=Handles(Seal(storage.material)),
         )
-        known = {"version": __version__, "stamp": generations.current().stamp, "digest_key": digester.key_id}
-        await ledger.start(principal, worker.place, **known)
+        await ledger.start(principal, worker.place, **said(generations.current(), digester))
         report.to(ledger, upstreams, generations.current)
         watching = watched_files(generations.watch(), certificates.watch())
         try:
+            await join(storage, settings_source(config), stores.ledgers[0].writer, serves=not principal)
             gateway = front_door(stages, settings, buffers, lambda: ledger.ready, who.pages)
             pause = every(settings.health.every) if worker.first and not principal else None
             async with (
@@ -194,12 +205,18 @@ async def running(config: Path | None, principal: str = "", worker: Worker = ALO
                 keep_current(pins, stages, listing=worker.first and not principal, trusted=pause is not None),
                 asking(health, Probe(stages, time.monotonic, PATIENCE), pause),
             ):
-                rest = ledger, parts, worker, telemetry, health, buffers, certificates
+                rest = ledger, parts, worker, telemetry, health, buffers, certificates, report
                 yield Running(gateway, generations, storage, stages, *rest)
         finally:
             await end_watch(watching)
             await upstreams.close()
             await ledger.close()
+
+
+def said(snapshot: Snapshot, digester: Digester) -> Mapping[str, str]:
+    """What a gateway writes down of itself at its start."""
+    key, counters = digester.key_id, counted(snapshot.settings.counters)
+    return {"version": __version__, "stamp": snapshot.stamp, "digest_key": key, "counters": counters}
 
 
 def front_door(
@@ -236,25 +253,28 @@ async def open_probe(config: Path | None) -> AsyncGenerator[Probe]:
         yield Probe(gateway.stages, time.monotonic)
 
 
-def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
+def serve(config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    configure_logging(json=in_json(log_format), level=log_level, always=worker.place)
-    uvloop.run(serve_until_told(config, worker))
+    loudness = Loudness(log_level)
+    configure_logging(json=in_json(log_format), level=loudness.level, always=worker.place)
+    uvloop.run(serve_until_told(config, worker, loudness))
 
 
-def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+def supervise(config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
     """Check the files, bind the address, and become the supervisor of so many workers."""
     settings = load_generation(config, vaults=vaults, workers=workers).settings
     present(settings, settings_source(config), utc_now)
     listen = settings.listen
     with listener(listen.host, listen.port) as sock:
-        load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), level=log_level)
+        levels = log_level or settings.log.level, log_level
+        load("mcpgov.supervisor").become(sock, workers, config, json=in_json(log_format), levels=levels)
 
 
-async def serve_until_told(config: Path | None, worker: Worker) -> None:
+async def serve_until_told(config: Path | None, worker: Worker, loudness: Loudness) -> None:
     """Serve the data plane on its listener, and operators on theirs."""
     noted = noted_signals()
     async with running(config, worker=worker) as gateway, operators(gateway, config):
+        gateway.speak(loudness)
         listen = gateway.storage.settings.listen
         with inherited(worker.listener) if worker.supervised else listener(listen.host, listen.port) as sock:
             limits = connection_limits(gateway.storage.settings)
@@ -269,6 +289,8 @@ async def serve_until_told(config: Path | None, worker: Worker) -> None:
             settle()
             with supervised(worker, server.handle_exit):
                 await server.serve_on(sock)
+    if tokens := gateway.storage.tokens:
+        tokens.close()
     structlog.get_logger().info("stopped")
 
 

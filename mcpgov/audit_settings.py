@@ -127,12 +127,14 @@ Store = Annotated[str | Secret, PlainValidator(_store), TEXT]
 class Audit(Shape):
     """Where the ledger is, in files or in PostgreSQL, when a record counts as written, and how long it is kept.
 
-    `sinks` are written beside `store`; `require` says how many of all these have to have a record. `keep_days` is None
-    where records are kept for ever.
+    `sinks` are written beside `store`; `require` says how many of all these have to have a record. `sign_in` says how
+    those of them that are servers know us: by the password in the URL, or by a token of our own identity. `keep_days`
+    is None where records are kept for ever.
     """
 
     store: Store = "sqlite:///mcpgov.db"
     sinks: tuple[Store, ...] = ()
+    sign_in: Literal["password", "entra"] = "password"
     require: Literal["one", "all"] = "one"
     durability: Literal["durable", "os-cache"] = "durable"
     outcome: Literal["after-reply", "before-reply"] = "after-reply"

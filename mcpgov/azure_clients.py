@@ -14,6 +14,7 @@ from mcpgov.extras import AZURE
 from mcpgov.host_tokens import HostTokens
 from mcpgov.publish.arm_caller import SCOPE, ArmCaller
 from mcpgov.stage_settings import azure_identity
+from mcpgov.trust import system_trust
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def key_vault(azure: Azure, host: Host) -> Fetch:
     """How secrets are fetched from Key Vault, for one load of the files."""
     if not AZURE.installed:
         return without_azure
-    identity, tls = azure_identity(azure), ssl.create_default_context()
+    identity, tls = azure_identity(azure), system_trust()
     own = host(identity, tls)
 
     async def token(audience: str) -> Secret:
@@ -49,6 +50,6 @@ def without_azure(url: str) -> NoReturn:
 
 def arm_caller(azure: Azure, host: Host, now: Callable[[], datetime]) -> ArmCaller:
     """What calls Azure Resource Manager as the host's identity."""
-    identity, tls = azure_identity(azure), ssl.create_default_context()
+    identity, tls = azure_identity(azure), system_trust()
     tokens = HostTokens(host(identity, tls), SCOPE, identity.managed_identity, now)
     return ArmCaller(GuardedWeb(tls, deadline=30.0), tokens)

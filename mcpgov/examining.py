@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov import __version__
+from mcpgov.audit.redact import key_id
 from mcpgov.backup.contents import Stored, contents_of
 from mcpgov.certificates import Unsuitable, good_until, named_pairs
+from mcpgov.counting import redis_counters
 from mcpgov.doctor.disk import file_facts, folder_facts
 from mcpgov.doctor.facts import At, CertificateFacts, Condition, Facts, KeyFacts, Kind, Machine, ServerFacts, StoreFacts
 from mcpgov.doctor.visit import Visit, Visitor
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from mcpgov.database_tokens import DatabaseTokens
+    from mcpgov.replicas import Serving
     from mcpgov.settings import Settings
     from mcpgov.settings_file import Vaults
     from mcpgov.snapshot import Snapshot
@@ -44,6 +48,10 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 16  # servers that are looked at together
 WITH_STORE: Final = "", "-wal", "-shm"
+
+
+def without_tokens(_settings: Settings) -> None:
+    """The tokens of those who were given none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class Examination:
     visitor: Visitor
     workers: int = 1
     offline: bool = False
+    tokens: Callable[[Settings], DatabaseTokens | None] = without_tokens
 
     def facts(self) -> Facts:
         """Everything that can be found out. Raises InvalidConfiguration with every problem of every file."""
@@ -67,7 +76,7 @@ class Examination:
     async def _of(self, snapshot: Snapshot) -> Facts:
         place, settings = self.config or Path(DEFAULT_FILE), snapshot.settings
         source = parse_yaml(read_text(place) if place.exists() else "{}", str(place))
-        storage = Storage(settings, self.load)
+        storage = Storage(settings, self.load, self.tokens(settings))
         stores = [self._store(one, At(source, path)) for one, path in stores_of(storage)]
         asked = [] if self.offline else list(named_servers(snapshot, source))
         here = self.load("mcpgov.store.condition").sqlite_here()
@@ -79,10 +88,12 @@ class Examination:
             machine=machine(fts5=here.fts5),
             files=tuple(file_facts(files_of(place, storage))),
             stores=tuple(stores),
+            gateways=self._gateways(storage) if usable else (),
             servers=tuple(await self._servers(asked)),
             certificates=tuple(presented(settings, source, self.now())),
             redis="" if self.offline else await self._redis(settings),
             keys=await self._keys(storage) if usable else None,
+            key_ids=tuple(map(key_id, storage.digest_keys)),
             versions=versions(stores, here.version),
         )
 
@@ -102,6 +113,13 @@ class Examination:
         missing = storage.missing_keys() if condition.proved else ()
         return StoreFacts(at, version.place, version.found, version.wanted, "", folder, condition, missing)
 
+    def _gateways(self, storage: Storage) -> tuple[Serving, ...]:
+        """Those that write to a store now; of one that is a server none while offline."""
+        try:
+            return () if self.offline and storage.file is None else storage.gateways()
+        except StoreUnavailable:  # it was there a moment ago: what is wrong with it is told by the next run
+            return ()
+
     async def _servers(self, asked: Sequence[tuple[ServerFacts, RemoteUpstream]]) -> Iterator[ServerFacts]:
         """Those servers as they were met."""
         places = asyncio.Semaphore(AT_ONCE)
@@ -120,13 +138,12 @@ class Examination:
         """Why Redis does not count; empty where it does, or there is none."""
         if settings.counters.url is None:
             return ""
-        counters = self.load("mcpgov.store.redis_counters").RedisCounters(settings.counters.url)
-        try:
-            await counters.ping()
-        except StoreUnavailable as error:
-            return str(error)
-        finally:
-            await counters.close()
+        wanted = settings.counters
+        async with redis_counters(wanted, settings.counters.url, self.load, self.tokens(settings)) as counters:
+            try:
+                await counters.ping()
+            except StoreUnavailable as error:
+                return str(error)
         return ""
 
     async def _keys(self, storage: Storage) -> KeyFacts | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
-import ssl
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +35,7 @@ from mcpgov.host_tokens import HostTokens
 from mcpgov.stage_settings import azure_identity
 from mcpgov.store.database import place_bytes
 from mcpgov.store.sqlite_keys import moment
+from mcpgov.trust import system_trust
 from mcpgov.web import GuardedWeb
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def new_target(settings: ExportSettings) -> Target:
     if settings.scheme == "file":
         return FolderFiles(Path(unquote(place.path)), place_bytes)
     if settings.scheme.startswith("syslog"):
-        tls = ssl.create_default_context() if settings.scheme == "syslog+tls" else None
+        tls = system_trust() if settings.scheme == "syslog+tls" else None
         there = place.hostname or "", place.port or 0
         return SyslogStream(*there, tls, private=settings.private, close_notify=settings.close_notify)
     headers = tuple(settings.headers.items())
@@ -124,7 +124,7 @@ def new_target(settings: ExportSettings) -> Target:
 
 def azure_table(settings: ExportSettings, azure: Azure, hosts: AzureHosts, now: Callable[[], datetime]) -> MonitorTable:
     """The table of an export to Azure Monitor, and whose token it is written with."""
-    identity, tls = azure_identity(azure), ssl.create_default_context()
+    identity, tls = azure_identity(azure), system_trust()
     tokens = HostTokens(hosts(identity, tls), settings.scope, identity.managed_identity, now)
     web = GuardedWeb(tls, deadline=ANSWER)
     return MonitorTable(shown(settings), settings.to, web, tokens, settings.private)

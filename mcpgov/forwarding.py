@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.stage_settings import answer_limits
 from mcpgov.upstream.forward import RemoteForwarder
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
     from mcpgov.settings import Settings
     from mcpgov.upstream.http_client import OpenClient
 
+LONGEST: Final = 255  # characters of the name of a host (RFC 1035)
+
+
+def replica() -> str:
+    """What tells this gateway from its replicas: its host, and its process there."""
+    host = "".join(letter for letter in socket.gethostname() if "!" <= letter <= "~")
+    return f"{host[:LONGEST]}-{os.getpid()}"
+
 
 def build_upstreams(settings: Settings, buffers: Buffers, load: Callable[[str], Any]) -> Upstreams:
     """Both forwarders. `load` loads a module by its name, which aiohttp is only where it is chosen."""
@@ -26,4 +36,4 @@ def build_upstreams(settings: Settings, buffers: Buffers, load: Callable[[str], 
     if settings.experimental.upstream_client == "aiohttp":
         opens = load("mcpgov.upstream.aiohttp_client").aiohttp_clients()
     local = LocalLimits(stdio=StdioLimits(limits.event_bytes), open_calls=limits.open_calls)
-    return Upstreams(RemoteForwarder(opens, limits, buffers=buffers), LocalForwarder(local), limits)
+    return Upstreams(RemoteForwarder(opens, limits, buffers=buffers), LocalForwarder(local, here=replica()), limits)

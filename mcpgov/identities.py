@@ -49,6 +49,7 @@ from mcpgov.stage_settings import (
     sites_of,
     trusted_proxy,
 )
+from mcpgov.trust import system_trust
 from mcpgov.web import GuardedWeb
 from mcpgov.yaml_source import nearest
 
@@ -142,7 +143,7 @@ def user_consents(parts: IdentityParts, web: Web, cache: TokenCache) -> UserCons
 async def identities(parts: IdentityParts, hosts: AzureHosts, note: Note) -> AsyncGenerator[Identities]:
     """Everything that proves who somebody is: callers to us, and we to upstreams."""
     settings = parts.current().settings
-    tls = ssl.create_default_context()
+    tls = system_trust()
     web, cache = GuardedWeb(tls), TokenCache(parts.now)
     signing = SigningKeys(web, parts.now, private_origins(settings.identity))
     azure = azure_identity(settings.azure) if settings.azure else None

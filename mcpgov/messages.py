@@ -90,10 +90,10 @@ def is_exact(message: Message) -> bool:
     result = mapping(message.get("result"))
     return not (
         looks_alike(message, ENVELOPE_KEYS)
-        or (result and looks_alike(result, RESULT_KEYS))
         or ("params" in message and looks_alike(mapping(message["params"]), PARAMS_KEYS))
         or ("error" in message and looks_alike(mapping(message["error"]), ERROR_KEYS))
-        or any(looks_alike(item, ITEM_KEYS) for item in _items(result))
+        or (result and looks_alike(result, RESULT_KEYS))
+        or (result and any(looks_alike(item, ITEM_KEYS) for item in _items(result)))
     )
 
 

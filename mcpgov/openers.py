@@ -20,6 +20,7 @@ from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.backup.contents import Stored
 from mcpgov.backup.saving import Gateway
 from mcpgov.catalog_files import load_catalog
+from mcpgov.database_tokens import database_tokens
 from mcpgov.decision import Reason
 from mcpgov.doctor.visit import Visitor
 from mcpgov.errors import Refusal
@@ -38,6 +39,7 @@ from mcpgov.store.database import SCHEMA_VERSION
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
 from mcpgov.store.sqlite_pins import require_pins
+from mcpgov.trust import system_trust
 from mcpgov.upkeep import Purging
 from mcpgov.web import GuardedWeb
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from mcpgov.audit.review import ReviewReader
     from mcpgov.catalog.importers import Fetch
     from mcpgov.credential.tokens import AzureIdentity, HostIdentity
+    from mcpgov.database_tokens import DatabaseTokens
     from mcpgov.identities import RecordedConsents
     from mcpgov.operating import RecordedAdminKeys
     from mcpgov.settings_file import Vaults
@@ -85,7 +88,14 @@ class Openers:
 
     def storage(self, config: Path | None) -> Storage:
         """The store that a settings file names."""
-        return Storage(load_settings(config), self.load)
+        return self._storage(load_settings(config))
+
+    def _storage(self, settings: Settings) -> Storage:
+        return Storage(settings, self.load, self.tokens(settings))
+
+    def tokens(self, settings: Settings) -> DatabaseTokens | None:
+        """What databases are signed in to with, where they are by tokens."""
+        return database_tokens(settings.azure, self.host, self.now)
 
     def storage_named(self, source: str | None, config: Path | None) -> Storage:
         """The store at a path, a `sqlite:///` or a `postgresql://` URL; the configured one where none is named.
@@ -95,7 +105,7 @@ class Openers:
         if source is None:
             return self.storage(config)
         audit = Audit().model_copy(update={"store": named_store(source)})
-        return Storage(Settings(audit=audit), self.load)
+        return self._storage(Settings(audit=audit))
 
     def find_store(self, config: Path | None) -> Path | None:
         """The file that a settings file names as the store, there or not; None where that is a server."""
@@ -105,7 +115,7 @@ class Openers:
         """The public half of the key that signs a store, where that lies here; the configured one if none is named."""
         if source:
             return self.storage_named(source, None).verifier_key()
-        return Storage(load_generation(config, vaults=self.vaults).settings, self.load).verifier_key()
+        return self._storage(load_generation(config, vaults=self.vaults).settings).verifier_key()
 
     def evidence(self, source: str | None, config: Path | None) -> SqlEvidence:
         """A store as evidence; the configured one if none is named."""
@@ -136,7 +146,7 @@ class Openers:
 
     def examination(self, config: Path | None, workers: int, *, offline: bool) -> Examination:
         """What the doctor looks at."""
-        return Examination(config, self.load, self.vaults, self.now, Visitor(self.now), workers, offline)
+        return Examination(config, self.load, self.vaults, self.now, Visitor(self.now), workers, offline, self.tokens)
 
     def dump(self, config: Path | None) -> str:
         """The command that saves a store which is a server; empty where it is a file."""
@@ -193,7 +203,7 @@ class Openers:
 
     def registry(self, config: Path | None, *, private: bool) -> Fetch:
         """What asks registries; an API Center as mcpgov's own identity, where the settings name one."""
-        azure, tls = load_catalog(config).with_texts({}).settings.azure, ssl.create_default_context()
+        azure, tls = load_catalog(config).with_texts({}).settings.azure, system_trust()
         if azure is None:
             return RegistryClient(GuardedWeb(tls), private=private).fetch
         identity = azure_identity(azure)
@@ -235,7 +245,7 @@ class Openers:
     async def consents(self, config: Path | None) -> AsyncGenerator[RecordedConsents]:
         """The consents in the store."""
         snapshot = load_generation(config, stood_in(os.environ), self.vaults)
-        storage = Storage(snapshot.settings, self.load)
+        storage = self._storage(snapshot.settings)
         stores = storage.open()
         parts = IdentityParts(lambda: snapshot, stores.keys, stores.vault, storage.material, self.now)
         async with writing(stores, self.now) as write:

@@ -62,7 +62,7 @@ LOOK_EVERY: Final = 2_000  # milliseconds between looks of our own
 ENDINGS: Final = frozenset({".yaml", ".yml"})
 TESTS: Final = (".test.yaml", ".test.yml")  # beside policies, and never one
 # Settings that need no restart.
-RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policies", "named_values", "registry"})
+RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policies", "log", "named_values", "registry"})
 T = TypeVar("T")
 
 

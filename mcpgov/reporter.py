@@ -1,4 +1,8 @@
-"""Tells of every reload, and of renewed certificates: in the log, in the ledger, and to upstreams no longer used."""
+"""Tells of every reload, and of renewed certificates: in the log, in the ledger, and to upstreams no longer used.
+
+How much is logged changes with a reload, and the ledger has who asked for it: what is logged at debug is more than
+operators see on another day.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mcpgov.certificates import Renewal
+    from mcpgov.log_settings import LogLevel
     from mcpgov.models import Connection
     from mcpgov.reload import ReloadResult
     from mcpgov.snapshot import Snapshot
@@ -35,9 +40,13 @@ class Upstreams(Protocol):
 
 
 class Reporter:
-    """Passes results on to whom it was told of, and counts them: generations put in force, and those refused."""
+    """Passes results on to whom it was told of, and counts them: generations put in force, and those refused.
+
+    `follow` is told which level of the log the settings want; it gives the one before where that changed something.
+    """
 
     def __init__(self) -> None:
+        self.follow: Callable[[LogLevel], LogLevel | None] = lambda _: None
         self.reloads = 0
         self.refused = 0
         self._heard: tuple[Ledger, Upstreams, Callable[[], Snapshot]] | None = None
@@ -61,9 +70,14 @@ class Reporter:
                 first = str(result.problems[0])
                 await ledger.control(ControlEvent.RELOAD_REFUSED, problems=len(result.problems), first=first, **why)
             else:
+                level = current().settings.log.level
+                before = self.follow(level)
                 log.info("reloaded", old=result.old, new=result.new, waiting_for_restart=result.restart)
                 await upstreams.update(current().connections.values())
                 await ledger.control(ControlEvent.RELOAD, old=result.old, new=result.new, **why)
+                if before:
+                    log.warning("log-level-changed", old=before, new=level)
+                    await ledger.control(ControlEvent.LOG_LEVEL_CHANGED, old=before, new=level, **why)
         except StoreUnavailable as error:
             log.exception("reload-not-recorded", error=str(error))
 

@@ -13,7 +13,8 @@ import shlex
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from mcpgov.credential.references import Unfit
+from mcpgov.credential.references import UNFETCHED, Unfit
+from mcpgov.endpoint.limits import is_loopback
 
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 _REDIS_DATABASE: Final = re.compile(r"/?|/[0-9]{1,4}")
@@ -63,6 +64,27 @@ def check_postgres_url(url: str) -> None:
     if parts.fragment or not _TLS.fullmatch(parts.query):
         mend = "write nothing, or ?sslmode=verify-full, ?sslmode=require or ?sslmode=disable"
         raise Unfit("has more behind the name of the database than how TLS is used", mend)
+
+
+def unfit_for_token(url: str) -> tuple[str, str] | None:
+    """What keeps a token of our identity from being shown at a URL in the place of a password, and the mend.
+
+    Whoever has the token is mcpgov there: it goes to nobody who has not proved who he is.
+    """
+    if url.startswith(UNFETCHED):
+        return None
+    parts = urlsplit(url)
+    verified = parts.scheme == "rediss" or (is_postgres(url) and parts.query in {"", "sslmode=verify-full"})
+    if parts.password is not None:
+        return "the URL has a password, and a token is to stand in its place", "leave it out: USER@HOST"
+    if not parts.username:
+        return (
+            "the URL names nobody to sign in as",
+            "write USER@HOST: a role of PostgreSQL, or for a Redis an object id",
+        )
+    if not verified and not is_loopback(parts.hostname or ""):
+        return "the token would be shown to whoever answers", "write rediss://, and no sslmode but verify-full"
+    return None
 
 
 def dump_command(url: str, file: str) -> str:

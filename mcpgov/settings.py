@@ -17,34 +17,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.aggregate_settings import Aggregate
 from mcpgov.audit_settings import SQLITE, Audit
 from mcpgov.catalog.urls import check_url
 from mcpgov.credential.references import (
-    UNFETCHED,
     EnvironmentAndFiles,
     Lookup,
     Unfit,
     has_reference,
 )
 from mcpgov.credential.strength import check_material
+from mcpgov.database_settings import Counters, by_token
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.limit_settings import Limits
+from mcpgov.log_settings import Log
 from mcpgov.logger_settings import EventHub, LoggerName
 from mcpgov.models import Secret
-from mcpgov.server_urls import check_redis_url
 from mcpgov.shapes import TEXT, Flag, PolicyNames, Shape, Written, read_model, resolved_text
 from mcpgov.tls_settings import Tls
 from mcpgov.yaml_source import parse_yaml
@@ -125,13 +118,6 @@ def _public_url(url: str) -> str:
     return url.removesuffix("/")
 
 
-def _redis_url(value: object, info: Info) -> Secret:
-    url = resolved_text(value, info)
-    if not url.reveal().startswith(UNFETCHED):
-        check_redis_url(url.reveal())
-    return url
-
-
 def _secret_key(value: object, info: Info) -> Secret:
     secret = resolved_text(value, info)
     try:
@@ -180,34 +166,6 @@ class Admin(Shape):
     def url(self) -> str:
         """Where operators come in: scheme and host."""
         return self.public_url or _url(self.listen, self.tls)
-
-
-class Counters(Shape):
-    """Where limits are counted: in memory, or in the Redis at `url`; `when_down` says what happens while that is down.
-
-    `counters: redis://…`, `counters: memory` and `counters: per-worker` are the short forms.
-    """
-
-    url: Annotated[Secret, PlainValidator(_redis_url), TEXT] | None = None
-    when_down: Literal["deny", "local"] = "deny"
-    per_worker: Flag = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _written_short(cls, value: object) -> object:
-        if isinstance(value, str):
-            return {"memory": {}, "per-worker": {"per_worker": True}}.get(value, {"url": value})
-        if not isinstance(value, dict | Counters):
-            raise Unfit("must be memory, a URL or a mapping", "write memory, or redis://HOST:6379")
-        return cast("object", value)
-
-    @model_validator(mode="after")
-    def _of_something(self) -> Self:
-        if self.url is None and "when_down" in self.model_fields_set:
-            raise Unfit("has no url", "add url: redis://HOST:6379")
-        if self.url is not None and self.per_worker:
-            raise Unfit("are either shared or of each worker", "remove url, or per_worker")
-        return self
 
 
 class Secrets(Shape):
@@ -302,6 +260,7 @@ class Settings(Shape):
     registry: Annotated[Registry, Written] = Registry()
     trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = Limits()
+    log: Log = Log()
     secrets: Secrets = Secrets()
     experimental: Experimental = Experimental()
 
@@ -337,6 +296,7 @@ def _unsafe(settings: Settings, source: Source) -> Iterator[Problem]:
         *contradictions(settings.identity, settings.azure),
         *_keyless(settings),
         *_without_azure(settings),
+        *by_token(settings.audit, settings.counters, settings.azure),
         *_one_listener(settings),
     ):
         yield source.problem(path, message, mend)

@@ -67,7 +67,9 @@ def stood_in(variables: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def load_settings(path: Path | None) -> Settings:
-    """What a file, or else ./mcpgov.yaml, says of `audit`; all other settings have their defaults.
+    """What a file, or else ./mcpgov.yaml, says of `audit`, and of `azure` where the store is signed in to with that.
+
+    All other settings have their defaults.
 
     For verbs that need the store alone. A key is revoked and a record read also while a secret is not set, or the file
     is wrong elsewhere; only an unknown key where there is no `audit` may be that one misspelt. Raises
@@ -83,7 +85,8 @@ def load_settings(path: Path | None) -> Settings:
     stored = read_model(_Stored, source, lookup)
     if not stored.model_fields_set and set(cast("dict[str, object]", source.value)) - Settings.model_fields.keys():
         read_model(Settings, source, EnvironmentAndFiles(stood_in(os.environ), folder_of(place), unfetched))
-    return rooted(Settings(audit=stored.audit), place.parent)
+    ahead = read_model(_Ahead, source, lookup) if stored.audit.sign_in == "entra" else _Ahead()
+    return rooted(Settings(audit=stored.audit).model_copy(update={"azure": ahead.azure}), place.parent)
 
 
 def named_store(source: str) -> str | Secret:

@@ -6,7 +6,6 @@ A room of the composition root: app.py hands it the settings and the loader of o
 from __future__ import annotations
 
 import secrets
-import time
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from mcpgov.audit.redact import key_id
 from mcpgov.audit.sinks import Sinks
 from mcpgov.audit.writer import Tuning
 from mcpgov.audit_settings import SQLITE
+from mcpgov.database_tokens import POSTGRES
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.models import Secret
 from mcpgov.store.database import (
@@ -32,8 +32,7 @@ from mcpgov.store.database import (
     signing_key_file,
     sqlite_path,
 )
-from mcpgov.store.fallback_counters import FallbackCounters
-from mcpgov.store.memory_counters import MemoryCounters
+from mcpgov.store.signed_url import SignedUrl
 from mcpgov.store.sqlite_keys import SqliteKeyStore
 from mcpgov.store.sqlite_ledger import SqliteLedgerStore
 from mcpgov.store.sqlite_pins import SqlitePins
@@ -45,15 +44,15 @@ if TYPE_CHECKING:
 
     from mcpgov.admin.access import AdminKeyStore
     from mcpgov.audit.checkpoints import KeptCheckpoints
+    from mcpgov.audit.ledger_store import LedgerStore
     from mcpgov.audit.note import VerifierKey
     from mcpgov.audit.reader import AuditReader
     from mcpgov.audit.record import ControlRecord
     from mcpgov.audit.retention import PurgingLedger, PurgingStore
-    from mcpgov.audit.writer import LedgerStore
+    from mcpgov.database_tokens import DatabaseTokens
     from mcpgov.doctor.facts import Condition
     from mcpgov.identities import Keys, Rows
-    from mcpgov.limiter import Counters
-    from mcpgov.settings import Counters as CountersSettings
+    from mcpgov.replicas import Serving
     from mcpgov.settings import Settings
     from mcpgov.store.audit_index import IndexPlace
     from mcpgov.store.audit_query import SqlReviewReader
@@ -64,7 +63,6 @@ if TYPE_CHECKING:
     from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
     from mcpgov.store.postgres_migration import PostgresMigration
     from mcpgov.store.postgres_pins import PostgresPins
-    from mcpgov.store.redis_counters import RedisCounters
     from mcpgov.store.sent_checkpoints import SqlSentCheckpoints
     from mcpgov.store.sqlite_admin_keys import SqliteAdminKeys
 
@@ -91,10 +89,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The store of these settings. `load` loads a module of ours when it is first asked for."""
+    """The store of these settings. `load` loads a module of ours when it is first asked for; `tokens` are of our own
+    identity, with which servers are signed in to if the settings say so.
+    """
 
     settings: Settings
     load: Load
+    tokens: DatabaseTokens | None = None
 
     @property
     def file(self) -> Path | None:
@@ -106,23 +107,28 @@ class Storage:
     def server(self) -> Secret:
         """The URL of the server."""
         store = self.settings.audit.store
-        return store if isinstance(store, Secret) else Secret("")
+        return self._signed(store) if isinstance(store, Secret) else Secret("")
+
+    def _signed(self, url: Secret) -> Secret:
+        """A server's URL, with a token in the place of a password where that is how we sign in."""
+        by_token = self.settings.audit.sign_in == "entra" and self.tokens is not None
+        return SignedUrl(url.reveal(), self.tokens.of(POSTGRES)) if by_token and self.tokens else url
 
     def sinks(self) -> tuple[Storage, ...]:
         """Each further store of the ledger, as if it were the only one. Its checkpoints are signed with our key."""
         audit = self.settings.audit
         alone = (audit.model_copy(update={"store": sink, "sinks": ()}) for sink in audit.sinks)
-        return tuple(Storage(self.settings.model_copy(update={"audit": one}), self.load) for one in alone)
+        return tuple(replace(self, settings=self.settings.model_copy(update={"audit": one})) for one in alone)
 
     def untended(self) -> Storage:
         """The same store for one who only visits: what is done with it by the way is left to a gateway that serves."""
         audit = self.settings.audit.model_copy(update={"keep_days": None, "checkpoints": (), "exports": ()})
-        return Storage(self.settings.model_copy(update={"audit": audit}), self.load)
+        return replace(self, settings=self.settings.model_copy(update={"audit": audit}))
 
-    def open(self) -> Opened:
-        """Everything that a gateway writes to."""
+    def open(self, *, company: bool = False) -> Opened:
+        """Everything that a gateway writes to; `company`: other workers write to it all the time."""
         audit = self.settings.audit
-        ledgers = tuple(self._ledger(store) for store in (audit.store, *audit.sinks))
+        ledgers = tuple(self._ledger(store, company=company) for store in (audit.store, *audit.sinks))
         tuning = Tuning(every_store=audit.require == "all", outcome_first=audit.outcome == "before-reply")
         if path := self.file:
             return Opened(ledgers, tuning, SqliteKeyStore(path), SqliteTokenVault(path))
@@ -134,11 +140,13 @@ class Storage:
             self.load("mcpgov.store.postgres_vault").PostgresTokenVault(pool),
         )
 
-    def _ledger(self, store: str | Secret) -> LedgerStore:
+    def _ledger(self, store: str | Secret, *, company: bool) -> LedgerStore:
         durability = Durability(self.settings.audit.durability)
         if not isinstance(store, Secret):
-            return SqliteLedgerStore(sqlite_path(store, Path.cwd()), durability)
-        ledger: LedgerStore = self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(store, durability)
+            return SqliteLedgerStore(sqlite_path(store, Path.cwd()), durability, company=company)
+        ledger: LedgerStore = self.load("mcpgov.store.postgres_ledger").PostgresLedgerStore(
+            self._signed(store), durability
+        )
         return ledger
 
     def reader(self) -> AuditReader:
@@ -266,6 +274,15 @@ class Storage:
         )
         return condition
 
+    def gateways(self, before: str = "") -> tuple[Serving, ...]:
+        """Those that write to it now and started before a writer; all of them for none. Raises StoreUnavailable."""
+        found: tuple[Serving, ...] = (
+            self.load("mcpgov.store.condition").sqlite_gateways(self.file, before)
+            if self.file
+            else self.load("mcpgov.store.postgres_condition").postgres_gateways(self.server, before)
+        )
+        return found
+
     def key_files(self) -> tuple[Path, ...]:
         """The files of keys that lie beside the store."""
         return key_files(self.file) if self.file else ()
@@ -369,17 +386,3 @@ async def writing(
         yield write
     finally:
         await sinks.close(finished=True)
-
-
-@asynccontextmanager
-async def counting(wanted: CountersSettings, load: Load) -> AsyncGenerator[Counters]:
-    """What counts limits: this process's memory, or the Redis that is named, connected to when it is first needed."""
-    if wanted.url is None:
-        yield MemoryCounters()
-        return
-    redis: RedisCounters = load("mcpgov.store.redis_counters").RedisCounters(wanted.url)
-    try:
-        alone = wanted.when_down == "local"
-        yield FallbackCounters(redis, MemoryCounters(), time.monotonic) if alone else redis
-    finally:
-        await redis.close()

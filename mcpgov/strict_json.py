@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # As far as the next place where a value begins. It matches everywhere and never looks back, also where a string has no
 # end: that one is read to the end of the text once, and not from each of its quotes again.
 _TO_A_VALUE = re.compile(rb'(?:[^"{\[,]++|"(?:[^"\\]++|\\.)*+["\\]?)*+[{\[,]?', re.DOTALL)
+_WHITE = " \t\n\r"  # RFC 8259 section 2
 _SHOWN = 40  # so much of a key is named in a message
 _DIGITS = 309  # of the largest double
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -63,10 +64,11 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
     """
     if len(body) > limits.body:
         raise Refusal(Reason.TOO_LARGE, f"The body has {len(body)} bytes; at most {limits.body} are read.")
-    text = _decoded(body)
-    _require_few(body, limits)
+    text, short = _decoded(body), len(body) <= min(limits.keys, limits.values, limits.string)
+    if not short:
+        _require_few(body, limits)
     try:
-        tree = cast("Json", _DECODER.decode(text))
+        tree = _read(text)
     except _NotFinite as number:
         at = _offset(text, number.args[0])
         raise Refusal(Reason.INVALID_JSON, f"The number at character {at} is not finite.") from None
@@ -74,7 +76,11 @@ def parse(body: bytes, limits: JsonLimits) -> Json:
         raise Refusal(Reason.INVALID_JSON, f"Not JSON at character {error.pos}: {error.msg}.") from None
     except RecursionError:
         raise Refusal(Reason.TOO_DEEP, f"Nested deeper than {limits.depth} levels.") from None
-    if _may_pass_a_limit(body, limits) or (_opened(body) > limits.depth and _deeper(tree, limits.depth)):
+    if (
+        (not short and _may_pass_a_limit(body, limits))
+        or _SURROGATE_ESCAPE.search(body) is not None
+        or (_opened(body) > limits.depth and _deeper(tree, limits.depth))
+    ):
         measure(tree, limits)
     return tree
 
@@ -106,6 +112,14 @@ def _decoded(body: bytes) -> str:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Refusal(Reason.INVALID_ENCODING, f"Not UTF-8 at byte {error.start}.") from None
+
+
+def _read(text: str) -> Json:
+    """The value that fills a text, as JSONDecoder.decode() reads it, which looks for white space by pattern."""
+    tree, end = _DECODER.raw_decode(text, len(text) - len(text.lstrip(_WHITE)))
+    if end != len(text) and (rest := text[end:].lstrip(_WHITE)):
+        raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
+    return cast("Json", tree)
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -146,12 +160,7 @@ def _offset(text: str, number: str) -> int:
 
 def _may_pass_a_limit(body: bytes, limits: JsonLimits) -> bool:
     """Whether the tree has to be looked at: to pass a limit takes at least so many bytes of one sort."""
-    return (
-        _values(body) > limits.values
-        or body.count(b":") > limits.keys
-        or len(body) > limits.string
-        or _SURROGATE_ESCAPE.search(body) is not None
-    )
+    return _values(body) > limits.values or body.count(b":") > limits.keys or len(body) > limits.string
 
 
 def _values(text: bytes) -> int:

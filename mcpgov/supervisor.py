@@ -243,14 +243,20 @@ def pause_after(deaths: int) -> float:
     return min(2.0 ** min(deaths - 1, DOUBLINGS), LONGEST_PAUSE)
 
 
-def become(listener: socket.socket, count: int, config: Path | None, *, json: bool, level: str) -> None:
-    """Replace this process by the supervisor of `count` workers of a settings file. Does not return."""
+def become(
+    listener: socket.socket, count: int, config: Path | None, *, json: bool, levels: tuple[str, str | None]
+) -> None:
+    """Replace this process by the supervisor of `count` workers of a settings file. Does not return.
+
+    `levels` of the log: the supervisor's, which reads no settings, and the workers'; None leaves it to their settings.
+    """
     listener.set_inheritable(True)
     python = [sys.executable, "-P"]  # what lies in the current folder is no part of mcpgov
     form = "json" if json else "text"
     named = ["--config", str(config)] if config else []
-    verb = ["mcpgov", "serve", *named, "--log-format", form, "--log-level", level, "--worker"]
-    told = [str(listener.fileno()), str(count), form, level]
+    level = ["--log-level", levels[1]] if levels[1] else []
+    verb = ["mcpgov", "serve", *named, "--log-format", form, *level, "--worker"]
+    told = [str(listener.fileno()), str(count), form, levels[0]]
     os.execv(python[0], [*python, "-m", "mcpgov.supervisor", *told, *python, "-m", *verb])
 
 

@@ -1,6 +1,8 @@
 """Operational logs: JSON lines for machines, text for a terminal. Not the audit: what must be proved is in the ledger.
 
-Everything that logs through the standard library (the server, asyncio) comes out in the same form.
+Everything that logs through the standard library (the server, asyncio) comes out in the same form. Its level is
+mcpgov's own: libraries say warnings and errors and never less, because at info and debug HTTP clients write down whole
+URLs and headers, and drivers the statements with their values (invariant 7).
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
     from mcpgov.effects import Teller
+    from mcpgov.log_settings import LogLevel
     from mcpgov.models import Secret
 
 SEVERITIES: Final = {"verbose": logging.DEBUG, "information": logging.INFO, "error": logging.ERROR}
+OURS: Final = ("mcpgov", "__main__")  # loggers; the second is what a module run as a program is called
 LONGEST: Final = 4096  # characters of one thing that a policy says
 SHORTEST: Final = 4  # blotting out a shorter secret would spoil the text, and tell what it is
 # Without the local variables of each frame, which hold keys (invariant 7); the defaults would print them.
@@ -30,7 +34,7 @@ TRACE = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
 def configure_logging(*, json: bool, level: str = "info", always: Mapping[str, int] | None = None) -> None:
-    """Send logs to stderr: one JSON object a line, or readable text. `level` is debug, info, warning or error.
+    """Send logs to stderr: one JSON object a line, or readable text. `level` is as set_level() has it.
 
     `always` are fields of every line, whichever thread it comes from.
     """
@@ -61,9 +65,30 @@ def configure_logging(*, json: bool, level: str = "info", always: Mapping[str, i
     stderr.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [stderr]
-    root.setLevel(level.upper())
-    for chatty in ("uvicorn", "asyncio", "watchfiles"):  # what they have to tell is told by ours
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """The least that is said from now on, in every thread: debug, info, warning or error; by libraries a warning."""
+    least = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(max(least, logging.WARNING))
+    for name in OURS:
+        logging.getLogger(name).setLevel(least)
+
+
+class Loudness:
+    """How much this process says: what its command line asks for, else what the settings do, also when they change."""
+
+    def __init__(self, told: LogLevel | None = None) -> None:
+        self._told = told
+        self.level: LogLevel = told or "info"
+
+    def follow(self, wanted: LogLevel) -> LogLevel | None:
+        """Take what the settings want now. The level before, where that is another one."""
+        before = self.level
+        self.level = self._told or wanted
+        set_level(self.level)
+        return before if before != self.level else None
 
 
 class PolicyLog:

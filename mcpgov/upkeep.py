@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
     from datetime import datetime
 
+    from mcpgov.audit.ledger_store import Sign
     from mcpgov.audit.retention import Purge
-    from mcpgov.audit.writer import Sign
     from mcpgov.storage import Load, Storage
 
     Lag = Callable[[], Mapping[str, float]]

@@ -21,6 +21,7 @@ import httpx2
 
 from mcpgov.destinations import is_metadata, is_public, origin
 from mcpgov.models import Headers
+from mcpgov.trust import system_trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ class GuardedWeb:
     addresses of a name. There is nothing to close.
     """
 
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    tls: ssl.SSLContext = field(default_factory=system_trust)
     deadline: float = 10.0
     connecting: float = 5.0
     resolve: Resolve = system_addresses

@@ -1,6 +1,8 @@
 """Which HTTP client speaks to remote servers is a setting, and aiohttp is loaded only where it is chosen."""
 
 import importlib
+import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from mcpgov.buffers import Buffers
-from mcpgov.forwarding import build_upstreams
+from mcpgov.forwarding import build_upstreams, replica
 from mcpgov.settings import parse_settings
 from tests.upstream.calls import ALLOWED, NOBODY, body_of, call, to
 from tests.upstream.loopback import OK, loopback
@@ -30,6 +32,12 @@ async def test_the_client_that_is_chosen_makes_the_call(text: str, loaded: list[
         assert await body_of(answer) == OK
     await upstreams.close()
     assert modules == loaded
+
+
+def test_a_replica_is_named_by_its_host_and_process_in_visible_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "pöd 1" + "x" * 300)
+    monkeypatch.setattr(os, "getpid", lambda: 17)
+    assert replica() == f"pd1{'x' * 252}-17"
 
 
 def test_a_plain_start_does_not_load_aiohttp() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
 from mcpgov import app
 from mcpgov.admin.access import AdminKey, Role, mint_admin_key
@@ -85,6 +86,28 @@ async def test_nobody_may_come_in_from_elsewhere_without_a_key(tmp_path: Path) -
     with pytest.raises(InvalidConfiguration, match="mcpgov keys admin NAME"):
         async with operated(tmp_path, "{ listen: 0.0.0.0:8081 }"):
             raise AssertionError("it began")
+
+
+async def test_the_first_key_is_made_without_a_gateway_and_lets_it_start_for_others(tmp_path: Path) -> None:
+    listen = "{ listen: 0.0.0.0:8081 }"
+    (tmp_path / "mcpgov.yaml").write_text(f"admin: {listen}\n")
+    verb = ["keys", "admin", "me", "--role", "admin", "--config", str(tmp_path / "mcpgov.yaml")]
+
+    async def run(*words: str) -> str:
+        done = await asyncio.to_thread(CliRunner().invoke, app.build_cli(), [*verb, *words])
+        assert done.exit_code == 0
+        return done.stdout
+
+    minted = json.loads(await run("--mint", "--json"))
+    assert not (tmp_path / "mcpgov.db").exists()
+    for _ in range(2):  # what starts a container starts it again
+        assert await run("--digest", minted["digest"]) == ""
+    headers = {"Host": "127.0.0.1:8081", "Authorization": f"Bearer {minted['key']}"}
+    async with operated(tmp_path, listen) as (_, url), aiohttp.ClientSession(headers=headers) as http:
+        answer = await http.get(f"{url}/admin/v1/admin-keys")
+        assert (answer.status, [one["name"] for one in (await answer.json())["keys"]]) == (200, ["me"])
+    (made,) = app.openers().reader(tmp_path / "mcpgov.yaml").calls(CallFilter(reason="admin-key-created"))
+    assert str(made.get("mcpgov.control.principal")).startswith("local:")
 
 
 async def test_an_admin_key_that_the_api_made_or_revoked_is_named_in_the_ledger(tmp_path: Path) -> None:

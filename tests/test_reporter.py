@@ -7,10 +7,13 @@ from structlog.testing import capture_logs
 
 from mcpgov.audit.record import ControlEvent
 from mcpgov.errors import Problem, StoreUnavailable
+from mcpgov.log_settings import Log
 from mcpgov.models import Connection
 from mcpgov.reload import ReloadResult
 from mcpgov.reporter import Reporter
+from mcpgov.settings import Settings
 from mcpgov.snapshot import Snapshot
+from mcpgov.telemetry import Loudness
 from tests.audit.calls import CITY
 
 
@@ -42,6 +45,30 @@ async def test_a_new_generation_is_recorded_and_told_to_the_upstreams() -> None:
     await reporter(heard)(ReloadResult("old", "new"))
     assert heard.events == [("reload", {"old": "old", "new": "new"})]
     assert heard.kept == ["city"]
+
+
+async def test_a_change_of_how_much_is_logged_stands_in_the_ledger_with_who_made_it() -> None:
+    heard, settings = Heard(), [Settings(log=Log(level=level)) for level in ("debug", "debug", "info")]
+    loudness = Loudness()
+    made = Reporter()
+    made.follow = loudness.follow
+    made.to(heard, heard, lambda: Snapshot("new", {}, {}, settings=settings[0]))
+    while settings:
+        await made(ReloadResult("old", "new", trigger="files", owner="alice"))
+        settings.pop(0)
+    changes = [details for event, details in heard.events if event == "log-level-changed"]
+    why = {"trigger": "files", "owner": "alice"}
+    assert changes == [{"old": "info", "new": "debug", **why}, {"old": "debug", "new": "info", **why}]
+    assert len(heard.events) == 5
+
+
+async def test_a_level_holds_though_the_ledger_cannot_be_told() -> None:
+    heard, loudness = Heard(broken=True), Loudness()
+    made = Reporter()
+    made.follow = loudness.follow
+    made.to(heard, heard, lambda: Snapshot("new", {}, {}, settings=Settings(log=Log(level="error"))))
+    await made(ReloadResult("old", "new"))
+    assert loudness.level == "error"
 
 
 async def test_a_reload_says_what_asked_for_it_and_whose_the_files_are() -> None:

@@ -10,22 +10,24 @@ import structlog
 
 from mcpgov.decision import Metric, Trace
 from mcpgov.models import Secret
-from mcpgov.telemetry import PolicyLog, configure_logging
+from mcpgov.telemetry import OURS, Loudness, PolicyLog, configure_logging, set_level
 
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Generator[None]:
     """Leave the process as it was."""
     root = logging.getLogger()
-    before = root.handlers[:], root.level
+    before, levels = root.handlers[:], {name: logging.getLogger(name).level for name in ("", *OURS)}
     yield
-    root.handlers, root.level = before[0], before[1]
+    root.handlers = before
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     structlog.reset_defaults()
 
 
 def test_json_logs_are_one_object_a_line_whoever_logs(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging(json=True)
-    structlog.get_logger().info("serving", connections=["a\nb"])
+    structlog.get_logger("mcpgov.app").info("serving", connections=["a\nb"])
     logging.getLogger("some.library").warning("watch out: %s", "x")
     first, second = (json.loads(line) for line in capfd.readouterr().err.splitlines())
     assert (first["event"], first["connections"], first["level"]) == ("serving", ["a\nb"], "info")
@@ -35,7 +37,7 @@ def test_json_logs_are_one_object_a_line_whoever_logs(capfd: pytest.CaptureFixtu
 
 def test_what_is_always_said_is_said_by_every_thread(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging(json=True, always={"worker": 1})
-    thread = threading.Thread(target=structlog.get_logger().info, args=("from a thread",))
+    thread = threading.Thread(target=structlog.get_logger("mcpgov.app").info, args=("from a thread",))
     thread.start()
     thread.join()
     logging.getLogger("some.library").warning("from a library")
@@ -51,11 +53,49 @@ def test_an_exception_is_logged_as_data(capfd: pytest.CaptureFixture[str]) -> No
 
 def test_text_logs_are_for_reading_and_a_level_leaves_out_what_is_below(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logging(json=False, level="warning")
-    structlog.get_logger().info("unheard")
+    structlog.get_logger("mcpgov.app").info("unheard")
     structlog.get_logger().warning("heard", why="because")
     (line,) = capfd.readouterr().err.splitlines()
     assert "heard" in line
     assert "why=because" in line
+
+
+def test_libraries_say_warnings_and_never_less_whatever_we_say(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True, level="debug")
+    for library in ("httpx2", "uvicorn.error", "sqlalchemy.engine", "azure.core"):
+        logging.getLogger(library).debug("GET https://upstream.test/?key=%s", "s3cret")
+        logging.getLogger(library).info("Authorization: %s", "s3cret")
+    for name in ("mcpgov.pipeline", *OURS):
+        structlog.get_logger(name).debug("ours")
+    logging.getLogger("some.library").warning("theirs")
+    set_level("error")
+    logging.getLogger("some.library").warning("unheard")
+    logging.getLogger("some.library").error("theirs, too")
+    assert [line["event"] for line in lines(capfd)] == ["ours", "ours", "ours", "theirs", "theirs, too"]
+
+
+def test_a_level_changes_for_loggers_that_there_are(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logging(json=True)
+    ours = structlog.get_logger("mcpgov.pipeline")
+    bound = structlog.get_logger("mcpgov.limiter").bind(connection="city")
+    for level in ("info", "debug", "error", "info"):
+        set_level(level)
+        ours.debug("fine", at=level)
+        bound.info("plain", at=level)
+    told = [(line["event"], line["at"]) for line in lines(capfd)]
+    assert told == [("plain", "info"), ("fine", "debug"), ("plain", "debug"), ("plain", "info")]
+
+
+def test_the_settings_say_how_loud_it_is_and_a_change_tells_what_it_was() -> None:
+    loudness = Loudness()
+    assert [loudness.follow(level) for level in ("info", "debug", "debug", "warning")] == [None, "info", None, "debug"]
+    assert {logging.getLogger(name).level for name in OURS} == {logging.WARNING}
+
+
+def test_what_the_command_line_asked_for_stands_above_the_settings() -> None:
+    loudness = Loudness("error")
+    assert [loudness.follow(level) for level in ("info", "debug")] == [None, None]
+    assert {logging.getLogger(name).level for name in OURS} == {logging.ERROR}
 
 
 @pytest.mark.parametrize("json_lines", [True, False])

@@ -12,6 +12,7 @@ class ControlEvent(StrEnum):
     STOP = "stop"
     RELOAD = "reload"
     RELOAD_REFUSED = "reload-refused"
+    LOG_LEVEL_CHANGED = "log-level-changed"  # more is logged from now on, or less
     CERTIFICATE_RENEWED = "certificate-renewed"  # what a listener presents
     CERTIFICATE_REFUSED = "certificate-refused"  # new files are unfit; the last good one stays
     KEY_CREATED = "key-created"

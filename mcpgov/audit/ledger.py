@@ -40,7 +40,6 @@ from mcpgov.audit.record import (
 from mcpgov.audit.recorded_values import answer_keeper, recorded_arguments
 from mcpgov.audit.sinks import Sinks
 from mcpgov.audit.watch import LARGEST, AnswerWatch, ToolWatch, with_events
-from mcpgov.audit.writer import OpenCall
 from mcpgov.decision import Decision, Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, MCPRequest, OutcomeStatus, Principal
@@ -51,11 +50,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mcpgov.audit.ended import Observer
+    from mcpgov.audit.ledger_store import LedgerStore, OpenCall, Sign
     from mcpgov.audit.levels import LevelRule
     from mcpgov.audit.record import Row
     from mcpgov.audit.redact import Digester
     from mcpgov.audit.sinks import Posted
-    from mcpgov.audit.writer import LedgerStore, Sign, Tuning
+    from mcpgov.audit.writer import Tuning
     from mcpgov.models import Answer, Event, RequestHead
 
 RETRY_AFTER = 1  # seconds; a store that is back takes records again within this time

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from mcpgov.audit.ledger_store import LedgerStore
 from mcpgov.audit.purge import Broken, Removed, before_open, begun_in, cut_of, old_enough
 from mcpgov.audit.record import EPOCH, microseconds
-from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from mcpgov.audit.ledger_store import Sign
     from mcpgov.audit.purge import Cut, Old
     from mcpgov.audit.record import Row
-    from mcpgov.audit.writer import Sign
 
 AT_ONCE = 1000  # records: some tens of milliseconds in which nobody else writes
 

@@ -30,8 +30,9 @@ from mcpgov.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mcpgov.audit.ledger_store import LedgerStore, OpenCall, Sign
     from mcpgov.audit.record import Row
-    from mcpgov.audit.writer import Entry, LedgerStore, OpenCall, Sign
+    from mcpgov.audit.writer import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -35,64 +36,13 @@ from mcpgov.audit.tuning import Tuning
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from mcpgov.audit.chain import Chain
-    from mcpgov.audit.record import Detail, Durability, Row
+    from mcpgov.audit.ledger_store import LedgerStore, OpenCall, Sign
+    from mcpgov.audit.record import Detail, Row
 
-    Sign = Callable[[Chain], str]
     Health = Callable[[StoreUnavailable | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCall:
-    """A call with an intent and no end."""
-
-    call_id: str
-    correlation_id: str
-    trace_id: str
-
-
-class LedgerStore(Protocol):
-    """Where rows are kept. Called from one thread at a time. Every method raises StoreUnavailable.
-
-    `name` is for people, and holds no password. `durability` is what a row outlives that was kept.
-    `writer` is unique to this object and lives as long as it: rows are numbered from 1 for each writer, without a gap,
-    and chained. Its first rows name the writers that ended (chain.links), and come with the first that it is given.
-    """
-
-    writer: str
-    name: str
-    durability: Durability
-
-    def open(self) -> None:
-        """Make the store ready and announce this writer, so that others see whether it still lives.
-
-        May be called again when it failed.
-        """
-        ...
-
-    def recover(self, ended: Callable[[OpenCall], Row]) -> int:
-        """Give each intent without an end, whose writer is gone, the end that `ended` makes: all in one transaction.
-
-        Gives back how many. The calls of a writer that lives are not touched, and a call never gets a second end.
-        """
-        ...
-
-    def append(self, rows: Sequence[Row]) -> None:
-        """Keep rows in this order: all of them, as durable as said, or none. A second end of a call is not kept."""
-        ...
-
-    def checkpoint(self, sign: Sign, at: datetime) -> int:
-        """Name the writers that ended since, then keep the note that `sign` makes of all that this writer has written;
-        neither where there is no news. Gives back how many entries the last note is of.
-        """
-        ...
-
-    def close(self, *, finished: bool) -> None:
-        """Let go. `finished`: every call of this writer has its end; otherwise the next recovery sees to it."""
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -301,19 +251,40 @@ class Writer:
             self._in_loop(self._report, None)
 
     def _commit(self, entries: list[Entry]) -> bool:
-        dropped = [entry for entry in entries if entry.ends is not None and entry.ends.failed]
-        self._tell(dropped, StoreUnavailable("what this is the end of was not written"))
-        entries = [entry for entry in entries if entry.ends is None or not entry.ends.failed]
+        entries = self._without_lost_calls(entries)
         error = self._attempt(lambda: self._write(entries)) if entries else None
         if error is not None:
             self._note_failure(entries, error)
         self._tell(entries, error and failure_of(error))
         return error is None
 
+    def _without_lost_calls(self, entries: list[Entry]) -> list[Entry]:
+        """The entries without the ends of calls whose intent was not written; who waits for such an end is told."""
+        lost = [entry for entry in entries if entry.ends is not None and entry.ends.failed]
+        self._tell(lost, StoreUnavailable("what this is the end of was not written"))
+        return [entry for entry in entries if entry.ends is None or not entry.ends.failed]
+
+    def _meanwhile(self, most: int) -> list[Entry]:
+        """What came while a store was waited for; the end of all is left to be found."""
+        came: list[Entry] = []
+        with suppress(queue.Empty):
+            while len(came) < most:
+                entry = self._queue.get_nowait()
+                if entry is None:
+                    self._queue.put(None)
+                    break
+                came.append(entry)
+        return came
+
     def _write(self, entries: list[Entry]) -> None:
-        """Open the store if it did not open before, then keep the rows, and before them that the clock went back."""
+        """Open the store if it did not open before, then keep the rows, and before them that the clock went back.
+
+        To `entries` is added what came while the store was waited for.
+        """
         if not self._open:
             self._opened_store()
+        self._store.claim()
+        entries += self._without_lost_calls(self._meanwhile(self._tuning.batch - len(entries)))
         now, rows = self._now(), [entry.row for entry in entries if entry.row is not None]
         back = (self._written_at - now).total_seconds()
         if back > self._tuning.jump:

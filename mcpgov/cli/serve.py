@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
+from mcpgov.log_settings import LogLevel
 from mcpgov.worker import MOST, Worker, parse_worker
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file. Default: ./mcpgov.yaml if there is one.")
 ]
 LogFormat = Literal["auto", "json", "text"]
-LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def in_json(log_format: LogFormat) -> bool:
@@ -38,15 +38,17 @@ class Demo(Protocol):
 class Serve(Protocol):
     """Runs the gateway until it is told to stop. Raises InvalidConfiguration before anything is served."""
 
-    def __call__(self, config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
-        """Serve what the settings file says, as this worker."""
+    def __call__(
+        self, config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel | None
+    ) -> None:
+        """Serve what the settings file says, as this worker. None is the level that the settings have."""
         ...
 
 
 class Supervise(Protocol):
     """Runs so many gateways around one listener. Raises InvalidConfiguration before anything is started."""
 
-    def __call__(self, config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+    def __call__(self, config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
         """Become the supervisor of these workers: this does not return."""
         ...
 
@@ -61,7 +63,9 @@ def add_serve(app: typer.Typer, run: Serve, supervise: Supervise) -> None:
     def serve(
         config: Config = None,
         log_format: Annotated[LogFormat, typer.Option(help="auto: text in a terminal, json elsewhere.")] = "auto",
-        log_level: Annotated[LogLevel, typer.Option(help="The least that is logged.")] = "info",
+        log_level: Annotated[
+            LogLevel | None, typer.Option(help="The least that is logged. Default: log.level of the settings.")
+        ] = None,
         workers: Annotated[int, typer.Option(min=1, max=MOST, help="How many processes share the listener.")] = 1,
         worker: Annotated[str, typer.Option(hidden=True)] = "",
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mcpgov.doctor import exposure, servers, stores
+from mcpgov.doctor import exposure, servers, sharing, stores
 from mcpgov.doctor.facts import Finding, Level
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     *(stores.reachable, stores.schema, stores.damage, stores.keys_beside, stores.folders, stores.clocks),
     stores.permissions,
     *(exposure.admin_exposed, exposure.public_url, exposure.proxies, exposure.callers, exposure.shared_limits),
+    *(sharing.keys_differ, sharing.limits_are_apart),
     *(servers.answers, servers.skews, servers.certificates, servers.redis, servers.machine),
 )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mcpgov.identity.api_key import KeyRecord
+    from mcpgov.replicas import Serving
     from mcpgov.settings import Settings
     from mcpgov.yaml_source import Path, Source
 
@@ -153,7 +154,9 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was found out. `keys` is None where the store could not be asked; `versions` are for people."""
+    """Everything that was found out. `keys` is None where the store could not be asked; `gateways` write to it now;
+    `key_ids` name the key of digests of these settings, and those before it; `versions` are for people.
+    """
 
     source: Source = field(repr=False)
     settings: Settings
@@ -165,6 +168,8 @@ class Facts:
     certificates: tuple[CertificateFacts, ...] = ()
     redis: str = ""
     keys: KeyFacts | None = None
+    gateways: tuple[Serving, ...] = ()
+    key_ids: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def at(self, *path: str | int) -> At:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mcpgov.destinations import is_metadata, is_public, origin
+from mcpgov.trust import system_trust
 from mcpgov.web import Resolve, system_addresses
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Visitor:
     """Looks at servers. `tls` says whose certificates are believed, `now` what time it is here."""
 
     now: Callable[[], datetime]
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    tls: ssl.SSLContext = field(default_factory=system_trust)
     resolve: Resolve = system_addresses
     deadline: float = DEADLINE
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.chain import Chain, Head, links
+from mcpgov.audit.ledger_store import OpenCall
 from mcpgov.audit.record import EPOCH, Durability, RecordEvent
-from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class MemoryLedgerStore:
                 self._note_end(writer)
             self._keep(rows)
             return len(rows)
+
+    def claim(self) -> None:
+        """There is nothing to wait for."""
 
     def append(self, rows: Sequence[Row]) -> None:
         """Keep rows, all or none."""

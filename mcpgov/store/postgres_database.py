@@ -27,6 +27,7 @@ from psycopg.waiting import wait_async
 
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import STEPS, too_new
+from mcpgov.store.signed_url import password_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -97,16 +98,18 @@ class BoundedAsyncConnection(AsyncConnection[Fields]):
 
 
 def connect(url: Secret, *, settings: tuple[str, ...] = WRITING) -> BoundedConnection:
-    """A connection that commits each statement by itself. Raises psycopg.Error."""
-    connection = BoundedConnection.connect(url.reveal(), autocommit=True, **options(url, settings))
+    """A connection that commits each statement by itself. Raises psycopg.Error, StoreUnavailable (no token)."""
+    known: dict[str, Any] = {**options(url, settings), **password_of(url, wait=True)}
+    connection = BoundedConnection.connect(url.reveal(), autocommit=True, **known)
     if settings is READ_ONLY:
         connection.patience = READING + PATIENCE
     return connection
 
 
 async def connect_async(url: Secret) -> BoundedAsyncConnection:
-    """The same for the event loop. Raises psycopg.Error."""
-    return await BoundedAsyncConnection.connect(url.reveal(), autocommit=True, **options(url, WRITING))
+    """The same for the event loop. Raises psycopg.Error, StoreUnavailable (no token)."""
+    known: dict[str, Any] = {**options(url, WRITING), **password_of(url, wait=False)}
+    return await BoundedAsyncConnection.connect(url.reveal(), autocommit=True, **known)
 
 
 def options(url: Secret, settings: tuple[str, ...]) -> Mapping[str, Any]:

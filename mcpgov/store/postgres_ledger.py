@@ -22,8 +22,8 @@ from psycopg.errors import UniqueViolation
 from psycopg.pq import TransactionStatus
 
 from mcpgov.audit.chain import Chain, Head, links
+from mcpgov.audit.ledger_store import OpenCall
 from mcpgov.audit.record import Durability, microseconds
-from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.postgres_database import (
     UNFLUSHED,
@@ -129,6 +129,9 @@ class PostgresLedgerStore:
                 chain = self._insert(connection, rows)
             self._chain = chain
             return len(rows)
+
+    def claim(self) -> None:
+        """Nothing: the statement that keeps the rows takes the lock; a round trip for it alone would cost more."""
 
     def append(self, rows: Sequence[Row]) -> None:
         """Keep rows, all or none, durable on return."""

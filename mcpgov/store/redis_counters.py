@@ -18,21 +18,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import AbstractConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as Unreachable
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NoAnswer
 
 from mcpgov.decision import Spent
 from mcpgov.errors import StoreUnavailable
+from mcpgov.store.signed_url import SignedUrl
 
 if TYPE_CHECKING:
     from redis.commands.core import AsyncScript
 
     from mcpgov.decision import Spend
     from mcpgov.models import Secret
+    from mcpgov.store.signed_url import Token
 
 TIMEOUT: Final = 1.0  # seconds, each: to wait for a connection of the pool, to connect, to be answered
 CONNECTIONS: Final = 32
@@ -126,6 +129,35 @@ return taken
 """
 
 
+class Shown(CredentialProvider):
+    """What a new connection signs in with."""
+
+    def __init__(self, user: str, token: Token) -> None:
+        self.user, self.token = user, token
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """Who we are, and the token that holds now. Raises StoreUnavailable."""
+        return self.user, self.token.current().reveal()
+
+
+class SignedInPool(BlockingConnectionPool):
+    """Connections that were opened with the token that holds now: the server ends those of an earlier one with it."""
+
+    def __init__(self, *, credential_provider: Shown, **reached: Any) -> None:
+        made: Any = super()  # whose __init__ has no types of its own
+        made.__init__(credential_provider=credential_provider, **reached)
+        self._token = credential_provider.token
+        self._opened: dict[AbstractConnection, Secret] = {}
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """Nobody else has the connection at this moment. Raises RedisError, StoreUnavailable (no token)."""
+        token = self._token.current()
+        if self._opened.get(connection) != token:
+            await connection.disconnect()
+        await super().ensure_connection(connection)
+        self._opened[connection] = token
+
+
 class RedisCounters:
     """The counters of all gateways that share one Redis. Connects when it is first needed.
 
@@ -136,8 +168,11 @@ class RedisCounters:
     def __init__(
         self, url: Secret, *, timeout: float = TIMEOUT, connections: int = CONNECTIONS, clock: str = OWN_TIME
     ) -> None:
-        pool = BlockingConnectionPool(
-            **parse_url(url.reveal()),
+        reached: dict[str, Any] = dict(parse_url(url.reveal()))
+        if isinstance(url, SignedUrl):
+            reached["credential_provider"] = Shown(reached.pop("username"), url.token)
+        pool = (SignedInPool if isinstance(url, SignedUrl) else BlockingConnectionPool)(
+            **reached,
             max_connections=connections,
             timeout=timeout,
             socket_connect_timeout=timeout,

@@ -22,8 +22,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.chain import Chain, Head, links
+from mcpgov.audit.ledger_store import OpenCall
 from mcpgov.audit.record import Durability, microseconds
-from mcpgov.audit.writer import OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.store.database import BUSY, connect, create_database, placed, unavailable
 from mcpgov.store.sqlite_keys import moment
@@ -61,14 +61,19 @@ AND NOT EXISTS (SELECT 1 FROM records WHERE call_id = intent.call_id AND final =
 
 
 class SqliteLedgerStore:
-    """The LedgerStore of one process in one SQLite file. `busy` is how long to wait for another's lock, in seconds."""
+    """The LedgerStore of one process in one SQLite file. `busy` is how long to wait for another's lock, in seconds;
+    `company`: whether others are expected to write as much.
+    """
 
-    def __init__(self, path: Path, durability: Durability = Durability.DURABLE, *, busy: float = BUSY) -> None:
+    def __init__(
+        self, path: Path, durability: Durability = Durability.DURABLE, *, busy: float = BUSY, company: bool = False
+    ) -> None:
         self.writer = f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(4)}"
         self.name = str(path)
         self.durability = durability
         self._path = path
         self._busy = busy
+        self._company = company
         self._chain = self._tried = Chain(self.writer)  # what it is, and what the last commit was to make it
         self._signed = 0  # of its entries, by the last checkpoint
         self._lock: sqlite3.Connection | None = None
@@ -92,7 +97,7 @@ class SqliteLedgerStore:
         with self._connected() as database:
             self._write_log_anew(database)
             writers = [str(row[0]) for row in database.execute("SELECT id FROM writers WHERE seq IS NULL")]
-            gone = [writer for writer in writers if writer != self.writer and self._is_gone(writer)]
+            gone = [writer for writer in writers if writer != self.writer and is_gone(self._path, writer)]
             with transaction(database):
                 rows: list[Row] = []
                 for writer in gone:
@@ -106,6 +111,12 @@ class SqliteLedgerStore:
             for writer in gone:
                 lock_file(self._path, writer).unlink(missing_ok=True)
             return len(rows)
+
+    def claim(self) -> None:
+        """Take the lock for the next append, where other workers write. Alone, one statement takes it and lets go."""
+        if self._company:
+            with self._connected() as database:
+                begin(database)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Keep rows, all or none, durable on return."""
@@ -156,7 +167,7 @@ class SqliteLedgerStore:
             self._kept = self._lock = None
 
     def _write(self, database: sqlite3.Connection, rows: Sequence[Row]) -> None:
-        if self._chain.size and len(rows) <= ROWS:
+        if self._chain.size and len(rows) <= ROWS and not database.in_transaction:
             self._chain = self._insert(database, rows)  # one statement is a transaction of its own
         else:
             with transaction(database):
@@ -175,19 +186,6 @@ class SqliteLedgerStore:
                 values += (self.writer, self._chain.size + place + 1, *row, hashes[place])
             database.execute(STATEMENTS[len(part)], values)
         return self._tried
-
-    def _is_gone(self, writer: str) -> bool:
-        """Whether nobody holds a writer's lock."""
-        path = lock_file(self._path, writer)
-        if not path.exists():
-            return True
-        try:
-            take_lock(path).close()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                return False
-            raise
-        return True
 
     def _assert_in_place(self) -> None:
         if self._found() != self._file:
@@ -263,13 +261,19 @@ class SqliteLedgerStore:
 @contextlib.contextmanager
 def transaction(database: sqlite3.Connection) -> Generator[None]:
     """All or nothing of what is done within; alone among the writers."""
-    database.execute("BEGIN IMMEDIATE")
+    begin(database)
     try:
         yield
         database.execute("COMMIT")
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
+
+
+def begin(database: sqlite3.Connection) -> None:
+    """Take the lock of those who write, unless it was claimed."""
+    if not database.in_transaction:
+        database.execute("BEGIN IMMEDIATE")
 
 
 def note_end(database: sqlite3.Connection, writer: str) -> None:
@@ -308,6 +312,20 @@ def without_second_ends(database: sqlite3.Connection, rows: Sequence[Row]) -> li
 def lock_file(path: Path, writer: str) -> Path:
     """The file whose lock says that a writer is alive."""
     return path.with_name(f"{path.name}-writer-{writer}")
+
+
+def is_gone(store: Path, writer: str) -> bool:
+    """Whether nobody holds a writer's lock. Raises sqlite3.Error."""
+    path = lock_file(store, writer)
+    if not path.exists():
+        return True
+    try:
+        take_lock(path).close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
 
 
 def keep_open(path: Path) -> sqlite3.Connection:

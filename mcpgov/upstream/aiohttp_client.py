@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from mcpgov.trust import system_trust
 from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, Resolver
 from mcpgov.upstream.http_client import address_denied, broke_off, invalid, timed_out, unreachable
 
@@ -38,7 +39,7 @@ NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect
 
 def aiohttp_clients(tls: ssl.SSLContext | None = None, resolver: Resolver | None = None) -> OpenClient:
     """How its clients are opened, all of which believe the same certificates."""
-    believed = tls or ssl.create_default_context()
+    believed = tls or system_trust()
     return lambda upstream: AiohttpClient(upstream, believed, resolver)
 
 

@@ -31,6 +31,8 @@ _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _CHUNKED: Final = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+# What an interim answer must not say: a reader that believes it looks for a body, or for no other answer (RFC 9112, 6).
+_FRAMES: Final = re.compile(rb"(?:\A|\n)(?:content-length|transfer-encoding|connection):", re.IGNORECASE)
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -55,13 +57,14 @@ class AnswerParser:
             "_tail",
             "_to_end",
         ),
-        *("complete", "fields", "on_body", "pieces", "reusable", "status"),
+        *("complete", "fields", "on_body", "pieces", "reusable", "status", "unread"),
     )
 
     def __init__(self) -> None:
         self.status = 0
         self.fields: tuple[tuple[str, str], ...] = ()
         self.pieces: list[bytes] = []
+        self.unread = 0  # bytes in them
         self.complete = False
         self.reusable = False  # whether another request may go where this answer came from, once it is complete
         self.on_body = self.pieces.append
@@ -77,16 +80,12 @@ class AnswerParser:
         self._embodied = False  # whether the block has brought any body
         self._tail = b""  # the last bytes of what came in chunks
 
-    @property
-    def unread(self) -> int:
-        """How many bytes of the body nobody has taken."""
-        return sum(map(len, self.pieces))
-
     def take(self) -> bytes:
         """What there is of the body, which is then no longer here."""
         pieces = self.pieces
         taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
+        self.unread = 0
         return taken
 
     def feed(self, data: bytes) -> None:
@@ -147,10 +146,10 @@ class AnswerParser:
         match = _HEAD.fullmatch(head)
         if match is None:
             raise InvalidAnswer
-        status, lines = int(match[2]), match[3].decode("latin-1").split("\r\n")
+        status, lines, recent = int(match[2]), match[3].decode("latin-1").split("\r\n"), match[1] == b"1"
         if 100 <= status <= 199:
             self._interim += 1
-            if status == 101 or self._interim > INTERIM:
+            if status == 101 or self._interim > INTERIM or not recent or _FRAMES.search(match[3]):
                 raise InvalidAnswer
             return False
         if len(lines) > FIELDS + 1:
@@ -161,7 +160,7 @@ class AnswerParser:
             fields.append((name.lower(), value.strip("\t ")))
         self.fields = tuple(fields)
         self.status = status
-        self._frame(recent=match[1] == b"1")
+        self._frame(recent=recent)
         return True
 
     def _frame(self, *, recent: bool) -> None:
@@ -194,14 +193,16 @@ class AnswerParser:
 
     def _read_plain(self, data: bytes) -> None:
         """A body that has a length, or goes on to the end of the connection."""
-        left = self._left
-        if self._to_end or len(data) < left:
+        left, size = self._left, len(data)
+        if self._to_end or size < left:
             self.pieces.append(data)
-            self._left = left - len(data)
+            self.unread += size
+            self._left = left - size
             return
-        self.pieces.append(data if len(data) == left else data[:left])
+        self.pieces.append(data if size == left else data[:left])
+        self.unread += left
         self._finish()
-        self.reusable = self.reusable and len(data) == left
+        self.reusable = self.reusable and size == left
 
     def _read_chunks(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
         """Chunks, in blocks of HEAD_BYTES: one that brings no body is a size, an extension or a trailer without end."""
@@ -225,7 +226,9 @@ class AnswerParser:
             parser.feed_data(block)
         except httptools.HttpParserError:
             clean = False
-        self._embodied = self._embodied or len(self.pieces) > before
+        if len(self.pieces) > before:
+            self.unread += sum(map(len, self.pieces[before:]))
+            self._embodied = True
         if self.complete:
             self.reusable = self.reusable and clean and self._tail == _LAST_CHUNK
         elif not clean:

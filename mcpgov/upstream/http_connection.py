@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from mcpgov.upstream.answer_parser import AnswerParser, InvalidAnswer
@@ -47,11 +48,12 @@ class Owner(Protocol):
 class HttpConnection(asyncio.Protocol):
     """One socket, to `there`. It belongs to `owner`, who connected it."""
 
-    __slots__ = ("_exchange", "_owner", "_poll", "_transport", "idle_since", "loop", "there", "writable")
+    __slots__ = ("_exchange", "_owner", "_poll", "_transport", "idle_since", "loop", "made", "there", "writable")
 
     def __init__(self, owner: Owner, there: Origin) -> None:
         self.loop = asyncio.get_running_loop()
         self.there = there
+        self.made = self.loop.time()
         self.idle_since = 0.0  # by the loop's clock
         self.writable = True
         self._owner = owner
@@ -74,15 +76,15 @@ class HttpConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Called when nothing more will come; the transport then closes itself."""
-        if self._exchange is not None:
-            self._exchange.ended(None)
+        if self._exchange is not None and self._transport is not None and ended_by_peer(self._transport):
+            self._exchange.ended()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called when it is over."""
         self._transport = None
         self._owner.forget(self)
         if self._exchange is not None:
-            self._exchange.ended(exc)
+            self._exchange.fail(broke_off(type(exc).__name__ if exc else "BrokenOff"))
 
     def pause_writing(self) -> None:
         """Called when the upstream takes less than it is sent."""
@@ -136,6 +138,17 @@ class HttpConnection(asyncio.Protocol):
         self.abort()
         if exchange is not None:
             exchange.fail(refusal)
+
+
+def ended_by_peer(transport: asyncio.Transport) -> bool:
+    """Whether the end of a connection is its peer's. Over TLS it is where close_notify came: the end of TCP alone can
+    be anybody's, who would choose where a body without a length ends (RFC 9112 section 9.8). uvloop does not tell it.
+    """
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    try:
+        return tls is None or not tls.read(1)
+    except ssl.SSLError as error:
+        return isinstance(error, ssl.SSLZeroReturnError)
 
 
 class Exchange:
@@ -250,11 +263,9 @@ class Exchange:
                 self._connection.pause(paused=True)
         self.wake()
 
-    def ended(self, exc: Exception | None) -> None:
-        """The connection has ended, in good order or with `exc`."""
-        if exc is not None:
-            self._failure = broke_off(type(exc).__name__)
-        elif not self._parser.end():
+    def ended(self) -> None:
+        """The connection has ended in good order."""
+        if not self._parser.end():
             self._failure = broke_off("BrokenOff")
         self._leave(reusable=False)
         self.wake()

@@ -61,11 +61,18 @@ class Slot:
 
 
 class LocalForwarder:
-    """Stage 6 for local upstreams. `clock` is monotonic, in seconds; it spaces the restarts of a server that ends."""
+    """Stage 6 for local upstreams. `clock` is monotonic, in seconds; it spaces the restarts of a server that ends.
 
-    def __init__(self, limits: LocalLimits | None = None, clock: Callable[[], float] | None = None) -> None:
+    `here` names this gateway among its replicas, in visible ASCII: it stands in the id of each session, so that another
+    one knows whose it is.
+    """
+
+    def __init__(
+        self, limits: LocalLimits | None = None, clock: Callable[[], float] | None = None, here: str = ""
+    ) -> None:
         self._limits = limits or LocalLimits()
         self._clock = clock
+        self._here = here
         self._sessions: dict[str, Slot] = {}
         self._shared: dict[Key, SharedServer] = {}
         self._open_calls: Counter[Key] = Counter()  # streams among them
@@ -149,7 +156,7 @@ class LocalForwarder:
     async def _open(self, key: Key, deadline: float) -> Slot:
         kept = self._limits.processes // KEPT_FOR_SHARED
         process = await in_time(self._start(key, kept), deadline)
-        session = LocalSession(secrets.token_urlsafe(24), process, self._died)
+        session = LocalSession(f"{self._here}.{secrets.token_urlsafe(24)}", process, self._died)
         slot = self._sessions[session.id] = Slot(session, key, self._is_retired(key))
         return slot
 
@@ -158,6 +165,10 @@ class LocalForwarder:
             message = "This server keeps sessions: send initialize, and then its Mcp-Session-Id with every request."
             raise Refusal(Reason.INVALID_MESSAGE, message)
         slot = self._sessions.get(request.session_id)
+        there = request.session_id.rpartition(".")[0]
+        if slot is None and there not in {"", self._here}:
+            message = "This session is kept by another replica of the gateway: send its requests there, or initialize."
+            raise Refusal(Reason.UNKNOWN_SESSION, message, detail=f"it is kept at {there}, and this is {self._here}")
         if slot is None or slot.key[0] != key[0]:
             raise Refusal(Reason.UNKNOWN_SESSION, "There is no such session; send initialize again.")
         return slot

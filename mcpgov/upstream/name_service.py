@@ -56,7 +56,10 @@ class SystemNames:
                 answer.set_exception(failure)
 
         async with self._places:
-            Thread(target=ask, daemon=True, name="mcpgov-names").start()
+            try:
+                Thread(target=ask, daemon=True, name="mcpgov-names").start()
+            except RuntimeError:
+                raise OSError("the system has no more threads") from None
             return await answer
 
     async def close(self) -> None:

@@ -2,7 +2,8 @@
 
 Rules: an address is judged when a connection is made, and it is that address which is connected to; no second question
 is asked between. A connection is kept for KEEP_ALIVE seconds and given out again, the last one first, if nothing came
-on it meanwhile (http_connection.py); one that is not silent is closed, and nothing was sent on it. A request is written
+on it meanwhile (http_connection.py); one that is not silent is closed, and nothing was sent on it. None is used for
+longer than LIFETIME, or a busy upstream would never be looked for anew, nor its certificate. A request is written
 once: whatever happens after that is told, never repeated, whatever its method (invariant 9). Nothing is followed,
 decoded, remembered between calls or read from the environment.
 
@@ -20,6 +21,7 @@ import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mcpgov.destinations import origin
+from mcpgov.trust import system_trust
 from mcpgov.upstream.addresses import AddressDenied, FixedResolver, PublicResolver, literal_address
 from mcpgov.upstream.http_client import address_denied, broke_off, timed_out, unreachable
 from mcpgov.upstream.http_connection import Exchange, HttpConnection, Origin
@@ -34,12 +36,13 @@ if TYPE_CHECKING:
 KEEP_ALIVE: Final = (
     4.0  # seconds; many servers close after 5, and a call that meets the closing is lost, for it is not retried
 )
+LIFETIME: Final = 300.0  # seconds after which a connection is not used again, for its name may lead elsewhere by now
 Address = tuple[str, int]  # an IP address as text, and a port
 
 
 def own_clients(tls: ssl.SSLContext | None = None, resolver: Resolver | None = None) -> OpenClient:
     """How clients of ours are opened, all of which believe the same certificates."""
-    believed = tls or ssl.create_default_context()
+    believed = tls or system_trust()
     believed.set_alpn_protocols(["http/1.1"])
     return lambda upstream: PooledClient(upstream, believed, resolver)
 
@@ -116,7 +119,9 @@ class PooledClient:
         idle = self._idle.get(there)
         while idle:
             connection = idle.pop()
-            if self._loop.time() - connection.idle_since < KEEP_ALIVE and connection.silent:
+            now = self._loop.time()
+            kept = now - connection.idle_since < KEEP_ALIVE and now - connection.made < LIFETIME
+            if kept and connection.silent:
                 return connection
             connection.abort()
         return None
@@ -181,12 +186,15 @@ class PooledClient:
             raise unreachable(type(error).__name__) from None
 
     async def _addresses(self, there: Origin) -> list[Address]:
-        """Where the host is, each address judged; a literal one was before (forward.require_reachable)."""
+        """Where the host is, each address judged; a literal one was before (forward.require_reachable). Raises OSError,
+        UnicodeError.
+        """
         _, host, port = there
         literal = literal_address(host)
         if literal is not None:
             return [(literal, port)]
-        found = await self._resolver.resolve(host, port)
+        name = host.rstrip(".").encode("idna")  # one that no certificate can have is none, whatever address it is given
+        found = await self._resolver.resolve(host, port) if name else []
         if not found:
             raise OSError
         ways = [(one["host"], one["port"]) for one in found]

@@ -30,6 +30,8 @@ RUN: Final = 64
 # Blank lines and comments, so short that a run is no longer than the least `limits.event_bytes`; a CR that nothing
 # follows yet may be half of a line end.
 BETWEEN: Final = re.compile(rb"(?>(?::[^\r\n]{0,12}+)?(?:\r\n|\n|\r(?!\Z))){1,%d}" % RUN)
+# An event of one message as servers write it, with nothing left to ask of what follows it.
+WHOLE: Final = re.compile(rb"(?:(?:id: ?[ -~]{0,256}|event: ?message)\r?\n){0,2}data: ?([^\r\n]*+)\r?\n\r?\n")
 BOM = b"\xef\xbb\xbf"
 # Fields that pass as they are. An id comes back to us in a header field (Last-Event-ID), so it is of ASCII and short; a
 # client that is told to come back in more than 9,999,999 ms would stay away for good.
@@ -82,6 +84,12 @@ class Splitter:
         events: list[Event] = []
         start, at = 0, self._scanned
         while True:
+            # Only where nothing of the event was searched before: a long one that comes in pieces is read once.
+            if at == self._line == start and (whole := WHOLE.match(pending, start)):
+                events.append(Event(whole[0], whole[1] or None))
+                start = self._line = at = whole.end()
+                self._at_start = False
+                continue
             if self._line == start and not self._at_start and (quiet := BETWEEN.match(pending, start)):
                 events.append(Event(quiet.group()))
                 start = self._line = at = quiet.end()

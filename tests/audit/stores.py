@@ -41,10 +41,14 @@ class FaultyStore(MemoryLedgerStore):
             raise self.closed
         super().open()
 
-    def append(self, rows: Sequence[Row]) -> None:
+    def hang(self) -> None:
+        """Wait while the gate is shut."""
         self.waiting.set()
         self.gate.wait(PATIENCE)
         self.waiting.clear()
+
+    def append(self, rows: Sequence[Row]) -> None:
+        self.hang()
         self.batches.append(len(rows))
         if self.failure is not None:
             raise self.failure

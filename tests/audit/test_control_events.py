@@ -7,7 +7,7 @@ from mcpgov.audit.control_events import ControlEvent
 
 DOCS = Path(__file__).parents[2] / "docs"
 WORDS = """
-    start stop reload reload-refused certificate-renewed certificate-refused
+    start stop reload reload-refused log-level-changed certificate-renewed certificate-refused
     key-created key-revoked key-rotated consent-given consent-refused
     consent-page-returned consent-revoked admin-signed-in admin-refused admin-acted admin-key-created admin-key-revoked
     digest-key-rotated store-recovered sink-failed sink-recovered clock-regression purged verified export-failing

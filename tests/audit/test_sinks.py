@@ -9,10 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcpgov.audit.ledger import AuditLedger
+from mcpgov.audit.ledger_store import OpenCall
 from mcpgov.audit.record import OutcomeRecord, Row
 from mcpgov.audit.redact import Digester
 from mcpgov.audit.sinks import Posted, Sinks
-from mcpgov.audit.writer import OpenCall, Tuning
+from mcpgov.audit.writer import Tuning
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus
 from tests.audit.calls import NOW, head

@@ -1,8 +1,10 @@
 """An admin key is made once, shown once, and written down before it holds."""
 
 import json
+import shlex
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,3 +83,44 @@ def test_admin_keys_are_listed_without_what_opens_anything() -> None:
     listed = json.loads(run(kept, "admins", "--json")[1])
     assert [(one["id"], one["state"]) for one in listed] == [(kept.keys[0].id, "in force"), ("revoked1", "revoked")]
     assert alice.strip() not in shown + str(listed)
+
+
+def test_a_key_may_be_minted_here_and_kept_by_its_digest_elsewhere() -> None:
+    here, there = Kept(), Kept()
+    code, shown, told = run(here, "admin", "the first", "--role", "admin", "--expires", "90d", "--mint")
+    assert (code, here.keys) == (0, [])
+    line = shlex.split(told.partition("run: ")[2])
+    assert shown.strip() not in told
+    assert line[:3] == ["mcpgov", "keys", "admin"]
+    code, shown_there, told = run(there, *line[2:])
+    [key] = there.keys
+    assert (code, shown_there) == (0, "")
+    assert "is kept" in told
+    assert (key.name, key.role, key.digest) == ("the first", Role.ADMIN, digest(shown.strip()))
+    assert key.expires_at is not None
+
+
+def test_a_digest_that_is_kept_already_changes_nothing_and_revives_nothing() -> None:
+    kept = Kept()
+    proof = json.loads(run(kept, "admin", "me", "--role", "admin", "--mint", "--json")[1])["digest"]
+    again = ("admin", "me", "--role", "admin", "--digest", proof)
+    assert run(kept, *again)[0] == 0
+    [key] = kept.keys
+    code, _, told = run(kept, *again)
+    assert (code, kept.keys, "there already: in force" in told) == (0, [key], True)
+    kept.keys = [replace(key, revoked_at=datetime.now(UTC))]
+    code, _, told = run(kept, *again)
+    assert (code, len(kept.keys), "there already: revoked" in told) == (0, 1, True)
+    kept.keys = [replace(key, digest="0" * 64)]
+    code, _, told = run(kept, *again)
+    assert (code, len(kept.keys), "another key" in told) == (1, 1, True)
+
+
+def test_a_key_in_place_of_its_digest_is_refused_and_not_repeated() -> None:
+    kept = Kept()
+    key = run(kept, "admin", "me", "--role", "admin", "--mint")[1].strip()
+    for given in (key, f"{key[13:21]}:{key}", "abcdefgh:" + "0" * 63, ":", "abcdefgh:" + "G" * 64):
+        code, shown, told = run(kept, "admin", "me", "--role", "admin", "--digest", given)
+        assert (code, kept.keys) == (2, [])
+        assert key not in shown + told
+    assert run(kept, "admin", "me", "--role", "admin", "--mint", "--digest", "abcdefgh:" + "0" * 64)[0] == 2

@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from mcpgov.cli.serve import LogFormat, LogLevel, add_demo, add_serve
+from mcpgov.cli.serve import LogFormat, add_demo, add_serve
+from mcpgov.log_settings import LogLevel
 from mcpgov.worker import ALONE, Worker
 
 
@@ -13,19 +14,21 @@ class Noted:
     """Stands where app.py puts what runs, and notes what it was given."""
 
     def __init__(self) -> None:
-        self.served: list[tuple[Path | None, str, str]] = []
+        self.served: list[tuple[Path | None, str, str | None]] = []
         self.as_worker: list[Worker] = []
-        self.supervised: list[tuple[Path | None, int, str, str]] = []
+        self.supervised: list[tuple[Path | None, int, str, str | None]] = []
         self.shown: list[bool] = []
         self.cli = typer.Typer()
         add_serve(self.cli, self.serve, self.supervise)
         add_demo(self.cli, self.demo)
 
-    def serve(self, config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel) -> None:
+    def serve(self, config: Path | None, worker: Worker, *, log_format: LogFormat, log_level: LogLevel | None) -> None:
         self.served.append((config, log_format, log_level))
         self.as_worker.append(worker)
 
-    def supervise(self, config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel) -> None:
+    def supervise(
+        self, config: Path | None, workers: int, *, log_format: LogFormat, log_level: LogLevel | None
+    ) -> None:
         self.supervised.append((config, workers, log_format, log_level))
 
     def demo(self, *, once: bool) -> None:
@@ -40,7 +43,7 @@ def test_serve_hands_on_the_file_and_how_to_log() -> None:
     noted = Noted()
     assert run(noted, "serve") == 0
     assert run(noted, "serve", "-c", "a.yaml", "--log-format", "json", "--log-level", "debug") == 0
-    assert noted.served == [(None, "auto", "info"), (Path("a.yaml"), "json", "debug")]
+    assert noted.served == [(None, "auto", None), (Path("a.yaml"), "json", "debug")]
     assert noted.as_worker == [ALONE, ALONE]
     assert noted.supervised == []
 
@@ -50,7 +53,7 @@ def test_several_workers_are_supervised_and_one_is_served_as_before() -> None:
     assert run(noted, "serve", "--workers", "1") == 0
     assert run(noted, "serve", "--workers", "64", "-c", "a.yaml") == 0
     assert noted.as_worker == [ALONE]
-    assert noted.supervised == [(Path("a.yaml"), 64, "auto", "info")]
+    assert noted.supervised == [(Path("a.yaml"), 64, "auto", None)]
     for wrong in ("0", "65", "two"):
         assert run(noted, "serve", "--workers", wrong) == 2
 

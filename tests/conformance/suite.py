@@ -2,11 +2,12 @@
 
     python -m tests.conformance.suite [--direct]
 
-The gateway stands in front three times: without policies, with one of each kind that allow everything, and as the
-aggregate of the fixture, a second one and a server that is down. The claim is the line `0 scenario(s) differ` for each
-revision, but for those which are known to differ (known.py), and no others. Anything else, or a
-scored failure of the fixture server itself (two servers that fail alike prove nothing), ends the program with 1. It
-ends with 2 when it could not run.
+The gateway stands in front four times: without policies, with one of each kind that allow everything, as the aggregate
+of the fixture, a second one and a server that is down, and as two replicas behind a balancer that sends each request to
+the next, where the programs for that are there (tests/peers/replicas.py). The claim is the line
+`0 scenario(s) differ` for each revision, but for those which are known to differ (known.py), and no others. Anything
+else, or a scored failure of the fixture server itself (two servers that fail alike prove nothing), ends the program
+with 1. It ends with 2 when it could not run.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from tests.conformance.known import THROUGH, THROUGH_AGGREGATE
 from tests.peers.gateway import ALLOW_ALL, Upstream, gateway
 from tests.peers.node import NODE, RegistryUnreachable, environment, install
 from tests.peers.process import NotStarted, everything_server
+from tests.peers.replicas import LEFT_OUT, can_run, replicas
 
 REVISIONS: Final = ("2025-11-25", "2026-07-28")
 SUITE_SECONDS: Final = 300
@@ -104,7 +106,22 @@ def run_all(scratch: Path, *, direct_only: bool) -> bool:
             with gateway(folder, [Upstream("everything", url)], policy) as base:
                 say(title)
                 good = suite.run_through(f"{base}/mcp/everything", direct, THROUGH) and good
+        good = run_replicas(suite, url, direct) and good
         return run_aggregate(suite, url, direct) and good
+
+
+def run_replicas(suite: Suite, url: str, direct: Mapping[str, Run]) -> bool:
+    """The same through two replicas, whose limits are counted in one Redis; true when only what is known differs."""
+    if not can_run():
+        say(f"left out: {LEFT_OUT}")
+        return True
+    with replicas(suite.scratch / "replicas", [Upstream("everything", url)], ALLOW_ALL) as fleet:
+        say("through two replicas behind a balancer")
+        same = suite.run_through(f"{fleet.url}/mcp/everything", direct, THROUGH)
+        wrote = len({writer for writer, _ in fleet.of("intent")})
+    if wrote < len(fleet.replicas):
+        say(f"  only {wrote} of {len(fleet.replicas)} replicas had a call")
+    return same and wrote == len(fleet.replicas)
 
 
 def run_aggregate(suite: Suite, url: str, direct: Mapping[str, Run]) -> bool:

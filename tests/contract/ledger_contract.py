@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from mcpgov.audit.chain import Chain, Head, named_in
+from mcpgov.audit.ledger_store import LedgerStore, OpenCall
 from mcpgov.audit.record import ControlEvent, ControlRecord, OutcomeRecord, Row
-from mcpgov.audit.writer import LedgerStore, OpenCall
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import OutcomeStatus
 

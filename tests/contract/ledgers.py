@@ -11,12 +11,12 @@ from pathlib import Path
 from mcpgov.audit.chain import Head
 from mcpgov.audit.checkpoints import compared
 from mcpgov.audit.export import ExportEvidence
+from mcpgov.audit.ledger_store import LedgerStore, OpenCall
 from mcpgov.audit.note import Signer
 from mcpgov.audit.purge import Old, Removed, folded
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord, IntentRecord, OutcomeRecord, Row
 from mcpgov.audit.retention import OldestRecords, Purge, PurgingLedger, Retention, Wanted
 from mcpgov.audit.verify import Finding, Kept, Verdict, verify
-from mcpgov.audit.writer import LedgerStore, OpenCall
 from mcpgov.decision import Reason
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.evidence import open_sqlite_evidence

@@ -18,9 +18,9 @@ import pytest
 
 from mcpgov.audit.checkpoints import KeptCheckpoint
 from mcpgov.audit.export import ExportEvidence, export_lines
+from mcpgov.audit.ledger_store import LedgerStore
 from mcpgov.audit.record import Row, canonical
 from mcpgov.audit.verify import Kind, verify
-from mcpgov.audit.writer import LedgerStore
 from mcpgov.store.evidence import open_sqlite_evidence
 from mcpgov.store.memory_ledger import MemoryDisk, MemoryLedgerStore
 from mcpgov.store.oldest_records import open_sqlite_oldest

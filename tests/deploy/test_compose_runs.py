@@ -13,9 +13,10 @@ from typing import Any
 import aiohttp
 
 from tests.deploy.configured import copy_of
-from tests.faults.tools import installed, left_out
+from tests.faults.tools import left_out
 from tests.flows.house import Client
 from tests.flows.upstream import CityUpstream, listening
+from tests.peers.balancer import has_nginx, nginx
 from tests.peers.process import free_port, running, wait_until_answers
 from tests.store.postgres import PASSWORD, has_postgres, postgres_server
 from tests.store.redis import has_redis, redis_server
@@ -46,7 +47,7 @@ class Streaming(CityUpstream):
 
 def can_run() -> bool:
     """Whether every program is there; says so where not."""
-    there = installed("nginx", "nginx-light") and has_postgres() and has_redis()
+    there = has_nginx() and has_postgres() and has_redis()
     return bool(there) or left_out("nginx, a PostgreSQL or a Redis is not there to run what compose.yaml runs")
 
 
@@ -88,11 +89,14 @@ class Fleet:
                 "https://learn.microsoft.com/api/mcp": f"{upstream}\nprivate: true",
             }
             copy_of(COMPOSE / "gateway", self.folder / name, replaced)
+
+    def conf(self) -> str:
+        """The nginx.conf of compose/, in the same way."""
         conf = (COMPOSE / "nginx.conf").read_text("utf-8")
         for name, port in self.ports.items():
             conf = conf.replace(f"{name}:8080", f"127.0.0.1:{port}")
         conf = conf.replace("listen 8080", f"listen 127.0.0.1:{self.front}").replace(" /tmp", f" {self.folder}")
-        (self.folder / "nginx.conf").write_text(conf.replace("/dev/stdout", "off"))
+        return conf.replace("/dev/stdout", "off")
 
 
 @asynccontextmanager
@@ -108,10 +112,7 @@ async def fleet(folder: Path, upstream: str) -> AsyncGenerator[Fleet]:
             command = [sys.executable, "-m", "mcpgov", "serve", "--config", str(made.config(name))]
             program = stack.enter_context(running(command, log, cwd=folder / name))
             await asyncio.to_thread(wait_until_answers, f"http://127.0.0.1:{port}/readyz", program, log)
-        log = folder / "nginx.log"
-        words = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off; user root;"]
-        program = stack.enter_context(running(words, log, cwd=folder))
-        await asyncio.to_thread(wait_until_answers, f"{made.url}/front/livez", program, log)
+        await asyncio.to_thread(stack.enter_context, nginx(folder, made.conf(), f"{made.url}/front/livez"))
         yield made
 
 

@@ -32,7 +32,7 @@ def test_what_can_be_run_here_runs(line: str, tmp_path: Path) -> None:
 
 
 def test_something_is_run() -> None:
-    assert len(TYPED) == 3
+    assert len(TYPED) == 4
 
 
 @pytest.mark.parametrize("line", SHOWN)
@@ -45,7 +45,7 @@ def test_what_cannot_be_run_here_can_at_least_be_read_by_a_shell(line: str) -> N
 def verbs_shown() -> list[list[str]]:
     """Every verb of ours in a line that is run elsewhere, with its options."""
     text = "\n".join(SHOWN)
-    found = re.findall(r"(?:mcpgov|gateway-1) ((?:keys|catalog|audit|check) [^\"\n]+)", text)
+    found = re.findall(r"(?:mcpgov|mcpgov:[\d.]+|gateway-1)\s+((?:keys|catalog|audit|check) [^\"\n]+)", text)
     return [shlex.split(line) for line in found]
 
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from mcpgov import app
 from tests.deploy.configured import checked, secrets_of
 from tests.faults.tools import left_out
 
@@ -214,3 +216,32 @@ def test_a_folder_that_is_mounted_is_made_of_links(tmp_path: Path) -> None:
     mounted_as_a_cluster_does({"a.yaml": "inbound: []"}, tmp_path / "policies")
     assert (tmp_path / "policies" / "a.yaml").readlink() == Path("..data/a.yaml")
     assert (tmp_path / "policies" / "a.yaml").read_text() == "inbound: []"
+
+
+def with_component(folder: Path, name: str) -> Objects:
+    """What the overlay of production comes to with one more component; nothing where there is no kubectl."""
+    if not built("production"):
+        return []
+    shutil.copytree(FOLDER, folder / "kubernetes")
+    overlay = folder / "kubernetes" / "overlays" / "production"
+    place = overlay / "kustomization.yaml"
+    place.write_text(place.read_text("utf-8").replace("components:\n", f"components:\n  - ../../components/{name}\n"))
+    command = ["kubectl", "kustomize", overlay]
+    return list(yaml.safe_load_all(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def test_the_first_admin_key_is_kept_by_a_container_like_the_gateways_before_it_starts(tmp_path: Path) -> None:
+    if not (objects := with_component(tmp_path, "first-admin-key")):
+        return
+    pod = pod_template(objects)["spec"]
+    [first], [gateway] = pod["initContainers"], pod["containers"]
+    assert (first["image"], first["securityContext"]) == (gateway["image"], gateway["securityContext"])
+    assert {mount["name"]: mount for mount in first["volumeMounts"]}.items() <= {
+        mount["name"]: mount for mount in gateway["volumeMounts"]
+    }.items()
+    assert first["args"][-2:] == gateway["args"][-2:]
+    assert first["resources"]["limits"]["memory"]
+    (tmp_path / "mcpgov.yaml").write_text('admin: { listen: "0.0.0.0:8081" }\n')
+    args: list[str] = [word.replace("ID:SHA256", "abcdefgh:" + "0" * 64) for word in first["args"][:-1]]
+    kept = CliRunner().invoke(app.build_cli(), [*args, str(tmp_path / "mcpgov.yaml")])
+    assert (kept.exit_code, (tmp_path / "mcpgov.db").exists()) == (0, True)

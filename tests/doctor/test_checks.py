@@ -10,6 +10,7 @@ import pytest
 from mcpgov.doctor.checks import CHECKS, judged, misconfigured, ordered
 from mcpgov.doctor.facts import Condition, FileFacts, Finding, FolderFacts, KeyFacts, Kind, Level, Machine
 from mcpgov.errors import Problem
+from mcpgov.replicas import Serving
 from tests.doctor.planted import FOLDER, KEY, NOW, POSTGRES, healthy, only, presented
 
 LOCAL = "listen: 127.0.0.1:8080\n"
@@ -25,6 +26,10 @@ PAIR = "{ certificate: server.crt, key: server.key }"
 TLS = f"{PROXY}tls: {PAIR}\n"
 ADMIN_PAIR = f"{LOCAL}admin: {{ listen: '0.0.0.0:8081', tls: {PAIR} }}\n"
 
+MINE = Serving("a", "2026-11-21T00:00:00.000000Z", "0a1b2c3d", "memory")
+SHARED = replace(MINE, counters="redis://cache:6379")
+THEIRS = replace(SHARED, digest_key="ffffffff", counters="per-worker")
+
 
 def in_folder(**fields: Any) -> Mapping[str, Any]:
     return {"store": {"folder": replace(FOLDER, **fields)}}
@@ -32,6 +37,10 @@ def in_folder(**fields: Any) -> Mapping[str, Any]:
 
 def inside(**fields: Any) -> Mapping[str, Any]:
     return {"store": {"condition": Condition(**fields)}}
+
+
+def running(*gateways: Serving) -> Mapping[str, Any]:
+    return {"gateways": gateways, "key_ids": (MINE.digest_key,)}
 
 
 def file(kind: Kind, mode: int) -> Mapping[str, Any]:
@@ -97,6 +106,16 @@ PLANTED: list[tuple[str, Mapping[str, Any], str, str, str, str]] = [
             {"machine": Machine((3, 11)), "now": NOW + timedelta(days=400), "keys": None, "server": {"expires": None}},
         ),
         *("python-too-old", "warning", "this machine", "newer Python"),
+    ),
+    (LOCAL, running(THEIRS), "keys-differ", "wrong", "mcpgov.yaml", "secrets.former_keys"),
+    (LOCAL, running(MINE, MINE), "limits-apart", "wrong", "mcpgov.yaml", "counters: per-worker"),
+    (
+        REDIS % "deny",
+        running(SHARED, replace(SHARED, counters="redis://old:6379")),
+        "counters-differ",
+        "warning",
+        "mcpgov.yaml:2",
+        "restart",
     ),
 ]
 

@@ -20,6 +20,7 @@ EXPERIMENTS: Final = {
     "disk": ("a disk that is full, or breaks down", ("test_full_disk.py",)),
     "store": ("a store that is locked, cut short or moved away", ("test_audit_store.py",)),
     "postgres": ("a PostgreSQL that goes away", ("test_postgres.py", "test_postgres_outage.py")),
+    "outages": ("Redis or PostgreSQL is away, silent or slow", ("test_outages.py",)),
     "tail": ("a torn tail, at every byte", ("test_torn_tail.py",)),
     "errors": ("an error at each system call", ("test_io_errors.py",)),
     "clock": ("a clock that jumps", ("test_clock.py",)),

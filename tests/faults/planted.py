@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from mcpgov.audit.chain import NOTHING
+from mcpgov.audit.ledger_store import OpenCall
 from mcpgov.audit.record import OutcomeRecord, Row, timestamp
-from mcpgov.audit.writer import OpenCall
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.models import Connection, Credential, OutcomeStatus, Principal

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,13 +58,14 @@ class Pack:
     async def told(self, event: str, count: int = 1, **fields: object) -> list[dict[str, Any]]:
         """The lines of this event, with these fields, once there are so many."""
         async with asyncio.timeout(PATIENCE):
-            while len(found := self._found(event, fields)) < count:
+            while len(found := self.found(event, **fields)) < count:
                 assert not self.silent, f"no {event}: {self.lines}"
                 self.news.clear()
                 await self.news.wait()
         return found
 
-    def _found(self, event: str, fields: Mapping[str, object]) -> list[dict[str, Any]]:
+    def found(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        """The lines of this event, with these fields, so far."""
         wanted = {"event": event, **fields}.items()
         return [line for line in self.lines if wanted <= line.items()]
 

@@ -6,6 +6,7 @@ refused call is searched: for each secret as it is, and as base64, hex and URL e
 
 import base64
 import json
+import logging
 import secrets as random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -279,6 +280,7 @@ async def test_no_secret_stands_in_logs_records_files_or_refusals(
         monkeypatch.setenv(name, value)
     (tmp_path / "secret.txt").write_text(CONFIGURED["FILE_KEY"])
     configure_logging(json=True, level="debug")
+    logging.getLogger().setLevel(logging.DEBUG)  # more than a gateway ever lets libraries say
     try:
         async with listening(upstream) as broken:
             files = {name: text.replace("{broken}", broken) for name, text in FILES.items()}
@@ -288,6 +290,7 @@ async def test_no_secret_stands_in_logs_records_files_or_refusals(
                 shown = repr(peers.house.running.generations.current()) + repr(peers.house.running.stages)
                 await peers.house.records()
     finally:
+        logging.getLogger().setLevel(logging.WARNING)
         structlog.reset_defaults()
     for name, value in upstream.told.items():
         canaries.put(f"upstream-{name}", value)

@@ -274,7 +274,8 @@ async def test_what_is_rejected_goes_and_stays_away_after_a_restart(notes: Notes
 async def test_two_gateways_of_one_store_agree(notes: Notes, tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
-    async with house(folder) as first, house(folder) as second:
+    shared = "counters: per-worker\n"
+    async with house(folder, shared) as first, house(folder, shared) as second:
         await notes.furnish(first, "trust-on-first-use")
         second.reload()
         one, two = await first.client("notes"), await second.client("notes")

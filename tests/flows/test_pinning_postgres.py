@@ -21,7 +21,7 @@ async def test_an_approval_at_one_gateway_is_learned_by_the_other(
         with capsys.disabled():
             sys.stdout.write(f"\n{LEFT_OUT}\n")
         return
-    settings = f'secrets: {{ key: "{b64encode(secrets.token_bytes(32)).decode()}" }}\n'
+    settings = f'secrets: {{ key: "{b64encode(secrets.token_bytes(32)).decode()}" }}\ncounters: per-worker\n'
     upstream = NotesUpstream(READ, WRITE)
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:

@@ -21,6 +21,7 @@ from tests.store.redis import LEFT_OUT, has_redis, redis_server
 
 LIMIT = 20
 POLICY = f"inbound: [ {{ rate-limit-by-key: {{ calls: {LIMIT}, renewal-period: 300 }} }} ]"
+TRACE = "inbound: [ { trace: { source: rules, message: called } } ]"
 LOCAL = """\
 name: dev.mcpgov/local
 version: 1.0.0
@@ -208,6 +209,33 @@ async def test_a_limit_that_redis_counts_is_exact_over_the_workers(
                         replies += await asyncio.gather(*(client.call("get_city") for _ in range(LIMIT)))
                 assert await running.end() == 0
     assert Counter(reply.status for reply in replies) == {200: LIMIT, 429: len(replies) - LIMIT}
+
+
+async def test_all_workers_say_more_as_soon_as_the_file_does(tmp_path: Path, upstream: CityUpstream) -> None:
+    settings = SETTINGS + "global_policies: [rules]\n"
+    async with listening(upstream) as there:
+        furnish(tmp_path, there, settings)
+        (tmp_path / "policies").mkdir()
+        (tmp_path / "policies" / "rules.yaml").write_text(TRACE)
+        async with pack(tmp_path) as running:
+            async with fresh(await running.url()) as client:
+                await until_two_wrote(running, client)
+                assert [line for line in running.lines if line.get("level") == "debug"] == []
+                (tmp_path / "mcpgov.yaml").write_text(settings + "log: { level: debug }\n")
+                for index in range(2):
+                    await running.told("log-level-changed", worker=index, old="info", new="debug")
+                while len({line["worker"] for line in running.found("policy-trace", level="debug")}) < 2:
+                    assert len(running.lines) < 1000, "one worker gets no connection"
+                    await asyncio.gather(*(client.call("get_city") for _ in range(8)))
+                (tmp_path / "mcpgov.yaml").write_text(settings + "log: { level: warning }\n")
+                for index in range(2):
+                    await running.told("log-level-changed", worker=index, old="debug", new="warning")
+            assert await running.end() == 0
+    assert running.found("stopped") == []  # which is said at info
+    changes = [record for _, _, record in running.records("control") if "log-level" in record["mcpgov.control.event"]]
+    assert Counter(record["mcpgov.control.new"] for record in changes) == {"debug": 2, "warning": 2}
+    assert {record["mcpgov.control.trigger"] for record in changes} == {"files"}
+    assert all(record["mcpgov.control.owner"] for record in changes)
 
 
 def test_what_keeps_workers_from_starting_is_said_once(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from mcpgov.policy.patterns import compile_pattern
 from tests.contract.hostile_tokens import UNREADABLE
 from tests.contract.test_hostile_tokens import HOSTILE, Door
 from tests.hostile.score import Score
+from tests.test_execution import MAY_WRITE_CODE
 
 SLOWEST: Final = 1.0  # seconds for one pattern on 64 KiB
 TOOL: Final[dict[str, Any]] = {
@@ -76,14 +78,15 @@ def shells(score: Score) -> None:
     """S9: nothing of ours asks a shell, or runs what it reads. Each module of the package is one case."""
     for path in sorted(Path(mcpgov.__file__).parent.rglob("*.py")):
         calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
-        found = [f"{path.name}:{node.lineno}" for node in calls if asks_a_shell(node)]
+        written = {"exec"} if path.stem == MAY_WRITE_CODE else set[str]()  # of our own names alone, at import
+        found = [f"{path.name}:{node.lineno}" for node in calls if asks_a_shell(node, BANNED - written)]
         score.count(path.name, refused=not found, why=f"calls one at {found}")
 
 
-def asks_a_shell(node: ast.Call) -> bool:
+def asks_a_shell(node: ast.Call, banned: AbstractSet[str]) -> bool:
     """Whether a call starts a shell, or runs what it is given as text."""
     shell = any(word.arg == "shell" and ast.unparse(word.value) != "False" for word in node.keywords)
-    return shell or ast.unparse(node.func) in BANNED
+    return shell or ast.unparse(node.func) in banned
 
 
 REPEATS: Final = ("(a+)+$", "(a|a)*$", "(a|aa)+$", "(.*a){{{n}}}", "([a-zA-Z]+)*$", "(a*)*b", "(x+x+)+y",

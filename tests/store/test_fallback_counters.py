@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from mcpgov.decision import Spend, Spent
 from mcpgov.errors import StoreUnavailable
-from mcpgov.store.fallback_counters import FallbackCounters
+from mcpgov.store.fallback_counters import RETRY, FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 
 LIMIT = Spend("", 3, 60)
@@ -21,6 +21,7 @@ class Shared(MemoryCounters):
     def __init__(self) -> None:
         super().__init__()
         self.down = False
+        self.hangs = False
         self.asked = 0
 
     async def spend(self, key: str, spend: Spend, now: float, /) -> Spent:
@@ -38,6 +39,8 @@ class Shared(MemoryCounters):
     async def _answer(self) -> None:
         self.asked += 1
         await asyncio.sleep(0)
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.down:
             raise StoreUnavailable("nobody answers")
 
@@ -95,13 +98,13 @@ async def test_an_outage_is_told_once_and_so_is_its_end(place: Place) -> None:
     assert logs[0]["error"] == "nobody answers"
 
 
-async def test_they_are_tried_again_at_most_once_a_second_by_one_call(place: Place) -> None:
+async def test_they_are_tried_again_at_most_twice_a_second_by_one_call(place: Place) -> None:
     place.shared.down = True
     await place.spend()
-    for place.now in (100.0, 100.5, 100.99):
+    for place.now in (100.0, 100.25, 100.49):
         await place.spend()
     assert place.shared.asked == 1
-    place.now = 101.0
+    place.now = 100.5
     await asyncio.gather(*(place.spend() for _ in range(5)), place.counters.charge("q", QUOTA, 1, place.now))
     assert place.shared.asked == 2
 
@@ -151,3 +154,20 @@ async def test_too_many_keys_here_are_refused() -> None:
     await counters.spend("a", LIMIT, 0)
     with pytest.raises(StoreUnavailable, match="more than 1 counters"):
         await counters.spend("b", LIMIT, 0)
+
+
+async def test_shared_counters_that_hang_are_down_for_every_question(place: Place) -> None:
+    counters = FallbackCounters(place.shared, place.local, lambda: place.now, patience=0.001)
+    taken = await counters.spend("k", LIMIT, place.now)
+    place.shared.hangs = True
+    with capture_logs() as logs:
+        assert [(await counters.spend("k", LIMIT, place.now)).allowed for _ in range(4)] == [True, True, True, False]
+    assert [(log["event"], log["error"]) for log in logs] == [
+        ("counters-local", "the shared counters gave no answer within 0.001 s")
+    ]
+    assert place.shared.asked == 2
+    with pytest.raises(StoreUnavailable, match="no answer within"):
+        await counters.refund("k", LIMIT, taken, place.now)
+    place.now += RETRY
+    await counters.charge("q", QUOTA, 1, place.now)
+    assert place.shared.asked == 4

@@ -1,7 +1,7 @@
 """The ledger in memory keeps the contract."""
 
+from mcpgov.audit.ledger_store import LedgerStore
 from mcpgov.audit.record import Row
-from mcpgov.audit.writer import LedgerStore
 from mcpgov.store.memory_ledger import MemoryDisk, MemoryLedgerStore
 from tests.contract.ledger_contract import LedgerContract
 

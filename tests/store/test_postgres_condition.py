@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.errors import StoreUnavailable
 from mcpgov.models import Secret
-from mcpgov.store.postgres_condition import postgres_condition
+from mcpgov.store.postgres_condition import postgres_condition, postgres_gateways
 from mcpgov.store.postgres_database import bring_up_to_date, connect
+from mcpgov.store.postgres_ledger import PostgresLedgerStore
 from tests.store.postgres import PostgresServer, postgres_server
-from tests.store.postgres_asked import ask
+from tests.store.postgres_asked import ask, backend, until_released
 
 
 @pytest.fixture
@@ -36,3 +38,28 @@ def test_its_clock_and_its_last_record_are_told(database: Secret) -> None:
 def test_a_server_that_keeps_no_promise_is_told() -> None:
     with postgres_server("fsync=off") as server, pytest.raises(StoreUnavailable, match="fsync = on"):
         postgres_condition(server.url("postgres"))
+
+
+def opened(url: Secret, **details: str) -> PostgresLedgerStore:
+    """A writer that is alive, and has said how it started."""
+    store = PostgresLedgerStore(url)
+    store.open()
+    store.append([ControlRecord(ControlEvent.START, datetime.now(UTC), details).row()])
+    return store
+
+
+def test_the_gateways_that_run_are_told_and_none_that_ended_or_was_killed(database: Secret) -> None:
+    one, two = opened(database, digest_key="1", counters="memory"), opened(database, digest_key="2")
+    probe, killed, ended = opened(database, principal="mcpgov:probe"), opened(database), opened(database)
+    ended.close(finished=True)
+    pid = backend(database, killed.writer)
+    ask(database, "SELECT pg_terminate_backend(%s)", pid)
+    until_released(database, pid)
+    assert [(found.writer, found.digest_key, found.counters) for found in postgres_gateways(database)] == sorted(
+        [(one.writer, "1", "memory"), (two.writer, "2", "")]
+    )
+    assert [found.writer for found in postgres_gateways(database, two.writer)] == [one.writer]
+    assert postgres_gateways(database, one.writer) == ()
+    for store in (one, two, probe, killed):
+        store.close(finished=True)
+    assert postgres_gateways(database) == ()

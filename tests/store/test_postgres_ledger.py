@@ -10,12 +10,12 @@ import psycopg
 import pytest
 
 from mcpgov.audit.chain import Chain
+from mcpgov.audit.ledger_store import LedgerStore
 from mcpgov.audit.note import Signer
 from mcpgov.audit.purge import Removed, cut_of
 from mcpgov.audit.record import ControlEvent, ControlRecord, Durability, IntentRecord, OutcomeRecord, Row
 from mcpgov.audit.retention import PurgingLedger, Retention, Wanted
 from mcpgov.audit.verify import verify
-from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import OutcomeStatus, Secret
 from mcpgov.store.postgres_ledger import IN_ORDER, INSERT, ORDER, PostgresLedgerStore

@@ -17,6 +17,7 @@ from mcpgov.models import Secret
 from mcpgov.store.fallback_counters import FallbackCounters
 from mcpgov.store.memory_counters import MemoryCounters
 from mcpgov.store.redis_counters import RedisCounters
+from mcpgov.store.signed_url import SignedUrl
 from tests.contract.counters_contract import FOR_EVER, HOUR, MINUTE, CountersContract, TimedCounters
 from tests.store.redis import RedisServer, redis_server
 from tests.upstream.certificates import self_signed
@@ -303,3 +304,59 @@ def test_two_processes_never_exceed_the_limit_as_the_window_slides(redis: RedisS
     admitted = sorted(one + other)
     assert len(admitted) > 200
     assert all(later - earlier >= 1_000_000 for earlier, later in zip(admitted, admitted[100:], strict=False))
+
+
+class Held:
+    """The token that is shown, as long as there is one."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def current(self) -> Secret:
+        if not self.token:
+            raise StoreUnavailable("there is no token")
+        return Secret(self.token)
+
+    first = current
+
+
+def admit(redis: RedisServer, token: str) -> None:
+    """Let `app` in with this token and no earlier one."""
+    redis.ask("ACL", "SETUSER", "app", "reset", "on", f">{token}", "~*", "+@all")
+
+
+def connections(redis: RedisServer) -> set[str]:
+    """The ids of those that `app` has open."""
+    return {line.split()[0] for line in redis.ask("CLIENT", "LIST").splitlines() if " user=app " in line}
+
+
+async def test_a_token_that_was_renewed_is_shown_on_new_connections_before_the_old_one_ends(redis: RedisServer) -> None:
+    held = Held("token-one")
+    admit(redis, "token-one")
+    async with counting(SignedUrl(f"redis://app@127.0.0.1:{redis.port}/0", held), connections=2) as counters:
+        spend = Spend("", 100, 60)
+        await asyncio.gather(*(counters.spend("k", spend, NOT_A_TIME) for _ in range(8)))
+        before = connections(redis)
+        assert 1 <= len(before) <= 2
+        await counters.spend("k", spend, NOT_A_TIME)
+        assert connections(redis) <= before
+        admit(redis, "token-two")
+        held.token = "token-two"
+        await asyncio.gather(*(counters.spend("k", spend, NOT_A_TIME) for _ in range(8)))
+        assert connections(redis) & before == set()
+        left = await counters.spend("k", spend, NOT_A_TIME)
+        assert left.remaining == 100 - 18
+
+
+async def test_a_token_that_is_refused_or_missing_is_said_without_it(redis: RedisServer) -> None:
+    held = Held("token-three")
+    admit(redis, "another")
+    async with counting(SignedUrl(f"redis://app@127.0.0.1:{redis.port}/0", held)) as counters:
+        with pytest.raises(StoreUnavailable) as refused:
+            await counters.spend("k", Spend("", 3, 60), NOT_A_TIME)
+        assert "token-three" not in str(refused.value)
+        held.token = ""
+        with pytest.raises(StoreUnavailable, match="there is no token"):
+            await counters.ping()
+        held.token = "another"
+        assert (await counters.spend("k", Spend("", 3, 60), NOT_A_TIME)).allowed

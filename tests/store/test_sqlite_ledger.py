@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mcpgov.audit.chain import Chain
+from mcpgov.audit.ledger_store import LedgerStore
 from mcpgov.audit.record import Durability, Row
-from mcpgov.audit.writer import LedgerStore
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.store import sqlite_ledger
 from mcpgov.store.database import BUSY, connect, create_database
@@ -241,6 +241,60 @@ def test_the_statement_has_a_place_for_every_column() -> None:
     assert INSERT.partition("(")[2].partition(")")[0].split(", ") == ["writer", "seq", *Row._fields, "hash"]
     assert VALUES.count("?") == 3 + len(Row._fields)
     assert STATEMENTS[ROWS].count("?") <= 999
+
+
+class Claiming(SqliteLedgerStore):
+    """One that is among others, as a writer uses it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, busy=5, company=True)
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Claim first."""
+        self.claim()
+        super().append(rows)
+
+
+class TestSqliteLedgerStoreInCompany(TestSqliteLedgerStore):
+    """Everything holds there, too."""
+
+    def writer(self) -> LedgerStore:
+        self.stores.append(Claiming(self.path))
+        return self.stores[-1]
+
+    def test_who_claims_keeps_others_from_writing_until_its_rows_are_kept(self) -> None:
+        store, other = self.writer(), SqliteLedgerStore(self.path, busy=0.01, company=True)
+        self.stores.append(other)
+        store.open()
+        other.open()
+        store.claim()
+        with pytest.raises(StoreUnavailable, match="locked"):
+            other.claim()
+        store.append([intent("1"), intent("2")])
+        other.claim()
+        other.append([intent("3")])
+        assert [row.call_id for _, _, row in self.kept() if row.call_id] == ["1", "2", "3"]
+
+    def test_what_fails_after_a_claim_lets_go_of_it(self) -> None:
+        store, other = self.writer(), SqliteLedgerStore(self.path, busy=0.01)
+        self.stores.append(other)
+        store.open()
+        other.open()
+        store.claim()
+        self.path.rename(self.path.with_name("away.db"))
+        with pytest.raises(StoreUnavailable, match="No such file"):
+            store.append([intent("1")])
+        self.path.with_name("away.db").rename(self.path)
+        other.append([intent("2")])
+        assert [row.call_id for _, _, row in self.kept() if row.call_id] == ["2"]
+
+    def test_alone_nothing_is_claimed(self) -> None:
+        store, other = SqliteLedgerStore(self.path, busy=0.01), SqliteLedgerStore(self.path, busy=0.01)
+        self.stores += [store, other]
+        store.open()
+        other.open()
+        store.claim()
+        other.append([intent("1")])
 
 
 def test_a_lock_is_held_until_it_is_closed(tmp_path: Path) -> None:

@@ -77,6 +77,12 @@ INVALID = {
     "a control character in the reason": b"HTTP/1.1 200 O\x01K\r\n\r\n",
     "switching protocols": b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n",
     "too many interim answers": b"HTTP/1.1 100 Go\r\n\r\n" * (INTERIM + 1),
+    "an interim answer of HTTP/1.0": b"HTTP/1.0 103 Early\r\n\r\n" + LENGTH % 2 + b"{}",
+    "an interim answer with a length": b"HTTP/1.1 103 Early\r\nContent-Length: 2\r\n\r\n" + LENGTH % 2 + b"{}",
+    "an interim answer in chunks": b"HTTP/1.1 103 Early\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n"
+    + LENGTH % 2
+    + b"{}",
+    "an interim answer that closes": b"HTTP/1.1 103 Early\r\nconnection: close\r\n\r\n" + LENGTH % 2 + b"{}",
     "both framings": HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "two lengths": HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\n{}",
     "the same length twice": HEAD + b"content-length: 2\r\ncontent-length: 2\r\n\r\n{}",
@@ -239,3 +245,34 @@ async def test_aiohttp_reads_the_same(name: str) -> None:
     async with server, aiohttp.ClientSession(auto_decompress=False) as http, http.get(url) as response:
         said = AiohttpResponse(response, 0.0)
         assert (said.status, said.fields, await response.read()) == (*read(sent)[:2], body)
+
+
+def test_what_nobody_takes_is_counted_as_it_comes_and_not_over_and_over() -> None:
+    measured = 0
+
+    class Counted(bytes):
+        def __len__(self) -> int:
+            nonlocal measured
+            measured += 1
+            return super().__len__()
+
+    parser = AnswerParser()
+    parser.feed(HEAD + b"\r\n")
+    for number in range(200):
+        parser.feed(Counted(b"xy"))
+        assert parser.unread == 2 * (number + 1)
+    assert measured <= 400
+    assert (len(parser.take()), parser.unread) == (400, 0)
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 1000])
+def test_what_is_counted_is_what_is_there(step: int) -> None:
+    sent = CHUNKED + b"2\r\nab\r\n3\r\ncde\r\n" * 20
+    for whole in (sent, LENGTH % 100 + b"x" * 99, HEAD + b"\r\n" + b"x" * 99):
+        parser = AnswerParser()
+        for number, at in enumerate(range(0, len(whole), step)):
+            parser.feed(whole[at : at + step])
+            assert parser.unread == sum(map(len, parser.pieces))
+            if number % 3 == 0:
+                parser.take()
+                assert parser.unread == 0

@@ -1,6 +1,7 @@
 """One connection under an upstream that says what it likes, when it likes; over plain sockets and over TLS."""
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -325,3 +326,37 @@ async def test_a_body_goes_on_to_the_end_of_the_connection_but_not_over_a_reset(
         else:
             peer.writer.write_eof()
             assert await response.read() == b""
+
+
+@pytest.mark.parametrize("said", [True, False])
+async def test_over_tls_the_end_of_tcp_is_no_end_of_a_body_for_anybody_can_make_it(
+    tmp_path: Path, *, said: bool
+) -> None:
+    async with world_over(self_signed(tmp_path)) as world:
+        asking = asyncio.create_task(world.client.request(world.request()))
+        peer = await world.peer()
+        await peer.heard()
+        peer.say(b"HTTP/1.1 200 OK\r\n\r\n{}")
+        response = await asking
+        assert await response.read() == b"{}"
+        if said:
+            peer.writer.close()  # with close_notify
+            assert await response.read() == b""
+        else:
+            with socket.socket(fileno=os.dup(peer.raw().fileno())) as wire:
+                wire.shutdown(socket.SHUT_WR)
+            with pytest.raises(Refusal, match="upstream-reset"):
+                await response.read()
+        response.close()
+
+
+async def test_over_tls_an_answer_whose_length_is_known_is_whole_however_the_connection_ends(tmp_path: Path) -> None:
+    async with world_over(self_signed(tmp_path)) as world:
+        peer, asking = await world.asked()
+        peer.say(PLAIN)
+        with socket.socket(fileno=os.dup(peer.raw().fileno())) as wire:
+            wire.shutdown(socket.SHUT_WR)
+        assert await asking == b"{}"
+        second, again = await world.asked()
+        second.say(PLAIN)
+        assert await again == b"{}"

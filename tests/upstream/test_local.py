@@ -82,6 +82,25 @@ async def test_a_session_is_unknown_without_its_id_by_a_wrong_one_and_on_another
     assert (await refused(local, other, bodiless(Kind.STREAM, ""))).reason is Reason.INVALID_MESSAGE
 
 
+async def test_a_session_of_another_replica_is_said_to_be_there_and_its_name_stays_in_the_record(
+    witness: Witness,
+) -> None:
+    one, other = (LocalForwarder(QUICK, here=name) for name in ("pod-1.local-7", "pod-2.local-9"))
+    session = await opened(one, witness.connection())
+    assert session.startswith("pod-1.local-7.")
+    refusal = await refused(other, witness.connection(), tool("echo", session))
+    assert (refusal.reason, refusal.message.partition(":")[0]) == (
+        Reason.UNKNOWN_SESSION,
+        "This session is kept by another replica of the gateway",
+    )
+    assert refusal.detail == "it is kept at pod-1.local-7, and this is pod-2.local-9"
+    assert await sent(one, witness.connection(), bodiless(Kind.END, session)) == (204, None)
+    refusal = await refused(one, witness.connection(), tool("echo", session))
+    assert refusal.message == "There is no such session; send initialize again."
+    for local in (one, other):
+        await local.close()
+
+
 async def test_delete_ends_the_process_and_the_session(local: LocalForwarder, witness: Witness) -> None:
     session = await opened(local, witness.connection())
     assert await sent(local, witness.connection(), bodiless(Kind.END, session)) == (204, None)

@@ -139,3 +139,14 @@ async def test_only_so_many_names_are_remembered_and_the_oldest_go() -> None:
     assert len(inner.asked) == NAMES + 1
     await hosts(names, "0.example")
     assert len(inner.asked) == NAMES + 2
+
+
+async def test_where_no_thread_can_be_had_the_name_cannot_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    service = SystemNames()
+    for _ in range(THREADS + 1):  # and no place is lost
+        with pytest.raises(OSError, match="thread"):
+            await asyncio.wait_for(service.resolve("localhost"), 10)

@@ -131,6 +131,20 @@ async def test_a_connection_is_not_kept_for_longer_than_a_while(
     await client.close()
 
 
+async def test_a_busy_connection_ends_too_so_that_a_name_is_asked_for_again(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(server.url)
+    for _ in range(3):
+        assert await asked(client, server.url) == OK
+    assert server.connections == 1
+    monkeypatch.setattr(pooled_client, "LIFETIME", 0.0)
+    for _ in range(2):
+        assert await asked(client, server.url) == OK
+    assert (server.connections, server.open_connections) == (3, 1)
+    await client.close()
+
+
 async def test_what_was_used_lately_stays_when_the_rest_is_closed(
     server: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +189,31 @@ async def test_a_name_without_an_address_is_unreachable() -> None:
             await asked(client, "http://a..b/")
         assert (str(refused.value.reason), refused.value.detail) == ("upstream-unreachable", "DNS")
         await client.close()
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+async def test_a_name_that_no_certificate_can_have_is_unreachable_though_its_address_is_given(
+    server: Loopback, host: str
+) -> None:
+    url = f"https://{host}:1/"
+    upstream = RemoteUpstream(url, private=True, resolve=((f"{host}:1", f"127.0.0.1:{server.port}"),))
+    client = own_clients(pooled_client.ssl.create_default_context())(upstream)
+    with pytest.raises(Refusal, match="upstream-unreachable"):
+        await asked(client, url)
+    await client.close()
+
+
+async def test_no_key_of_a_connection_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    opens = own_clients()
+    monkeypatch.delenv("SSLKEYLOGFILE")  # which the server of this test would follow
+    async with loopback(certificate) as server:
+        client = opens(RemoteUpstream(server.url, private=True))
+        assert await asked(client, server.url) == OK
+        await client.close()
+    assert not (tmp_path / "keys").exists()
 
 
 async def test_a_literal_address_is_asked_of_nobody(server: Loopback) -> None:

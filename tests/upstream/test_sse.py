@@ -16,7 +16,21 @@ from mcpgov.upstream.sse import QUIET, Splitter, told, told_event
 
 LIMIT = 1 << 20
 PIECES = st.sampled_from(
-    (b"data", b"data:", b"data: ", b"id: 1", b"event: x", b": c", b"\r", b"\n", b"\r\n", b"\n\n", b"x", b"\xe2\x80\xa8")
+    (
+        b"data",
+        b"data:",
+        b"data: ",
+        b"id: 1\n",
+        b"event: message\r\n",
+        b"event: x",
+        b": c",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\n\n",
+        b"x",
+        b"\xe2\x80\xa8",
+    )
 )
 STREAMS = st.lists(PIECES, max_size=40).map(b"".join)
 
