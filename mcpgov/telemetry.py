@@ -80,7 +80,7 @@ class Loudness:
     """How much this process says: what its command line asks for, else what the settings do, also when they change."""
 
     def __init__(self, told: LogLevel | None = None) -> None:
-        self._told = told
+        self._told: LogLevel | None = told
         self.level: LogLevel = told or "info"
 
     def follow(self, wanted: LogLevel) -> LogLevel | None:
