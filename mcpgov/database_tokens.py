@@ -10,15 +10,16 @@ A room of the composition root: app.py says how the host's identity is had. Nobo
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import Refusal, StoreUnavailable
 from mcpgov.stage_settings import azure_identity
+from mcpgov.trust import system_trust
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
@@ -110,7 +111,7 @@ class DatabaseTokens:
         """The token for `scope`."""
 
         async def fetch() -> AccessToken:
-            host = self._host(self._azure, ssl.create_default_context())
+            host = self._host(self._azure, system_trust())
             return await host.token(scope, self._azure.managed_identity)
 
         return self._kept.setdefault(scope, KeptToken(fetch, self._now))

@@ -1,10 +1,12 @@
 """A client believes what the system does, asks for the name, and writes no key anywhere."""
 
+import ast
 import ssl
 from pathlib import Path
 
 import pytest
 
+import mcpgov
 from mcpgov.trust import system_trust
 from tests.upstream.certificates import self_signed
 
@@ -26,3 +28,13 @@ def test_no_file_of_keys_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     assert system_trust().keylog_filename is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_makes_a_context_that_would_begin_one() -> None:
+    sources = Path(mcpgov.__file__).parent.rglob("*.py")
+    calls = [node for source in sources for node in ast.walk(ast.parse(source.read_text("utf-8")))]
+    named = {node.attr for node in calls if isinstance(node, ast.Attribute)} | {
+        node.id for node in calls if isinstance(node, ast.Name)
+    }
+    assert "system_trust" in named
+    assert named.isdisjoint({"create_default_context", "_create_unverified_context", "_create_default_https_context"})
