@@ -55,6 +55,14 @@ def refusal(source: Source) -> str:
     return str(refused.value)
 
 
+def shown(source: Source) -> Secret | None:
+    """The token, if there is one: what was given a moment ago may not have been kept yet."""
+    try:
+        return source.token.current()
+    except StoreUnavailable:
+        return None
+
+
 @pytest.fixture
 def source() -> Generator[Source]:
     made = Source()
@@ -85,8 +93,7 @@ def test_while_its_source_is_away_the_last_one_is_shown_as_long_as_it_holds(sour
     source.until(lambda: refusal(source) == "there is no token to sign in with: managed identity: not answered in time")
     source.away = False
     source.later(RETRY)
-    source.until(lambda: source.given == 2)
-    source.until(lambda: source.token.first() == Secret("token-2"))
+    source.until(lambda: source.given == 2 and shown(source) == Secret("token-2"))
 
 
 def test_a_source_that_failed_is_not_asked_again_at_once(source: Source) -> None:
