@@ -17,6 +17,7 @@ from tests.peers.process import free_port
 
 APT_SECONDS: Final = 300
 SECONDS: Final = 60
+PATIENCE: Final = 20.0  # seconds for an answer, on a machine that does other tests as well
 PASSWORD: Final = "hunter/2"
 LEFT_OUT: Final = "left out: what needs a PostgreSQL; there is none here, and it cannot be installed"
 

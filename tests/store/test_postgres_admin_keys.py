@@ -9,7 +9,7 @@ from mcpgov.errors import StoreUnavailable
 from mcpgov.store.postgres_admin_keys import PostgresAdminKeys
 from mcpgov.store.postgres_pool import PostgresPool
 from tests.contract.admin_keys_contract import AdminKeysContract
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import PATIENCE, PostgresServer
 from tests.store.postgres_asked import ask
 
 
@@ -17,7 +17,7 @@ class TestPostgresAdminKeys(AdminKeysContract):
     @pytest.fixture
     def keys(self, postgres: PostgresServer) -> Iterator[AdminKeyStore]:
         self.url = postgres.database()
-        store = PostgresAdminKeys(PostgresPool(self.url))
+        store = PostgresAdminKeys(PostgresPool(self.url, timeout=PATIENCE))
         yield store
         store.close()
 

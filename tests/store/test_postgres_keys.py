@@ -11,7 +11,7 @@ from mcpgov.identity.api_key import KeyStore
 from mcpgov.store.postgres_keys import PostgresKeyStore
 from mcpgov.store.postgres_pool import PostgresPool
 from tests.contract.keys_contract import KEY, NOW, KeysContract
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import PATIENCE, PostgresServer
 from tests.store.postgres_asked import ask
 
 
@@ -19,7 +19,7 @@ class TestPostgresKeyStore(KeysContract):
     @pytest.fixture
     async def keys(self, postgres: PostgresServer) -> AsyncGenerator[KeyStore]:
         self.url = postgres.database()
-        store = PostgresKeyStore(PostgresPool(self.url))
+        store = PostgresKeyStore(PostgresPool(self.url, timeout=PATIENCE))
         yield store
         store.close()
 

@@ -10,13 +10,13 @@ from mcpgov.errors import StoreUnavailable
 from mcpgov.store.postgres_pins import PostgresPins
 from mcpgov.store.postgres_pool import PostgresPool
 from tests.contract.pins_contract import ECHO, PinsContract, seen
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import PATIENCE, PostgresServer
 
 
 class TestPostgresPins(PinsContract):
     @pytest.fixture
     def pins(self, postgres: PostgresServer) -> Iterator[PostgresPins]:
-        store = PostgresPins(PostgresPool(postgres.database()))
+        store = PostgresPins(PostgresPool(postgres.database(), timeout=PATIENCE))
         yield store
         store.close()
 

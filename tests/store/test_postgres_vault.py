@@ -8,12 +8,12 @@ import pytest
 from mcpgov.store.postgres_pool import PostgresPool
 from mcpgov.store.postgres_vault import PostgresTokenVault
 from tests.contract.vault_contract import ALICE, LATER, NOW, VaultContract
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import PATIENCE, PostgresServer
 
 
 @pytest.fixture
 async def rows(postgres: PostgresServer) -> AsyncGenerator[PostgresTokenVault]:
-    vault = PostgresTokenVault(PostgresPool(postgres.database()))
+    vault = PostgresTokenVault(PostgresPool(postgres.database(), timeout=PATIENCE))
     yield vault
     vault.close()
 
