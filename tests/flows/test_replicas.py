@@ -180,29 +180,3 @@ async def test_a_replica_that_is_killed_under_load_loses_no_recorded_call_and_no
         assert await asyncio.to_thread(verified, made)
     assert statuses["unknown"] > 0  # the crash did hit calls under way
     assert len(site.executed()) >= 400 - statuses["unknown"]
-
-
-async def test_replicas_that_are_restarted_one_after_the_other_lose_nothing(tmp_path: Path) -> None:
-    if not can_run():
-        left_out(LEFT_OUT)
-        return
-    city, site = CityUpstream(), Site(tmp_path / "site")
-    site.folder.mkdir()
-    async with listening(city) as url, site.upstream(), AsyncExitStack() as stack:
-        ledger = yaml.safe_load((site.folder / "catalog" / "ledger.yaml").read_text())["upstream"].removesuffix("/mcp")
-        made = await stack.enter_async_context(fleet(tmp_path / "fleet", {"city": url, "ledger": ledger}))
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        client = Client(http, f"{made.url}/mcp/city", "")
-        session = (await in_session(client, "initialize", "")).headers["mcp-session-id"]
-        async with load(site, f"{made.url}/mcp/ledger") as callers:
-            for number in range(len(made.replicas)):
-                await callers.after(100)
-                assert await asyncio.to_thread(made.restart, number) == 0
-            await callers.after(100)
-        for number in range(4):
-            assert (await in_session(client, "tools/list", session, number)).status == 200
-        statuses = await until_settled(made)
-        kept = [Kept(*row) for row in await asyncio.to_thread(made.records)]
-        assert check(site.client, site.executed(), kept) == []
-        assert await asyncio.to_thread(verified, made)
-    assert set(statuses) == {"ok"}  # who is told to end lets calls finish
