@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
@@ -71,8 +71,8 @@ class Bounded:
     ) -> AsyncGenerator[Answer, None]:
         """Send the request on. Raises Refusal."""
         async with self.inner.forward(request, connection, decision, credential) as answer:
-            passing = Listened if listens(request) and answer.streaming else Counted
-            yield replace(answer, events=passing(answer.events, request, self.limits))
+            bounded = Listened if listens(request) and answer.streaming else Counted
+            yield answer.passing(bounded(answer.events, request, self.limits))
 
 
 @dataclass(slots=True)

@@ -110,7 +110,7 @@ def test_only_nginx_is_believed_and_hears_of_a_client_what_it_saw_itself() -> No
     assert bounds["client_max_body_size"] * 2**20 == limits.body_bytes
     assert bounds["proxy_read_timeout"] >= limits.stream_seconds
     assert max(map(int, re.findall(r"\bkeepalive_timeout (\d+)s", conf))) < limits.idle_seconds
-    assert re.findall(r"server (gateway-\d):8080;", conf) == list(GATEWAYS)
+    assert re.findall(r"server (gateway-\d):8080 fail_timeout=1s;", conf) == list(GATEWAYS)
 
 
 def test_both_gateways_are_the_same_but_for_their_address_and_their_volume() -> None:

@@ -23,6 +23,7 @@ from tests.flows.house import HANDSHAKE, Client, Reply, rpc
 from tests.flows.keeper import EVENT, SESSION, TASK, Keeper
 from tests.flows.upstream import CityUpstream, listening
 from tests.peers.gateway import Upstream
+from tests.peers.haproxy import HAProxy, haproxy, has_haproxy
 from tests.peers.replicas import LEFT_OUT, Fleet, can_run, replicas
 
 LIMIT: Final = 50
@@ -180,3 +181,37 @@ async def test_a_replica_that_is_killed_under_load_loses_no_recorded_call_and_no
         assert await asyncio.to_thread(verified, made)
     assert statuses["unknown"] > 0  # the crash did hit calls under way
     assert len(site.executed()) >= 400 - statuses["unknown"]
+
+
+def restarted(made: Fleet, front: HAProxy, number: int) -> int:
+    """Restart a replica that the balancer was told of; its exit status."""
+    with front.without(number):
+        return made.restart(number)
+
+
+async def test_no_caller_notices_that_replicas_are_restarted_one_after_the_other(tmp_path: Path) -> None:
+    if not can_run() or not has_haproxy():
+        left_out(f"{LEFT_OUT}; or HAProxy is not")
+        return
+    city, site = CityUpstream(), Site(tmp_path / "site")
+    site.folder.mkdir()
+    async with listening(city) as url, site.upstream(), AsyncExitStack() as stack:
+        ledger = yaml.safe_load((site.folder / "catalog" / "ledger.yaml").read_text())["upstream"].removesuffix("/mcp")
+        made = await stack.enter_async_context(fleet(tmp_path / "fleet", {"city": url, "ledger": ledger}))
+        front = stack.enter_context(haproxy(tmp_path, made.ports))
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        client = Client(http, f"{front.url}/mcp/city", "")
+        session = (await in_session(client, "initialize", "")).headers["mcp-session-id"]
+        async with load(site, f"{front.url}/mcp/ledger") as callers:
+            for number in range(len(made.replicas)):
+                await callers.after(100)
+                assert await asyncio.to_thread(restarted, made, front, number) == 0
+            await callers.after(100)
+        for number in range(4):
+            assert (await in_session(client, "tools/list", session, number)).status == 200
+        statuses = await until_settled(made)
+        kept = [Kept(*row) for row in await asyncio.to_thread(made.records)]
+        assert check(site.client, site.executed(), kept) == []
+        assert await asyncio.to_thread(verified, made)
+    assert {entry.got for entry in site.client} == {"result"}
+    assert set(statuses) == {"ok"}

@@ -62,6 +62,8 @@ SETTINGS: Final[Mapping[str, Any]] = {
     },
 }
 
+SDKS: Final = ("python", "typescript")  # whose servers are witnesses, where they can be had
+
 
 @dataclass
 class Ground:
@@ -83,7 +85,7 @@ class Ground:
 
     async def try_all(self, score: Score, cases: Iterable[Case], at_once: int = AT_ONCE) -> list[Said]:
         """Make every attempt of a class, and judge it by the ledgers."""
-        waiting = iter(cases)
+        waiting = filter(self.can_be_tried, cases)
         said: list[Said] = []
 
         async def work() -> None:
@@ -98,6 +100,11 @@ class Ground:
             judge(score, one, evidence)
         stowaways(score, evidence)
         return said
+
+    def can_be_tried(self, case: Case) -> bool:
+        """Whether the server that a case is for is here."""
+        line, _, _ = case.raw.partition(b"\r\n")
+        return not any(f"/mcp/{name}".encode() in line for name in SDKS if name not in self.sdks)
 
     def look_for_secrets(self, said: Iterable[Said]) -> None:
         """Note every answer that tells a client of a key, of where the upstream is, or of how we are made."""
@@ -185,7 +192,7 @@ def entry(name: str, url: str) -> dict[str, Any]:
 
 def start_sdks(ground: Ground, stack: ExitStack) -> dict[str, str]:
     """Start the servers written with the official SDKs; gives back their URLs."""
-    ledgers = {name: ground.folder / f"{name}.jsonl" for name in ("python", "typescript")}
+    ledgers = {name: ground.folder / f"{name}.jsonl" for name in SDKS}
     commands: dict[str, Sequence[str]] = {
         "python": [sys.executable, "-m", "tests.hostile.sdk_server", str(ledgers["python"])]
     }

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from tests.hostile.ground import ground
+from tests.hostile.ground import Ground, ground
 from tests.hostile.http_requests import disagreeing
 from tests.hostile.json_bodies import ids, without_id
 from tests.hostile.score import Score
 from tests.hostile.table import PHRASES
 from tests.hostile.wire import EVIL, Case, Fate, call, message
+from tests.hostile.witness import RawWitness
 
 WITNESSED = {"J7": without_id, "J8": ids, "H5": disagreeing}
 
@@ -21,6 +22,16 @@ async def test_what_is_refused_reaches_no_upstream_and_what_is_executed_is_what_
             assert score.cases == score.refused + score.executed > 0
             assert score.executed == score.seen
         assert here.spilled == []
+
+
+def test_a_case_for_a_server_that_could_not_be_had_is_left_out(tmp_path: Path) -> None:
+    bare = Ground(tmp_path, RawWitness(), RawWitness())
+    cases = {case.name.split()[0]: case for case in ids(every=True)}
+    assert {name: bare.can_be_tried(case) for name, case in cases.items()} == {
+        "raw": True,
+        "python": False,
+        "typescript": False,
+    }
 
 
 async def test_the_judge_finds_what_gets_through(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.store.redis import RedisServer, has_redis, redis_server
 
 LEFT_OUT: Final = "replicas behind a balancer; nginx, a PostgreSQL or a Redis is not there, and cannot be installed"
 KEY: Final = base64.b64encode(bytes(range(32))).decode()
+ENDED: Final = 60  # seconds in which a gateway that is told to end has ended
 RECORDS: Final = "SELECT writer, seq, call_id, record FROM records ORDER BY id"
 
 
@@ -41,6 +42,7 @@ class Fleet:
     ports: Sequence[int]
     store: Secret
     redis: RedisServer
+    stack: ExitStack  # ends what is started later
 
     @property
     def config(self) -> Path:
@@ -60,6 +62,14 @@ class Fleet:
         """End a replica as a crash does."""
         self.replicas[number].kill()
         self.replicas[number].wait()
+
+    def restart(self, number: int) -> int:
+        """End a replica as an upgrade does, and start it again; gives its exit status, once the new one is ready."""
+        former = self.replicas[number]
+        former.terminate()
+        status = former.wait(ENDED)
+        self.stack.enter_context(replica(self.folder, number, self.ports[number]))
+        return status
 
 
 def write_settings(folder: Path, config: Path, shared: Mapping[str, Any], ports: Sequence[int]) -> None:
@@ -85,7 +95,7 @@ def replicas(
         write_settings(folder, config, shared, ports)
         started = [stack.enter_context(replica(folder, number, port)) for number, port in enumerate(ports)]
         url = stack.enter_context(balancer(folder, ports))
-        yield Fleet(folder, url, started, ports, store, redis)
+        yield Fleet(folder, url, started, ports, store, redis, stack)
 
 
 @contextmanager

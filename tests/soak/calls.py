@@ -20,9 +20,8 @@ from tests.soak.caller import Caller
 from tests.soak.site import Sample, SoakSite, sample, soaking
 
 HEADER: Final = f"{'calls':>9}  {'RSS MiB':>8}  {'descriptors':>11}  {'threads':>7}  {'calls/s':>7}"
-AT_ONCE: Final = 24
+AT_ONCE: Final = 24  # calls; there are as many connections to the upstream as ever were under way at once, some late
 PAUSE: Final = 0.25  # seconds after a refusal
-LATE: Final = 3  # connections to the upstream, of which there are as many as calls were ever under way at once
 MIB: Final = 1 << 20
 CHECKED: Final = 50_000  # calls up to which each is joined by its id; beyond, they are counted
 
@@ -102,7 +101,7 @@ async def soak(site: SoakSite, plan: Plan, tell: Callable[[Point], object] = sil
         faults.append(f"grew by {grown / MIB:.1f} MiB after {plan.settled} calls; {plan.growth / MIB:.0f} is allowed")
     settled = [point.taken for point in points if point.calls >= plan.settled]
     descriptors = {taken.descriptors for taken in settled}
-    if max(descriptors) - min(descriptors) > LATE:
+    if max(descriptors) - min(descriptors) > AT_ONCE:
         faults.append(f"descriptors: {sorted(descriptors)}")
     faults += await asyncio.to_thread(miscounted, site, made, refused)
     return points, faults
