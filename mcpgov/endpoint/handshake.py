@@ -34,10 +34,10 @@ class EncryptedHttpProtocol(StrictHttpProtocol):
 
     __slots__ = ()
 
-    def shutdown(self) -> None:
-        """Called when the server ends. Clients that sleep on an idle connection must not hold it up."""
-        super().shutdown()
-        if self.transport.is_closing():
+    def _too_late(self) -> None:
+        """Nothing has come in time. When the server ends, a client that sleeps must not hold it up."""
+        super()._too_late()
+        if self._last:
             self.loop.call_later(GOODBYE, self.transport.abort)
 
 

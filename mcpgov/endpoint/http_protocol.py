@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 REFUSED: Final = b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n%s\r\n"
 RETRY: Final = b"retry-after: 1\r\n"
 FRAMING: Final = (b"content-length", b"transfer-encoding")
+MOMENT: Final = 0.25  # seconds that a request, sent before its client knew that the server ends, has to come
 CHUNK_FRAME: Final = 20  # bytes around a chunk: sixteen digits and two line ends
 
 
@@ -79,7 +80,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 for one request at a time, with a head of bounded size and no trailer, from a client that keeps up."""
 
     # With so many attributes more, each connection would have a dictionary with keys of its own, of 1.5 KB.
-    __slots__ = ("_call", "_framing", "_limits", "_patience", "_taking", "_turn", "_unread", "_until", "_wakes", "url")
+    __slots__ = ("_call", "_framing", "_last", "_limits", "_patience", "_taking", "_turn", "_unread", "_until",
+        "_wakes", "url")  # fmt: skip
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = config.limits
         self._turn = Turn.REQUEST
+        self._last = False  # the next request is the last one, or the one that is being answered
         self._call: Cycle | None = None  # the same as `cycle`
         self._framing = 0  # bytes that were neither a whole head nor a piece of a body
         self._unread = b""  # how the body is framed that the parser takes for another protocol's bytes
@@ -125,7 +128,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         """Called for whatever arrives. A field is told of when it is whole; until then only bytes can be counted."""
         if self._turn is Turn.ANOTHER:
             self._turn = Turn.REQUEST
-            self._wait(self._limits.header_seconds)
+            self._wait(MOMENT if self._last else self._limits.header_seconds)
         self._framing += len(data)
         try:
             self._read(data)
@@ -191,8 +194,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
             "headers": self.headers,
         }
         # Behind a request for another protocol, the parser expects that one.
-        keep_alive = version != "1.0" and self.parser.should_keep_alive() and b"upgrade" not in fields
-        self._call = call = Cycle(self, cast("HTTPScope", scope), keep_alive=keep_alive)
+        kept = version != "1.0" and self.parser.should_keep_alive() and b"upgrade" not in fields
+        self._call = call = Cycle(self, cast("HTTPScope", scope), keep_alive=kept and not self._last)
         scope["extensions"] = {LEAVING: call.when_left, WHOLE: call.is_whole}
         self.cycle = call
         self._start_asgi_task(call, cast("ASGI3Application", self.config.app))
@@ -245,6 +248,16 @@ class StrictHttpProtocol(HttpToolsProtocol):
         super().resume_writing()
         if not self.transport.is_closing():
             self._stop_asking()
+
+    def shutdown(self) -> None:
+        """Called when the server ends. Where nothing is being answered, a request may be on its way: of a connection
+        that is closed at once, nobody would know whether it was served (RFC 9112 section 9.6).
+        """
+        self._last = True
+        if self._call is not None and not self._call.response_complete:
+            self._call.keep_alive = False
+        else:
+            self._wait(MOMENT)
 
     # -- whose turn it is ----------------------------------------------------------------------------------------------
 

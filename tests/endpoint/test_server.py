@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mcpgov.endpoint import http_protocol
 from mcpgov.endpoint.server import GatewayServer, noted_signals
 
 
@@ -45,6 +46,50 @@ async def test_it_adds_no_header_of_its_own_and_ends_at_a_signal() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
     assert head == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close"
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def told_to_end_with(sent: bytes, then: bytes) -> bytes:
+    """What comes on a connection on which this was sent before the server was told to end, and `then` afterwards."""
+    server = GatewayServer(answer)
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        serving = asyncio.create_task(server.serve_on(sock))
+        async with asyncio.timeout(10):
+            while not server.started:
+                await asyncio.sleep(0)
+            reader, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(sent)
+            came = await reader.readuntil(b"ok") if sent else b""
+            while not server.server_state.connections:
+                await asyncio.sleep(0)
+            server.handle_exit(signal.SIGTERM, None)
+            while server.servers[0].is_serving():
+                await asyncio.sleep(0)
+            writer.write(then)
+            came += await reader.read()
+            writer.close()
+            await serving
+    return came
+
+
+async def test_a_request_that_is_on_its_way_when_the_server_ends_gets_the_last_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_protocol, "MOMENT", 10)
+    first, last, _ = (await told_to_end_with(REQUEST, REQUEST)).split(b"ok")
+    assert first == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+    assert last == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", REQUEST])
+async def test_a_connection_on_which_nothing_comes_keeps_no_server_from_ending(sent: bytes) -> None:
+    assert (await told_to_end_with(sent, b"")).count(b"HTTP/1.1 ") == len(sent) // len(REQUEST)
+
+
+async def test_half_a_request_keeps_no_server_from_ending() -> None:
+    assert (await told_to_end_with(REQUEST, REQUEST[:-2])).split(b"ok")[1].startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize(("soft", "hard", "connections"), [(200, 200, 100), (200, 20_000, 3000), (9000, 9000, 3000)])
