@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from benchmarks import compiled_proxies, gateway, peers
 from benchmarks.figures import FLOOR, OURS, cells, ratios, table
-from benchmarks.machine import have, machine, missing, versions
+from benchmarks.machine import have, machine, missing, until_quiet, versions
 from benchmarks.placement import here
 from benchmarks.run import Run, Size, tell
 from benchmarks.streams import enough_descriptors
@@ -122,6 +122,8 @@ def main() -> None:
     options = parser.parse_args()
     changed = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
     size = replace(FULL if options.full else SHORT, **changed)
+    if options.full:
+        interruptible(until_quiet)
     result = interruptible(lambda: compared(chosen(options.targets, full=options.full), size))
     print(json.dumps(result, indent=1) if options.json else text(result))
 

@@ -23,7 +23,7 @@ from benchmarks.compare import interruptible
 from benchmarks.figures import MICRO, table
 from benchmarks.gateway import Shape, document, gateway
 from benchmarks.ledger_fill import NoRoomError, fill
-from benchmarks.machine import machine, missing, versions
+from benchmarks.machine import machine, missing, until_quiet, versions
 from benchmarks.placement import here
 from benchmarks.rounds import Sample, in_turn, long_enough, sample
 from benchmarks.run import FAILED, tell
@@ -199,6 +199,8 @@ def main() -> None:
     changed = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name)) is not None}
     size = replace(FULL if options.full else SHORT, **changed)
     chosen = tuple(pair for pair in pairs(size) if not options.pairs or pair.name in options.pairs.split(","))
+    if options.full:
+        interruptible(until_quiet)
     result = interruptible(lambda: grown(chosen, size))
     if options.json:
         print(json.dumps(result, indent=1))

@@ -7,13 +7,20 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PACKAGES: Final = {"wrk": "wrk", "nginx": "nginx-light", "cc": "gcc libc6-dev"}
 PATH: Final = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
 QUIET: Final = 0.3  # runnable processes, on the average of a minute, beyond which a machine is busy with something else
+
+LOOK: Final = 5.0  # seconds between two looks whether it is quiet
+LOOKS: Final = 36
 
 
 def have(program: str) -> bool:
@@ -55,9 +62,14 @@ def commit() -> str:
     return revision + ("+" if said("git", "-C", str(Path(__file__).parent), "status", "--porcelain") else "")
 
 
+def average() -> float:
+    """Runnable processes, on the average of a minute."""
+    return os.getloadavg()[0]
+
+
 def machine() -> dict[str, str | int | float | bool]:
     """The machine, as it was when the run began. `busy`: something else was running, and the figures are worth less."""
-    load = os.getloadavg()[0]
+    load = average()
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "cpu": cpu_model(),
@@ -67,6 +79,16 @@ def machine() -> dict[str, str | int | float | bool]:
         "load_average": round(load, 2),
         "busy": load > QUIET,
     }
+
+
+def until_quiet(load: Callable[[], float] = average, pause: Callable[[float], None] = time.sleep) -> None:
+    """Wait until the average has forgotten what ran before; not for ever, as something else may go on."""
+    for look in range(LOOKS):
+        if load() <= QUIET:
+            return
+        if look == 0:
+            sys.stderr.write("waiting until the machine is quiet, three minutes at most\n")
+        pause(LOOK)
 
 
 def versions() -> dict[str, str]:
