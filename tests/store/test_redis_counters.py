@@ -131,7 +131,7 @@ async def test_each_call_is_one_command(redis: RedisServer) -> None:
 
 
 async def test_more_callers_than_connections_wait_for_one(redis: RedisServer) -> None:
-    async with counting(redis.url, connections=2) as counters:
+    async with counting(redis.url, patience=30, connections=2) as counters:
         spents = await asyncio.gather(*(counters.spend("k", MINUTE, 0) for _ in range(200)))
         assert len(redis.ask("CLIENT LIST")) <= 3
     assert sum(spent.allowed for spent in spents) == 60
