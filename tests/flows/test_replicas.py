@@ -152,15 +152,22 @@ async def until_settled(made: Fleet) -> Counter[str]:
     return Counter(record["mcpgov.status"] for _, record in outcomes)
 
 
+@asynccontextmanager
+async def witnessed(folder: Path) -> AsyncGenerator[tuple[Fleet, CityUpstream, Site]]:
+    """Two replicas; the connection `ledger` leads to the server of a site, which writes down what it executes."""
+    city, site = CityUpstream(), Site(folder / "site")
+    site.folder.mkdir()
+    async with listening(city) as url, site.upstream():
+        ledger = yaml.safe_load((site.folder / "catalog" / "ledger.yaml").read_text())["upstream"].removesuffix("/mcp")
+        async with fleet(folder / "fleet", {"city": url, "ledger": ledger}) as made:
+            yield made, city, site
+
+
 async def test_a_replica_that_is_killed_under_load_loses_no_recorded_call_and_no_session(tmp_path: Path) -> None:
     if not can_run():
         left_out(LEFT_OUT)
         return
-    city, site = CityUpstream(), Site(tmp_path / "site")
-    site.folder.mkdir()
-    async with listening(city) as url, site.upstream(), AsyncExitStack() as stack:
-        ledger = yaml.safe_load((site.folder / "catalog" / "ledger.yaml").read_text())["upstream"].removesuffix("/mcp")
-        made = await stack.enter_async_context(fleet(tmp_path / "fleet", {"city": url, "ledger": ledger}))
+    async with witnessed(tmp_path) as (made, city, site), AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         client = Client(http, f"{made.url}/mcp/city", "")
         session = (await in_session(client, "initialize", "")).headers["mcp-session-id"]
@@ -193,11 +200,7 @@ async def test_no_caller_notices_that_replicas_are_restarted_one_after_the_other
     if not can_run() or not has_haproxy():
         left_out(f"{LEFT_OUT}; or HAProxy is not")
         return
-    city, site = CityUpstream(), Site(tmp_path / "site")
-    site.folder.mkdir()
-    async with listening(city) as url, site.upstream(), AsyncExitStack() as stack:
-        ledger = yaml.safe_load((site.folder / "catalog" / "ledger.yaml").read_text())["upstream"].removesuffix("/mcp")
-        made = await stack.enter_async_context(fleet(tmp_path / "fleet", {"city": url, "ledger": ledger}))
+    async with witnessed(tmp_path) as (made, _, site), AsyncExitStack() as stack:
         front = stack.enter_context(haproxy(tmp_path, made.ports))
         http = await stack.enter_async_context(aiohttp.ClientSession())
         client = Client(http, f"{front.url}/mcp/city", "")
