@@ -128,7 +128,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         """Called for whatever arrives. A field is told of when it is whole; until then only bytes can be counted."""
         if self._turn is Turn.ANOTHER:
             self._turn = Turn.REQUEST
-            self._wait(MOMENT if self._last else self._limits.header_seconds)
+            self._wait(self._limits.header_seconds)
         self._framing += len(data)
         try:
             self._read(data)
@@ -271,6 +271,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
         """Be patient for so long from now on; None is for ever. A timer that is set stays set, and looks again when it
         is due: to set another at every turn of every request would cost more than all the rest of this file.
         """
+        if self._last and seconds is not None:
+            seconds = MOMENT
         self._until = math.inf if seconds is None else self.loop.time() + seconds
         if self._until < self._wakes:
             self._set(seconds or 0)

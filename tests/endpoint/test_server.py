@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mcpgov.endpoint import http_protocol
+from mcpgov.endpoint.limits import ConnectionLimits
 from mcpgov.endpoint.server import GatewayServer, noted_signals
 
 
@@ -53,7 +54,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 async def told_to_end_with(sent: bytes, then: bytes) -> bytes:
     """What comes on a connection on which this was sent before the server was told to end, and `then` afterwards."""
-    server = GatewayServer(answer)
+    server = GatewayServer(answer, limits=ConnectionLimits(idle_seconds=300))
     with socket.create_server(("127.0.0.1", 0)) as sock:
         serving = asyncio.create_task(server.serve_on(sock))
         async with asyncio.timeout(10):
@@ -81,6 +82,13 @@ async def test_a_request_that_is_on_its_way_when_the_server_ends_gets_the_last_a
     first, last, _ = (await told_to_end_with(REQUEST, REQUEST)).split(b"ok")
     assert first == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
     assert last == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n"
+
+
+BEGUN = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx"
+
+
+async def test_the_rest_of_a_request_that_was_answered_early_keeps_no_server_from_ending() -> None:
+    assert (await told_to_end_with(BEGUN, b"y")).endswith(b"\r\n\r\nok")
 
 
 @pytest.mark.parametrize("sent", [b"", REQUEST])

@@ -1,7 +1,7 @@
 """A real HAProxy in front of several servers, from which one is taken out before it is restarted.
 
 What was sent to a server stays there, what comes goes to the others: so an operator restarts one without a caller that
-notices. A balancer that is not told learns it from a call that fails.
+notices. A balancer that is not told learns it from a connection that is refused.
 """
 
 import csv
