@@ -260,7 +260,7 @@ async def test_a_denial_that_cannot_be_written_down_is_told_as_that(ledger: Audi
 
 
 async def test_a_call_whose_intent_hangs_is_refused_and_was_not_sent(store: FaultyStore) -> None:
-    ledger = ledger_on(store, Tuning(retry=0.01, patience=0.01))
+    ledger = ledger_on(store, Tuning(retry=0.01, patience=0.1))
     await ledger.start()
     store.shut()
     flow = Flow(ledger)

@@ -213,7 +213,7 @@ async def ended(port: int, *pieces: bytes) -> bytes:
     return answer
 
 
-HASTE = ConnectionLimits(header_seconds=0.05, idle_seconds=0.05, pace=Pace(0.05, 1))
+HASTE = ConnectionLimits(header_seconds=0.5, idle_seconds=0.5, pace=Pace(0.5, 1))
 
 
 @asynccontextmanager
@@ -249,7 +249,7 @@ async def test_a_connection_that_is_kept_open_is_closed_when_no_other_request_co
 
 async def test_a_second_head_that_does_not_come_is_answered_with_408_after_the_first_answer(app: Slow) -> None:
     app.go_on.set()
-    async with limited(app, ConnectionLimits(header_seconds=0.05)) as port:
+    async with limited(app, ConnectionLimits(header_seconds=0.5)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
         await reader.readuntil(b"ok")

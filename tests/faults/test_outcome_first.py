@@ -115,7 +115,7 @@ async def test_a_refusal_whose_outcome_cannot_be_written_is_told_as_that(
 
 
 async def test_a_call_that_was_not_sent_is_refused_without_waiting_for_its_end(store: FaultyStore) -> None:
-    ledger = ledger_on(store, replace(FIRST, patience=0.01))
+    ledger = ledger_on(store, replace(FIRST, patience=0.1))
     await ledger.start()
     store.shut()
     flow = Flow(ledger)

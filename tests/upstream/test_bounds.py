@@ -104,7 +104,7 @@ async def test_an_answer_that_goes_on_for_too_long_is_cut_and_the_upstream_close
     server: Loopback, chunks: tuple[bytes, ...]
 ) -> None:
     server.script(ScriptedAnswer(content_type=SSE, chunks=chunks, ends=False))
-    events, refusal = await told(server, AnswerLimits(answer_seconds=0.05), call())
+    events, refusal = await told(server, AnswerLimits(answer_seconds=0.5), call())
     assert refusal is not None
     assert (len(events), refusal.reason, refusal.detail) == (
         len(chunks),
@@ -126,7 +126,7 @@ async def test_a_stream_that_only_listens_ends_as_if_its_server_had_ended_it(ser
     stateless = era is Era.STATELESS
     request = call(LISTEN, {"notifications": {}}, era=era) if stateless else bodiless(Kind.STREAM)
     server.script(ScriptedAnswer(content_type=SSE, chunks=(sized(200),) * 20, ends=False))
-    limits = AnswerLimits(answer_bytes=1000, events=3, answer_seconds=0.0, stream_seconds=0.1)
+    limits = AnswerLimits(answer_bytes=1000, events=3, answer_seconds=0.0, stream_seconds=0.5)
     events, refusal = await told(server, limits, request)
     assert refusal is None
     messages = [json.loads(event.data or b"") for event in events]

@@ -124,7 +124,7 @@ async def test_a_refused_initialize_leaves_no_session_and_no_process(local: Loca
 
 
 async def test_an_idle_session_ends(witness: Witness) -> None:
-    local = LocalForwarder(replace(QUICK, idle=0.05))
+    local = LocalForwarder(replace(QUICK, idle=0.3))
     session = await opened(local, witness.connection())
     await (await witness.process()).ended()
     assert (await refused(local, witness.connection(), tool("echo", session))).reason is Reason.UNKNOWN_SESSION
@@ -132,11 +132,11 @@ async def test_an_idle_session_ends(witness: Witness) -> None:
 
 
 async def test_a_session_with_an_open_stream_is_not_idle(witness: Witness) -> None:
-    local = LocalForwarder(replace(QUICK, idle=0.05))
+    local = LocalForwarder(replace(QUICK, idle=0.3))
     session = await opened(local, witness.connection())
     async with local.forward(bodiless(Kind.STREAM, session), witness.connection(), ALLOWED, NOBODY) as answer:
         waiting = asyncio.ensure_future(anext(answer.events))
-        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        done, _ = await asyncio.wait({waiting}, timeout=0.9)
         assert not done
         assert (await sent(local, witness.connection(), tool("echo", session)))[0] == 200
         waiting.cancel()

@@ -132,7 +132,7 @@ async def test_keys_that_stand_in_the_catalog_are_not_shown_twice() -> None:
 async def test_both_attempts_together_keep_the_one_time_out() -> None:
     upstream = MemoryUpstream()
     upstream.script(DENIED, ScriptedAnswer(ends=False))
-    decision = Decision(Reason.ALLOWED, changes=Changes(timeout=0.05))
+    decision = Decision(Reason.ALLOWED, changes=Changes(timeout=0.5))
     sending = Renewing(upstream).forward(call("tools/list"), to("http://127.0.0.1/"), decision, with_token(1, Tokens()))
     with pytest.raises(Refusal, match="upstream-timeout"):
         async with sending as answer:

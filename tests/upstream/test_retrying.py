@@ -162,7 +162,7 @@ async def test_a_longer_time_out_of_the_policy_leaves_time_for_longer_waits() ->
 
 
 async def test_each_attempt_has_the_time_out_of_the_policy() -> None:
-    stage = Stage(timeout=0.05)
+    stage = Stage(timeout=0.5)
     assert await stage.ask(ScriptedAnswer(ends=False), GOOD) == (200, 2)
 
 
