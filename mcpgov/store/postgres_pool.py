@@ -2,7 +2,8 @@
 
 Whoever waits, for a connection or for an answer, waits for at most `timeout` seconds. A connection that failed, or
 whose user went away in the middle, is closed and never lent again; one that the server has hung up on is seen before it
-is lent. So nobody gets an answer that was another's, and a server that is back is used at once.
+is lent. So nobody gets an answer that was another's, and a server that is back is used at once. A connection that comes
+too late for whoever asked is there for the next: connecting to a server far away may take all the time there is.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ class PostgresPool:
     def __init__(self, url: Secret, *, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
         self._url = url
         self._timeout = timeout
+        self._most = connections
         self._free = asyncio.Semaphore(connections)
         self._idle: list[BoundedAsyncConnection] = []
+        self._late: set[asyncio.Task[BoundedAsyncConnection]] = set()  # being made, and nobody waits for them
         self._made = False
 
     async def run(self, work: Callable[[BoundedAsyncConnection], Awaitable[T]]) -> T:
@@ -52,12 +55,18 @@ class PostgresPool:
         for connection in self._idle:
             connection.pgconn.finish()
         self._idle.clear()
+        for connecting in self._late:
+            connecting.cancel()
 
     async def _lent(self, work: Callable[[BoundedAsyncConnection], Awaitable[T]]) -> T:
         connection = await self._connection()
         async with AsyncExitStack() as undo:
             undo.push_async_callback(connection.close)
-            answer = await work(connection)
+            try:
+                answer = await work(connection)
+            except asyncio.CancelledError:  # connecting may have left the work too little time: the next has all of it
+                self._keep_for_the_next(asyncio.ensure_future(connect_async(self._url)))
+                raise
             undo.pop_all()
         self._idle.append(connection)
         return answer
@@ -68,7 +77,27 @@ class PostgresPool:
             if not is_cut(connection):
                 return connection
             await connection.close()
-        return await connect_async(self._url)
+        connecting = asyncio.ensure_future(connect_async(self._url))
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            self._keep_for_the_next(connecting)
+            raise
+
+    def _keep_for_the_next(self, connecting: asyncio.Task[BoundedAsyncConnection]) -> None:
+        if len(self._late) >= self._most:  # many who ask and leave do not make many connections
+            connecting.cancel()
+        self._late.add(connecting)
+        connecting.add_done_callback(self._came_late)
+
+    def _came_late(self, connecting: asyncio.Task[BoundedAsyncConnection]) -> None:
+        self._late.discard(connecting)
+        if connecting.cancelled() or connecting.exception() is not None:
+            return
+        if len(self._idle) < self._most:
+            self._idle.append(connecting.result())
+        else:
+            connecting.result().pgconn.finish()
 
     def _make(self) -> None:
         connection = connect(self._url)

@@ -4,9 +4,11 @@ What it does from now on is its `mode`, also to connections that there are alrea
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
+from threading import Thread
 from typing import Final
 
 SLOWLY: Final = 0.15  # seconds that each piece is held back
@@ -24,8 +26,9 @@ class Mode(StrEnum):
 class Stalling:
     """In front of a port of this machine, on a port of its own."""
 
-    def __init__(self, server: int) -> None:
+    def __init__(self, server: int, slowly: float) -> None:
         self.port = 0
+        self._slowly = slowly
         self._server = server
         self._mode = Mode.PASS
         self._changed = asyncio.Event()
@@ -70,7 +73,7 @@ class Stalling:
                 while self._mode is Mode.SILENT:
                     await self._changed.wait()
                 if self._mode is Mode.SLOW:
-                    await asyncio.sleep(SLOWLY)
+                    await asyncio.sleep(self._slowly)
                 writer.write(data)
                 await writer.drain()
         finally:
@@ -88,9 +91,9 @@ class Stalling:
 
 
 @asynccontextmanager
-async def stalling(server: int) -> AsyncGenerator[Stalling]:
+async def stalling(server: int, slowly: float = SLOWLY) -> AsyncGenerator[Stalling]:
     """A proxy on a free port of the loopback."""
-    proxy = Stalling(server)
+    proxy = Stalling(server, slowly)
     listener = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = listener.sockets[0].getsockname()[1]
     try:
@@ -99,3 +102,30 @@ async def stalling(server: int) -> AsyncGenerator[Stalling]:
         listener.close()
         await proxy.stop()
         await listener.wait_closed()
+
+
+@contextmanager
+def stalling_elsewhere(server: int) -> Generator[tuple[int, Callable[[Mode], None]]]:
+    """The same in a loop of its own, for a gateway that holds its loop up while it starts: the port, and what sets the
+    mode.
+    """
+    ready: Future[tuple[Stalling, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def run() -> None:
+        async with stalling(server) as proxy:
+            ended = asyncio.Event()
+            ready.set_result((proxy, asyncio.get_running_loop(), ended))
+            await ended.wait()
+
+    thread = Thread(target=asyncio.run, args=[run()])
+    thread.start()
+    proxy, loop, ended = ready.result()
+
+    def become(mode: Mode) -> None:
+        loop.call_soon_threadsafe(setattr, proxy, "mode", mode)
+
+    try:
+        yield proxy.port, become
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()

@@ -3,21 +3,25 @@
 import asyncio
 import json
 import secrets
-import sys
 from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 from typer.testing import CliRunner
 
 from mcpgov import app
 from mcpgov.audit.record import ControlEvent, ControlRecord, DeniedRecord
 from mcpgov.decision import Reason
+from mcpgov.models import Secret
 from mcpgov.operating import Operated, operating
 from mcpgov.store.postgres_ledger import PostgresLedgerStore
 from tests.audit.calls import facts
+from tests.faults.stalling import Mode, stalling_elsewhere
+from tests.faults.tools import left_out
 from tests.flows.upstream import listening
 from tests.store.postgres import LEFT_OUT, has_postgres, postgres_server
 
@@ -35,62 +39,97 @@ def configured(folder: Path, store: str) -> Path:
     return folder / "mcpgov.yaml"
 
 
-async def until_found(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> Any:
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The listener for operators. `at` is its URL, `http` has the session of whoever signed in, `bearer` a key."""
+
+    at: str
+    http: aiohttp.ClientSession
+    bearer: Mapping[str, str]
+
+    async def page(self) -> tuple[int, str]:
+        """The first page, and its status."""
+        async with self.http.get(f"{self.at}/console", headers={**HOST, "Accept": "text/html"}) as page:
+            return page.status, await page.text()
+
+    async def state(self) -> tuple[int, Any]:
+        """What the admin API says of the ledger, and its status."""
+        async with self.http.get(f"{self.at}/admin/v1/audit/state", headers=self.bearer) as answer:
+            return answer.status, await answer.json()
+
+
+async def until_found(console: Console) -> Any:
     """The calls, once there are some."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            async with http.get(f"{url}/admin/v1/audit/calls?text=delete", headers=headers) as answer:
+            url = f"{console.at}/admin/v1/audit/calls?text=delete"
+            async with console.http.get(url, headers=console.bearer) as answer:
                 if answer.status == 200 and (calls := (await answer.json())["calls"]):
                     return calls
             await asyncio.sleep(0)
 
 
-async def test_operators_look_after_a_gateway_whose_store_is_a_server(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@asynccontextmanager
+async def console_of(folder: Path, store: str) -> AsyncGenerator[Console]:
+    """The console of a gateway over this store, in which one call is found. Somebody has signed in."""
+    config = configured(folder, store)
+    asked = ["keys", "admin", "dana", "--role", "admin", "--json", "--config", str(config)]
+    made = await asyncio.to_thread(CliRunner().invoke, app.build_cli(), asked)
+    key = json.loads(made.stdout)["key"]
+    async with app.running(config) as running:
+        admin = running.storage.settings.admin
+        assert admin is not None
+        before = (running.generations.current, running.ledger, running.parts.keys, running.parts.rows)
+        operated = Operated(admin, running.storage, config, *before, app.utc_now)
+        async with (
+            operating(operated) as made_listener,
+            listening(made_listener.listener) as at,
+            aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
+        ):
+            assert made_listener.link == ""
+            await asyncio.to_thread(write_one_call, Secret(store))
+            console = Console(at, http, {**HOST, "Authorization": f"Bearer {key}"})
+            [found] = await until_found(console)
+            assert (found["gen_ai.tool.name"], found["mcpgov.reason"]) == ("delete", "tool-denied")
+            form = {**HOST, "Origin": f"http://{HOST['Host']}", "Sec-Fetch-Site": "same-origin"}
+            async with http.post(f"{at}/console/sign-in", data={"key": key}, headers=form) as page:
+                assert "delete" in await page.text()
+            yield console
+
+
+async def test_operators_look_after_a_gateway_whose_store_is_a_server(tmp_path: Path) -> None:
     if not has_postgres():
-        with capsys.disabled():
-            sys.stdout.write(f"\n{LEFT_OUT}\n")
+        left_out(LEFT_OUT)
         return
     with postgres_server() as server:
-        url = server.database()
-        config = configured(tmp_path, url.reveal())
-        made = await asyncio.to_thread(
-            CliRunner().invoke,
-            app.build_cli(),
-            ["keys", "admin", "dana", "--role", "admin", "--json", "--config", str(config)],
-        )
-        key = json.loads(made.stdout)["key"]
-        bearer = {**HOST, "Authorization": f"Bearer {key}"}
-        async with app.running(config) as running:
-            admin = running.storage.settings.admin
-            assert admin is not None
-            before = (running.generations.current, running.ledger, running.parts.keys, running.parts.rows)
-            operated = Operated(admin, running.storage, config, *before, app.utc_now)
-            async with (
-                operating(operated) as made_listener,
-                listening(made_listener.listener) as at,
-                aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
-            ):
-                assert made_listener.link == ""
-                await asyncio.to_thread(write_one_call, url)
-                [found] = await until_found(http, at, bearer)
-                assert (found["gen_ai.tool.name"], found["mcpgov.reason"]) == ("delete", "tool-denied")
-                form = {**HOST, "Origin": f"http://{HOST['Host']}", "Sec-Fetch-Site": "same-origin"}
-                async with http.post(f"{at}/console/sign-in", data={"key": key}, headers=form) as page:
-                    assert "delete" in await page.text()
-                server.stop()
-                async with http.get(f"{at}/console", headers={**HOST, "Accept": "text/html"}) as page:
-                    assert (page.status, "The store is down" in await page.text()) == (503, True)
-                async with http.get(f"{at}/admin/v1/audit/state", headers=bearer) as answer:
-                    assert (answer.status, (await answer.json())["error"]["reason"]) == (503, "store-unavailable")
-                server.start()
-                await until_found(http, at, bearer)
-                async with http.get(f"{at}/console", headers={**HOST, "Accept": "text/html"}) as page:
-                    assert (page.status, "delete" in await page.text()) == (200, True)
+        async with console_of(tmp_path, server.database().reveal()) as console:
+            server.stop()
+            status, page = await console.page()
+            assert (status, "The store is down" in page) == (503, True)
+            status, state = await console.state()
+            assert (status, state["error"]["reason"]) == (503, "store-unavailable")
+            server.start()
+            await until_found(console)
+            status, page = await console.page()
+            assert (status, "delete" in page) == (200, True)
 
 
-def write_one_call(url: Any) -> None:
+async def test_operators_wait_for_a_server_that_is_slow(tmp_path: Path) -> None:
+    if not has_postgres():
+        left_out(LEFT_OUT)
+        return
+    with postgres_server() as server:
+        url = server.database().reveal()
+        with stalling_elsewhere(server.port) as (port, become):
+            async with console_of(tmp_path, url.replace(f":{server.port}/", f":{port}/")) as console:
+                become(Mode.SLOW)
+                status, page = await console.page()
+                assert (status, "delete" in page) == (200, True)
+                assert (await console.state())[0] == 200
+                become(Mode.PASS)
+
+
+def write_one_call(url: Secret) -> None:
     """What another gateway on the same database writes."""
     store = PostgresLedgerStore(url)
     store.open()

@@ -27,6 +27,7 @@ defaults
   timeout connect 3s
   timeout client 3600s
   timeout server 3600s
+  timeout check 30s
   retry-on conn-failure
   option redispatch
 frontend front

@@ -3,15 +3,18 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
 from mcpgov.models import Secret
+from mcpgov.store import postgres_pool
 from mcpgov.store.postgres_database import BoundedAsyncConnection
 from mcpgov.store.postgres_pool import TIMEOUT, PostgresPool
-from tests.store.postgres import PostgresServer, postgres_server
+from tests.faults.stalling import SLOWLY, Mode, stalling
+from tests.store.postgres import PATIENCE, PostgresServer, postgres_server
 from tests.store.postgres_asked import ask, until_released
 
 
@@ -106,6 +109,51 @@ async def test_a_server_that_is_down_is_unavailable_and_is_found_again() -> None
                         await answer(pool, 1)
                 server.start()
                 assert await answer(pool, 1) == 1
+
+
+async def test_a_connection_that_comes_too_late_for_whoever_asked_is_there_for_the_next(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.database()
+    async with pooled(url) as pool:
+        await pool.run(number)
+    async with stalling(postgres.port) as proxy, asyncio.timeout(PATIENCE):
+        proxy.mode = Mode.SLOW
+        slowly = Secret(url.reveal().replace(f":{postgres.port}/", f":{proxy.port}/"))
+        async with pooled(slowly, patience=3 * SLOWLY) as pool:  # an answer takes two, connecting eight
+            for expected in (1, 2):
+                found = None
+                while found is None:
+                    with suppress(StoreUnavailable):
+                        found = await answer(pool, expected)
+                assert found == expected
+                with pytest.raises(StoreUnavailable, match="no answer"):
+                    await pool.run(sleep)
+
+
+async def test_many_who_ask_and_leave_do_not_make_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[asyncio.Task[Any] | None] = set()
+
+    def made(_pool: PostgresPool) -> None:
+        """The tables."""
+
+    async def connecting(_url: Secret) -> None:
+        asked.add(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(postgres_pool, "connect_async", connecting)
+    monkeypatch.setattr(PostgresPool, "_make", made)
+    async with pooled(Secret("postgresql://here/db"), connections=3) as pool:
+        for number_asked in range(1, 21):
+            asking = asyncio.create_task(answer(pool, 1))
+            while len(asked) < number_asked:
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await asyncio.sleep(0)
+            assert sum(not task.done() for task in asked if task) == min(number_asked, 3)
+    await asyncio.gather(*(task for task in asked if task), return_exceptions=True)
+    assert all(task.cancelled() for task in asked if task)
 
 
 async def test_a_server_that_does_not_answer_is_not_waited_for() -> None:
