@@ -1,15 +1,17 @@
 """A few connections to PostgreSQL for the event loop, each lent for one piece of work.
 
-Whoever waits, for a connection or for an answer, waits for at most `timeout` seconds. A connection that failed, or
-whose user went away in the middle, is closed and never lent again; one that the server has hung up on is seen before it
-is lent. So nobody gets an answer that was another's, and a server that is back is used at once. A connection that comes
-too late for whoever asked is there for the next: connecting to a server far away may take all the time there is.
+Whoever waits for a connection, and then for an answer, waits for at most `timeout` seconds each. A connection that
+failed, or whose user went away in the middle, is closed and never lent again; one that the server has hung up on is
+seen before it is lent. So nobody gets an answer that was another's, and a server that is back is used at once. A
+connection that comes too late for whoever asked is there for the next: to reach a server far away may take all the time
+there is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from mcpgov.errors import StoreUnavailable
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TIMEOUT: Final = 1.5  # seconds for all of it: a free connection, connecting, the answer
+TIMEOUT: Final = 1.5  # seconds for a connection, and as many for the answer
 CONNECTIONS: Final = 8
 
 
@@ -33,7 +35,6 @@ class PostgresPool:
     def __init__(self, url: Secret, *, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
         self._url = url
         self._timeout = timeout
-        self._most = connections
         self._free = asyncio.Semaphore(connections)
         self._idle: list[BoundedAsyncConnection] = []
         self._late: set[asyncio.Task[BoundedAsyncConnection]] = set()  # being made, and nobody waits for them
@@ -42,11 +43,17 @@ class PostgresPool:
     async def run(self, work: Callable[[BoundedAsyncConnection], Awaitable[T]]) -> T:
         """What `work` answers, done on a connection of its own. Raises StoreUnavailable, InvalidConfiguration."""
         try:
-            async with asyncio.timeout(self._timeout), self._free:
-                with unavailable():
-                    if not self._made:
-                        await asyncio.to_thread(self._make)
-                    return await self._lent(work)
+            with ExitStack() as place, unavailable():
+                async with asyncio.timeout(self._timeout):
+                    await self._free.acquire()
+                    place.callback(self._free.release)
+                    connection = await self._connected(place)
+                async with asyncio.timeout(self._timeout), AsyncExitStack() as undo:
+                    undo.push_async_callback(connection.close)
+                    answer = await work(connection)
+                    undo.pop_all()
+                self._idle.append(connection)
+                return answer
         except TimeoutError:
             raise StoreUnavailable(f"PostgreSQL gave no answer within {self._timeout:g} s") from None
 
@@ -58,20 +65,9 @@ class PostgresPool:
         for connecting in self._late:
             connecting.cancel()
 
-    async def _lent(self, work: Callable[[BoundedAsyncConnection], Awaitable[T]]) -> T:
-        connection = await self._connection()
-        async with AsyncExitStack() as undo:
-            undo.push_async_callback(connection.close)
-            try:
-                answer = await work(connection)
-            except asyncio.CancelledError:  # connecting may have left the work too little time: the next has all of it
-                self._keep_for_the_next(asyncio.ensure_future(connect_async(self._url)))
-                raise
-            undo.pop_all()
-        self._idle.append(connection)
-        return answer
-
-    async def _connection(self) -> BoundedAsyncConnection:
+    async def _connected(self, place: ExitStack) -> BoundedAsyncConnection:
+        if not self._made:
+            await asyncio.to_thread(self._make)
         while self._idle:
             connection = self._idle.pop()
             if not is_cut(connection):
@@ -81,23 +77,16 @@ class PostgresPool:
         try:
             return await asyncio.shield(connecting)
         except asyncio.CancelledError:
-            self._keep_for_the_next(connecting)
+            # It goes on in the place of whoever leaves: so many who ask and leave do not make many connections.
+            self._late.add(connecting)
+            connecting.add_done_callback(partial(self._came_late, place.pop_all()))
             raise
 
-    def _keep_for_the_next(self, connecting: asyncio.Task[BoundedAsyncConnection]) -> None:
-        if len(self._late) >= self._most:  # many who ask and leave do not make many connections
-            connecting.cancel()
-        self._late.add(connecting)
-        connecting.add_done_callback(self._came_late)
-
-    def _came_late(self, connecting: asyncio.Task[BoundedAsyncConnection]) -> None:
+    def _came_late(self, place: ExitStack, connecting: asyncio.Task[BoundedAsyncConnection]) -> None:
         self._late.discard(connecting)
-        if connecting.cancelled() or connecting.exception() is not None:
-            return
-        if len(self._idle) < self._most:
+        if not connecting.cancelled() and connecting.exception() is None:
             self._idle.append(connecting.result())
-        else:
-            connecting.result().pgconn.finish()
+        place.close()
 
     def _make(self) -> None:
         connection = connect(self._url)
