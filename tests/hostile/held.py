@@ -19,7 +19,7 @@ from tests.hostile.wire import KEY, SAFE, Case, Fate, Said, ask, call, fields, m
 HANDSHAKE: Final = "2025-11-25"
 SESSION: Final = re.compile(rb"\r\nmcp-session-id: (\S+)")
 SLOW: Final = 60  # sockets of each kind
-MARGIN: Final = 6.0  # seconds after which a socket that is held longer than it may be is given up
+MARGIN: Final = 20.0  # seconds after which a socket that is held longer than it may be is given up
 
 
 async def trapped(ground: Ground, scores: dict[str, Score]) -> None:

@@ -168,9 +168,10 @@ def main() -> int:
     say(f"{'ID':<5}{'class':<52}{'cases':>7}{'refused':>9}{'as seen':>12}{'leaked':>8}{'slowest':>8}")
     for score in scores.values():
         say(score.row())
-        for leak in score.leaks[:SHOWN]:
-            say(f"{'':5}! {leak[:400]}")
     say("\n" + "\n".join(lines))
+    for score in scores.values():
+        for leak in score.leaks[:SHOWN]:
+            say(f"{score.id:<5}! {leak[:400]}")
     leaks = sum(len(score.leaks) for score in scores.values())
     say(f"\n{sum(score.cases for score in scores.values())} cases, {leaks} leaked, {time.perf_counter() - began:.0f} s")
     return 1 if leaks else 0

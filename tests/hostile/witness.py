@@ -93,8 +93,8 @@ class RawWitness:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._one(head, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the last is the end of the loop, of which asyncio makes a traceback on standard error
         finally:
             self._writers.discard(writer)
             writer.close()
