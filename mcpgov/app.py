@@ -12,7 +12,6 @@ import signal
 import ssl
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -62,6 +61,7 @@ from mcpgov.event_hubs import sending
 from mcpgov.exports import export_states, exporting
 from mcpgov.extras import bringing
 from mcpgov.forwarding import build_upstreams
+from mcpgov.frozen import frozen
 from mcpgov.handles.handles import Handles
 from mcpgov.handles.seal import Seal
 from mcpgov.health import PATIENCE, Health, asking, every
@@ -122,7 +122,7 @@ def load(module: str) -> Any:
         raise
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """A gateway with its ledger open and its files watched, ready to be served."""
 

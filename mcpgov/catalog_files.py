@@ -12,13 +12,14 @@ import os
 import re
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.catalog.entries import Entry, parse_entry
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.reload import Findings, folders_of, generation_of, read_files
 from mcpgov.settings_file import lookup_for, stand_ins, stood_in
 from mcpgov.snapshot import clashes
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _STATUS: Final = re.compile(r"\"[a-z]+\"|'[a-z]+'|[a-z]+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalog:
     """The entries that can be read, and what is wrong with the files that hold the others."""
 

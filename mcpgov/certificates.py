@@ -17,7 +17,6 @@ import hashlib
 import ssl
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509 import Certificate, load_pem_x509_certificates
 
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,7 +66,7 @@ class Pair(NamedTuple):
         return hashlib.sha256(hashlib.sha256(self.certificate).digest() + self.key).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewal:
     """What came of new files at `listener` (`tls`, or `admin.tls`): good until `expires`, or else `problem`."""
 

@@ -8,11 +8,11 @@ but whether there is a scheme in front, and says nothing but that.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import UNKNOWN_CALLER
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType, PrincipalKind
 from mcpgov.yaml_source import nearest
 
@@ -31,7 +31,7 @@ _SCHEMELESS: Final = re.compile(r"\S+")
 _MICROSOFT: Final = frozenset({AuthType.PROJECT_MANAGED_IDENTITY, AuthType.AGENTIC_IDENTITY, AuthType.USER_ENTRA})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnosis:
     """One thing that is wrong: a short name for it, what it is, how to mend it, and where, if that is a page."""
 
@@ -41,7 +41,7 @@ class Diagnosis:
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """What is known when a probe has ended.
 

@@ -10,11 +10,11 @@ the references ask for. Refuses to know: what entries say against each other.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.catalog.entries import read_entry
 from mcpgov.catalog.server_json import listed
+from mcpgov.frozen import frozen
 from mcpgov.yaml_source import parse_yaml
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mcpgov.credential.references import Lookup
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntryFile:
     """A file that was read without a problem: its entry, and that entry as the registry keeps it.
 

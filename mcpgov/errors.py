@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mcpgov.decision import Reason, Reply
+from mcpgov.frozen import frozen
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -25,7 +26,7 @@ UNSUPPORTED_PROTOCOL_VERSION = -32022
 URL_ELICITATION_REQUIRED = -32042  # MCP 2025-11-25, Elicitation, "URL Elicitation Required Error"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerShape:
     """How a refusal looks on the wire. `stateless_code` is the code on 2026-07-28, where a client that meets a 400
     without one of the specification's own modern errors falls back to the handshake (MCP 2026-07-28, era detection).
@@ -179,7 +180,7 @@ class ExpressionError(Exception):
     """An expression has no usable value for this request. The text never quotes a value."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing wrong in a file: where, what, how to mend it. Lines and columns count from 1; 0 is the whole file."""
 

@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 import structlog
 
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.web import GuardedWeb, WebUnavailable
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Credentials(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signature:
     """A shared access key and its name."""
 
@@ -74,7 +75,7 @@ class Signature:
         return signature(url, self.name, self.key, int(now.timestamp()) + LIFE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """mcpgov's own identity: `token` gets a token for Event Hubs."""
 
@@ -94,7 +95,7 @@ def signature(url: str, name: str, key: Secret, expires: int) -> str:
     return f"SharedAccessSignature sr={resource}&sig={encoded}&se={expires}&skn={quote(name, safe='')}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hub:
     """An event hub at `url`, without a slash at its end."""
 

@@ -12,7 +12,6 @@ import platform
 import resource
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,7 @@ from mcpgov.doctor.disk import file_facts, folder_facts
 from mcpgov.doctor.facts import At, CertificateFacts, Condition, Facts, KeyFacts, Kind, Machine, ServerFacts, StoreFacts
 from mcpgov.doctor.visit import Visit, Visitor
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import RemoteUpstream
 from mcpgov.reload import load_generation
 from mcpgov.server_urls import shown
@@ -54,7 +54,7 @@ def without_tokens(_settings: Settings) -> None:
     """The tokens of those who were given none."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Examination:
     """What is examined, and with what. `workers` is how many are to be served with."""
 

@@ -5,12 +5,13 @@ Knows which module each brings and what it is for. Looks for a module without lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+from mcpgov.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Extra:
     """An extra by its name, the module that it brings, the package of that, and what in a configuration needs it."""
 

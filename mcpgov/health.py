@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -19,6 +19,7 @@ import structlog
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.decision import Reason
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import RemoteUpstream
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class State(StrEnum):
     NO_TOOLS = "no-tools"  # it answers, and none is shown
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionHealth:
     """The state of a connection, the short name and the words of what is wrong, and since when it is so."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +27,7 @@ from mcpgov.credential.token_endpoint import TokenEndpoint
 from mcpgov.credential.vault import TokenVault, Vault
 from mcpgov.endpoint.consent_pages import ConsentPages
 from mcpgov.endpoint.metadata import accepted_audiences
+from mcpgov.frozen import frozen
 from mcpgov.identity.api_key import ApiKeyAuthenticator, KeyStore
 from mcpgov.identity.authenticator import AUTHORIZATION, Authentication
 from mcpgov.identity.client_ip import source_address
@@ -91,7 +92,7 @@ class Rows(TokenVault, Closing, Protocol):
     """The sealed tokens of users."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdentityParts:
     """What identities are made of. `material` is the secret that tokens and tickets are sealed under."""
 
@@ -111,7 +112,7 @@ class IdentityParts:
         self.keys.close()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identities:
     """Who calls, with whose credential, and the pages where people consent."""
 
@@ -121,7 +122,7 @@ class Identities:
     pages: ConsentPages
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserConsents:
     """What users have let us have: how it is asked for, kept, and got again."""
 
@@ -234,7 +235,7 @@ async def noted(note: Note, event: str, details: Mapping[str, str]) -> None:
     await note(ControlEvent(event), **details)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedConsents:
     """The consents that are kept; that one was taken back is written down."""
 

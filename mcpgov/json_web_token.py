@@ -15,7 +15,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -26,6 +26,7 @@ from jwt.exceptions import InvalidKeyError
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Json
 from mcpgov.strict_json import JsonLimits, parse
 
@@ -66,7 +67,7 @@ class TokenRefused(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """A token that was read; whether it holds is another question. It does not print: with it one could call."""
 
@@ -95,7 +96,7 @@ class Token:
         return _text(self.claims, claim)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SigningKey:
     """A key, and the algorithms that it may be used with. `kid` may be empty for a key that was configured."""
 
@@ -104,7 +105,7 @@ class SigningKey:
     key: Any = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeySet:
     """The keys of one issuer. `issuer` is what its own configuration calls it, empty where nothing says so."""
 
@@ -120,7 +121,7 @@ class KeySet:
         return named[:1] or unnamed[:UNNAMED_TRIED] or only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequiredClaim:
     """A claim that must be there and hold each of `values`, or one of them (`match_any`); without values, anything.
 
@@ -133,7 +134,7 @@ class RequiredClaim:
     separator: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What the claims must say. Empty `issuers` or `audiences` are not asked for; `clock_skew` is in seconds."""
 

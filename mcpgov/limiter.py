@@ -8,13 +8,13 @@ late to refuse anything: where it fails, the log says so. The clocks are given; 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class Counters(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limiter:
     """The pipeline's limiter. `clock` gives seconds that only grow, `wall` seconds since 1970."""
 

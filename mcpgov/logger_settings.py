@@ -7,7 +7,7 @@ signature of its key goes along; a connection string is one of this very event h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, PlainValidator, model_validator
 from pydantic import ValidationInfo as Info
 
 from mcpgov.credential.references import UNFETCHED, Unfit
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.shapes import TEXT, Flag, Shape, resolved_text
 
@@ -28,7 +29,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _MEND: Final = "write https://NAMESPACE.servicebus.windows.net/EVENTHUB"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SharedKey:
     """A shared access key, and its name."""
 

@@ -11,12 +11,12 @@ import asyncio
 import os
 import threading
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov import __version__
 from mcpgov.errors import InvalidConfiguration, Problem
 from mcpgov.extras import OTEL
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
@@ -42,7 +42,7 @@ def nothing_waits(_connections: Iterable[Connection], /) -> Mapping[str, int]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """The parts of a gateway that are looked at. `lag` is in seconds, for each place that checkpoints are sent to, and
     `behind` for each export; `available` says of each connection whether its server is there, as far as that is known,
@@ -62,7 +62,7 @@ class Watched:
         return self.current().connections
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Telemetry:
     """Who hears of calls that ended, and of what policies say; `prometheus` is there where it can be scraped."""
 
@@ -71,7 +71,7 @@ class Telemetry:
     prometheus: Prometheus | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signals:
     """What is exported to a collector."""
 

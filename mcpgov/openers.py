@@ -9,7 +9,7 @@ import os
 import ssl
 import time
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -26,6 +26,7 @@ from mcpgov.doctor.visit import Visitor
 from mcpgov.errors import Refusal
 from mcpgov.examining import Examination
 from mcpgov.exports import export_states, written
+from mcpgov.frozen import frozen
 from mcpgov.host_tokens import HostTokens
 from mcpgov.identities import IdentityParts, kept_consents
 from mcpgov.registry_client import SCOPE, RegistryClient
@@ -72,7 +73,7 @@ def no_host(azure: AzureIdentity, tls: ssl.SSLContext) -> NoReturn:
     raise Refusal(Reason.CREDENTIAL_UNAVAILABLE, "No token is to be had.", detail="nobody is asked here")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Openers:
     """Opens things by the path of a settings file. `load` loads a module of ours when it is first asked for."""
 

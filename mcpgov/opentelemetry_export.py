@@ -11,7 +11,6 @@ The one module that knows the SDK. It is loaded only where a collector is named,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -26,6 +25,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 
 from mcpgov.audit.record import microseconds
 from mcpgov.decision import Metric
+from mcpgov.frozen import frozen
 from mcpgov.models import OutcomeStatus
 from mcpgov.semantic_conventions import (
     BUCKETS,
@@ -171,7 +171,7 @@ class Measurements:
         self._provider.shutdown()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenTelemetry:
     """Implements audit.ended.Observer and effects.Teller; either part may be missing."""
 

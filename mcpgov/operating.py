@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov import __version__
@@ -20,6 +19,7 @@ from mcpgov.audit.record import ControlEvent, ControlRecord
 from mcpgov.cli.answers import FileAnswers, unasked
 from mcpgov.console.asgi import Console
 from mcpgov.endpoint.limits import Sites
+from mcpgov.frozen import frozen
 from mcpgov.store.audit_index import indexing
 from mcpgov.store.recorded_keys import RecordedKeys
 from mcpgov.store.recorded_pins import RecordedPins
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mcpgov.storage import Storage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operated:
     """The running gateway that operators look after, and the settings file that it runs from."""
 
@@ -57,7 +57,7 @@ class Operated:
     health: Callable[[str], ConnectionHealth] = unasked
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operating:
     """The application of the admin listener. `link` is the way in where nobody has an admin key yet, else empty."""
 
@@ -105,7 +105,7 @@ async def operating(gateway: Operated) -> AsyncGenerator[Operating]:
         yield Operating(listener, token and f"{url}/console/open?token={token}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedAdminKeys:
     """Admin keys, every change of which is written down first."""
 

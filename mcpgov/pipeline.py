@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import secrets
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
 from mcpgov.decision import Reason
 from mcpgov.errors import ClientGone, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.handles.handles import Handles
 from mcpgov.handles.seal import KEY_BYTES, Seal
 from mcpgov.places import Places
@@ -165,7 +166,7 @@ class NoPins:
         return {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stages:
     """Everything that govern() works with."""
 

@@ -11,11 +11,11 @@ In this process's memory: each worker counts alone. What all have open at one up
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.messages import listens
 from mcpgov.models import Kind
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Most:
     """The most that there may be at once; `streams_per_caller` is on one connection."""
 
@@ -36,7 +36,7 @@ class Most:
     streams_per_caller: int = 64  # a key that several agents share has one for each session
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sort:
     """What is counted together: at most so many of one caller at one connection (`here`), at the aggregate, which has
     none (`there`), in all (`own`); and of everybody (`most`). `name` is the word for several of them.

@@ -18,6 +18,7 @@ from mcpgov.credential.references import EnvironmentAndFiles
 from mcpgov.decision import Charge, Reason, Refund, Spend, Spent
 from mcpgov.endpoint.reply import refusal_reply, reply_headers
 from mcpgov.errors import InvalidConfiguration, Problem, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import (
     Connection,
     Credential,
@@ -130,7 +131,7 @@ class CasesShape(Shape):
     cases: Annotated[tuple[CaseShape, ...], Field(min_length=1)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cases:
     """The cases of one file, and the names of the policies they are about."""
 
@@ -141,7 +142,7 @@ class Cases:
     source: Source = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What came of one case: nothing in `wrong` if it is as expected."""
 
@@ -293,7 +294,7 @@ def _made(evaluation: Evaluation, case: CaseShape, effects: _CaseRun, coverage: 
     return decision, outcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Outcome:
     """What goes upstream (nothing, where a call is denied), and what the caller gets."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mcpgov.credential.references import Unfit, resolve
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.dialects import Yaml
 from mcpgov.policy.document import dialect_of, load_document, misnamed, name_of, read_document
@@ -36,7 +37,7 @@ _SECRET: Final = Secret("0" * 44)  # not looked into, but as long as a key, in b
 GIVEN: Final = ("1", _SECRET, "https://value.example", "00000000-0000-0000-0000-000000000000")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyReferences:
     """The named values of the settings, and the environment and files that references name.
 
@@ -64,7 +65,7 @@ class PolicyReferences:
         return secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyFiles:
     """What the files hold: policies by name, the names of fragments, and everything that is wrong in any of them."""
 
@@ -84,7 +85,7 @@ def load_policies(texts: Mapping[Path, str], references: References) -> PolicyFi
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Linted:
     """One file: what it holds, if it loads, and what is wrong with it. `misnamed`: it only loads under another name.
 
@@ -128,7 +129,7 @@ class Given:
         return Fragment(Source(name, {ROOT: []}, {}, {}), Yaml(self), "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Fragments(Mapping[str, Fragment]):
     """Those that there are, and one that does nothing for every other name."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Issued
 from mcpgov.policy.glob import compile_wildcards
 
@@ -42,7 +42,7 @@ class Authorizations(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyTokens:
     """`connection` finds one that is in force by its name."""
 

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import json
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from mcpgov.decision import Reason
 from mcpgov.diagnosis import Diagnosis, Seen, diagnose, link_in, untested
 from mcpgov.endpoint.inbound import CAPABILITIES_KEY, HANDSHAKE_VERSIONS, STATELESS_VERSIONS, VERSION_KEY, parse_request
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Era, Headers, Principal, PrincipalKind, RequestHead
 from mcpgov.pipeline import Stages, govern
 from mcpgov.strict_json import JsonLimits, dumps
@@ -43,7 +44,7 @@ NOT_UNDERSTOOD: Final = frozenset({Reason.UPSTREAM_INVALID, Reason.UPSTREAM_ERRO
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeResult:
     """What was found. `tools` are those that the caller may see; `latency_ms` is how long the last list took.
 
@@ -100,7 +101,7 @@ class Unproved(Exception):
     """The visit cannot go on; what it has seen says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AsProbe:
     """Stage 2 for the probe, which is nobody but itself."""
 

@@ -7,13 +7,14 @@ label: who did what is a question for the ledger, not for a counter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mcpgov.frozen import frozen
 from mcpgov.semantic_conventions import connection_of, seconds
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 WAITS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Readings:
     """How the gateway is at a moment. `lag` is in seconds, for each place that checkpoints are sent to, and so is
     `behind`, for each export; `sinks` are the stores of the ledger, and whether each took what it was given last;

@@ -6,13 +6,13 @@ and so is any answer that is not 200. No message quotes a token or what was answ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from mcpgov.catalog.importers import is_api_center
 from mcpgov.credential.references import Unfit
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.web import WebUnavailable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _REFUSALS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistryClient:
     """Implements catalog.importers.Fetch. `token` is None where nothing says who mcpgov is.
 

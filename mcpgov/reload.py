@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
@@ -36,6 +36,7 @@ from mcpgov.catalog.needs import unmet
 from mcpgov.certificates import present
 from mcpgov.entry_files import parse_file
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.missing import away, missing
 from mcpgov.policy_files import PolicyReferences, load_policies
 from mcpgov.registry.pages import Shelf
@@ -66,7 +67,7 @@ RELOADED: Final = frozenset({"aggregate", "catalog", "policies", "global_policie
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReloadResult:
     """What came of a reload. `old` and `new` are the stamps in force before and after; with `problems` they are equal.
 
@@ -82,7 +83,7 @@ class ReloadResult:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """Every file as it was when it was read. `settings` is None where there is no mcpgov.yaml."""
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from mcpgov.audit.redact import key_id
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.server_urls import shown
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ LOOKS: Final = 13  # before a start is refused: one that was killed a moment ago
 PAUSE: Final = 0.25  # seconds between two
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Serving:
     """What a gateway that runs said when it started. `counters` is empty where its release did not say."""
 

@@ -12,7 +12,6 @@ import base64
 import binascii
 import ipaddress
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -33,6 +32,7 @@ from mcpgov.credential.strength import check_material
 from mcpgov.database_settings import Counters, by_token
 from mcpgov.endpoint.limits import is_loopback
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.identity_settings import Azure, Identity, contradictions
 from mcpgov.limit_settings import Limits
 from mcpgov.log_settings import Log
@@ -56,7 +56,7 @@ _SERVERS: Final = re.compile(r"[A-Za-z0-9._/*?-]{1,200}")
 _SEEN: Final = {"anyOf": [{"enum": ["none", "all"]}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """Where to listen: an IP address or localhost, and a port; port 0 lets the system choose."""
 

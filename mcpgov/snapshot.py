@@ -6,12 +6,13 @@ does not exist, a backend that the connection does not list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason, Reply
 from mcpgov.errors import InvalidConfiguration, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.policy.compiled import compile_policy
 from mcpgov.policy.glob import compile_wildcards
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _NO_CONNECTION: Final = "There is no such connection."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """What is in force. `stamp` is a digest over every file it was made from; it stands in each audit record.
 

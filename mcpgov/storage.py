@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from mcpgov.audit.writer import Tuning
 from mcpgov.audit_settings import SQLITE
 from mcpgov.database_tokens import POSTGRES
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.store.database import (
     digest_key,
@@ -74,7 +75,7 @@ PIN_CONNECTIONS = 2
 PINS_TIMEOUT = 5.0  # seconds: a list can have thousands of tools
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """Where records, keys and consents are kept, each connected to when it is first needed.
 
@@ -87,7 +88,7 @@ class Opened:
     vault: Rows
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Storage:
     """The store of these settings. `load` loads a module of ours when it is first asked for; `tokens` are of our own
     identity, with which servers are signed in to if the settings say so.

@@ -16,12 +16,12 @@ import codecs
 import json
 import math
 import re
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ _CHARACTER = re.compile(r"at character ([0-9]+)")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|(-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][-+]?\d++)?|-?Infinity|NaN)', re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonLimits:
     """How much is read: `body` and each `string` in bytes of UTF-8; a scalar has depth 0, `[]` has 1.
 

@@ -21,11 +21,11 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
+from mcpgov.frozen import frozen
 from mcpgov.telemetry import configure_logging
 from mcpgov.worker import Worker, inherited
 
@@ -61,7 +61,7 @@ class Process(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerProcess:
     """A process of this system. `link` is open for as long as this process lives, and `started` does."""
 
@@ -91,7 +91,7 @@ class WorkerProcess:
             self.started.send_signal(number)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Starting:
     """How workers are started: `command`, which is told which worker it is; `listener` is the socket they share."""
 

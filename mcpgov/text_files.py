@@ -9,11 +9,12 @@ that what is written meanwhile is seen the next time. Refuses to know: what the 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import Problem
+from mcpgov.frozen import frozen
 from mcpgov.settings_file import read_text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ BEGINNING: Final = datetime.fromtimestamp(0, UTC)  # when a file was written of 
 Status = tuple[int, int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextFile:
     """A file as it was read. `status` tells it from every other and from what it was before; None where it is not
     known, or may come to be the same for another text.
@@ -52,7 +53,7 @@ def read_file(place: Path, before: TextFile | None = None) -> TextFile:
     return TextFile(text, datetime.fromtimestamp(found.st_mtime, UTC), status if settled else None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folder:
     """A folder of files. `source` is the settings file that names it; None where it has its default name."""
 

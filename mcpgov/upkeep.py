@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,7 @@ import structlog
 from mcpgov.audit.checkpoints import DatabaseTarget, FolderTarget, HttpTarget, Shipping
 from mcpgov.audit.retention import Retention, Wanted
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.server_urls import shown
 from mcpgov.storage import sent_checkpoints
 from mcpgov.store.database import place_bytes
@@ -87,7 +88,7 @@ def target_of(place: str, load: Load) -> FolderTarget | DatabaseTarget | HttpTar
     return HttpTarget(place, GuardedWeb())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Purging:
     """The ledger, for whoever purges it by hand."""
 

@@ -13,13 +13,14 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlencode
 
 import httpx2
 
 from mcpgov.destinations import is_metadata, is_public, origin
+from mcpgov.frozen import frozen
 from mcpgov.models import Headers
 from mcpgov.trust import system_trust
 
@@ -35,7 +36,7 @@ ALWAYS: Final = (("user-agent", "mcpgov"), ("accept-encoding", "identity"))
 FORM: Final = (("content-type", "application/x-www-form-urlencoded"),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WebAnswer:
     """What was answered, whole. A redirect is an answer like any other."""
 
@@ -76,7 +77,7 @@ def new_transport(tls: ssl.SSLContext) -> httpx2.AsyncBaseTransport:
     return httpx2.AsyncHTTPTransport(verify=tls, trust_env=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GuardedWeb:
     """The Web of a running gateway: each request on a connection of its own, to an address that was checked.
 

@@ -14,9 +14,9 @@ import gc
 import signal
 import socket
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.models import LocalUpstream
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MOST: Final = 64  # workers on one host
 SERVES: Final = b"."  # what a worker says on its link, once, when it serves
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worker:
     """Worker `index`, from 0, of `count`. `listener` and `link` are file descriptors of its supervisor's; -1: none."""
 

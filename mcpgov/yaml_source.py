@@ -13,12 +13,13 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +50,7 @@ _DISPUTED: Final = re.compile(r"[\t\r\x85\u2028\u2029\ud800-\udfff\ufeff|>]|\?(?
 _WORDS: Final[Mapping[str, bool | None]] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """The plain value of a file, and the place of each value and key in it. Lines and columns count from 1."""
 

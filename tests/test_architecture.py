@@ -175,9 +175,15 @@ def package() -> dict[str, ast.Module]:
     return {name: ast.parse(file.read_text("utf-8")) for name, file in zip(names, files, strict=True)}
 
 
+@functools.cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Every node of a tree; each rule goes through the same ones."""
+    return tuple(ast.walk(tree))
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     """Every dotted name that is imported, wherever the import stands."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -249,7 +255,7 @@ def pure_modules_stay_pure(modules: Modules) -> Iterator[str]:
     for name in (name for name in modules if is_in(room(name), PURE)):
         outside = (item for item in imports(modules[name]) if not is_in(item, ("mcpgov", *PURE_IMPORTS)))
         yield from (f"{name} imports {item}" for item in outside)
-        for node in ast.walk(modules[name]):
+        for node in nodes(modules[name]):
             called = called_name(node)
             if called in IMPURE_CALLS:
                 yield f"{name} calls {called}()"
@@ -278,7 +284,7 @@ def foreign_code_is_fenced(modules: Modules) -> Iterator[str]:
 def forward_has_one_caller(modules: Modules) -> Iterator[str]:
     """One way through: pipeline.govern() alone calls upstream.forward."""
     outside = (name for name in modules if not is_in(room(name), ("upstream",)))
-    callers = [name for name in outside for node in ast.walk(modules[name]) if called_name(node) == "forward"]
+    callers = [name for name in outside for node in nodes(modules[name]) if called_name(node) == "forward"]
     if callers != ["mcpgov.pipeline"]:
         yield f"forward() is called in {callers}"
 
@@ -286,7 +292,7 @@ def forward_has_one_caller(modules: Modules) -> Iterator[str]:
 def broad_except_in_two_places(modules: Modules) -> Iterator[str]:
     """`except Exception` is for the two places that must outlive anything; each turns it into a refusal."""
     for name, tree in modules.items():
-        broad = [ast.unparse(node).partition("\n")[0] for node in ast.walk(tree) if catches_everything(node)]
+        broad = [ast.unparse(node).partition("\n")[0] for node in nodes(tree) if catches_everything(node)]
         if len(broad) > (name in BROAD_EXCEPT):
             yield f"{name} has {broad}"
 
@@ -303,9 +309,9 @@ def catches_everything(node: ast.AST) -> bool:
 def no_late_imports(modules: Modules) -> Iterator[str]:
     """A late import hides a cycle or a cost; only app.py may load, by name, what a plain start does not need."""
     for name, tree in modules.items():
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        functions = [node for node in nodes(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         yield from (f"{name} imports inside {node.name}()" for node in functions if any(True for _ in imports(node)))
-        loads = [node for node in ast.walk(tree) if called_name(node) in {"import_module", "__import__"}]
+        loads = [node for node in nodes(tree) if called_name(node) in {"import_module", "__import__"}]
         if len(loads) > (name == LAZY_LOADER):
             yield f"{name} loads modules by name"
 
@@ -313,7 +319,7 @@ def no_late_imports(modules: Modules) -> Iterator[str]:
 def no_module_state(modules: Modules) -> Iterator[str]:
     """What is assigned at the top of a module is a constant: UPPER_CASE if it could be changed, and never rebound."""
     for name, tree in modules.items():
-        yield from (f"{name} has a global statement" for node in ast.walk(tree) if isinstance(node, ast.Global))
+        yield from (f"{name} has a global statement" for node in nodes(tree) if isinstance(node, ast.Global))
         for node in tree.body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None and is_mutable(node.value):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]

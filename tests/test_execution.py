@@ -10,11 +10,11 @@ from typing import Final
 
 import pytest
 
-from tests.test_architecture import Modules, Rule, called_name, imports, is_in, package, room
+from tests.test_architecture import Modules, Rule, called_name, imports, is_in, nodes, package, room
 
 # Builtins that make code of text, and modules that make objects or memory of bytes.
 CODE_FROM_TEXT: Final = frozenset({"eval", "exec", "compile", "__import__", "execfile"})
-# As dataclasses does: the text of an `__init__`, at import, of the names of our own fields (decision 35).
+# As dataclasses does: the text of an `__init__` of the names of our own fields (decisions 35, 47).
 MAY_WRITE_CODE: Final = "frozen"
 CODE_FROM_BYTES: Final = ("pickle", "marshal", "shelve", "dill", "ctypes", "code", "codeop", "runpy", "cffi")
 UNSAFE_YAML: Final = frozenset({"load", "load_all", "full_load", "unsafe_load", "Loader", "FullLoader", "UnsafeLoader"})
@@ -29,21 +29,21 @@ def text_never_becomes_code(modules: Modules) -> Iterator[str]:
     for name, tree in modules.items():
         allowed = {"exec"} if room(name) == MAY_WRITE_CODE else frozenset[str]()
         yield from (f"{name} imports {item}" for item in imports(tree) if is_in(item, CODE_FROM_BYTES))
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
                 and node.func.id in CODE_FROM_TEXT - allowed
             ):
                 yield f"{name} calls {node.func.id}()"
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "yaml" and node.attr in UNSAFE_YAML:
+            if isinstance(node, ast.Attribute) and node.attr in UNSAFE_YAML and ast.unparse(node.value) == "yaml":
                 yield f"{name} uses yaml.{node.attr}"
 
 
 def processes_start_in_three_places(modules: Modules) -> Iterator[str]:
     """Who calls over a network starts nothing; who may start something hands over a list, and no line for a shell."""
     for name, tree in modules.items():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if shell_in(node):
                 yield f"{name} asks a shell: {ast.unparse(node)}"
             if not is_in(room(name), MAY_START_PROCESSES) and starts(node):
@@ -62,7 +62,7 @@ def starts(node: ast.AST) -> bool:
     """Whether a node names what starts or becomes a process: asyncio's, or os's under any of its names."""
     if not isinstance(node, ast.Attribute):
         return False
-    of_os = ast.unparse(node.value) == "os" and node.attr.startswith(OF_OS)
+    of_os = node.attr.startswith(OF_OS) and ast.unparse(node.value) == "os"
     return of_os or node.attr.startswith("create_subprocess_")
 
 

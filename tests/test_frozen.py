@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mcpgov.frozen import frozen
-from mcpgov.models import Connection, Headers, MCPRequest, RemoteUpstream
+from mcpgov.models import Connection, Headers, RemoteUpstream
 
 
 @frozen
@@ -90,8 +90,82 @@ def test_it_is_copied_as_it_is() -> None:
             made.__setattr__("name", "town")
 
 
-def test_the_values_on_the_path_of_a_call_are_made_so() -> None:
-    for value in (MCPRequest, Connection):
-        assert value.__init__.__code__.co_filename == "<string>"
-        assert "open_" in value.__init__.__code__.co_names
+def test_one_that_derives_and_one_that_is_derived_from_are_of_their_own_classes() -> None:
+    @frozen
+    class Base:
+        """One from which others derive."""
+
+        name: str
+
+    before = Base("a")
+
+    @frozen
+    class Derived(Base):
+        """One that derives."""
+
+        count: int = 1
+
+    class Plain(Base):
+        """One that says no more."""
+
+    assert (repr(before), type(before)) == (repr(Base("a")), Base)
+    assert (Derived("a", 2).name, Derived("a", 2).count, type(Derived("a"))) == ("a", 2, Derived)
+    assert (Plain("a").name, type(Plain("a"))) == ("a", Plain)
+    assert len({before, Base("a"), Derived("a"), Plain("a")}) == 3
+    for made in (before, Derived("a"), Plain("a")):
+        with pytest.raises(FrozenInstanceError):
+            made.__setattr__("name", "b")
+
+
+def test_what_a_class_says_of_its_own_stays() -> None:
+    @frozen
+    class Own:
+        """One with methods that are not the shared ones."""
+
+        name: str
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Own) and other.name.lower() == self.name.lower()
+
+        def __hash__(self) -> int:
+            return hash(self.name.lower())
+
+        def __repr__(self) -> str:
+            return "Own(...)"
+
+    assert Own("a") == Own("A")
+    assert len({Own("a"), Own("A")}) == 1
+    assert repr(Own("a")) == "Own(...)"
+
+
+def test_a_field_may_count_for_equality_and_not_for_the_hash() -> None:
+    @frozen
+    class Listed:
+        """One with a field that has no hash."""
+
+        name: str
+        given: dict[str, str] = field(default_factory=dict[str, str], hash=False)
+        seen: int = field(default=0, compare=False)
+
+    assert Listed("a", {"b": "c"}) != Listed("a")
+    assert hash(Listed("a", {"b": "c"})) == hash(Listed("a", seen=3)) == hash(Listed("a"))
+    assert Listed("a", seen=3) == Listed("a")
+
+
+def test_nothing_is_written_for_a_class_of_which_there_is_no_value() -> None:
+    @frozen
+    class Unused:
+        """One that nobody makes."""
+
+        name: str
+
+    assert Unused.__init__.__code__.co_filename != "<string>"
+    Unused("a")
+    assert Unused.__init__.__code__.co_filename == "<string>"
+
+
+def test_the_values_on_the_path_of_a_call_are_made_with_a_twin() -> None:
     assert Headers((("a", "1"),)).get("a") == "1"
+    made = Connection("city", "com.contoso/city", RemoteUpstream("https://city.contoso.com/mcp"))
+    for value in (made, made.upstream):
+        assert "OPENED" in type(value).__init__.__code__.co_names

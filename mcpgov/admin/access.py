@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mcpgov.frozen import frozen
 from mcpgov.identity.api_key import NO_DIGEST, digest, key_id_of, mint_key
 from mcpgov.identity.api_key import PREFIX as GATEWAY_PREFIX
 from mcpgov.models import Secret
@@ -94,7 +94,7 @@ class AdminRefusal(Exception):
         return STATUS[self.fault]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """Whoever is signed in. `key_id` is empty for the one who came by the link that the start printed."""
 
@@ -108,7 +108,7 @@ class Person:
         return f"admin:{self.key_id or 'link'}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdminKey:
     """An admin key at rest. `digest` is the SHA-256 of the whole key, in hex; times are UTC."""
 

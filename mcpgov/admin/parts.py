@@ -5,8 +5,10 @@ Values and Protocols; app.py hands in what fills them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from mcpgov.pinning.approval import DecidedPins
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServedConnection:
     """A connection as operators see it: no key, no query of a URL. `tools` are those with policies of their own.
 
@@ -42,7 +44,7 @@ class ServedConnection:
     since: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Server:
     """A version of a server of the catalog, and the connections it is served as. `pin` is how its tools come to be
     trusted, `file` what says all this.
@@ -65,7 +67,7 @@ class Server:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """A policy, and where it is in force. `text` is the file as it is written: references, never what they lead to."""
 
@@ -109,7 +111,7 @@ class Answers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AdminParts:
     """Everything that the admin plane works with. `note` writes down who does what, before it is done; it raises
     StoreUnavailable.

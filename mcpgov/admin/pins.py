@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.admin.routes import Asked, Parameter, Reply, Route
+from mcpgov.frozen import frozen
 from mcpgov.pinning.approval import described, look_at, meant, name_of
 from mcpgov.pinning.judgement import Pin, approve, reject
 from mcpgov.pinning.place import name_in, place_in
@@ -34,7 +34,7 @@ DECISION: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A tool that is to be decided about, as it was shown; without a `place`, where it waits."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 from mcpgov.admin.access import AdminRefusal, Fault, Role
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.strict_json import JsonLimits, parse
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LIMITS: Final = JsonLimits(depth=8)  # of a body: none has more than lists in it
 _VARIABLE: Final = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """Something that stands in the query, or a member of the body."""
 
@@ -38,7 +39,7 @@ class Parameter:
     many: bool = False  # a list of texts; in a body only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """One request, checked as far as its route says: who asks, what the path names, the query, the body."""
 
@@ -52,7 +53,7 @@ class Asked:
         return str(self.body.get(name, ""))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """What comes back: a value that becomes JSON, or `chunks` of another type, as they are ready. `headers` join it."""
 
@@ -64,7 +65,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """One thing that can be asked. `returns` is what the document says of the answer, `status` is that of success."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import REFUSED, SIGNED_IN, AdminRefusal, Fault, Person, Role, deed, holder, person_of
 from mcpgov.credential.sealing import Seal
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ LONGEST: Final = 4096  # characters of a cookie or a form's token
 SCHEME: Final = "bearer"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """Somebody at a browser. `id` is the session's own, and says nothing of anybody."""
 

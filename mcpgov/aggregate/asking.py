@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -20,6 +20,7 @@ from mcpgov.aggregate.patience import within
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, STATELESS_VERSIONS, parse_request
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.messages import LISTEN, answers, mapping, message_in
 from mcpgov.models import Era, Headers
 from mcpgov.pipeline import govern
@@ -53,7 +54,7 @@ class Unanswered(Exception):
     """A member did not answer as asked. Its record, or the answer itself, says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """Stage 2 for a part of a request whose caller is known."""
 

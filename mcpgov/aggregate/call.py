@@ -9,7 +9,7 @@ name that is nobody's is answered as that of an unknown tool, and never sent; a 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.aggregate.answering import Answering
@@ -24,6 +24,7 @@ from mcpgov.aggregate.visit import Shared, Visit, unknown
 from mcpgov.decision import Reason
 from mcpgov.endpoint.inbound import HANDSHAKE_VERSIONS, parse_request
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.json_spans import span_of, with_value
 from mcpgov.messages import LISTEN, exact, mapping
 from mcpgov.models import Era, Headers, Kind
@@ -56,7 +57,7 @@ NAMING: Final[Mapping[str, tuple[Listed, tuple[str, ...]]]] = {
 SUBSCRIBING: Final = ("resources/subscribe", "resources/unsubscribe")  # HANDSHAKE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Which member a request is for, under which name there, and its body with that name."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from mcpgov.frozen import frozen
 from mcpgov.messages import ENVELOPE_KEYS, exact, looks_alike, mapping
 from mcpgov.policy.listing import invalid
 
@@ -68,7 +68,7 @@ def _note(notes: OrderedDict[K, V], key: K, value: V, most: int) -> None:
         notes.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renumbered:
     """Keeps a member's messages apart from those of others: implements a policy's Rewriter."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.handles.event_ids import with_ids
 from mcpgov.messages import SUBSCRIPTION_ID, is_response, mapping
 
@@ -53,7 +54,7 @@ class Numbered:
         return tuple(with_member(event, self.member) for event in await anext(self.events))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subscribed:
     """Writes the id of the client's subscription for that of ours: implements a policy's Rewriter."""
 

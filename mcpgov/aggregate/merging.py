@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.aggregate.naming import Item
 from mcpgov.decision import Reason
 from mcpgov.errors import INVALID_PARAMS, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Era
 from mcpgov.strict_json import dumps
 
@@ -34,7 +34,7 @@ LONGEST: Final = 8192  # characters of a URI that a template may stand for
 _EXPRESSION: Final = re.compile(r"\{[^{}]*\}")  # of a URI template (RFC 6570 section 2.2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """One sort of list: the method, where its result has the list, what names an item, and whether names change."""
 

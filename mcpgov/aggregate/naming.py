@@ -11,9 +11,9 @@ separator has no character that a connection's name may have, so that a prefixed
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.glob import compile_wildcards
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """One thing that a member offers: its name at /mcp, whose it is, the name that it has there, how it is listed."""
 
@@ -48,7 +48,7 @@ def members_of(patterns: Iterable[str], connections: Collection[str], allowed: S
     return tuple(name for name in found if name in reachable)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Naming:
     """How things are named, by the settings; `members` are those of one caller, in order."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from mcpgov.aggregate.callbacks import Letters
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,7 +120,7 @@ class Sessions:
 Owners = Mapping[str, tuple[str, str]]  # by the name at /mcp: the member, and its own name there
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Names:
     """Whose the names of one list are."""
 

@@ -7,9 +7,10 @@ of it is pinned: one caller's list would become the measure of another's. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.models import Connection, RemoteUpstream
 from mcpgov.pinning.mode import PinMode
 from mcpgov.policy.compiled import ConnectionPolicy, compile_policy
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 PATH: Final = "/mcp"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoPolicy(ConnectionPolicy):
     """Nothing, whoever calls: a name at /mcp is not the name that a scope speaks of."""
 
@@ -33,7 +34,7 @@ class NoPolicy(ConnectionPolicy):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WithAggregate(Snapshot):
     """`verdict` raises the Refusal of a request that was read and has nowhere to go."""
 

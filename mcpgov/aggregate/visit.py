@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from mcpgov.aggregate.naming import Naming, members_of
 from mcpgov.aggregate.sessions import KNOWN_FOR, SURE_FOR
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mcpgov.strict_json import JsonLimits
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shared:
     """What all requests at /mcp have in common."""
 

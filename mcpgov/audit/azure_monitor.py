@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mcpgov.audit.export_targets import NEVER, OK, seconds
 from mcpgov.audit.exporting import TargetRefused, TargetUnavailable
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.web import WebUnavailable
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Pace:
         self._free = max(self._free, now) + max(1 / CALLS, size / BYTES)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MonitorTable:
     """A stream of a data collection rule. `name` is its origin."""
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from mcpgov.audit.fields import MOST
 from mcpgov.audit.merkle import HASH, Frontier, grown, leaf_hash, root
 from mcpgov.audit.record import ControlEvent, ControlRecord, Durability
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ SEQ = re.compile(r"[0-9]{1,18}")  # what a database has a number for
 HEADS = "mcpgov.control.heads"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chain:
     """What a writer has written so far: how many entries, the hash of the last, and the frontier of their tree."""
 
@@ -62,7 +62,7 @@ class Chain:
         return Head(self.writer, self.size, self.head)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """An entry, named: that a writer's entry number `seq` has this hash."""
 

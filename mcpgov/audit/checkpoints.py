@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ import structlog
 from mcpgov.audit.note import Checkpoint, opened, unopened
 from mcpgov.audit.record import microseconds
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.web import WebUnavailable
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class TargetUnavailable(Exception):
     """A place did not take a checkpoint. The text names the place and no secret."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptCheckpoint:
     """A checkpoint as the store keeps it. `at` is in microseconds since 1970-01-01 UTC."""
 

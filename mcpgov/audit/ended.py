@@ -5,8 +5,9 @@ Pure. Telemetry, which may be lost; what has to be proved is in the ledger. No a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from mcpgov.audit.record import AnswerSeen, Latency
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Connection, MCPRequest, OutcomeStatus, RequestHead
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndedCall:
     """A call that has ended. `reason` is that of its end, None where it was simply answered. `session` is the digest of
     the session's id. `connection` is one of the catalog, None where none was found. Latencies are in microseconds.

@@ -16,12 +16,13 @@ import json
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from mcpgov.audit.exporting import TargetRefused, TargetUnavailable
 from mcpgov.destinations import is_public
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.web import WebUnavailable, system_addresses
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Posts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderFiles:
     """A folder. `place` writes a file whole, or leaves the one that is there: it has the same records."""
 
@@ -67,7 +68,7 @@ class FolderFiles:
             raise TargetUnavailable(f"{self.name}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpPost:
     """A URL that takes POST. `name` is its origin, `headers` are secret."""
 
@@ -107,7 +108,7 @@ def rejected(body: bytes) -> int:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyslogStream:
     """A syslog receiver over TLS (RFC 5425), or with `tls` None over plain TCP (RFC 6587). Each payload has a
     connection of its own, whose orderly end says that all of it was read. Without `close_notify` the end of TCP is one.

@@ -5,10 +5,11 @@ Pure: only values and a Protocol, for the formats as for the loop that sends.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.audit.record import timestamp
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exported:
     """A record on its way: the whole record, and where it stands. `at` is in microseconds since 1970-01-01 UTC.
 
@@ -47,7 +48,7 @@ class Exported:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payload:
     """What a place is given at once. `count` is how many records, in order, it stands for; `name` is unique to them,
     and the same for the same records.
@@ -67,7 +68,7 @@ class Format(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportState:
     """How far an export is. `behind` is in records; `oldest` is when the oldest record was made that waits, `failing`
     since when it fails; None where nothing waits, and where it does not fail.

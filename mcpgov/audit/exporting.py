@@ -15,7 +15,6 @@ Refuses to know: how records are kept, what a format looks like, how a place is 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,6 +23,7 @@ import structlog
 from mcpgov.audit.exported import Exported, Format, Payload
 from mcpgov.audit.record import ControlEvent, microseconds
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -109,7 +109,7 @@ class Note(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Export:
     """One export as it was configured. A batch that is not full waits `patience` seconds for more: files are better few
     and large.

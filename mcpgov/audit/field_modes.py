@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +54,7 @@ def is_secretive(key: str) -> bool:
     return plain in _SECRETIVE_ALONE or _SECRETIVE.search(plain) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldModes:
     """Patterns and their modes, in the order in which they are tried."""
 

@@ -5,8 +5,9 @@ It knows rows, not calls; what a row says is decided in record.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     Sign = Callable[[Chain], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenCall:
     """A call with an intent and no end."""
 

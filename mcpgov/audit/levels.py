@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.field_modes import ALL_DIGESTS, FieldModes
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ class Level(StrEnum):
         return self is Level.REQUEST_RESPONSE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class About:
     """What rules match on: the connection as the path names it, and what is known of the rest, else empty."""
 
@@ -59,7 +59,7 @@ class About:
         return cls(head.connection, method, tool, principal.id if principal else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Names:
     """Patterns, of which one has to match: `*` is any run of characters, `?` any one. Not given, all match."""
 
@@ -82,7 +82,7 @@ class Names:
 EVERY_NAME = Names()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LevelRule:
     """Which calls are written down at `level`, and how the values in their arguments and answers look."""
 

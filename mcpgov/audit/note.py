@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from mcpgov.audit.merkle import HASH
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from mcpgov.audit.chain import Chain
@@ -29,7 +29,7 @@ SIGNATURE = 64  # bytes
 DASH = "\N{EM DASH}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifierKey:
     """The public half of a key, with its name. Its text is the vkey that C2SP tools take: `name+id+key`."""
 
@@ -89,7 +89,7 @@ class Signer:
         return self.sign(Checkpoint(f"{self.key.name}/{chain.writer}", chain.size, chain.root).text)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkpoint:
     """That a log has `size` entries, and the root of their tree."""
 

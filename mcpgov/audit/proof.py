@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from mcpgov.audit.merkle import leaf_hash, root_from
 from mcpgov.audit.note import opened
 from mcpgov.audit.verify import Evidence, encoded, read
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FIELDS = {"entry", "hashes", "index", "note", "size"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proof:
     """What proves one record. `entry` is canonical JSON."""
 

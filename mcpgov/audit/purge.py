@@ -12,7 +12,7 @@ carries on what that said: of no writer is it ever forgotten how much there was.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ from mcpgov.audit.chain import HEX, SEQ, Chain, head
 from mcpgov.audit.columns import ENDING, time_of
 from mcpgov.audit.fields import MOST
 from mcpgov.audit.record import EPOCH, ControlEvent, ControlRecord, RecordEvent, timestamp
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -51,7 +52,7 @@ class Old(NamedTuple):
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """What is gone: the chain of each writer at the end of that, and the calls of which only the end remains."""
 
@@ -73,7 +74,7 @@ class Removed:
         return sum(chain.size for chain in self.chains.values())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cut:
     """Some records to be removed at once, the oldest that there are. `removed` is what is gone then, `named` the
     writers that the record of it has to name.

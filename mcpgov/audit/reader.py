@@ -7,10 +7,10 @@ gateway that is writing.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 from mcpgov.audit.record import ControlEvent, RecordEvent
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def readable(name: str, value: Json) -> str:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallFilter:
     """Which calls are wanted; an empty field does not restrict. `principal` is an id or a name, `since` is included and
     `until` is not. `decision` is `allow` or `deny`. `reason` is that of the decision or of the outcome; `status` is one
@@ -96,7 +96,7 @@ class CallFilter:
         return (*calls, RecordEvent.CONTROL) if self.control or self.reason in set(ControlEvent) else calls
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One call, or one control event. `begun` is the intent, the denied record or the control record; `ended` is the
     outcome of an intent, None while there is none. `position` grows with every record that ends something.
@@ -141,7 +141,7 @@ class Call:
         return self.begun.get("event") == RecordEvent.CONTROL
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Following:
     """What came next: the calls that were wanted of it, and how far that reaches."""
 

@@ -9,7 +9,7 @@ text of redacted JSON where a rule says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -35,6 +35,7 @@ from mcpgov.audit.levels import Level
 from mcpgov.audit.phrases import NOBODY, Phrases
 from mcpgov.audit.redact import LONG_TEXT, clip
 from mcpgov.errors import ANSWERS
+from mcpgov.frozen import frozen
 from mcpgov.models import OutcomeStatus
 from mcpgov.trace_context import context_of, span_id_of
 
@@ -243,7 +244,7 @@ class OutcomeRecord(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ControlRecord:
     """Something that happened to the gateway itself; `details` are written as `mcpgov.control.<name>`.
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from mcpgov.frozen import frozen
 
 TEXT = 256  # characters of a name or an id that a caller chose
 LONG_TEXT = 1024  # characters of a sentence or a URI
@@ -19,7 +20,7 @@ _KEY = 16  # bytes, the shortest key that is worth the name
 _KEY_ID = 8  # hexadecimal digits
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fingerprint:
     """What is recorded of a value that is not: `digest` as `hmac-sha256:<key id>:<hex>`, and its `size` in bytes."""
 

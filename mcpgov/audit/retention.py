@@ -7,7 +7,7 @@ anything behind it; nor what an export has not taken. What does not fit its hash
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +15,7 @@ from mcpgov.audit.ledger_store import LedgerStore
 from mcpgov.audit.purge import Broken, Removed, before_open, begun_in, cut_of, old_enough
 from mcpgov.audit.record import EPOCH, microseconds
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -56,7 +57,7 @@ class PurgingStore(LedgerStore, PurgingLedger, Protocol):
     """A store whose writers can remove."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What is asked: to remove what is older than so many days, and no record from `keep_from` on, which an export has
     not taken; `principal` is who asks. Where `dry`, it is only counted.
@@ -68,7 +69,7 @@ class Wanted:
     dry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Purge:
     """What was removed, or would be: how many records of how many writers, from when to when (microseconds)."""
 

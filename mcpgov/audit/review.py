@@ -8,8 +8,10 @@ Refuses to know: how any of it is stored, and what it looks like.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol, Self
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +30,7 @@ class InvalidCursor(ValueError):
     """A cursor that no page gave out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Some calls in their order, and the cursor of those that follow; empty at the end."""
 
@@ -36,7 +38,7 @@ class Page:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bar:
     """The calls that began within one step of time, by KINDS."""
 
@@ -49,7 +51,7 @@ class Bar:
         return sum(self.counts.values())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Top:
     """A value that many calls have: as it is filtered by, as it is shown, how many calls, how many of them denied."""
 
@@ -59,7 +61,7 @@ class Top:
     denied: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Percentiles:
     """Milliseconds that forwarded calls took, from the head of the request to the end of the answer."""
 
@@ -69,7 +71,7 @@ class Percentiles:
     calls: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Summary:
     """A filter's calls, counted. `since` and `until` are what the bars cover, each `step` wide.
 
@@ -91,7 +93,7 @@ class Summary:
     counted: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """How much one caller used one tool."""
 
@@ -105,7 +107,7 @@ class Usage:
     last: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """One record where it stands: its number in the store, its writer's chain and its place there, its leaf hash."""
 
@@ -116,7 +118,7 @@ class Kept:
     record: Record = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Events:
     """Some control records, the newest first, and the cursor of those that follow; empty at the end."""
 
@@ -124,7 +126,7 @@ class Events:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verified:
     """What the last `audit verify` found (ok, tampered, gap, torn), when, and who asked."""
 
@@ -133,7 +135,7 @@ class Verified:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LedgerState:
     """What is known of the ledger as a whole. `behind` is how many records wait for the index.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ import structlog
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
 from mcpgov.audit.writer import Backlog, Tuning, Writer
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from mcpgov.audit.writer import Entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Posted:
     """One row on its way: its entry with each writer, None where it was not handed over."""
 

@@ -7,10 +7,10 @@ which answer it is of.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.canonical_json import canonical, digest
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolSet:
     """What a server listed: `digest` as `sha256:<hex>`, how many tools. `page`: there are more of them elsewhere."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mcpgov.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tuning:
     """How the ledger is written. Times are in seconds."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.field_modes import Mode
 from mcpgov.audit.redact import LONG_TEXT, clip, encodable, number_text
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ _DIGITS: Final = 4  # in the name of a field, at most
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Redacted:
     """A value as a record holds it: canonical JSON, how many scalars a rule dropped, and how many had no room."""
 

@@ -19,6 +19,7 @@ from mcpgov.audit.merkle import Frontier, grown, leaf_hash, root
 from mcpgov.audit.note import Checkpoint, opened
 from mcpgov.audit.purge import Removed, purged_in
 from mcpgov.audit.record import RecordEvent
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +44,7 @@ class Kind(IntEnum):
     TORN = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that is wrong. `place` is the row of the store or the line of the export; 0 where there is none."""
 
@@ -87,14 +88,11 @@ class Evidence(Protocol):
         ...
 
     def writers(self) -> Mapping[str, Head | None] | None:
-        """The writers that nobody has named yet: those that live (None), and the ends of the others.
-
-        None where the evidence does not say.
-        """
+        """The writers that nobody has named yet: those that live (None), the ends of the others; None if not said."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What was found. `unproved` records are from before there were hashes. `uncovered` are those that no checkpoint
     and no other writer vouches for yet, `purged` how many are gone.

@@ -34,6 +34,7 @@ from mcpgov.audit.patience import Patience
 from mcpgov.audit.record import ControlEvent, ControlRecord, timestamp
 from mcpgov.audit.tuning import Tuning
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ class Entry:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backlog:
     """What a store has not taken: rows that wait, ends of calls that it refused and that are tried again, and how many
     who waited were told no since it failed.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.backup.manifest import BadArchive
 from mcpgov.credential.references import referenced
+from mcpgov.frozen import frozen
 from mcpgov.reload import folders_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ENDINGS: Final = frozenset({".yaml", ".yml", ".xml"})
 _COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """The files by the names of their members, without the store itself, whose name is `store` (empty for none).
 
@@ -39,7 +39,7 @@ class Contents:
     secrets: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """The file of the store, None where that is a server, and the files of keys that lie beside it."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.strict_json import JsonLimits, parse
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class BadArchive(Exception):
     """What is no archive of ours, or not as it was made. The text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One file: how many bytes, and their SHA-256 in hex."""
 
@@ -45,7 +46,7 @@ class Member:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreCopy:
     """A copy of a store as it was at one moment: its schema, and the newest checkpoint in it, which may be none."""
 
@@ -55,7 +56,7 @@ class StoreCopy:
     checkpoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """An archive. `settings` and `store` are the names of these members; empty where there is none.
 

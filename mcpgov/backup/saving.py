@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +31,7 @@ from mcpgov.backup.archive import (
 )
 from mcpgov.backup.contents import contents_of
 from mcpgov.backup.manifest import FORMAT, BadArchive, Manifest
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 STORE: Final = "store"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """An archive that was written: what it says of itself, and its own SHA-256."""
 
@@ -53,7 +53,7 @@ class Saved:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gateway:
     """What is to be saved: the settings file, the store, and how that is copied while it is written to."""
 

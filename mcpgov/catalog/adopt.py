@@ -11,7 +11,6 @@ Source: Microsoft.CognitiveServices/accounts/projects/connections, 2025-04-01-pr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.catalog.client_files import read_relaxed
@@ -20,6 +19,7 @@ from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name, slug
 from mcpgov.catalog.withheld import reference
 from mcpgov.credential.references import Unfit
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.publish.foundry import connection_body
 
@@ -44,7 +44,7 @@ _PERSON: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clients:
     """How agents are to sign in to the gateway: what the entry says."""
 
@@ -52,7 +52,7 @@ class Clients:
     audience: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adopted:
     """The entry, and the rewritten connection; `connection` is what it is called in both."""
 

@@ -9,7 +9,7 @@ Refuses to know: which policies exist, and what the other files say (snapshot.py
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
@@ -23,6 +23,7 @@ from mcpgov.catalog.urls import check_fixed, check_url, parse_fixed
 from mcpgov.credential.references import Lookup, Unfit, has_reference
 from mcpgov.credential.strength import check_filled
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType, Connection, LocalUpstream, RemoteUpstream, Secret
 from mcpgov.shapes import TEXT, Filled, Flag, PolicyNames, Seconds, Shape, key_header, read_model, resolved_text
 from mcpgov.yaml_source import Source, parse_yaml
@@ -39,7 +40,7 @@ _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ \t!-~]*[!-~])?")  # RFC 9110 section 5.5, ASCII only
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionEntry:
     """A connection, with the names of the policies of its own scope and of each tool's."""
 
@@ -48,7 +49,7 @@ class ConnectionEntry:
     tools: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One version of a server. `policies` are those of server scope; one that is deleted has no connections."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urlsplit
@@ -20,6 +19,7 @@ from mcpgov.catalog.server_json import read_server_json
 from mcpgov.catalog.ways import Choice, Draft, reached
 from mcpgov.credential.references import Unfit
 from mcpgov.errors import InvalidConfiguration, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.strict_json import JsonLimits, parse
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _PATH: Final = "/v0.1/servers"
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)  # what does not end is tried once
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A server that could be added. `draft` makes the entry; it raises Unfit."""
 
@@ -48,7 +48,7 @@ class Found:
     draft: Callable[[Choice], Draft]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """A server that is not added, and why."""
 
@@ -56,7 +56,7 @@ class Refused:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """One answer of a registry. `cursor` is where the next one begins; empty on the last."""
 
@@ -65,7 +65,7 @@ class Page:
     cursor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What is wanted of a registry. `since` is a time of RFC 3339; without `every`, the latest version of each."""
 

@@ -8,9 +8,9 @@ kept as text, which takes a fraction of the tree. Refuses to know: who asks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.publish.offer import KeyHeader
 
@@ -27,7 +27,7 @@ DELETED: Final = "deleted"
 BEARER: Final = KeyHeader("Authorization", "Bearer ")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """A connection by its name, and how clients sign in there: a word of clientAuthType."""
 
@@ -35,7 +35,7 @@ class Way:
     auth: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """One version of a server. `ways` are those of a deleted one too: who could not reach it does not see it now.
 

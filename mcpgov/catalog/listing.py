@@ -8,7 +8,7 @@ registry) and of the MCP registry (status). Refuses to know: connections, and wh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from mcpgov.catalog.server_shape import ServerShape, members, one_line, web_address, wrong_with
 from mcpgov.credential.references import Unfit
+from mcpgov.frozen import frozen
 from mcpgov.pinning.mode import PinMode
 from mcpgov.shapes import Filled, Shape
 from mcpgov.yaml_source import nearest
@@ -39,7 +40,7 @@ class Status(StrEnum):
     DELETED = "deleted"  # served no more, and still listed to who asks for it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contact:
     """Whom to ask about a server."""
 
@@ -48,7 +49,7 @@ class Contact:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """What a list of servers shows of one. `server` holds the members of server.json that are kept as they are."""
 

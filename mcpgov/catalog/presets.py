@@ -6,13 +6,14 @@ and no preset holds a secret: a key is a reference to a variable of the environm
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.ways import Choice, Draft, free_name
 from mcpgov.catalog.withheld import reference
 from mcpgov.credential.references import Unfit
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.yaml_source import nearest
 
@@ -26,7 +27,7 @@ _SOURCE: Final = "x-ms-query-source-authorization"
 _TOOLS: Final = "ea9ffc3e-8a23-4a7d-836d-234d7c7565c1"  # Agent 365 Tools
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preset:
     """One server. `{names}` in the URL are said with --var; of `keys` a value that is empty is a secret to be set.
 

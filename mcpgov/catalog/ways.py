@@ -10,7 +10,7 @@ with what would make it fit.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from mcpgov.catalog.foreign_wishes import is_private, started
 from mcpgov.catalog.urls import check_url
 from mcpgov.catalog.withheld import PREFIX, is_public, reference, variable
 from mcpgov.credential.references import Unfit, has_reference
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _REGISTRIES: Final[Mapping[str, tuple[str, ...]]] = {
 _ASKED: Final = ("value", "default", "valueHint", "choices", "format", "placeholder", "variables", "isSecret")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """What whoever adds a server says. `taken` are names of connections that are in use; `tokens`, that it may be sent
     tokens that mcpgov gets.
@@ -56,7 +57,7 @@ class Choice:
     tokens: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """The keys and values of an entry's file, and what a person should know of them."""
 
@@ -114,7 +115,7 @@ def slug(text: str, otherwise: str = "server") -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or otherwise
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Way:
     """One remote or package, and the connection that it is to be reached under."""
 

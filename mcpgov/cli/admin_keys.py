@@ -10,7 +10,6 @@ import asyncio
 import re
 import secrets
 import shlex
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
@@ -25,6 +24,7 @@ from mcpgov.cli.keys import Json, duration, minute, print_json, require_readable
 from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
+from mcpgov.frozen import frozen
 from mcpgov.identity.api_key import digest
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class AdminKeys(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What `admin` was asked for."""
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -24,6 +24,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import plural, printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.pinning.approval import ALGORITHM, counted, described, look_at, meant, name_of, short
 from mcpgov.pinning.finding import path_text
 from mcpgov.pinning.judgement import PinState, approve, reject
@@ -55,7 +56,7 @@ Place = Annotated[str, typer.Option(help="Where the server is, as `diff` shows i
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown.")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approved:
     """What `approve` was asked for."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -31,6 +31,7 @@ from mcpgov.cli.replayed import show_replayed
 from mcpgov.cli.serve import Config
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import OutcomeStatus
 from mcpgov.reload import load_generation
 from mcpgov.settings_file import stand_ins
@@ -71,7 +72,7 @@ def build_audit_app(open_reader: OpenReader, pause: Callable[[float], None]) -> 
     return audit
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Search:
     """What `query` was asked for."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeGuard
 from urllib.parse import parse_qsl, urlsplit
@@ -25,6 +24,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.pinning.approval import standings_of
 from mcpgov.settings_file import read_text
@@ -49,7 +49,7 @@ Name = Annotated[str, typer.Argument(help="The server, like com.contoso/github, 
 Version = Annotated[str, typer.Option(help="Which version; needed where there are several.")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What `list` was asked for."""
 

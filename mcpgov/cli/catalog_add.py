@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol
@@ -38,6 +38,7 @@ from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.credential.references import Unfit
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.publish.offer import NotOffered
 from mcpgov.settings_file import read_text
@@ -73,7 +74,7 @@ OtherHost = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Added:
     """What `add` was asked for."""
 
@@ -98,7 +99,7 @@ class Added:
     as_json: AsJson = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Imported:
     """What `import` was asked for."""
 
@@ -123,7 +124,7 @@ class Imported:
     config: Config = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adoption:
     """What `adopt` was asked for."""
 

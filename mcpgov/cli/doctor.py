@@ -6,7 +6,7 @@ Rules are in mcpgov.doctor; what `mcpgov check` tells of the files, it tells too
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
@@ -18,6 +18,7 @@ from mcpgov.cli.serve import Config
 from mcpgov.doctor.checks import judged, misconfigured
 from mcpgov.doctor.facts import Level
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 from mcpgov.worker import MOST
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Examine(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What `doctor` was asked for."""
 

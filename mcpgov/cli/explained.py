@@ -6,7 +6,6 @@ a caller chose cannot act on the terminal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
@@ -16,6 +15,7 @@ from mcpgov.cli.printable import printable
 from mcpgov.decision import LogEvent, Trace
 from mcpgov.endpoint.reply import refusal_reply, reply_headers
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Credential, PrincipalKind, RemoteUpstream, Secret
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND
 from mcpgov.policy.evaluate import Evaluation, refusal_of
@@ -45,7 +45,7 @@ SECTIONS: Final[Mapping[str, str]] = {
 _USUAL: Final = frozenset({"x-correlation-id", "cache-control", "content-type"})  # every reply has them
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """What would go upstream: where to, and the header fields, credentials hidden."""
 
@@ -53,7 +53,7 @@ class Sent:
     headers: Fields = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replied:
     """What the caller would get: the status, the header fields that not every reply has, and a body of our own."""
 
@@ -62,7 +62,7 @@ class Replied:
     body: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explained:
     """Everything that is said of one request. A call that was recorded is not sent and not answered again."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +16,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.policy.glob import is_tool_name
 from mcpgov.publish.azure_policy import policy_definition
@@ -41,7 +41,7 @@ Http = Annotated[
 Approval = Literal["auto", "always", "never"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionOptions:
     """What `connection` may be told."""
 
@@ -60,7 +60,7 @@ class ConnectionOptions:
         return Project(self.subscription, self.group, self.account, self.project)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolOptions:
     """What `tool` and `agent-yaml` may be told."""
 

@@ -7,9 +7,10 @@ that would blot out innocent letters, and tell by where it does which they are: 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ HIDDEN: Final = "***"
 SHORTEST: Final = 4  # characters that a secret has at least to be replaced inside of text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hiding:
     """What is not shown: `long` inside of any text, the longest first; `short` with the whole value that it is in."""
 

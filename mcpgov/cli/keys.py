@@ -11,7 +11,6 @@ import json
 import os
 import re
 import secrets
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -26,6 +25,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 from mcpgov.identity.api_key import ID_LENGTH, PREFIX, KeyRecord, digest, mint_key, principal_id
 from mcpgov.models import CallerScope
 from mcpgov.policy.glob import compile_names
@@ -80,7 +80,7 @@ def build_keys(open_keys: OpenKeys, find_store: FindStore, open_admin_keys: Open
     return keys
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What `create` was asked for."""
 

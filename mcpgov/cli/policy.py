@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +24,7 @@ from mcpgov.cli.printable import printable
 from mcpgov.cli.question import Question, annotations_of, context_of
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration
+from mcpgov.frozen import frozen
 from mcpgov.policy.element import walk
 from mcpgov.policy.registry import ELEMENTS
 from mcpgov.policy_cases import ENDING, Coverage, Result, parse_cases, run_cases
@@ -85,7 +86,7 @@ def listed(config: Path | None) -> list[dict[str, Any]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """A place that names policies, and the connections it is for. A tool is the narrowest: nothing leaves it out."""
 

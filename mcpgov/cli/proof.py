@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import gzip
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +29,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import plural, printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.server_urls import shown
 from mcpgov.yaml_source import nearest
 
@@ -68,7 +68,7 @@ Vkey = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opening:
     """What the verbs need. `find_key` gives the key that signs a store, if it lies here; `note` writes a verdict down;
     `written` gives the pieces of a file, `received` the checkpoints in the database at a URL, `places` the folders and
@@ -91,7 +91,7 @@ def add_proof(audit: typer.Typer, opening: Opening) -> None:
     add_export(audit, opening.evidence, opening.written)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """What `verify` was asked for."""
 

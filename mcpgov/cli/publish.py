@@ -10,7 +10,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +21,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable
 from mcpgov.cli.serve import Config
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.publish.api_center import Center, Listing, authorization
 from mcpgov.publish.offer import NotOffered, require_https
 from mcpgov.publish.publishing import Publication, Publishing, Stopped
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     OpenNotes = Callable[[Path | None], AbstractAsyncContextManager[Write]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublishOptions:
     """What `publish` may be told."""
 

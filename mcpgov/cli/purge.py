@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Protocol
 
@@ -20,6 +20,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import plural, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ class Purging(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What `purge` was asked for."""
 

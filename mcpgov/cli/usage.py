@@ -23,6 +23,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.errors import InvalidConfiguration, StoreUnavailable
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +48,7 @@ Since = Annotated[str, typer.Option(help="15m, 2h, 7d, or a date and time (UTC u
 Until = Annotated[str, typer.Option(help="As --since; the calls before that.")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Used:
     """What `usage` was asked for."""
 
@@ -61,7 +62,7 @@ class Used:
     as_json: AsJson = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """What `stats` was asked for."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import typer
@@ -21,6 +21,7 @@ from mcpgov.cli.options import with_options
 from mcpgov.cli.printable import printable, repeated
 from mcpgov.cli.serve import Config
 from mcpgov.cli.usage import answered
+from mcpgov.frozen import frozen
 from mcpgov.publish.offer import NotOffered
 from mcpgov.publish.routing import Facts, Ledger, Line, Passed, Proof, Stranger, checklist, confirmed
 from mcpgov.stage_settings import redirect_urls
@@ -63,7 +64,7 @@ class Asker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verifying:
     """What the verb works with: what opens a prober and the ledger, and what asks over HTTP."""
 
@@ -72,7 +73,7 @@ class Verifying:
     asker: Callable[[], Asker]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifyOptions:
     """What `verify` may be told."""
 
@@ -86,7 +87,7 @@ class VerifyOptions:
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """What a stranger got, and the id under which the gateway says that it wrote it down."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from mcpgov.admin.access import AdminKey, Role
@@ -10,6 +10,7 @@ from mcpgov.admin.keys import state_of
 from mcpgov.console.html import Child, Markup, join, link, tag
 from mcpgov.console.layout import CONSOLE, Frame, hidden, note
 from mcpgov.console.times import day
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ GATEWAY_HEADS = ("Name", "Project", "Scope", "Created", "Last used", "Expires", 
 ADMIN_HEADS = ("Name", "Role", "Created", "Expires", "State", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """What came of the last form: a problem, or a new key, which is shown this once."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.console.html import Child, Markup, join, tag, trusted
 from mcpgov.console.times import ago
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ PLACES: Final = (
 LATE: Final = 60  # seconds after which a ledger that has grown should have had a checkpoint
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """What stands around a page: who is signed in, the token of their forms, how the ledger is, and the time."""
 

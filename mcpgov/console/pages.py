@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.access import AdminRefusal, Person, Role
@@ -25,6 +25,7 @@ from mcpgov.console.layout import CONSOLE, Frame
 from mcpgov.console.policies import explain_page, policies_page, policy_page
 from mcpgov.console.review import Query, review
 from mcpgov.console.usage import usage_page
+from mcpgov.frozen import frozen
 from mcpgov.pinning.judgement import approve, reject
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ USAGE: Final = "30d"
 MOST_USED: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visit:
     """Somebody opens a page or sends a form: in which frame, what the path and the query name, what the form holds."""
 
@@ -55,7 +56,7 @@ class Visit:
         return self.frame.session.person
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A page: its title, its place in the bar, its content, the seconds after which a live one is asked for again; or
     where the browser goes; or a file.
@@ -70,7 +71,7 @@ class Shown:
     live: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageRoute:
     """One page, or one form."""
 

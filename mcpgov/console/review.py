@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.admin.filters import FILTERS, NAMES, REASONS, STATUSES
@@ -11,6 +10,7 @@ from mcpgov.console.chart import bars_table, histogram, legend, share
 from mcpgov.console.html import Markup, join, link, tag
 from mcpgov.console.layout import CONSOLE, empty, note
 from mcpgov.console.times import milliseconds, minute, span
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ SAID: Final = {one.name: one.summary for one in FILTERS}
 HEADS: Final = ("Time (UTC)", "Outcome", "Caller", "Connection", "Tool or method", "Reason", "Took")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """What the URL asks for, as text: the filters, and where in the list one is."""
 

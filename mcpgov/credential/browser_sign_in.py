@@ -8,12 +8,13 @@ Refuses to know: why somebody is asked.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.credential.token_endpoint import JSON_LIMITS, GrantRefused, authorization_url, with_query
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import (
     ASYMMETRIC,
     Rules,
@@ -41,7 +42,7 @@ CLOCK_SKEW: Final = 60  # seconds
 FRESH: Final = timedelta(hours=1)  # an issuer's configuration, so that who loads a page again and again asks it nothing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrowserSignIn:
     """mcpgov's registration at one issuer. `tenant_id` is that of an Entra tenant, whose tokens have two issuers."""
 
@@ -59,7 +60,7 @@ class BrowserSignIn:
         return principal.issuer == self.issuer and bool(principal.subject)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Person:
     """Who signed in, in the claims that make a principal: tid and oid of Entra, iss and sub of others."""
 

@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 from mcpgov.credential.tokens import AccessToken
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 
 Fetch = Callable[[], Awaitable[AccessToken]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenKey:
     """What a token is for and whose it is. `assertion` is the whole digest of a user's token that was exchanged."""
 
@@ -35,7 +36,7 @@ class TokenKey:
     assertion: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheTuning:
     """`size` in tokens. In seconds: how long one fetch may take, how long a failure is believed, how much life a token
     must have left to be sent, and how often a refused one is replaced at most.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from mcpgov.credential.token_endpoint import GrantRefused, TokenEndpoint, author
 from mcpgov.credential.vault import Vault, client_digest
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import Connection, OAuthClient, Principal, RemoteUpstream, Secret
 from mcpgov.web import WebUnavailable
 
@@ -65,7 +66,7 @@ class Visitor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntraConsent:
     """Where users of Microsoft Entra consent to tokens on their behalf, and to whose app registration."""
 
@@ -73,7 +74,7 @@ class EntraConsent:
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """What a browser is shown next: a page by its name, what stands on it, and where it leads."""
 
@@ -82,7 +83,7 @@ class Step:
     leads_to: str = field(default="", repr=False)  # holds a state
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """What comes back with a browser that was sent away: of which ticket, and for what."""
 
@@ -98,7 +99,7 @@ class State:
         return self.ticket.connection if self.phase == AUTHORIZE and not self.ticket.entra else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consents:
     """The steps of consent.
 

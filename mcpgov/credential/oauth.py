@@ -7,7 +7,6 @@ signs in for itself never uses a user's token, nor the other way round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,7 @@ from mcpgov.credential.user_tokens import ConsentNeeded, UserTokens
 from mcpgov.credential.vault import client_digest
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType, Secret
 from mcpgov.web import WebUnavailable
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 UNTOLD_LIFE: Final = timedelta(hours=1)  # of a token whose end the server did not tell; a 401 ends it earlier
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consent:
     """One user's consent, as operators see it: whose, for which connection, and when it was given or last renewed."""
 
@@ -40,7 +40,7 @@ class Consent:
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Revoked:
     """What came of a revocation: whether there was a consent, and whether its server took notice of the end."""
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _value_of(match: re.Match[str], lookup: Lookup) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnvironmentAndFiles:
     """The Lookup of a running gateway. Relative paths start from the folder of mcpgov.yaml.
 

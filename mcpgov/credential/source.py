@@ -15,12 +15,12 @@ cannot be, so that nobody acts for an app. Records get names and ids, and no val
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.credential.cache import TokenKey, no_token
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType, Credential, Issued, Secret
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Links(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Microsoft:
     """What `azure:` in the settings gives: who we are there, and who gets tokens."""
 
@@ -62,7 +62,7 @@ class Microsoft:
     tokens: MicrosoftTokens
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """A token that was got for one call: whose it is, what for, and how it is given back when the upstream refuses."""
 
@@ -200,7 +200,7 @@ class CredentialSources:
         return assertion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewed:
     """Implements models.Renewal: the same connection and principal are asked for again."""
 

@@ -9,7 +9,7 @@ stands for no one person gets a page that explains, the same for every connectio
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from mcpgov.credential.vault import client_digest
 from mcpgov.decision import Reason
 from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import PrincipalKind
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ LABEL: Final = "mcpgov consent link 1"
 LIFE: Final = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ticket:
     """Who called for what, until when (seconds since 1970). The rest are the claims that a browser must show.
 

@@ -5,15 +5,16 @@ Rule: a token is got for one purpose and one holder, and every way of getting on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from mcpgov.models import Connection, Principal, Secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccessToken:
     """A bearer token (RFC 6750). From `refresh_at` on a new one is wanted, from `expires_at` on it is no token."""
 
@@ -27,7 +28,7 @@ class AccessToken:
         return cls(secret, now + timedelta(seconds=seconds), now + timedelta(seconds=seconds / 2))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntraApp:
     """An app registration that mcpgov signs in as: by its secret, or federated where there is none."""
 
@@ -35,7 +36,7 @@ class EntraApp:
     client_secret: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AzureIdentity:
     """Who mcpgov is in Microsoft Entra.
 

@@ -10,13 +10,14 @@ Refuses to know: who the principal is, and how a user is asked.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.credential.cache import again
 from mcpgov.credential.token_endpoint import GrantRefused
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.web import WebUnavailable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class ConsentNeeded(Exception):
     """There is no grant of this user, or no longer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trouble:
     """What went wrong with an entry lately: the token that its upstream refused, and when what was last tried."""
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from mcpgov.credential.sealing import Seal
+from mcpgov.frozen import frozen
 from mcpgov.models import RemoteUpstream, Secret
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LABEL = "mcpgov vault 1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tokens:
     """What an authorization server issued. `expires_at` is in seconds since 1970; None where it did not say."""
 
@@ -36,7 +37,7 @@ class Tokens:
     refresh: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedTokens:
     """A row of the vault. `client` is the digest of what the tokens were issued to."""
 
@@ -79,7 +80,7 @@ class TokenVault(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """An opened entry, and the row that it was read from."""
 

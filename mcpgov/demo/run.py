@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
@@ -28,6 +27,7 @@ from rich.table import Table
 
 from mcpgov.demo.city_server import KEY_VARIABLE
 from mcpgov.demo.story import tell
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ inbound:
 START_LIMIT = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stage:
     """The running demo: where its files are, where the gateway answers, the key of its client and one for yours."""
 

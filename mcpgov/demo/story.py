@@ -5,12 +5,13 @@ Each step is one tools/call and what the caller saw of it. The audit table after
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One call: what was asked, of which connection, and the answer in one line."""
 

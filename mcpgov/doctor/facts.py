@@ -5,11 +5,12 @@ Rules: no fact holds a secret; a URL is one without its query, because keys stan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mcpgov.errors import Problem
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ class Level(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that was found by the check of this name: where, what, and the mend."""
 
@@ -37,7 +38,7 @@ class Finding:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class At:
     """A place in a file of the configuration, to point at."""
 
@@ -62,7 +63,7 @@ class Kind(StrEnum):
     CONFIGURATION = "the configuration"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileFacts:
     """A file and its permissions, the lowest nine bits of its mode."""
 
@@ -71,7 +72,7 @@ class FileFacts:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FolderFacts:
     """The folder of a store: the kind of its file system, free bytes, and how long it took to make a small file there
     and bring it to the disk, in seconds; `fault` says why that could not be done.
@@ -84,7 +85,7 @@ class FolderFacts:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """A store from inside. `damage` is what its own check says (empty: nothing), `newest` the time of its last record,
     `clock` what the server of a store believes the time to be; `proved` says whether a checkpoint of it was signed.
@@ -96,7 +97,7 @@ class Condition:
     clock: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreFacts:
     """One store of the ledger. `found` is the version of its schema, 0 where there is none yet; `fault` why it cannot
     be used; `folder` is None where it is a server; `keys_missing` are files that it was written with and are gone.
@@ -112,7 +113,7 @@ class StoreFacts:
     keys_missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerFacts:
     """A server that the files name, as one request without a credential met it: `fault` says why there was no answer,
     `skew` how far its clock is ahead of ours in seconds, `expires` when its certificate ends.
@@ -126,7 +127,7 @@ class ServerFacts:
     expires: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CertificateFacts:
     """What a listener of ours presents: the file, and when the first certificate in it `expires`."""
 
@@ -135,7 +136,7 @@ class CertificateFacts:
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyFacts:
     """The gateway keys, and how many admin keys are in force."""
 
@@ -143,7 +144,7 @@ class KeyFacts:
     admins: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """Where it runs: Python's version, whether its SQLite can search words, and the most files it may have open."""
 
@@ -152,7 +153,7 @@ class Machine:
     descriptors: int = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """Everything that was found out. `keys` is None where the store could not be asked; `gateways` write to it now;
     `key_ids` name the key of digests of these settings, and those before it; `versions` are for people.

@@ -11,13 +11,14 @@ import asyncio
 import ipaddress
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mcpgov.destinations import is_metadata, is_public, origin
+from mcpgov.frozen import frozen
 from mcpgov.trust import system_trust
 from mcpgov.web import Resolve, system_addresses
 
@@ -30,7 +31,7 @@ DEADLINE: Final = 5.0  # seconds, for all of it
 LONGEST: Final = 64 * 1024  # bytes of a head
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visit:
     """What was met: why there was no answer (empty: there was), the skew in seconds, the end of the certificate."""
 
@@ -39,7 +40,7 @@ class Visit:
     expires: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visitor:
     """Looks at servers. `tls` says whose certificates are believed, `now` what time it is here."""
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,6 +33,7 @@ from mcpgov.endpoint.limits import PACE, Pace, read_body
 from mcpgov.endpoint.metadata import WELL_KNOWN, public_reply
 from mcpgov.endpoint.reply import refusal_event, refusal_reply, reply_headers
 from mcpgov.errors import ClientGone, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.identity.client_ip import IPNetwork, source_address
 from mcpgov.models import Era, Headers, Kind, RequestHead
 from mcpgov.pipeline import Stages, govern
@@ -64,7 +65,7 @@ SLICE = 256 * 1024  # bytes; what is sent at once, and no more waits in the sock
 WITHOUT_LENGTH = (204, 304)  # RFC 9110 section 8.6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndpointSettings:
     """What the endpoint needs to know. `drain` is how long, in seconds, a call whose client left may still run.
 

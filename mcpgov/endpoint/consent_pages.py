@@ -14,7 +14,6 @@ import hashlib
 import html
 import re
 import secrets
-from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -23,6 +22,7 @@ from urllib.parse import parse_qsl
 from mcpgov.destinations import CALLBACK_PATH, CONSENT_PATH
 from mcpgov.endpoint.limits import read_body
 from mcpgov.errors import ANSWERS, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Headers
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ SAID: Final[Mapping[str, tuple[int, str, str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Visitor:
     """Who asks for a page: the browser as a cookie names it, the address it asks from, and the id of the request."""
 

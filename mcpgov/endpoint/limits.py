@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -37,7 +37,7 @@ LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 REQUEST_LINE: Final = len(b"POST  HTTP/1.1\r\n\r\n")  # but for its target; the end of the head with it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """How a body must come: whole after so many seconds, or else at so many bytes a second so far."""
 
@@ -48,7 +48,7 @@ class Pace:
 PACE: Final = Pace()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionLimits:
     """What one connection may do, and how many of them there may be. `header_bytes` counts a head as it is written:
     the request line, and each field with its colon, one space and its line end.
@@ -95,7 +95,7 @@ def _stand_twice(fields: list[tuple[bytes, bytes]], wanted: bytes) -> bool:
     return sum(name == wanted for name, _ in fields) > 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sites:
     """The host names by which this gateway may be called. None: any, because a load balancer in front decides."""
 

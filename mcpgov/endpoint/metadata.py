@@ -13,9 +13,9 @@ It refuses to know who calls, and which connections there are.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.strict_json import dumps
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _PUBLIC: Final = (
 _METHODS: Final = "GET, HEAD, OPTIONS"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuthorizationServer:
     """Whose tokens are accepted. `resource` is `connection`, `gateway` or an App ID URI.
 
@@ -49,7 +49,7 @@ class AuthorizationServer:
     entra: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResourceMetadata:
     """What the documents are made from. `public_url` is scheme and host; there is at least one server."""
 
@@ -58,7 +58,7 @@ class ResourceMetadata:
     name: str = "mcpgov"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublicReply:
     """A whole reply to a stranger. Header names are lower case."""
 

@@ -17,12 +17,12 @@ rule, no stack. A hidden tool is answered like one that does not exist.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason, Reply
 from mcpgov.endpoint.inbound import CAPABILITIES_KEY, CONSENT_KEY, era_of
 from mcpgov.errors import ANSWERS, HIDING, INVALID_REQUEST, URL_ELICITATION_REQUIRED, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Era, Kind
 from mcpgov.strict_json import JsonLimits, dumps, parse
 
@@ -53,7 +53,7 @@ RESERVED = frozenset({
 CROSSING = ("x-accel-buffering", "allow", "retry-after", "mcp-protocol-version")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RefusalReply:
     """A whole HTTP reply that says no. Header names are lower case."""
 

@@ -11,7 +11,7 @@ It refuses to know whether the upstream still knows the id: the upstream says so
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,6 +19,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from mcpgov.frozen import frozen
 
 LABEL: Final = b"mcpgov handle 2"  # of what is sealed and how; a change of either gets another number
 KEY_BYTES: Final = 32
@@ -34,7 +36,7 @@ class Sort(StrEnum):
     EVENT = "event"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Whose an id is, and where it came from. `place` is the upstream behind the connection, `session` its own id."""
 

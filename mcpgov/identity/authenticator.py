@@ -10,11 +10,11 @@ anonymous, and only where the settings say so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.identity.token_principal import bearers
 from mcpgov.json_web_token import claimed_issuer
 from mcpgov.models import Principal, PrincipalKind
@@ -46,7 +46,7 @@ class Voucher(Authenticator, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authentication:
     """The authenticators in force, in order. `credential_headers` (lower case) are where a gateway key may stand;
     `proxy` is asked where the caller presents nothing itself.

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.identity.signing_keys import KeySource, TrustedKeys
 from mcpgov.identity.token_principal import (
     AudiencesAt,
@@ -40,7 +40,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _API: Final = "api://"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AllowedCallers:
     """Who may call at all, where anything is listed: one match of any list is enough. GUIDs in lower case."""
 
@@ -50,7 +50,7 @@ class AllowedCallers:
     roles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EntraTenant:
     """Whose tokens are accepted, and which. GUIDs in lower case; `authority` without a slash at its end;
     `clock_skew` in seconds. Empty `scopes` or `roles` are not asked for.

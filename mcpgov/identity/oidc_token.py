@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.identity.signing_keys import KeySource, TrustedKeys
 from mcpgov.identity.token_principal import (
     AudiencesAt,
@@ -36,7 +36,7 @@ LONGEST_ID: Final = 240  # characters of issuer and subject that an id spells ou
 _BY_ITSELF: Final = frozenset({"client-credentials", "client_credentials"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OidcIssuer:
     """Whose tokens are accepted, and which. `issuer` exactly as it stands in tokens, without a fragment; `clock_skew`
     in seconds. Empty `scopes` are not asked for, an empty `project_claim` is not read. `app_claim` is a claim that only

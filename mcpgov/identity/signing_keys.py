@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from mcpgov.decision import Reason
 from mcpgov.destinations import origin
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import KeySet, parse_key_set
 from mcpgov.strict_json import JsonLimits, parse
 from mcpgov.web import Web, WebUnavailable
@@ -28,7 +29,7 @@ BETWEEN_TRIES: Final = timedelta(seconds=10)  # where there are no keys at all
 CONFIGURATION_LIMITS: Final = JsonLimits(body=256 * 1024, depth=8)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeySource:
     """Where an issuer's keys are: at `keys_url`, or where the OpenID configuration at `configuration_url` says.
 

@@ -9,12 +9,13 @@ because no proof of that key is asked for. Nothing of a token that was not verif
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.identity.signing_keys import KeySource, TrustedKeys
 from mcpgov.identity.verified_tokens import VerifiedTokens
 from mcpgov.json_web_token import (
@@ -43,7 +44,7 @@ class AudiencesAt(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenCheck:
     """How the tokens of one issuer are checked; a signature that was found good only once by the same keys."""
 

@@ -10,11 +10,12 @@ Source of the form: Envoy, HTTP header manipulation, x-forwarded-client-cert.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.identity.client_ip import is_trusted_peer
 from mcpgov.models import Principal, PrincipalKind
 
@@ -30,7 +31,7 @@ _PAIR: Final = re.compile(r' *+([A-Za-z]{1,16})=("(?:[^"\\]|\\")*+"|[^",;=\\]*+)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrustedProxy:
     """What the proxies at these addresses say of callers. A header without a name is not read.
 

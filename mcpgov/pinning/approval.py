@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from mcpgov.frozen import frozen
 from mcpgov.pinning.definition_lint import lint
 from mcpgov.pinning.diff import diff_lines, differences
 from mcpgov.pinning.finding import Severity, path_text
@@ -62,7 +63,7 @@ class DecidedPins(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looked:
     """A tool as a person sees it. `lines` are the differences as diff.py writes them for people."""
 
@@ -92,7 +93,7 @@ class Looked:
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """How many tools of a server are in each state; `listed`: all of them have been seen at least once."""
 

@@ -9,12 +9,13 @@ to know who approves it.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.canonical_json import canonical, digest
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.strict_json import JsonLimits, measure
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ MAX_FAULT: Final = 200  # characters; a message names every key on the way
 TWICE: Final = "the list has this name more than once"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Definition:
     """One tool of a list, at its place `at`. Either `digest` and `text`, the canonical JSON; or `fault`: why not.
 

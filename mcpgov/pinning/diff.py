@@ -11,12 +11,12 @@ colours.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.canonical_json import canonical
+from mcpgov.frozen import frozen
 from mcpgov.pinning.definitions import definition_text
 from mcpgov.pinning.finding import path_text
 from mcpgov.pinning.lookalikes import skeleton
@@ -44,7 +44,7 @@ class Change(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One value that is not as it was: a scalar, or an object or list with nothing in it."""
 
@@ -54,7 +54,7 @@ class Difference:
     after: Json = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hunk:
     """A place in a text where `removed` stood and `added` stands, with the unchanged text `before` and `after` it."""
 

@@ -6,10 +6,10 @@ Pure. What stands in a finding is written as revealed.py writes it. Refuses to k
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from mcpgov.frozen import frozen
 from mcpgov.pinning.revealed import quoted, revealed
 
 Path = tuple[str | int, ...]
@@ -23,7 +23,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What was found in the definition of `tool`, at `path` in it."""
 

@@ -10,12 +10,13 @@ approves, and when.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.pinning.definition_lint import errors_of
 from mcpgov.pinning.definitions import definitions_of
 from mcpgov.pinning.mode import PinMode
@@ -45,7 +46,7 @@ class PinState(StrEnum):
 WAITING: Final = frozenset({PinState.PENDING, PinState.CHANGED})  # for a person
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pin:
     """What is known of one tool of one server. `digest` is of the definition that was listed last, `approved` and
     `rejected` of those that somebody decided about; empty where there is none. Of a tool without a usable name, `tool`
@@ -76,7 +77,7 @@ class Pin:
         return self.state in WAITING
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What becomes of the tool at place `at` of a list. `approved` is the digest that it should have, if any."""
 
@@ -88,7 +89,7 @@ class Verdict:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PinChange:
     """Something to be recorded: a tool has come into `state`.
 
@@ -103,7 +104,7 @@ class PinChange:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """What becomes of one list: the places that `shown` tools have in it, and why the others are `hidden`.
 
@@ -118,7 +119,7 @@ class Judgement:
     definitions: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PinnedServer:
     """A server and what is known of it: `pins` by the name of the tool.
 

@@ -10,11 +10,11 @@ know what is shown, and why.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Era
 from mcpgov.policy.listing import invalid, is_own, list_in, may_list_tools, require_exact
 from mcpgov.policy.rewriting import LIMITS, with_message
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LARGE = 64 * 1024  # bytes from which on a message is read in a thread, so that nobody else waits for it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Where a list comes from. `own`: it is the answer that was asked for, with `cursor`; `following` is the cursor of
     the next page, empty where there is none. `size` is of the message, in bytes.

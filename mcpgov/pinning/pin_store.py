@@ -9,9 +9,11 @@ which database it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 FIRST_SIGHT: Final = timedelta(hours=1)  # at most, from the first list that was seen of a server
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeptPin:
     """A pin as it is kept: when the definition was seen that is listed now, and who decided when.
 
@@ -35,7 +37,7 @@ class KeptPin:
     decided_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """What a list, or a page of one, has shown of a server: the pins that are not as they were, by tool, and the
     definitions that they name, by digest. `to_end`: all of its tools have been seen at least once.
@@ -54,7 +56,7 @@ class Seen:
         return Seen(self.server, later.at, pins, definitions, self.to_end or later.to_end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownServer:
     """What is known of the tools of one server. `revision` is higher with each change; `listed`: seen to the end.
     `since` is when the first of its lists was seen, `kept` how many characters its definitions have.

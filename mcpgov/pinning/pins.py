@@ -20,6 +20,7 @@ import structlog
 from mcpgov.audit.control_events import ControlEvent
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal, StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.pinning.judgement import PinnedServer, PinState
 from mcpgov.pinning.lists import LARGE, PinnedList
 from mcpgov.pinning.mode import PinMode
@@ -50,7 +51,7 @@ class Note(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owed:
     """What was seen and is to be written: the changes into the ledger, then the pins into the store."""
 

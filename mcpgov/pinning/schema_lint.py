@@ -10,9 +10,9 @@ schema describes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.pinning.finding import Finding, Severity
 from mcpgov.pinning.revealed import quoted
 from mcpgov.policy.json_schema import reference_faults, reference_targets, subschemas
@@ -39,7 +39,7 @@ _TOKEN: Final = re.compile(
 _DELIMITED: Final = re.compile(r"^(?:\?:)?(?:\\[^\w\s]|[-,:;/@#_ =&~%])|(?:\\[^\w\s]|[-,:;/@#_ =&~%])$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """A schema inside of one, `depth` schemas down, of which the last `opened` are additionalProperties."""
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from mcpgov.frozen import frozen
 
 LONG: Final = 128  # characters; what is longer is not kept
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -54,7 +55,7 @@ def forms(address: IPAddress) -> tuple[IPAddress, ...]:
     return (address, *(form for form in inner if form is not None))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddressRange:
     """All addresses from `first` to `last`, both included."""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.policy.element import SECTIONS
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ _STRINGS: Final[Mapping[str, re.Pattern[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attribute:
     """An attribute. `line` and `column` are those of the name; the value begins after its quote."""
 
@@ -81,7 +82,7 @@ class Attribute:
     value_column: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """An element, at its `<`. `text` is all that stands directly in it, from the place of its first character that is
     not blank (without such: the element's own).

@@ -4,9 +4,9 @@ and described in the published JSON Schema.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.expression import Condition, Constant, Quantity, Template, Typed
 from mcpgov.policy.place import Attribute
 
@@ -20,7 +20,7 @@ _NOTHING: Final = Template(())
 _EXPRESSION: Final = r"\$\{\{[\s\S]*\}\}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text(Attribute[str]):
     """Literal text that is not empty; without a `default` it must be there."""
 
@@ -41,7 +41,7 @@ class Text(Attribute[str]):
         return {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice(Attribute[str]):
     """One of a few words."""
 
@@ -63,7 +63,7 @@ class Choice(Attribute[str]):
         return {"enum": list(self.options)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flag(Attribute[bool]):
     """True or false."""
 
@@ -87,7 +87,7 @@ class Flag(Attribute[bool]):
         return {"type": "boolean", "default": self.default}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WholeNumber(Attribute[int]):
     """A whole number from `low` to `high`, written down."""
 
@@ -116,7 +116,7 @@ class WholeNumber(Attribute[int]):
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Number(Attribute[Quantity]):
     """A whole number from `low` to `high`, written down or computed for each request."""
 
@@ -143,7 +143,7 @@ class Number(Attribute[Quantity]):
         return {"anyOf": [written, {"type": "string", "pattern": f"^{_EXPRESSION}$"}]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class When(Attribute[Condition]):
     """A condition; `default` is what it is where nothing is written."""
 
@@ -168,7 +168,7 @@ class When(Attribute[Condition]):
         return {"type": ["string", "boolean"]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key(Attribute[Template]):
     """What a counter is kept under: an expression for text. `default` is one in CEL."""
 
@@ -194,7 +194,7 @@ class Key(Attribute[Template]):
         return {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Templated(Attribute[Template]):
     """Text that may have expressions in it; without a `default` it must be there. It may be empty."""
 
@@ -217,7 +217,7 @@ class Templated(Attribute[Template]):
         return {"type": "string"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value(Attribute[Typed]):
     """A value of any type: written down, or one expression whose value keeps its type."""
 
@@ -244,7 +244,7 @@ class Value(Attribute[Typed]):
         return {"type": ["string", "number", "boolean"]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Texts(Attribute["tuple[tuple[Place, str], ...]"]):
     """A list of literal texts, each with its place."""
 
@@ -268,7 +268,7 @@ class Texts(Attribute["tuple[tuple[Place, str], ...]"]):
         return {"type": "array", "items": {"type": "string"}}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Templates(Attribute["tuple[Template, ...]"]):
     """Texts that may have expressions in them: one, or a list of them."""
 
@@ -293,7 +293,7 @@ class Templates(Attribute["tuple[Template, ...]"]):
         return {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Items(Attribute["tuple[Place, ...]"]):
     """A list of mappings, each with the attributes `fields_`."""
 
@@ -324,7 +324,7 @@ class Items(Attribute["tuple[Place, ...]"]):
         return {"anyOf": [{"type": "array", "items": one}, one]}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Steps(Attribute["tuple[Step, ...]"]):
     """Elements that stand inside this one."""
 

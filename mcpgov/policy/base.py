@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.element import SECTIONS, PlainElement
 
 if TYPE_CHECKING:
     from mcpgov.policy.draft import Denial, Draft
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Base(PlainElement):
     """A mark. In the broadest scope there is nothing behind it."""
 

@@ -6,10 +6,10 @@ out of tools/list, and its call is answered as that of an unknown tool. Other me
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mcpgov.decision import Reason
+from mcpgov.frozen import frozen
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement, Step
 from mcpgov.policy.glob import ToolNames, compile_wildcards, is_tool_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RULE: Final = "caller-scope"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InScope(PlainElement):
     """Hides every tool that is not among `tools`."""
 

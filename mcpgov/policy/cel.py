@@ -10,12 +10,13 @@ Language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from cel_expr_python.cel import Expression, FunctionDecl, NewEnv, Overload, Type, Value
 
 from mcpgov.errors import ExpressionError, InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.policy.addresses import parse_address, parse_range
 from mcpgov.policy.cel_tree import read_tree
 from mcpgov.policy.context import LastError, Response
@@ -122,7 +123,7 @@ _ENVIRONMENT: Final = NewEnv(
 _AS_TEXT: Final = NewEnv(variables={"value": Type.DYN}).compile("string(value)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CelProgram:
     """A compiled expression. `variables` are those it reads: no others are put together for it."""
 

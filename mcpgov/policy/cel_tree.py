@@ -8,8 +8,9 @@ syntax.proto, inside a google.protobuf.Any; https://protobuf.dev/programming-gui
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ _INNER: Final[Mapping[int, tuple[int, ...]]] = {  # where an Expr of this kind h
 _VARINT, _LENGTH_DELIMITED = 0, 2  # wire types; the only other one in a tree has eight bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tree:
     """`names`: variables and functions, in full. `literals`: functions whose last argument is literal text, with it.
 

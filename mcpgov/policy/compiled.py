@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcpgov.errors import Problem
+from mcpgov.frozen import frozen
 from mcpgov.policy.base import Base
 from mcpgov.policy.caller_scope import scope_steps
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, OUTBOUND, Step, walk
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from mcpgov.policy.document import PolicyDocument
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sections:
     """The steps of one request, of its answer, and of a refusal."""
 
@@ -52,7 +53,7 @@ class Sections:
         return (*self.inbound, *self.backend, *self.outbound, *self.on_error)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dropped:
     """Documents of broader scopes that are left out of a section, and the narrower ones `by` which they are."""
 
@@ -61,7 +62,7 @@ class Dropped:
     by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConnectionPolicy:
     """Everything in force on one connection. `digest` names the exact texts, and the scopes they stand in.
 

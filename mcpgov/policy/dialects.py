@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.cel import compile_cel
 from mcpgov.policy.csharp.program import compile_csharp, is_expression
@@ -23,7 +23,7 @@ _INSIDE: Final = re.compile(r"@[({]")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Yaml:
     """Conditions and keys are CEL; elsewhere text is literal unless it is written `${{ CEL }}`."""
 
@@ -61,7 +61,7 @@ class Yaml:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Xml:
     """Whatever begins with `@(` or `@{` is an expression, everything else literal."""
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.base import Base
 from mcpgov.policy.dialects import Xml, Yaml
@@ -41,7 +42,7 @@ _FRAGMENT_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")  # what API Managemen
 _EXTENSION: Final = re.compile(r"\.(?:ya?ml|xml)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyDocument:
     """One file. `digest` is the SHA-256 over its text and over what it draws in: fragments and named values.
 
@@ -57,7 +58,7 @@ class PolicyDocument:
     remarks: tuple[Problem, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parsed:
     """A file that could be read, whatever it says. Its steps are loaded when every fragment is known."""
 
@@ -207,7 +208,7 @@ def _reported(steps: tuple[Step, ...], source: Source) -> tuple[Step, ...]:
     return tuple(step for step in (wrapped[0], *mark, wrapped[1]) if step is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Noted(References):
     """References that remember which named values were drawn in, as far as they are no secrets."""
 

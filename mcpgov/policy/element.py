@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from mcpgov.decision import Effect, Reason
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.draft import Denial
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class PlainElement(Element):
         """Take part in a request, or in its answer. Raises ExpressionError."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One element where it stands: `rule` names it in records (`company#2 ip-filter`)."""
 

@@ -7,11 +7,12 @@ denial ends a section. Explanations, tests of policies, reviews and the pipeline
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Charge, Decision, Describe, Learn, Reason, Refund, Reply, Trace
 from mcpgov.errors import ANSWERS, HIDING, ExpressionError, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Answer, RemoteUpstream
 from mcpgov.policy.context import Context, LastError, Response
 from mcpgov.policy.draft import Answers, Denial, Draft, Limit
@@ -228,7 +229,7 @@ def _server_of(context: Context) -> str:
 _FAILED: Final = "A policy could not be evaluated."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyFilter:
     """Hides from lists what the policies would hide from the same caller's call (the tool scope included)."""
 

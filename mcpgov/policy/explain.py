@@ -23,6 +23,7 @@ from mcpgov.decision import (
     Tell,
     Trace,
 )
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import KeySet
 from mcpgov.models import Answer, Headers, Issued, Secret
 from mcpgov.policy.draft import MASK
@@ -55,7 +56,7 @@ class Unrecorded(int):
         return "?"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """Something that an element changed or found out: what, and which value it has now, where it has one."""
 
@@ -80,7 +81,7 @@ class Entry:
         return self.rule.endswith(REPORT)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Before:
     """What a draft said before an element was run."""
 

@@ -7,10 +7,10 @@ Whatever goes wrong at run time is an ExpressionError, which denies.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class References(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoReferences:
     """Knows none."""
 
@@ -68,7 +68,7 @@ class NoReferences:
 NO_REFERENCES: Final = NoReferences()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Constant:
     """A value that is written down as it is."""
 
@@ -92,7 +92,7 @@ class Constant:
         return self.constant
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """An expression that is true or false."""
 
@@ -106,7 +106,7 @@ class Condition:
         return draft.answers.ask(draft.at, program.source, lambda: program.truth(draft))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template:
     """Text: literal, with expressions and secrets in it."""
 
@@ -125,7 +125,7 @@ class Template:
         return "".join(map(str, self.parts)) if all(isinstance(part, str) for part in self.parts) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Typed:
     """An expression whose value keeps its type; or literal text."""
 
@@ -139,7 +139,7 @@ class Typed:
         return draft.answers.value(draft.at, content.source, lambda: content.value(draft), "", secret=hides(content))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quantity:
     """A whole number from `low` to `high`, written down or computed."""
 

@@ -7,8 +7,9 @@ characters takes at most n steps for each character of the pattern; it cannot be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,7 @@ def is_tool_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolNames:
     """A set of tool names, given by names and patterns."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
 
 from mcpgov.errors import InvalidExpression
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ class _Environment(JSONPathEnvironment):
     max_recursion_depth = MAX_DEPTH
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """A compiled path."""
 

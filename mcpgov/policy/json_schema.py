@@ -10,13 +10,13 @@ is checked with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import jsonschema_rs
 
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.strict_json import JsonLimits, dumps, parse
 from mcpgov.yaml_source import nearest
 
@@ -50,7 +50,7 @@ _Path = tuple[str | int, ...]
 _Schema = dict[str, "Json"] | bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """Something that keeps a schema from being taken, and where in it."""
 
@@ -59,7 +59,7 @@ class Fault:
     mend: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonSchema:
     """A schema that was found good."""
 

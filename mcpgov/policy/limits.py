@@ -8,10 +8,11 @@ request that is then refused by the same element is given back.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Refund, Spend, Spent
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.attributes import Choice, Key, Number, Text, When
 from mcpgov.policy.cel import CelProgram, compile_cel
@@ -55,7 +56,7 @@ NAME: Final = Text("name", "its name, or a pattern with * and ?", "")
 ID: Final = Text("id", "the same; it wins over name", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counting:
     """Which requests count, and for how much. As a Settlement, it gives back what turns out not to count.
 
@@ -93,7 +94,7 @@ class Counting:
         return f"{draft.apart}{self.counts}/{self.key.value(draft)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """How the caller, and later elements, are told of a limit."""
 
@@ -119,7 +120,7 @@ class Told:
             draft.variables[self.retry_variable] = strictest.retry_after
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """The connections and the tools that a limit is for; None is all of them. `label` tells scopes apart in keys."""
 

@@ -6,11 +6,11 @@ A list that depends on the caller must not be shared between callers: its `cache
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.messages import ENVELOPE_KEYS, exact, looks_alike
 from mcpgov.models import Era, Kind
 
@@ -40,7 +40,7 @@ class ToolFilter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """The answer to one request, as far as it is a list of tools. `learn` is told of every list, before anything is
     left out; without a `filter` nothing is.

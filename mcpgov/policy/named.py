@@ -6,9 +6,9 @@ compared in lower case; a caller that is no agent is in no list of agents, also 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Texts
 from mcpgov.policy.glob import ToolNames, compile_names, compile_wildcards
 
@@ -28,7 +28,7 @@ CONNECTIONS: Final = Texts("connections", "connections by name, * and ? allowed"
 CALLERS: Final = (PRINCIPALS, PROJECTS, AGENTS, BLUEPRINTS)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Callers:
     """The callers that a rule is for: those whom all of its lists name. What is None is not asked."""
 

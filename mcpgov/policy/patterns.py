@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import re2
 
 from mcpgov.errors import InvalidExpression
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ class Work:
             raise TooMuchWork("there are too many matches in too long a text")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """A compiled regular expression; `text` is how it was written."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from mcpgov.errors import InvalidExpression, Problem
+from mcpgov.frozen import frozen
 from mcpgov.policy.element import Step
 from mcpgov.policy.not_here import NOT_HERE
 from mcpgov.yaml_source import nearest
@@ -120,7 +121,7 @@ class Loadable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fragment:
     """Steps that documents include by name. `digest` is the SHA-256 of the file's text."""
 
@@ -141,7 +142,7 @@ class Reading:
     steps: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """One value of a document. `rule` is the number of the step it belongs to (`company#2`); "" as `section` is any."""
 

@@ -7,10 +7,10 @@ Another policy asks other questions: it gets none of these answers, only what th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.decision import Describe, FetchKeys, Hold, Spend, Spent
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import KeySet
 from mcpgov.policy.evaluate import Evaluation
 from mcpgov.policy.explain import Unrecorded
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _UNKNOWN: Final = Unrecorded()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """What a record says of a decision. `counts` are the limits that the caller was told of, in order."""
 

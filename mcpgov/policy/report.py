@@ -5,11 +5,12 @@ Its limits count in counters of their own, so that trying a rule out takes nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mcpgov.decision import Reported
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import SECTIONS, Element, Step, run
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 APART: Final = "report/"  # stands in the keys of its counters
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report(Element):
     """The steps of such a document."""
 

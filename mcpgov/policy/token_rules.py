@@ -9,12 +9,13 @@ again without the token, which no record, trace, message or explanation holds.
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgov.decision import FetchKeys, Reason, Reply
 from mcpgov.errors import ExpressionError, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import (
     ASYMMETRIC,
     KeySet,
@@ -66,7 +67,7 @@ CLAIMS: Final = Items(
 WHERE: Final = (HEADER, QUERY, VALUE, CODE, MESSAGE, VARIABLE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Check:
     """A question about a token, what the caller is told where the answer is no, and API Management's word for that."""
 
@@ -101,7 +102,7 @@ _CHECKS: Final = {
 _CLAIM_ABSENT: Final = "TokenClaimNotFound"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trust:
     """Whose signature counts: the keys that configurations at `urls` lead to, and those that are written down."""
 
@@ -115,7 +116,7 @@ class Trust:
         return (*ASYMMETRIC, *written) if self.urls else written
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """A claim that must be there, and what it must hold."""
 
@@ -129,7 +130,7 @@ class Claim:
         return RequiredClaim(self.name, texts(self.values, draft), self.match_any, self.separator)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenSource:
     """Where a token stands: in a header (in lower case), or, without one, `value` is it. An empty `scheme` is any."""
 
@@ -150,7 +151,7 @@ class TokenSource:
         return token.strip() if scheme.lower() == (self.scheme.lower() or BEARER) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Validation:
     """One token, and what the caller is told where it does not hold."""
 

@@ -7,8 +7,10 @@ Refuses to know how a token is verified, and how an expression is written.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from mcpgov.models import Json
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Jwt:
     """A token that was verified: its header and its claims (RFC 7519)."""
 
@@ -63,7 +65,7 @@ class Jwt:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """What came of a token: why it was refused, or what it says. `text` is never shown."""
 
@@ -73,7 +75,7 @@ class Checked:
     absent: bool = False  # a claim that is required is not there at all
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authorization:
     """A token that mcpgov has for a caller at somebody else's (API Management's Authorization)."""
 

@@ -9,10 +9,11 @@ Text is read without the blanks around it. Refuses to know what a value means.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidConfiguration, Problem
+from mcpgov.frozen import frozen
 from mcpgov.policy.apim_xml import POLICIES, Node, parse_xml
 from mcpgov.policy.element import SECTIONS
 from mcpgov.yaml_source import Source
@@ -41,7 +42,7 @@ def read_xml(text: str, file: str, elements: Mapping[str, Loadable]) -> Source:
     return Source(file, value, reading.values, reading.keys)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Claims:
     """Which attributes are read from an element. `here`: its `@x`, its text `.`, its elements `*`, its children of a
     name; `below`: from what stands inside its only child of a name.
@@ -63,7 +64,7 @@ class _Claims:
         return claims
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Target:
     """The mapping that is filled, at `path`. Nothing but an attribute may have a name that is `taken`."""
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.publish.arm import Call, resource_path
 from mcpgov.publish.offer import NotOffered
@@ -39,7 +39,7 @@ _NAMES: Final = bytes.fromhex("6ba7b8119dad11d180b400c04fd430c8")  # the namespa
 _GUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Center:
     """An API Center, and the workspace in it."""
 
@@ -65,7 +65,7 @@ class Center:
         return Call("GET", self.inner(*names), API_VERSION, {})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """A connection, and what people read of its server; `status` is that of the entry."""
 

@@ -7,9 +7,9 @@ known yet stands in braces, to be filled in.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.publish.offer import NotOffered
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ MANAGEMENT: Final = "https://management.azure.com"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.()-]{0,127}|\{[a-z-]+\}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One call: a method, the path of a resource, the version of the API, and what the resource is to be."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.publish.offer import WITH_AUDIENCE, NotOffered
 
@@ -41,7 +41,7 @@ class Client(StrEnum):
     COPILOT_MANAGED = "copilot-managed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piece:
     """A text, and the file it belongs into; empty for what is typed."""
 
@@ -49,7 +49,7 @@ class Piece:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configuration:
     """What a client needs, and what its owner has to know beside it."""
 

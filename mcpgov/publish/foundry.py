@@ -10,11 +10,11 @@ Sources: the REST body of a project connection, 2025-04-01-preview, category Rem
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import yaml
 
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 from mcpgov.publish.arm import Call, resource_path
 from mcpgov.publish.offer import WITH_AUDIENCE
@@ -38,7 +38,7 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Approval = Literal["always", "never"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """A project of Foundry, by the names that ARM has for it; what is not known stands in braces."""
 
@@ -53,7 +53,7 @@ class Project:
         return resource_path(self.subscription, self.group, COGNITIVE, *names)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tool:
     """A tool of the server, and what the server says of it. None is what it did not say."""
 
@@ -174,7 +174,7 @@ def agent_yaml(offer: Offer, tools: Sequence[Tool] | None, approval: Approval | 
     return yaml.safe_dump(written, sort_keys=False, allow_unicode=True, width=120)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Expression:
     """Bicep that stands as it is."""
 

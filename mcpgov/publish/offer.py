@@ -6,10 +6,10 @@ and no policy, so none of them can get into a file that people hand around.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from mcpgov.frozen import frozen
 from mcpgov.models import AuthType
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class NotOffered(ValueError):
         self.mend = mend
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Issuer:
     """Where people sign in, and for what. The URLs are empty where only the issuer's own configuration has them."""
 
@@ -41,7 +41,7 @@ class Issuer:
     token_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyHeader:
     """Where a gateway key stands in a request, and what is written before it."""
 
@@ -53,7 +53,7 @@ class KeyHeader:
         return self.prefix + key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """A connection at `url`. `audience` is whom Entra tokens are for; `issuer` where people get a token; `members` the
     connections, or patterns of them, that are one server there.

@@ -9,10 +9,10 @@ Refuses to know: what stands in a call, and who runs this.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.audit.record import ControlEvent, ControlRecord
+from mcpgov.frozen import frozen
 from mcpgov.publish.api_center import publishing_calls
 from mcpgov.publish.arm_caller import CallRefused
 from mcpgov.publish.retiring import (
@@ -61,7 +61,7 @@ class Stopped(Exception):
         self.path = path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Publication:
     """What is to be published, where, what is served no more or was served before, and who may read."""
 

@@ -10,9 +10,9 @@ Source: Microsoft.ApiCenter 2024-03-01 (LifecycleStage, DeploymentState).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.publish.api_center import ENVIRONMENT, GATEWAY, MOST_TITLE, version_id
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ INACTIVE: Final = "inactive"
 _NAME: Final = re.compile(r"[A-Za-z0-9-]{3,90}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Past:
     """A connection, with the versions that the catalog says are served there no more; `current` is the one that is."""
 
@@ -41,7 +41,7 @@ class Past:
         return not self.current
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """A version as the API Center has it."""
 

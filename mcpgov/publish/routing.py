@@ -9,11 +9,12 @@ upstream's key or URL. Refuses to know: how the facts were had.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from mcpgov.frozen import frozen
 from mcpgov.models import RemoteUpstream
 from mcpgov.publish.foundry import connection_body
 
@@ -38,7 +39,7 @@ class State(StrEnum):
     UNKNOWN = "not known"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line: what was looked at, what became of it, why, and how it is mended where it is not ok."""
 
@@ -48,7 +49,7 @@ class Line:
     mend: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stranger:
     """What a request without a credential came to at `url`. `status` is None where nothing answered, for `silence`.
 
@@ -61,7 +62,7 @@ class Stranger:
     silence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Passed:
     """A call that came through: when, who called, the agent if a token says which, what, and what its record is."""
 
@@ -73,7 +74,7 @@ class Passed:
     correlation: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ledger:
     """How the ledger stands. `verified` is the result of the last verification, empty where there was none."""
 
@@ -84,7 +85,7 @@ class Ledger:
     verified_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proof:
     """What a probe of the upstream came to. `untested` is what it could not try."""
 
@@ -93,7 +94,7 @@ class Proof:
     untested: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """Everything that the lines are made of. `offer` is None where nobody says where the gateway is called.
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -26,6 +25,7 @@ from mcpgov.decision import Reason
 from mcpgov.endpoint.asgi import PREFIX, answer_whole, head_of
 from mcpgov.endpoint.challenge import challenge
 from mcpgov.errors import ANSWERS, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import PrincipalKind
 from mcpgov.policy.glob import compile_wildcards
 from mcpgov.registry.asked import Unanswerable, parse_asked
@@ -59,7 +59,7 @@ _SERVERS: Final = re.compile(rb"(?:/v0(?:\.1)?)?/servers(?:/(.+))?", re.DOTALL)
 _CARD: Final = re.compile(rb"/mcp/([a-z0-9][a-z0-9-]{0,62})/server-card")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistrySettings:
     """What the registry is told. `gateway` is the public URL; `places` are the headers that credentials stand in."""
 
@@ -71,7 +71,7 @@ class RegistrySettings:
     header: KeyHeader = BEARER  # where gateway keys are sent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """A whole reply, before anything is known of HTTP but its status."""
 

@@ -13,10 +13,11 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
+
+from mcpgov.frozen import frozen
 
 LATEST: Final = "latest"
 PAGE: Final = 30
@@ -35,7 +36,7 @@ class Unanswerable(ValueError):
     """A question that cannot be meant; what is wrong with it, for the one who asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What is asked for. `search` is in lower case; `after` is the name and version of the last one that was shown."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, cast
 
 from mcpgov.catalog.listed import BEARER, offered
+from mcpgov.frozen import frozen
 from mcpgov.registry.asked import LATEST, cursor_of
 from mcpgov.strict_json import JsonLimits, parse
 
@@ -37,7 +37,7 @@ Rank = tuple[int, tuple[int, ...], tuple[tuple[int, int, str], ...]]
 Position = tuple[str, Rank, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reach:
     """What one caller may see: servers and connections by name; None is everything."""
 
@@ -53,7 +53,7 @@ class Reach:
         return [way for way in one.ways if way.connection in self.connections]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """What stands in every answer: the gateway's public URL, the stamp of the generation, where keys are sent."""
 

@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 from mcpgov.audit.reader import LATEST, record_of
 from mcpgov.audit.record import ControlEvent, RecordEvent
 from mcpgov.errors import StoreUnavailable
+from mcpgov.frozen import frozen
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.database import connect
 from mcpgov.store.evidence import told
@@ -75,7 +76,7 @@ ON CONFLICT (principal) DO UPDATE SET name = excluded.name WHERE callers.name <>
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexPlace:
     """The database that an index is kept in. `turn` is asked before a batch is read, and answers false where somebody
     else is at it; `begin` is said before a batch is written.

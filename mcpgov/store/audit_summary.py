@@ -7,7 +7,6 @@ widened to it, and the summary says so. Short spans are counted by the minute, l
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from sqlalchemy import and_, case, func, select
 
 from mcpgov.audit.record import EPOCH, microseconds
 from mcpgov.audit.review import DENY, GIVEN_UP, KINDS, OK, REFUSED, TROUBLE, Bar, Percentiles, Summary, Top
+from mcpgov.frozen import frozen
 from mcpgov.models import OutcomeStatus
 from mcpgov.store.rollups import HOUR, MINUTE, bucket_of, percentile
 from mcpgov.store.schema import HOURLY_LATENCIES, HOURLY_ROLLUPS, LATENCIES, ROLLUPS
@@ -34,7 +34,7 @@ LEFT: Final = (OutcomeStatus.CANCELLED.value, OutcomeStatus.CLIENT_GONE.value)
 UNDER_WAY: Final = "open"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tier:
     """Which rollups a span of time is read from. Times are microseconds; `unit` is one minute or one hour."""
 
@@ -73,7 +73,7 @@ def fits(start: int, end: int, step: int) -> bool:
     return -(-end // step) - start // step <= MOST_BARS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """The statements that count a filter's calls from rollups."""
 

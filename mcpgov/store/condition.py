@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.doctor.facts import Condition
+from mcpgov.frozen import frozen
 from mcpgov.replicas import serving
 from mcpgov.store.database import connect_to_read, unavailable
 from mcpgov.store.sqlite_keys import optional
@@ -28,7 +28,7 @@ STARTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SqliteHere:
     """The SQLite of this Python: its version, and whether it can search words."""
 

@@ -8,7 +8,6 @@ A cursor is a row of `cursors`, and so are an export's lease (the end of it) and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BigInteger, create_engine, func, insert, literal, select, update
@@ -18,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from mcpgov.audit.exported import Exported
 from mcpgov.audit.reader import LATEST, record_of
 from mcpgov.audit.record import ControlEvent, RecordEvent
+from mcpgov.frozen import frozen
 from mcpgov.store.database import connect
 from mcpgov.store.evidence import told
 from mcpgov.store.schema import CURSORS, RECORDS
@@ -37,7 +37,7 @@ READ: Final = select(RECORDS.c.id, RECORDS.c.writer, RECORDS.c.seq, RECORDS.c.at
 AT_ONCE: Final = 500  # records
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How far an export is. `behind` is in records, `oldest` and `failing` in microseconds since 1970-01-01 UTC:
     when the oldest record that waits was made, and since when it fails; 0 where there is none, and where it does not.

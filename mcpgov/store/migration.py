@@ -8,9 +8,9 @@ before go on writing meanwhile and afterwards, until they end.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from mcpgov.frozen import frozen
 from mcpgov.store.database import (
     SCHEMA_VERSION,
     STEPS,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PATIENCE: Final = 60.0  # seconds to wait for gateways that write, each of which lets go after a batch
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreVersion:
     """A store and the version of its schema; `found` is 0 where there is none. `made_at_start`: a gateway makes it."""
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import String, cast, column, literal, literal_column, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
+from mcpgov.frozen import frozen
 from mcpgov.store.record_words import searchable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LONGEST: Final = 500  # characters of a word: PostgreSQL takes 2,046 bytes
 MOST: Final = 100_000  # characters of a text that are indexed: PostgreSQL takes 1 MB
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WordIndex:
     """One kind. `call` is the column that holds the id of a call; `keep` takes `call` and `text`, written by `written`;
     `has` is the condition that what was typed stands there.

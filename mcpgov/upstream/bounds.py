@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.messages import SUBSCRIPTION_ID, listens
 from mcpgov.models import Event, Kind
 from mcpgov.strict_json import dumps
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _MIB: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AnswerLimits:
     """The most bytes of an answer and of one event, events of an answer, seconds of an answer and of a stream that only
     listens; and the most calls and streams open on one connection, of which at most half are streams.
@@ -58,7 +59,7 @@ def require_place(calls: int, streams: int, most: int, *, listening: bool) -> No
         raise Refusal(Reason.OVERLOADED, message, headers=(("Retry-After", "1"),))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bounded:
     """A forwarder whose answers are bounded."""
 

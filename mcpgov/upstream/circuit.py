@@ -7,8 +7,10 @@ through, and what becomes of that decides. A caller that left has proved nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Self
+
+from mcpgov.frozen import frozen
 
 ENOUGH: Final = 10  # requests in a row without an answer
 FIRST_PAUSE: Final = 5.0  # seconds
@@ -17,7 +19,7 @@ DOUBLINGS: Final = 8  # more would make no longer pause, and in the end no numbe
 ONE_IS_TRYING: Final = 1.0  # seconds that the others are told to wait
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Circuit:
     """What is known of one upstream: failures in a row, when the next request may go, and whether one is trying."""
 

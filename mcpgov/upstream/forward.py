@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.buffers import Buffers
 from mcpgov.destinations import origin
+from mcpgov.frozen import frozen
 from mcpgov.messages import listens
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
 from mcpgov.upstream.addresses import denied_literal
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 HTTP_METHODS: Final = {Kind.STREAM: "GET", Kind.END: "DELETE"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """On which one answer is taken: what of it is held, and where it is read."""
 

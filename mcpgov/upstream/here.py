@@ -5,8 +5,9 @@ Decides nothing: a connection without a name is the gateway itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ class Upstream(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Here:
     """Implements pipeline.Upstream: `answer` stands for the gateway itself, `usual` for everybody else."""
 

@@ -7,17 +7,17 @@ have run. Its failures are told as refusals, without any text of the upstream's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import RemoteUpstream
 
 Fields = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpRequest:
     """What is sent: `url` as it is written, `fields` with `host` among them and checked for what no header can hold.
 

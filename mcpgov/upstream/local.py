@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.messages import listens
 from mcpgov.models import Era, Kind, LocalUpstream
 from mcpgov.upstream.bounds import require_place
@@ -38,7 +39,7 @@ Taken = TypeVar("Taken")
 KEPT_FOR_SHARED = 10  # one place in so many: however many sessions are opened, shared servers can still start
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalLimits:
     """How many processes there may be, after how many seconds a session that nobody uses ends, and the most calls and
     streams open on one connection, of which at most half are streams.

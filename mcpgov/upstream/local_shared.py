@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR, UNSUPPORTED_PROTOCOL_VERSION, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.messages import SUBSCRIPTION_ID, error_code, is_response, mapping, outline, parse_message
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.answers import not_mcp
@@ -41,7 +42,7 @@ DOUBLINGS = 8  # more would make no longer pause, and in the end no number
 RANDOM_BITS, COUNTED_BITS = 32, 21  # of a minted id: 53, what every reader of JSON keeps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """An open request: how its caller named it, and where its messages go."""
 

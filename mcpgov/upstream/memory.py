@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Answer, Event, Headers, Kind, RemoteUpstream
 from mcpgov.strict_json import dumps
 from mcpgov.upstream.answers import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 EVENT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScriptedAnswer:
     """What an upstream is to answer. Without `ends` it goes silent after the last of `chunks`."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mcpgov.frozen import frozen
 from mcpgov.upstream.answers import Answered
 from mcpgov.upstream.retrying import SHORTEST
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mcpgov.upstream.retrying import Forwarder
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewing:
     """A forwarder that asks once more with a renewed credential."""
 

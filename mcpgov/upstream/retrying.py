@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mcpgov.decision import Reason
 from mcpgov.errors import ANSWERS, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Kind
 from mcpgov.upstream.answers import Answered
 
@@ -42,7 +43,7 @@ class Forwarder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retrying:
     """A forwarder that asks again. `sleep` waits so many seconds."""
 

@@ -12,13 +12,13 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 import structlog
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,7 +32,7 @@ LOGGED_LINES = 100
 SHORTEST_SECRET = 4  # characters; to mask anything shorter would mask the language
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StdioLimits:
     """The most bytes of one message, the seconds a server gets for each step of ending (asked, told, killed), and the
     seconds in which at most LOGGED_LINES of what it says on stderr are logged.

@@ -67,7 +67,7 @@ PAGES: Final = {
 }
 EXPECTED: Final = ("400 (Bad Request)", "503 (Service Unavailable)")  # one page is refused, one is not there
 AXE: Final = (
-    "() => axe.run(document).then(found => found.violations.map(one => [one.id, one.nodes.map(node => node.html)]))"
+    "() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(one => [one.id, one.nodes.map(node => node.html)]))"
 )
 
 

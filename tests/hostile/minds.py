@@ -23,7 +23,7 @@ from tests.contract.test_hostile_tokens import HOSTILE, Door
 from tests.hostile.score import Score
 from tests.test_execution import MAY_WRITE_CODE
 
-SLOWEST: Final = 10.0  # seconds of CPU for one pattern on four texts of 64 KiB: measured 0.7, and what runs away takes days
+SLOWEST: Final = 10.0  # seconds of CPU for one pattern on four texts: measured 0.7; one that runs away takes days
 TOOL: Final[dict[str, Any]] = {
     "name": "get_city",
     "title": "City",

@@ -102,3 +102,10 @@ def test_named_value_may_be_a_plain_value_unless_it_is_secret(dialect: Yaml | Xm
 def test_named_value_may_stand_for_a_number(text: str) -> None:
     policy_ = policy(text, references=Names({"calls": "7"}))
     assert decision(policy_, context()).limits[0].limit == 7
+
+
+@pytest.mark.parametrize("text", ["a ${{ principal.id }}", "${env:TOKEN}"])
+def test_what_only_yaml_reads_is_refused_in_xml(text: str) -> None:
+    with pytest.raises(InvalidExpression, match="is not read here") as refused:
+        XML.template(text)
+    assert refused.value.offset == text.index("$")

@@ -112,3 +112,15 @@ def test_remark_that_cannot_be_made_is_a_problem_and_no_crash(*, xml: bool) -> N
 
 def test_only_a_list_of_mappings_has_fields() -> None:
     assert Text("name", "what it is called").fields == ()
+
+
+def test_what_must_be_a_list_and_is_none_is_noted() -> None:
+    here = place("{ a: 1 }")
+    assert (here.items("a"), here.items("b")) == ((), ())
+    assert noted(here) == ["1:6: a must be a list (write [a, b], or one - a line; [] for none)"]
+
+
+def test_named_value_that_there_is_not_is_told_where_it_stands() -> None:
+    here = place("{ a: 'x {{nobody}}' }").at("a")
+    assert here.literal == ""
+    assert [text.startswith("1:6: a: ") for text in noted(here)] == [True]

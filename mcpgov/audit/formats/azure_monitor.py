@@ -11,11 +11,11 @@ Sources: Logs Ingestion API 2023-01-01; Azure Monitor service limits; tables ref
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, encoded, is_trouble, name_of, text_of
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ _PRODUCT: Final = re.compile(r"([^\s/()]+)(?:/([^\s/()]+))?")  # RFC 9110, 10.1.
 _SHOWN: Final = {"key": "api_key", "anonymous": "none", "probe": "none", "": ""}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A column: its name, its type there, and where its value is from: the first of `fields` that a record has, or what
     `made` makes of it. `about` is for people.
@@ -166,7 +166,7 @@ OWN: Final = (
 COLUMNS: Final = (*PLATFORM, *OWN)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AzureMonitor:
     """The Format `azure-monitor`. `limit` is in bytes, before they are compressed."""
 

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, encoded, moment, name_of, text_of, traceparent
 from mcpgov.audit.record import timestamp
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloudEvents:
     """The Format `cloudevents`. `limit` is in bytes."""
 

@@ -7,13 +7,13 @@ in front (OWASP, CSV injection). A NUL, at which many readers end, is written as
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, name_of
 from mcpgov.audit.formats.columns import NAMES, texts
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uf
 _NUL: Final = str.maketrans({"\0": "\N{SYMBOL FOR NULL}"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Csv:
     """The Format `csv`. `limit` is in bytes. Each payload begins with the names of the columns if `header`."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, NDJSON, divided, encoded, name_of
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mcpgov.audit.exported import Exported
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonLines:
     """The Format `jsonl`. `limit` is in bytes."""
 

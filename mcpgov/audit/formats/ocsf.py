@@ -8,12 +8,12 @@ as the actor, so that one query finds all. Fields without a place in OCSF stand 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, NDJSON, divided, encoded, is_trouble, name_of, text_of
 from mcpgov.audit.record import RecordEvent
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ MAPPED: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ocsf:
     """The Format `ocsf`. `limit` is in bytes."""
 

@@ -7,11 +7,11 @@ Pure. A record's fields are its attributes, under their own names; `event_name` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, encoded, is_trouble, name_of, text_of, trace_of
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ HEAD: Final = (
 TAIL: Final = b"]}]}]}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Otlp:
     """The Format `otlp`. `limit` is in bytes."""
 

@@ -6,12 +6,12 @@ optional: it is handed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, encoded, moment, name_of
 from mcpgov.audit.formats.columns import NAMES, NUMBERS, values
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 TIME: Final = "time"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parquet:
     """The Format `parquet`, made by `arrow`, the module pyarrow. `limit` is in bytes of JSON: a file has fewer."""
 

@@ -8,12 +8,12 @@ is written out (`\u202e`). The facility is 13, log audit.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.audit.exported import Payload
 from mcpgov.audit.formats.batches import LIMIT, divided, is_trouble, moment, name_of, text_of
 from mcpgov.audit.record import timestamp
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ NAMED: Final = {  # a name has at most 32 characters
 _ESCAPED: Final = str.maketrans({'"': r"\"", "\\": r"\\", "]": r"\]"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Syslog:
     """The Format `syslog`. `host` is the HOSTNAME of the messages, `limit` is in bytes."""
 

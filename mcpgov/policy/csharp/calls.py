@@ -7,10 +7,10 @@ with null. Refuses to know how a chain is written, and what the members do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import ExpressionError, InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.policy.csharp.kinds import ENUMERATIONS, NULL, OBJECT, TYPES, Type, or_null, type_of
 from mcpgov.policy.csharp.members import MEMBERS
 from mcpgov.policy.csharp.refused import CLASSES, LINQ, NO_LAMBDA
@@ -27,7 +27,7 @@ _VALUES: Final = (TYPES | ENUMERATIONS) - {"object", "JToken"}  # what an object
 _INDEX: Final = "[]"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """What is given to a member: `<kind>` and `(values)`."""
 
@@ -48,7 +48,7 @@ class Call:
         return (f"<{self.kind}>" if self.kind else "") + f"({', '.join(map(str, self.types))})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """One link of a chain: a member, a call of one or an index. `safe`: written with ?, so that null ends the chain."""
 
@@ -60,7 +60,7 @@ class Link:
     safe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """A member as it is written: its name ([] for an index), where, how, and what is given to it."""
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, cast
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.token_values import Authorization, Jwt
 from mcpgov.strict_json import dumps
 
@@ -27,7 +27,7 @@ LARGEST: Final = 2**63 - 1
 LARGEST_INT: Final = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Type:
     """A type by its name in C#. `nullable`: a value type that may be null; of a parameter, that null may be given."""
 
@@ -38,14 +38,14 @@ class Type:
         return self.name + "?" * self.nullable
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guid:
     """A GUID, in 32 lower-case hexadecimal digits."""
 
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """A member of an enumeration: StringComparison.OrdinalIgnoreCase."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from mcpgov.errors import ExpressionError, InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.csharp import literals
 from mcpgov.policy.csharp.calls import Call, Link, Named, link, linked, refuse_class, static
@@ -59,7 +59,7 @@ CONTEXT: Final = "context"
 SINGLE: Final = "single-quoted string: API Management reads '...' as one character and refuses longer ones"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Variable:
     """A variable that the expression declares: where its value is kept, and of which type it is."""
 

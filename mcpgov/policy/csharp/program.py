@@ -10,10 +10,11 @@ Language: https://learn.microsoft.com/azure/api-management/api-management-policy
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import ExpressionError, InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.policy.csharp.kinds import ENUMERATIONS, NULL, TYPES, text_of
 from mcpgov.policy.csharp.operators import truth
 from mcpgov.policy.csharp.parser import Parser
@@ -34,7 +35,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _VALUES: Final = TYPES | ENUMERATIONS | {NULL.name}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CSharp:
     """A compiled expression. `kind` is its type in C#: object where only the request says. `notes` say what API
     Management would do otherwise. `holds_secret`: a named value that is one may be part of what it gives.

@@ -6,11 +6,12 @@ The pages say the same (docs/policies/expressions.md). Refuses to know where in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from mcpgov.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Refused:
     """`reason`: why it is not there. `instead`: what to do."""
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.csharp.kinds import OBJECT, VALUE_TYPES, Type, accepts, is_dynamic, may_be
 from mcpgov.policy.csharp.typed_code import NO_VALUE
 
@@ -35,7 +35,7 @@ def unchecked(_literals: Sequence[str | None]) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Method:
     """One overload. `parameters` is None for a property; with `many` its last one may be given any number of times.
 

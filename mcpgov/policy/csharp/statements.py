@@ -7,10 +7,10 @@ object. Refuses to know how an expression is read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.policy.csharp.kinds import NULL, OBJECT, Type, joint_type
 from mcpgov.policy.csharp.operators import chain, convertible, truth, want_bool
 from mcpgov.policy.csharp.parser import CONTEXT, Variable, reading, unsupported
@@ -26,7 +26,7 @@ _GOES_ON: Final = object()  # what a statement gives that does not return
 _ASSIGNMENTS: Final = ("=", "+=", "-=", "*=", "/=", "%=")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Statement:
     """One statement. `run` gives what is returned, or _GOES_ON. `returns`: it always does."""
 

@@ -8,10 +8,10 @@ if its value stood there. Each token keeps its place. Refuses to know what the w
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import InvalidExpression
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.csharp.typed_code import MAX_DEPTH, SPLIT, TOO_DEEP
 
@@ -44,7 +44,7 @@ END: Final = "end"
 _SORTS: Final = ((NAME, _NAME), (NUMBER, _NUMBER), (OPERATOR, _OPERATOR))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Token:
     """One token: its sort, what it says, and the character where it begins. `parts` are those of a text."""
 

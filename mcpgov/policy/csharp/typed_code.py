@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mcpgov.errors import ExpressionError, InvalidExpression
+from mcpgov.frozen import frozen
 
 if TYPE_CHECKING:
     from mcpgov.policy.csharp.kinds import Type
@@ -46,7 +47,7 @@ class Run:
         return bounded(code.compute(self))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Code:
     """A part that has a value. `at` is the character where it stands; `literal` its text, where it is written down."""
 

@@ -6,11 +6,12 @@ argument says never reaches the record. A condition that looks at an argument wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
 from mcpgov.errors import InvalidExpression, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Text, When
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mcpgov.policy.place import Place
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Schema(Attribute["JsonSchema | None"]):
     """A JSON Schema: a mapping in YAML, JSON in the text of an element in XML."""
 
@@ -60,7 +61,7 @@ SCHEMA: Final = Schema("schema", "the JSON Schema (2020-12) that the arguments h
 MESSAGE: Final = Text("message", "what the model is told", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArgumentRules(PlainElement):
     """`tools` is None for every tool. Either `condition` says something, or `schema` is there."""
 

@@ -7,10 +7,10 @@ that which is named, or that of the settings; without a token the call is refuse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import GetToken, HeaderEdit
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Flag, Templated, Text
 from mcpgov.policy.element import Element
 from mcpgov.policy.token_grants import granted, recall
@@ -27,7 +27,7 @@ VARIABLE: Final = Text("output-token-variable-name", "the variable that gets the
 IGNORE: Final = Flag("ignore-error", "whether the call goes on without a token", default=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AuthenticationManagedIdentity(Element):
     """One token."""
 

@@ -9,10 +9,10 @@ time, for one of them may be a key.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason, Reply
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Flag, Number, Templated, Templates, Text
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement
@@ -30,7 +30,7 @@ IGNORE_CASE: Final = Flag("ignore-case", "whether values that differ in case are
 VALUE: Final = Templates("value", "the values that it may have; none: it only has to be there", "value")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckHeader(PlainElement):
     """One header. `header` is in lower case."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Items, Steps, When
 from mcpgov.policy.element import SECTIONS, Element, Step, hides, run
 
@@ -20,7 +21,7 @@ WHEN: Final = Items("when", "the branches, in order", "when", (CONDITION, DO), r
 OTHERWISE: Final = Steps("otherwise", "what to run where no branch applies", "otherwise/*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choose(Element):
     """Branches in order; it may stand inside itself."""
 

@@ -10,12 +10,12 @@ Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from mcpgov.decision import HeaderEdit, Reason, Reply
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Flag, Templates, Texts, WholeNumber
 from mcpgov.policy.element import PlainElement
 from mcpgov.policy.http_fields import is_token
@@ -61,7 +61,7 @@ HEADERS: Final = Texts("allowed-headers", "header fields that pages may send, or
 EXPOSED: Final = Texts("expose-headers", "header fields of answers that pages may read, or *", "expose-headers/header")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cors(PlainElement):
     """Who may call from where, and with what. `origins` and `headers` are in lower case."""
 

@@ -7,11 +7,11 @@ value by their name. Here the measurement goes to the log.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Metric
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Items, Templated, Text, Value
 from mcpgov.policy.element import SECTIONS, Element
 from mcpgov.policy.elements.trace import open_text, refuse_secrets
@@ -48,7 +48,7 @@ SAID: Final = Templated("value", "its value; some have one by their name", "")
 DIMENSIONS: Final = Items("dimensions", "what it is told apart by", "dimension", (DIMENSION, SAID))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EmitMetric(Element):
     """One measurement. A dimension without a template has its value by its name."""
 

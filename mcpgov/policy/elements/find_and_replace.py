@@ -7,10 +7,11 @@ It works on streams, one message at a time. It stands in outbound only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Templated
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, SECTIONS, PlainElement
 from mcpgov.policy.message_text import PAYLOADS, with_texts
@@ -33,7 +34,7 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FindAndReplace(PlainElement):
     """What is looked for, and what stands there instead."""
 
@@ -66,7 +67,7 @@ class FindAndReplace(PlainElement):
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replacing:
     """Replaces `old` by `new` in each message of an answer. Implements draft.Rewriter."""
 

@@ -9,9 +9,9 @@ refused too: the upstream would believe the caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Texts
 from mcpgov.policy.draft import CREDENTIAL_HEADERS
 from mcpgov.policy.element import PlainElement
@@ -30,7 +30,7 @@ _FORWARDED: Final = "x-forwarded-"
 SHORTEST: Final = 2  # characters before the first * of a pattern
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardHeaders(PlainElement):
     """The fields that cross, by names in lower case."""
 

@@ -7,9 +7,9 @@ followed with a credential, and HTTP/2 is not spoken to upstreams.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Choice, Flag, Number
 from mcpgov.policy.element import BACKEND, PlainElement
 from mcpgov.policy.place import Attribute
@@ -24,7 +24,7 @@ LONGEST: Final = 240  # seconds; beyond, load balancers on the way give up
 _WRITTEN: Final = 86_400  # seconds; files say 300, and more
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused(Attribute[None]):
     """An attribute that API Management has, and that cannot be meant here."""
 
@@ -53,7 +53,7 @@ FAIL: Final = Flag("fail-on-error-status-code", "whether a status of 400 and abo
 VERSION: Final = Choice("http-version", "the version of HTTP: always 1.1", ("1", "1.1", "2or1"), "1.1")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForwardRequest(PlainElement):
     """How the call is forwarded. A time-out of 0 leaves it as it is."""
 

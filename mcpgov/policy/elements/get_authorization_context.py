@@ -7,10 +7,10 @@ unless the connection signs in for all of them with client credentials.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import GetAuthorization
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Choice, Flag, Text
 from mcpgov.policy.element import Element
 from mcpgov.policy.token_grants import granted, recall
@@ -29,7 +29,7 @@ IDENTITY: Final = Text("identity", "not read here: the caller is the one that wa
 IGNORE: Final = Flag("ignore-error", "whether the call goes on without it", default=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetAuthorizationContext(Element):
     """One authorization."""
 

@@ -6,9 +6,10 @@ read anew at each place that includes it, because what may stand in it depends o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Text
 from mcpgov.policy.element import RETURN, SECTIONS, Element, Step, hides, run
 from mcpgov.yaml_source import nearest
@@ -23,7 +24,7 @@ ROOT: Final = "fragment"
 MAX_DEPTH: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IncludeFragment(Element):
     """The elements of a fragment."""
 

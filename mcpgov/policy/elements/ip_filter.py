@@ -7,10 +7,10 @@ leads into it, and an allowed one admits only the address itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
+from mcpgov.frozen import frozen
 from mcpgov.policy.addresses import AddressRange, IPAddress, forms, parse_address, parse_range
 from mcpgov.policy.attributes import Choice, Items, Text, Texts
 from mcpgov.policy.draft import Denial
@@ -27,7 +27,7 @@ TO: Final = Text("to", "the last address")
 RANGES: Final = Items("address-range", "ranges of addresses", "address-range", (FROM, TO))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IpFilter(PlainElement):
     """Compares the caller's address, after the trusted-proxy walk, with a list."""
 

@@ -8,10 +8,11 @@ are run in any case; there need not be any.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Hold, Reason
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Key, Steps, WholeNumber
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import SECTIONS, Element, Step, hides, run
@@ -29,7 +30,7 @@ AGAIN: Final = (("Retry-After", "1"),)
 DO: Final = Steps("do", "the elements to run once there is a place")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LimitConcurrency(Element):
     """One limit, and the elements inside it."""
 

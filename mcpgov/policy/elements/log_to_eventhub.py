@@ -7,10 +7,10 @@ Secrets are kept out as with trace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import LogEvent
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Templated, Text
 from mcpgov.policy.element import SECTIONS, Element
 from mcpgov.policy.elements.trace import open_text
@@ -29,7 +29,7 @@ KEY: Final = Templated("partition-key", "events of one key go to one partition",
 BODY: Final = Templated("body", "what is sent", xml=".")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogToEventhub(Element):
     """One event."""
 

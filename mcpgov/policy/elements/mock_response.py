@@ -8,10 +8,10 @@ an empty body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import HeaderEdit, Reason, Reply
+from mcpgov.frozen import frozen
 from mcpgov.models import Era, Kind
 from mcpgov.policy.attributes import Text, WholeNumber
 from mcpgov.policy.draft import Denial
@@ -37,7 +37,7 @@ STATUS: Final = WholeNumber("status-code", "the HTTP status", 200, 599, OK)
 TYPE: Final = Text("content-type", f"{JSON}, or {EVENTS}", JSON)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MockResponse(PlainElement):
     """An answer that nobody gave."""
 

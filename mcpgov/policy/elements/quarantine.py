@@ -8,11 +8,11 @@ reads why it does not answer; a connection or a caller gets 403 for every reques
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Text
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement
@@ -27,7 +27,7 @@ MESSAGE: Final = Text("message", "what the caller is told", "")
 UNTIL: Final = Text("until", "when it ends by itself, like 2026-12-01T08:00:00Z", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quarantine(PlainElement):
     """What is None is not asked. `until` is None where it does not end."""
 

@@ -11,10 +11,10 @@ beyond: its bytes are charged, and what follows is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason, Spend
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Items, WholeNumber
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import Element
@@ -42,7 +42,7 @@ OPERATION: Final = Items("operation", "quotas for tools", "operation", _PART)
 API: Final = Items("api", "quotas for connections", "api", (*_PART, OPERATION))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allowance:
     """What there is in each period: calls, and bytes; 0 is no bound. `period` is in seconds, `starts` since 1970."""
 
@@ -69,7 +69,7 @@ class Allowance:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChargeSettlement:
     """Leaves the bytes of a call uncharged when it turns out not to count."""
 
@@ -83,7 +83,7 @@ class ChargeSettlement:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quota(Element):
     """The quota on everything, and those on parts of it."""
 

@@ -7,10 +7,10 @@ charged as in quota.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Text
 from mcpgov.policy.element import Element
 from mcpgov.policy.elements.quota import BANDWIDTH, CALLS, FIRST_PERIOD, PERIOD, Allowance, take
@@ -28,7 +28,7 @@ STARTS: Final = Text(
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaByKey(Element):
     """One quota."""
 

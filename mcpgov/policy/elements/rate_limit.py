@@ -8,10 +8,10 @@ what the caller is told, is as in rate-limit-by-key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Spend
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Items, WholeNumber
 from mcpgov.policy.element import Element
 from mcpgov.policy.elements.rate_limit_by_key import MAX_CALLS, MAX_PERIOD, exceeded
@@ -40,7 +40,7 @@ OPERATION: Final = Items("operation", "limits for tools", "operation", (NAME, ID
 API: Final = Items("api", "limits for connections", "api", (NAME, ID, CALLS, PERIOD, OPERATION))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """One of the limits: how many calls in how many seconds, and on what."""
 
@@ -49,7 +49,7 @@ class Share:
     period: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RateLimit(Element):
     """The limit on everything, and those on parts of it."""
 

@@ -9,10 +9,10 @@ the response, the call is counted first, and given back when the condition turns
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason, Spend
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Number
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import Element
@@ -39,7 +39,7 @@ CALLS: Final = Number("calls", "how many calls there may be", 1, MAX_CALLS)
 PERIOD: Final = Number("renewal-period", "in how many seconds", 1, MAX_PERIOD)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RateLimitByKey(Element):
     """One limit."""
 

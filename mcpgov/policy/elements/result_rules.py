@@ -7,11 +7,11 @@ then paths; what is left is measured. A result that cannot be read, or looked th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Kind
 from mcpgov.policy.attributes import Choice, Flag, Items, Text, Texts, WholeNumber
 from mcpgov.policy.element import OUTBOUND, PlainElement
@@ -42,7 +42,7 @@ REDACT: Final = Items("redact", "what is blacked out wherever it is written", "r
 PATHS: Final = Texts("redact-paths", "places of a result that are blacked out, in JSONPath", "redact-path")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResultRules(PlainElement):
     """`tools` is None for every answer; `max_size` is 0 where there is no limit."""
 
@@ -77,7 +77,7 @@ class ResultRules(PlainElement):
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looking:
     """Applies `rules` to each message of an answer. Implements draft.Rewriter."""
 

@@ -8,11 +8,12 @@ forward-request stands inside. The waits of the last kind are not random: a deci
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
 from mcpgov.errors import ExpressionError, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Flag, Number, Steps, When
 from mcpgov.policy.context import Response
 from mcpgov.policy.element import BACKEND, Element, Step, run
@@ -36,7 +37,7 @@ FIRST: Final = Flag("first-fast-retry", "whether the first wait is left out", de
 DO: Final = Steps("do", "forward-request", required=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waits:
     """How often to ask again at most, and how long to wait before it, in seconds. A `longest` of 0 is no bound."""
 
@@ -55,7 +56,7 @@ class Waits:
         return float(min(self.interval + (2 ** (attempt - 1) - 1) * self.delta, self.longest))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempts:
     """Whether one request is asked for again. Implements decision.Retry."""
 
@@ -81,7 +82,7 @@ class Attempts:
             draft.at, draft.response = "", None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retry(Element):
     """More attempts, of requests that only read."""
 

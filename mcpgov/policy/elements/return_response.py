@@ -8,10 +8,11 @@ carries the id of its request.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason, Reply
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Steps, Text
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import RETURN, SECTIONS, Element, Step, run
@@ -28,7 +29,7 @@ DO: Final = Steps("do", "what makes up the response: set-status, set-header, set
 VARIABLE: Final = Text("response-variable-name", "a response to begin with; none is supported", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReturnResponse(Element):
     """The steps that make up a response."""
 

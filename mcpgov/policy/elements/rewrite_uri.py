@@ -10,11 +10,11 @@ servers could read differently is refused when the document is loaded, or denies
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import quote, unquote
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.models import LocalUpstream
 from mcpgov.policy.attributes import Flag, Templated
 from mcpgov.policy.element import PlainElement
@@ -37,7 +37,7 @@ _AMBIGUOUS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f%\ufffd]")
 _DOTS: Final = re.compile(r"\.{1,2}|[.\s]*(?:\.\s|\s\.)[.\s]*")  # some servers drop the blanks
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RewriteUri(PlainElement):
     """Another path."""
 

@@ -7,13 +7,13 @@ tool can call it, and tool-rules forbid it. Nothing that a schema refers to is e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import jsonschema_rs
 
 from mcpgov.decision import Tell, Trace
 from mcpgov.errors import Refusal
+from mcpgov.frozen import frozen
 from mcpgov.models import Kind
 from mcpgov.policy.attributes import Choice, Flag, WholeNumber
 from mcpgov.policy.element import OUTBOUND, Element
@@ -44,7 +44,7 @@ ON_PROBLEM: Final = Choice("on-problem", "what becomes of a tool whose schema is
 MAX_TOOLS: Final = WholeNumber("max-tools", "how many tools a list may have without a line in the log", 1, 10_000, 128)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SchemaRules(Element):
     """What is done with the schemas of tools."""
 
@@ -69,7 +69,7 @@ class SchemaRules(Element):
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Schemas:
     """Applies `rules` to each list of tools. Implements draft.Rewriter."""
 

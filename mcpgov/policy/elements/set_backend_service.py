@@ -8,11 +8,11 @@ the `backends` that the catalog entry gives a name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.destinations import may_receive, origin
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.models import RemoteUpstream
 from mcpgov.policy.attributes import Templated
 from mcpgov.policy.element import BACKEND, INBOUND, PlainElement
@@ -27,7 +27,7 @@ BASE_URL: Final = Templated("base-url", "the URL to use instead of the upstream'
 BACKEND_ID: Final = Templated("backend-id", "the name of one of the connection's backends", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetBackendService(PlainElement):
     """The base URL to use, or the name of one."""
 

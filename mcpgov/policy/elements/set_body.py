@@ -7,10 +7,10 @@ the body is what set-header says, else application/json for a JSON object or arr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.errors import ExpressionError, Refusal
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Templated, Text
 from mcpgov.policy.element import BACKEND, INBOUND, OUTBOUND, RETURN, SECTIONS, PlainElement
 from mcpgov.strict_json import JsonLimits, parse
@@ -36,7 +36,7 @@ _ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetBody(PlainElement):
     """The body."""
 

@@ -8,11 +8,11 @@ message are refused when the document is loaded; a value that could end a line i
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import HeaderEdit
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Choice, Templates, Text
 from mcpgov.policy.element import BACKEND, INBOUND, ON_ERROR, RETURN, SECTIONS, PlainElement
 from mcpgov.policy.http_fields import is_ours, is_token, is_value
@@ -33,7 +33,7 @@ _ONE_VALUE: Final = frozenset({"cookie", "set-cookie", "user-agent", "www-authen
 _KEYS: Final = frozenset({"authorization", "x-api-key", "api-key", "x-functions-key", "ocp-apim-subscription-key"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetHeader(PlainElement):
     """One header and what is done with it. `header` is in lower case."""
 

@@ -9,11 +9,11 @@ have none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import QueryEdit
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Choice, Templates, Text
 from mcpgov.policy.element import BACKEND, INBOUND, PlainElement
 
@@ -31,7 +31,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._~$:\[\]-]{1,128}")
 _VALUE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,8192}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetQueryParameter(PlainElement):
     """One parameter and what is done with it."""
 

@@ -7,10 +7,10 @@ body where there is a body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Number, Templated
 from mcpgov.policy.element import ON_ERROR, OUTBOUND, RETURN, PlainElement
 
@@ -24,7 +24,7 @@ CODE: Final = Number("code", "the HTTP status", 200, 599)
 REASON: Final = Templated("reason", "the reason phrase, which is not sent", "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetStatus(PlainElement):
     """The status."""
 

@@ -6,10 +6,10 @@ As in Azure API Management, the value keeps its type. In CEL it is read as `vari
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.errors import ExpressionError
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Text, Value
 from mcpgov.policy.element import SECTIONS, PlainElement
 from mcpgov.policy.expression import Template
@@ -24,7 +24,7 @@ NAME: Final = Text("name", "the name of the variable")
 VALUE: Final = Value("value", "its value")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetVariable(PlainElement):
     """One variable."""
 

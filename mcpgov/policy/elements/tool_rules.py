@@ -10,10 +10,11 @@ for granted: a tool writes, destroys and reaches out (MCP 2025-11-25, ToolAnnota
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Reason
+from mcpgov.frozen import frozen
 from mcpgov.policy.attributes import Choice, Flag, Items, Text, mapping_schema
 from mcpgov.policy.draft import Denial
 from mcpgov.policy.element import PlainElement
@@ -42,7 +43,7 @@ MESSAGE: Final = Text("message", "what the model is told of a tool that is not h
 _WHO: Final = (TOOL, TOOLS, ANNOTATION, *CALLERS)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Entries(Items):
     """A list of tools: texts, or mappings that say more."""
 
@@ -63,7 +64,7 @@ ALLOW: Final = _Entries("allow", "what may be called; everything else is hidden"
 DENY: Final = _Entries("deny", "what may not be called, whatever allow says", "deny", (*_WHO, HIDE, MESSAGE))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """Some tools, for some callers. What is None applies to all of them."""
 
@@ -94,7 +95,7 @@ def holds(hint: str, annotations: Mapping[str, object]) -> bool:
     return said if isinstance(said, bool) else HINTS[hint]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolRules(PlainElement):
     """`allowed` is None where nothing was said."""
 

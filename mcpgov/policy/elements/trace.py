@@ -8,10 +8,10 @@ read by an expression at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from mcpgov.decision import Trace as TraceEffect
+from mcpgov.frozen import frozen
 from mcpgov.models import Secret
 from mcpgov.policy.attributes import Choice, Items, Templated, Text
 from mcpgov.policy.element import SECTIONS, Element
@@ -32,7 +32,7 @@ VALUE: Final = Templated("value", "the value")
 METADATA: Final = Items("metadata", "values beside the message", "metadata", (NAME, VALUE))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trace(Element):
     """One line."""
 

@@ -8,9 +8,10 @@ Claims: https://learn.microsoft.com/entra/identity-platform/access-token-claims-
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import RequiredClaim, Rules, Token
 from mcpgov.policy.attributes import Templates, Text
 from mcpgov.policy.element import Element
@@ -46,7 +47,7 @@ _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EVERY_TENANT: Final = frozenset({"common", "organizations", "consumers"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValidateAzureAdToken(Element):
     """What is asked of a token of `tenant`."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
+from mcpgov.frozen import frozen
 from mcpgov.json_web_token import Rules, SigningKey, key_of_modulus, symmetric_key
 from mcpgov.models import Secret
 from mcpgov.policy.attributes import Flag, Items, Templated, Templates, Text
@@ -60,7 +60,7 @@ ISSUERS: Final = Templates("issuers", "who may have issued it", "issuers/issuer"
 _EVERY_TENANT: Final = ("/common/", "/organizations/", "/consumers/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValidateJwt(Element):
     """What is asked of a token, and whose signature counts."""
 
