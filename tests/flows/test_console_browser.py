@@ -66,9 +66,8 @@ PAGES: Final = {
     "keys": "/console/keys",
 }
 EXPECTED: Final = ("400 (Bad Request)", "503 (Service Unavailable)")  # one page is refused, one is not there
-AXE: Final = (
-    "() => axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.map(one => [one.id, one.nodes.map(node => node.html)]))"
-)
+AXE: Final = """() => axe.run(document, {resultTypes: ['violations']})
+.then(found => found.violations.map(one => [one.id, one.nodes.map(node => node.html)]))"""
 
 
 class Site:

@@ -299,7 +299,7 @@ json_values = cast(
 )
 
 
-CONDITIONS = [
+OF_ARGUMENTS = [
     compile_cel(text, "bool")
     for text in ("mcp.tool.arguments.a == 1", "mcp.tool.arguments.exists(k, mcp.tool.arguments[k] == 1)")
 ]
@@ -308,7 +308,7 @@ CONDITIONS = [
 @given(st.dictionaries(st.text(), json_values))
 def test_no_arguments_make_a_condition_raise_anything_else(arguments: dict[str, Json]) -> None:
     asked = asking(arguments=arguments)
-    for condition in CONDITIONS:
+    for condition in OF_ARGUMENTS:
         try:
             assert condition.truth(asked) in {True, False}
         except ExpressionError:

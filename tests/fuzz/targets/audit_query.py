@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from urllib.parse import parse_qsl
 
 from mcpgov.admin.access import AdminRefusal, Fault
@@ -39,11 +40,11 @@ def judge(data: bytes) -> None:
     else:
         assert 1 <= wanted.limit <= MOST
         assert not (wanted.since and wanted.until) or wanted.since < wanted.until
-        assert all(str(getattr(wanted, name)).encode() is not None for name in wanted.__slots__)
+        assert all(str(getattr(wanted, one.name)).encode() is not None for one in fields(wanted))
     for name in VALUES:
         readable(name, text)
-    fields = read(text)
-    assert fields is None or isinstance(fields, dict)
+    read_back = read(text)
+    assert read_back is None or isinstance(read_back, dict)
     assert all(not isinstance(found, Kept) or found.record for found in ExportEvidence(Once(data + b"\n")).records())
 
 
