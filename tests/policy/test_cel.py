@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
@@ -297,22 +298,16 @@ json_values = cast(
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     ),
 )
-
-
-OF_ARGUMENTS = [
-    compile_cel(text, "bool")
-    for text in ("mcp.tool.arguments.a == 1", "mcp.tool.arguments.exists(k, mcp.tool.arguments[k] == 1)")
-]
+PARTS = ("a == 1", "exists(k, mcp.tool.arguments[k] == 1)")
+OF_ARGUMENTS = [compile_cel(f"mcp.tool.arguments.{part}", "bool") for part in PARTS]
 
 
 @given(st.dictionaries(st.text(), json_values))
 def test_no_arguments_make_a_condition_raise_anything_else(arguments: dict[str, Json]) -> None:
     asked = asking(arguments=arguments)
     for condition in OF_ARGUMENTS:
-        try:
+        with suppress(ExpressionError):
             assert condition.truth(asked) in {True, False}
-        except ExpressionError:
-            continue
 
 
 @given(st.text())
