@@ -84,6 +84,15 @@ def test_remarks_are_kept_apart_from_problems() -> None:
     assert [str(remark) for remark in here.reading.remarks] == ["f.yaml:1:1: otherwise (mend)"]
 
 
+def test_what_looks_like_an_expression_and_is_none_is_remarked() -> None:
+    here = place("k: a @(b)", xml=True)
+    assert here.at("k").compiled(str.upper, "x") == "A @(B)"
+    assert (noted(here), [str(remark) for remark in here.reading.remarks]) == (
+        [],
+        ["f.yaml:1:4: @( stands inside text, where it is no expression"],
+    )
+
+
 def test_unknown_element_is_told_the_nearest_name() -> None:
     assert problems("inbound: [ip-filtr: {}]") == [
         "1:11: there is no policy element ip-filtr (did you mean ip-filter?)"
