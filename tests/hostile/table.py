@@ -156,7 +156,7 @@ async def table(wanted: Iterable[str], *, every: bool, folder: Path) -> tuple[di
 def main() -> int:
     """Print the table; how many classes leak."""
     parser = argparse.ArgumentParser(prog="scripts/hostile")
-    parser.add_argument("--short", action="store_true", help="fewer cases of each class: under a minute")
+    parser.add_argument("--short", action="store_true", help="fewer cases of each class: about a minute")
     parser.add_argument("ids", nargs="*", metavar="ID", help=", ".join(PHRASES))
     options = parser.parse_args()
     if unknown := set(options.ids) - PHRASES.keys():
