@@ -35,12 +35,16 @@ _FIGURES = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How long a target is fuzzed: until either is spent; no seconds are no bound. `keep` is where findings go."""
+    """How long a target is fuzzed: until either is spent; no seconds are no bound. `keep` is where findings go.
+
+    The same `seed` tries the same cases in the same order; 0 others every time.
+    """
 
     executions: int
     seconds: int
     keep: Path = REGRESSIONS
     corpus: Path | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,15 @@ def fuzz(name: str, wish: Wish) -> Outcome:
         options = [
             *(f"-runs={wish.executions}", f"-max_total_time={wish.seconds}", f"-max_len={load(name).longest}"),
             *(f"-rss_limit_mb={MEMORY + inherited()}", f"-timeout={HANG}", f"-dict={words}", "-print_final_stats=1"),
+            f"-seed={wish.seed}",
             *(f"-artifact_prefix={keep}/", str(corpus), *dict.fromkeys(map(str, filter(Path.is_dir, seeds)))),
         ]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.engine", name, *options], cwd=ROOT, capture_output=True, check=False
+            [sys.executable, "-m", "tests.fuzz.engine", name, *options],
+            cwd=ROOT,
+            env=os.environ | ({"PYTHONHASHSEED": str(wish.seed)} if wish.seed else {}),
+            capture_output=True,
+            check=False,
         )
     told = (done.stdout + done.stderr).decode("utf-8", "replace")
     findings = tuple(sorted(set(keep.iterdir()) - before))
@@ -114,6 +123,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--executions", type=int, default=1_000_000, help="of each target at most (1000000)")
     parser.add_argument("--seconds", type=int, default=0, help="for each target at most; 0 is no bound")
     parser.add_argument("--corpus", type=Path, help="a folder that keeps what was found interesting for the next time")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same cases in every run; others every time unless given"
+    )
     asked = parser.parse_args(arguments)
     if unknown := set(asked.targets) - set(names()):
         parser.error(f"there is no target {', '.join(sorted(unknown))}")
@@ -123,7 +135,7 @@ def main(arguments: Sequence[str]) -> int:
     say(HEAD)
     failed: list[Outcome] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        wish = Wish(asked.executions, asked.seconds, corpus=asked.corpus)
+        wish = Wish(asked.executions, asked.seconds, corpus=asked.corpus, seed=asked.seed)
         for outcome in pool.map(partial(fuzz, wish=wish), asked.targets or names()):
             say(outcome.row)
             failed += [outcome] if outcome.failed else []
