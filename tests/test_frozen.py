@@ -8,6 +8,7 @@ import pytest
 
 from mcpgov.frozen import frozen
 from mcpgov.models import Connection, Headers, RemoteUpstream
+from tests.upstream.calls import call
 
 
 @frozen
@@ -167,5 +168,5 @@ def test_nothing_is_written_for_a_class_of_which_there_is_no_value() -> None:
 def test_the_values_on_the_path_of_a_call_are_made_with_a_twin() -> None:
     assert Headers((("a", "1"),)).get("a") == "1"
     made = Connection("city", "com.contoso/city", RemoteUpstream("https://city.contoso.com/mcp"))
-    for value in (made, made.upstream):
+    for value in (made, made.upstream, call()):
         assert "OPENED" in type(value).__init__.__code__.co_names

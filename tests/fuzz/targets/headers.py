@@ -53,10 +53,11 @@ def judge(data: bytes) -> None:
 
 
 def judge_refused(error: Refusal, given: Headers, made: tuple[HeaderEdit, ...]) -> None:
-    """No value of a field is told. The name of one is, whatever somebody took for a name."""
-    names = (*(name for name, _ in given.fields), *(edit.name for edit in made))
+    """No value of a field is told. The name of one is, as a literal, whatever somebody took for a name."""
     told = error.message + error.detail
-    assert "caller-secret" not in told or any("caller-secret" in name for name in names), "a value was told"
+    for name in (*(name for name, _ in given.fields), *(edit.name for edit in made)):
+        told = told.replace(ascii(name), "").replace(ascii(name.lower()), "")
+    assert "caller-secret" not in told, "a value was told"
 
 
 def judge_sent(sent: tuple[tuple[str, str], ...], given: Headers, made: tuple[HeaderEdit, ...]) -> None:
